@@ -1,0 +1,6 @@
+//! The pure core: values in, values out.
+//!
+//! `ca` decides what may be signed and composes it. It is given an instant and bytes, never a
+//! clock or a generator; nothing here is `async`, logs, or touches a file.
+
+pub mod time;

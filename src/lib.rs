@@ -1,0 +1,29 @@
+//! Signet: a workload-identity certificate authority in one binary.
+//!
+//! The map of the house (imports only go down; `tests/layers.rs` checks it):
+//!
+//! | floor | module | what |
+//! |---:|---|---|
+//! | 1 | [`secret`] | values that cannot be printed or left behind |
+//! | 2 | [`entropy`], [`ca`], [`wire`] | randomness; the pure core; JSON shapes |
+//! | 3 | [`clock`], [`store`], [`client`], [`config`] | time; the ordered map; our API from outside; files |
+//! | 4 | [`keys`], [`auth`] | custody of private keys; who is calling |
+//! | 5 | [`engine`] | use cases |
+//! | 6 | [`http`] | the only place that knows HTTP |
+//! | 7 | [`server`] | configuration in, running server out |
+//! | 8 | [`cli`] | commands |
+
+pub mod auth;
+pub mod ca;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod entropy;
+pub mod http;
+pub mod keys;
+pub mod secret;
+pub mod server;
+pub mod store;
+pub mod wire;

@@ -1,0 +1,183 @@
+//! The floors of the house: imports only go down, files and functions stay small.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Module, and what of ours it may import. The table of `docs/architecture.md`.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("secret", &[]),
+    ("entropy", &["secret"]),
+    ("ca", &["secret"]),
+    ("wire", &["secret"]),
+    ("clock", &["ca"]),
+    ("store", &["secret", "entropy"]),
+    ("client", &["wire", "secret"]),
+    ("config", &["ca", "secret"]),
+    ("keys", &["ca", "store", "secret", "entropy"]),
+    ("auth", &["ca", "store", "secret", "entropy"]),
+    ("engine", &["ca", "keys", "store", "auth", "secret", "clock", "entropy"]),
+    ("http", &["wire", "engine", "auth", "ca", "config", "secret", "clock", "entropy"]),
+    (
+        "server",
+        &[
+            "http", "wire", "engine", "auth", "ca", "config", "secret", "clock", "entropy",
+            "store", "keys",
+        ],
+    ),
+    ("cli", &["server", "client", "config", "wire", "ca", "secret", "clock", "entropy"]),
+];
+
+fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push(path);
+        }
+    }
+    into.sort();
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&root, &mut files);
+    files
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            (path.strip_prefix(&root).unwrap().to_owned(), text)
+        })
+        .collect()
+}
+
+/// The code without comments and without the tests at its end.
+fn code(text: &str) -> String {
+    let end = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+    text[..end]
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn module_of(path: &Path) -> String {
+    path.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").into()
+}
+
+fn is_test_file(path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_string_lossy();
+    name == "suite.rs" || name.ends_with("tests.rs")
+}
+
+/// Every module of ours that follows a `crate::` in the code.
+fn imports(code: &str) -> BTreeSet<String> {
+    code.split("crate::")
+        .skip(1)
+        .flat_map(|rest| match rest.strip_prefix('{') {
+            Some(group) => group
+                .split('}')
+                .next()
+                .unwrap_or_default()
+                .split(',')
+                .map(|name| name.trim().split("::").next().unwrap_or_default().to_owned())
+                .collect::<Vec<_>>(),
+            None => {
+                vec![rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()]
+            }
+        })
+        .filter(|name| MAY_IMPORT.iter().any(|(module, _)| module == name))
+        .collect()
+}
+
+#[test]
+fn imports_only_go_down() {
+    let table: BTreeMap<_, _> = MAY_IMPORT.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let module = module_of(&path);
+        let Some(allowed) = table.get(module.as_str()) else {
+            assert!(matches!(module.as_str(), "lib" | "main"), "no floor for {}", path.display());
+            continue;
+        };
+        for import in imports(&code(&text)) {
+            if import != module && !allowed.contains(&import.as_str()) {
+                wrong.push(format!("{} imports {import}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that are not in the table: {wrong:#?}");
+}
+
+#[test]
+fn the_table_itself_only_goes_down() {
+    let floors: Vec<_> = MAY_IMPORT.iter().map(|(module, _)| *module).collect();
+    for (position, (module, allowed)) in MAY_IMPORT.iter().enumerate() {
+        for below in *allowed {
+            let at = floors.iter().position(|floor| floor == below).unwrap();
+            assert!(at < position, "{module} may not import {below}: it stands above");
+        }
+    }
+}
+
+#[test]
+fn the_core_knows_no_clock_no_randomness_and_no_machine() {
+    for (path, text) in sources() {
+        if module_of(&path) != "ca" || is_test_file(&path) {
+            continue;
+        }
+        for word in [
+            "async ",
+            "std::fs",
+            "std::net::Tcp",
+            "std::env",
+            "std::thread",
+            "tracing",
+            "SystemTime",
+            "rand::",
+        ] {
+            assert!(!code(&text).contains(word), "{} uses {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn one_file_reads_the_clock_and_one_asks_for_randomness() {
+    for (path, text) in sources() {
+        let code = code(&text);
+        if path != Path::new("clock.rs") {
+            for word in ["SystemTime::now", "Instant::now", "now_utc"] {
+                assert!(!code.contains(word), "{} reads a clock", path.display());
+            }
+        }
+        if path != Path::new("entropy.rs") {
+            assert!(!code.contains("rand::fill"), "{} asks for randomness", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_are_under_five_hundred_lines() {
+    for (path, text) in sources() {
+        let lines =
+            if is_test_file(&path) { text.lines().count() } else { code(&text).lines().count() };
+        assert!(lines < 500, "{} has {lines} lines: split it by idea", path.display());
+    }
+}
+
+#[test]
+fn nobody_calls_a_module_common_or_util() {
+    for (path, _) in sources() {
+        for part in path.components() {
+            let part = part.as_os_str().to_string_lossy();
+            let name = part.trim_end_matches(".rs");
+            assert!(
+                !matches!(name, "util" | "utils" | "common" | "misc" | "manager" | "helpers"),
+                "{} names nothing",
+                path.display()
+            );
+        }
+    }
+}
