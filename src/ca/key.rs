@@ -1,0 +1,165 @@
+//! Public keys and signature algorithms: what may be certified and what may sign.
+//!
+//! Encodings by RFC 3279 and RFC 4055 (RSA), RFC 5480 (EC) and RFC 8410 (Ed25519).
+
+use std::fmt;
+
+/// A named curve. `P224` is recognised so that it can be refused by name (design D2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Curve {
+    /// secp224r1; never issued.
+    P224,
+    /// secp256r1.
+    P256,
+    /// secp384r1.
+    P384,
+    /// secp521r1.
+    P521,
+}
+
+impl Curve {
+    /// The size of the field in bits, which is how Vault names the curve.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::P224 => 224,
+            Self::P256 => 256,
+            Self::P384 => 384,
+            Self::P521 => 521,
+        }
+    }
+}
+
+/// The kind of a key, with its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// RSA with a modulus of so many bits.
+    Rsa(u32),
+    /// Elliptic curve.
+    Ec(Curve),
+    /// Ed25519.
+    Ed25519,
+}
+
+impl KeyKind {
+    /// The word of `private_key_type` and `key_type`: `rsa`, `ec`, `ed25519`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Rsa(_) => "rsa",
+            Self::Ec(_) => "ec",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+
+    /// Size in bits; 256 for Ed25519.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::Rsa(bits) => bits,
+            Self::Ec(curve) => curve.bits(),
+            Self::Ed25519 => 256,
+        }
+    }
+}
+
+/// The hash of an RSA signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hash {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+/// A signature algorithm that Signet makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignatureAlgorithm {
+    /// ECDSA; the hash follows the issuer's curve.
+    Ecdsa(Hash),
+    /// RSASSA-PKCS1-v1_5.
+    RsaPkcs1(Hash),
+    /// RSASSA-PSS, salt as long as the hash.
+    RsaPss(Hash),
+    /// Ed25519.
+    Ed25519,
+}
+
+/// What an RSA issuer is asked for; other issuers follow their key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SignaturePreference {
+    /// 0 (default), 256, 384 or 512.
+    pub bits: u32,
+    /// RSASSA-PSS instead of PKCS#1 v1.5.
+    pub pss: bool,
+}
+
+impl SignatureAlgorithm {
+    /// What a key of this kind signs with: RSA by preference, EC by curve (pki-api 15.10).
+    pub const fn choose(kind: KeyKind, preference: SignaturePreference) -> Self {
+        match kind {
+            KeyKind::Rsa(_) => {
+                let hash = match preference.bits {
+                    384 => Hash::Sha384,
+                    512 => Hash::Sha512,
+                    _ => Hash::Sha256,
+                };
+                if preference.pss { Self::RsaPss(hash) } else { Self::RsaPkcs1(hash) }
+            }
+            KeyKind::Ec(Curve::P224 | Curve::P256) => Self::Ecdsa(Hash::Sha256),
+            KeyKind::Ec(Curve::P384) => Self::Ecdsa(Hash::Sha384),
+            KeyKind::Ec(Curve::P521) => Self::Ecdsa(Hash::Sha512),
+            KeyKind::Ed25519 => Self::Ed25519,
+        }
+    }
+
+    /// Go's name of the algorithm, which Vault uses (`ECDSAWithSHA256`, `SHA256WithRSAPSS`).
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ecdsa(Hash::Sha256) => "ECDSAWithSHA256",
+            Self::Ecdsa(Hash::Sha384) => "ECDSAWithSHA384",
+            Self::Ecdsa(Hash::Sha512) => "ECDSAWithSHA512",
+            Self::RsaPkcs1(Hash::Sha256) => "SHA256WithRSA",
+            Self::RsaPkcs1(Hash::Sha384) => "SHA384WithRSA",
+            Self::RsaPkcs1(Hash::Sha512) => "SHA512WithRSA",
+            Self::RsaPss(Hash::Sha256) => "SHA256WithRSAPSS",
+            Self::RsaPss(Hash::Sha384) => "SHA384WithRSAPSS",
+            Self::RsaPss(Hash::Sha512) => "SHA512WithRSAPSS",
+            Self::Ed25519 => "Ed25519",
+        }
+    }
+
+    /// Every algorithm, in the order Vault lists them.
+    pub const ALL: [Self; 10] = [
+        Self::RsaPkcs1(Hash::Sha256),
+        Self::RsaPkcs1(Hash::Sha384),
+        Self::RsaPkcs1(Hash::Sha512),
+        Self::Ecdsa(Hash::Sha256),
+        Self::Ecdsa(Hash::Sha384),
+        Self::Ecdsa(Hash::Sha512),
+        Self::RsaPss(Hash::Sha256),
+        Self::RsaPss(Hash::Sha384),
+        Self::RsaPss(Hash::Sha512),
+        Self::Ed25519,
+    ];
+
+    /// Reads [`Self::word`], whatever its case.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.word().eq_ignore_ascii_case(word))
+    }
+
+    /// Can a key of this kind make this signature?
+    pub const fn fits(self, kind: KeyKind) -> bool {
+        matches!(
+            (self, kind),
+            (Self::Ecdsa(_), KeyKind::Ec(_))
+                | (Self::RsaPkcs1(_) | Self::RsaPss(_), KeyKind::Rsa(_))
+                | (Self::Ed25519, KeyKind::Ed25519)
+        )
+    }
+}
+
+impl fmt::Display for SignatureAlgorithm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
