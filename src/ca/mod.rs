@@ -4,7 +4,16 @@
 //! clock or a generator; nothing here is `async`, logs, or touches a file. A certificate goes
 //! through a chain of types: `Permit → Tbs → Linted → Signed`, and `engine` makes it `Recorded`.
 
+pub mod cert;
+pub mod certificate;
+pub mod chain;
+pub mod crl;
+pub mod csr;
 pub mod key;
+pub mod lint;
 pub mod permit;
+pub mod public_key;
+pub mod request;
 pub mod serial;
+pub mod signed;
 pub mod time;
