@@ -4,11 +4,16 @@
 //! clock or a generator; nothing here is `async`, logs, or touches a file. A certificate goes
 //! through a chain of types: `Permit → Tbs → Linted → Signed`, and `engine` makes it `Recorded`.
 
+mod algorithm_identifier;
+mod asn1;
 pub mod cert;
 pub mod certificate;
 pub mod chain;
 pub mod crl;
 pub mod csr;
+mod distinguished_name;
+mod extensions;
+mod general_names;
 pub mod key;
 pub mod lint;
 pub mod permit;
