@@ -4,7 +4,14 @@
 //! clock or a generator; nothing here is `async`, logs, or touches a file. A certificate goes
 //! through a chain of types: `Permit → Tbs → Linted → Signed`, and `engine` makes it `Recorded`.
 
+mod alternative_names;
+pub mod authority;
+pub mod glob;
+pub mod hostname;
 pub mod key;
 pub mod permit;
+pub mod role;
 pub mod serial;
+pub mod spiffe;
 pub mod time;
+pub mod uri;
