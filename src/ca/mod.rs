@@ -6,12 +6,21 @@
 
 mod alternative_names;
 pub mod authority;
+pub mod cert;
+pub mod certificate;
+pub mod chain;
+pub mod crl;
+pub mod csr;
 pub mod glob;
 pub mod hostname;
 pub mod key;
+pub mod lint;
 pub mod permit;
+pub mod public_key;
+pub mod request;
 pub mod role;
 pub mod serial;
+pub mod signed;
 pub mod spiffe;
 pub mod time;
 pub mod uri;

@@ -1,0 +1,80 @@
+//! What may be signed, and what comes out of it: `Linted → Signed`.
+//!
+//! [`ToSign`] is a closed set: a linted certificate, revocation list or request of ours. A key
+//! in custody signs nothing else, so it is no oracle.
+
+use super::key::SignatureAlgorithm;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for crate::ca::cert::Tbs {}
+    impl Sealed for crate::ca::crl::TbsCrl {}
+    impl Sealed for crate::ca::request::TbsRequest {}
+}
+
+/// Something of ours that a key may sign once it is linted. Sealed: no other module adds to it.
+pub trait ToSign: sealed::Sealed {
+    /// What is still known of it when it is signed.
+    type Facts;
+
+    /// The bytes to be signed.
+    fn to_be_signed(&self) -> &[u8];
+
+    /// The algorithm that its bytes name.
+    fn algorithm(&self) -> SignatureAlgorithm;
+
+    /// Is a wrong signature grave enough to check our own (design D7)?
+    fn is_grave(&self) -> bool;
+
+    /// The facts that outlive the bytes.
+    fn into_facts(self) -> Self::Facts;
+}
+
+/// A thing that went through its lint; made only by [`super::lint`] and good for one signature.
+#[derive(Debug)]
+#[must_use]
+pub struct Linted<T: ToSign> {
+    document: T,
+}
+
+impl<T: ToSign> Linted<T> {
+    pub(in crate::ca) const fn new(document: T) -> Self {
+        Self { document }
+    }
+
+    /// What was linted.
+    pub const fn document(&self) -> &T {
+        &self.document
+    }
+
+    /// Joins the bytes with their signature. Only `keys` calls this.
+    pub(crate) fn with_signature(self, signature: &[u8]) -> Signed<T> {
+        let _ = signature;
+        todo!()
+    }
+}
+
+/// A signed certificate, revocation list or request.
+#[derive(Debug)]
+#[must_use]
+pub struct Signed<T: ToSign> {
+    der: Vec<u8>,
+    facts: T::Facts,
+}
+
+impl<T: ToSign> Signed<T> {
+    /// The DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The DER, without a copy.
+    pub fn into_der(self) -> Vec<u8> {
+        self.der
+    }
+
+    /// What is known of it.
+    pub const fn facts(&self) -> &T::Facts {
+        &self.facts
+    }
+}
