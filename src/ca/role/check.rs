@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use const_oid::ObjectIdentifier;
 
 use super::names::other_name;
-use super::{IpRange, OtherSans, Role, RoleFields, RoleKey};
+use super::{IpRange, OtherSans, PolicyFields, Role, RoleFields, RoleKey};
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::permit::{KeyUsage, Policy};
 use crate::ca::time::Timestamp;
@@ -50,7 +50,7 @@ impl RoleFields {
             return invalid("\"ttl\" value must be less than \"max_ttl\" value");
         }
         let key = self.settle_key()?;
-        let key_usage = key_usage(&self.key_usage);
+        let key_usage = key_usages(&self.key_usage);
         let extended_key_usage = self.compile_extended_key_usage()?;
         let policies = self.compile_policies()?;
         if self.issuer_ref.is_empty() {
@@ -146,20 +146,18 @@ impl RoleFields {
     }
 
     fn compile_extended_key_usage(&self) -> Result<Vec<ObjectIdentifier>, RoleError> {
-        let flags = [
+        let mut names = self.ext_key_usage.clone();
+        for (flag, word) in [
             (self.server_flag, "ServerAuth"),
             (self.client_flag, "ClientAuth"),
             (self.code_signing_flag, "CodeSigning"),
             (self.email_protection_flag, "EmailProtection"),
-        ];
-        let mut oids: Vec<ObjectIdentifier> = EXTENDED_KEY_USAGES
-            .iter()
-            .filter(|(word, _)| {
-                flags.iter().any(|(on, flag)| *on && flag == word)
-                    || self.ext_key_usage.iter().any(|name| name.trim().eq_ignore_ascii_case(word))
-            })
-            .map(|(_, oid)| *oid)
-            .collect();
+        ] {
+            if flag {
+                names.push(word.to_owned());
+            }
+        }
+        let mut oids = extended_key_usages(&names);
         for text in &self.ext_key_usage_oids {
             match ObjectIdentifier::new(text.trim()) {
                 Ok(oid) => oids.push(oid),
@@ -174,7 +172,7 @@ impl RoleFields {
     }
 
     fn compile_policies(&self) -> Result<Vec<Policy>, RoleError> {
-        self.policy_identifiers.iter().map(|text| policy(text)).collect()
+        self.policy_identifiers.iter().map(policy).collect()
     }
 
     fn settle_cn_validations(&mut self) -> Result<(), RoleError> {
@@ -244,28 +242,29 @@ fn compile_other_sans(texts: &[String]) -> Result<OtherSans, RoleError> {
         .map(OtherSans::Globs)
 }
 
-fn policy(text: &str) -> Result<Policy, RoleError> {
-    if let Ok(oid) = ObjectIdentifier::new(text) {
-        return Ok(Policy { oid, cps: None, notice: None });
-    }
-    // The JSON form was read at the edge and is kept as `oid`, TAB, `cps`, TAB, `notice`.
-    let mut parts = text.split('\t');
-    let oid = parts.next().and_then(|oid| ObjectIdentifier::new(oid).ok());
-    let part = |part: Option<&str>| part.filter(|text| !text.is_empty()).map(str::to_owned);
-    match oid {
-        Some(oid) => Ok(Policy { oid, cps: part(parts.next()), notice: part(parts.next()) }),
-        None => {
-            let first = text.chars().next().unwrap_or(' ');
-            Err(RoleError::InvalidWrapped(format!(
-                "policy identifier \"{text}\" is neither a valid OID: strconv.Atoi: parsing \"{}\": invalid syntax, Nor JSON Policy Identifier: invalid character '{first}' looking for beginning of value",
-                text.split('.').next().unwrap_or_default()
-            )))
-        }
-    }
+fn policy(given: &PolicyFields) -> Result<Policy, RoleError> {
+    let Ok(oid) = ObjectIdentifier::new(&given.oid) else {
+        let first = given.oid.chars().next().unwrap_or(' ');
+        return Err(RoleError::InvalidWrapped(format!(
+            "policy identifier \"{0}\" is neither a valid OID: strconv.Atoi: parsing \"{1}\": invalid syntax, Nor JSON Policy Identifier: invalid character '{first}' looking for beginning of value",
+            given.oid,
+            given.oid.split('.').next().unwrap_or_default()
+        )));
+    };
+    Ok(Policy { oid, cps: given.cps.clone(), notice: given.notice.clone() })
+}
+
+/// The extended key usages with these names, in the order of a certificate.
+pub(in crate::ca) fn extended_key_usages(names: &[String]) -> Vec<ObjectIdentifier> {
+    EXTENDED_KEY_USAGES
+        .iter()
+        .filter(|(word, _)| names.iter().any(|name| name.trim().eq_ignore_ascii_case(word)))
+        .map(|(_, oid)| *oid)
+        .collect()
 }
 
 /// The set of key usages with these names; unknown ones are passed over (pki-api 3.3).
-fn key_usage(names: &[String]) -> KeyUsage {
+pub(in crate::ca) fn key_usages(names: &[String]) -> KeyUsage {
     names
         .iter()
         .filter_map(|name| {

@@ -8,16 +8,17 @@
 mod check;
 mod names;
 mod permit;
-#[cfg(test)]
-mod tests;
+
 mod validity;
 
 use const_oid::ObjectIdentifier;
 use minicbor::{Decode, Encode};
 
 pub use check::{RoleError, key_kind, signature_bits};
+pub(in crate::ca) use check::{extended_key_usages, key_usages};
 pub use names::other_name;
 pub use permit::{Ask, Bounds, CsrFacts, Refusal};
+pub(in crate::ca) use validity::check_order;
 pub use validity::{
     EndChoice, LeafNotAfterBehavior, StartChoice, TtlLimits, ValidityError, ValidityWish,
     choose_end, choose_start, go_duration, overstay,
@@ -159,9 +160,9 @@ pub struct RoleFields {
     /// Subject postalCode.
     #[n(42)]
     pub postal_code: Vec<String>,
-    /// OIDs, or compact JSON objects with oid, cps and notice.
+    /// Certificate policies.
     #[n(43)]
-    pub policy_identifiers: Vec<String>,
+    pub policy_identifiers: Vec<PolicyFields>,
     /// Basic constraints in leaves.
     #[n(44)]
     pub basic_constraints_valid_for_non_ca: bool,
@@ -193,6 +194,21 @@ pub struct RoleFields {
     /// Signet's: the encoder of PKCS#12 bundles when a request names none; empty means `auto`.
     #[n(53)]
     pub pkcs12_encoder: String,
+}
+
+/// A certificate policy as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PolicyFields {
+    /// The policy's OID, dotted.
+    #[n(0)]
+    pub oid: String,
+    /// URI of the certification practice statement.
+    #[n(1)]
+    pub cps: Option<String>,
+    /// User notice.
+    #[n(2)]
+    pub notice: Option<String>,
 }
 
 impl RoleFields {

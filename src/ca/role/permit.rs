@@ -250,11 +250,7 @@ impl Role {
     }
 
     /// Step 14.
-    fn subject_serial_number(
-        &self,
-        ask: &Ask,
-        csr: Option<&CsrFacts>,
-    ) -> Result<String, Refusal> {
+    fn subject_serial_number(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<String, Refusal> {
         let from_csr = csr
             .filter(|_| self.fields.serial_number_source == "json-csr")
             .map(|csr| csr.serial_number.as_str())
@@ -270,9 +266,7 @@ impl Role {
     /// Steps 15 and 16.
     fn check_names(&self, names: &AlternativeNames) -> Result<(), Refusal> {
         if let Some(name) = names.dns.iter().find(|name| !self.allows_name(name)) {
-            return Refusal::new(format!(
-                "subject alternate name {name} not allowed by this role"
-            ));
+            return Refusal::new(format!("subject alternate name {name} not allowed by this role"));
         }
         if let Some(name) = names.email.iter().find(|name| !self.allows_name(name)) {
             return Refusal::new(format!("email address {name} not allowed by this role"));
@@ -304,7 +298,10 @@ impl Role {
         for name in &names {
             let mut same_type = allowed.iter().filter(|allowed| allowed.oid == name.oid).peekable();
             if same_type.peek().is_none() {
-                return Refusal::new(format!("other SAN OID {} not allowed by this role", name.oid));
+                return Refusal::new(format!(
+                    "other SAN OID {} not allowed by this role",
+                    name.oid
+                ));
             }
             if !same_type.any(|allowed| glob::matches(&allowed.value, &name.value)) {
                 return Refusal::new(format!(
@@ -379,11 +376,8 @@ impl Role {
         warnings: &mut Vec<String>,
     ) -> Result<(Timestamp, Timestamp), Refusal> {
         let fields = &self.fields;
-        let wish = ValidityWish {
-            ttl: ask.ttl,
-            not_after: &ask.not_after,
-            not_before: &ask.not_before,
-        };
+        let wish =
+            ValidityWish { ttl: ask.ttl, not_after: &ask.not_after, not_before: &ask.not_before };
         let start = StartChoice {
             fixed: &fields.not_before,
             bound: &fields.not_before_bound,
@@ -457,7 +451,12 @@ impl Role {
         Ok(name)
     }
 
-    fn subject(&self, common_name: String, serial_number: String, user_ids: Vec<String>) -> Subject {
+    fn subject(
+        &self,
+        common_name: String,
+        serial_number: String,
+        user_ids: Vec<String>,
+    ) -> Subject {
         let fields = &self.fields;
         Subject {
             country: deduplicated(&fields.country),
@@ -478,9 +477,7 @@ impl Role {
     const fn key_usage_for(&self, key: KeyKind) -> KeyUsage {
         match key {
             KeyKind::Rsa(_) => self.key_usage,
-            KeyKind::Ec(_) | KeyKind::Ed25519 => {
-                self.key_usage.without(KeyUsage::KEY_ENCIPHERMENT)
-            }
+            KeyKind::Ec(_) | KeyKind::Ed25519 => self.key_usage.without(KeyUsage::KEY_ENCIPHERMENT),
         }
     }
 

@@ -183,9 +183,9 @@ pub fn overstay(
     }
     match behavior {
         LeafNotAfterBehavior::Permit => Ok(end),
-        LeafNotAfterBehavior::Truncate if issuer_end < now => refused(format!(
-            "cannot satisfy request, as NotAfter date {issuer_end} is in the past"
-        )),
+        LeafNotAfterBehavior::Truncate if issuer_end < now => {
+            refused(format!("cannot satisfy request, as NotAfter date {issuer_end} is in the past"))
+        }
         LeafNotAfterBehavior::Truncate => Ok(issuer_end),
         LeafNotAfterBehavior::Err => refused(format!(
             "cannot satisfy request, as TTL would result in notAfter of {end} that is beyond the expiration of the CA certificate at {issuer_end}"
@@ -245,11 +245,14 @@ fn go_time_fault(text: &str) -> (&str, &'static str) {
         match rest.strip_prefix(separator) {
             Some(after) => rest = after,
             None => {
-                return (rest, match separator {
-                    "-" => "-",
-                    "T" => "T",
-                    _ => ":",
-                });
+                return (
+                    rest,
+                    match separator {
+                        "-" => "-",
+                        "T" => "T",
+                        _ => ":",
+                    },
+                );
             }
         }
     }
