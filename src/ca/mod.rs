@@ -5,7 +5,9 @@
 //! through a chain of types: `Permit → Tbs → Linted → Signed`, and `engine` makes it `Recorded`.
 
 mod algorithm_identifier;
+mod alternative_names;
 mod asn1;
+pub mod authority;
 pub mod cert;
 pub mod certificate;
 pub mod chain;
@@ -14,11 +16,20 @@ pub mod csr;
 mod distinguished_name;
 mod extensions;
 mod general_names;
+pub mod glob;
+pub mod hostname;
+pub mod jks;
 pub mod key;
+pub mod keystore;
 pub mod lint;
+pub mod pem;
 pub mod permit;
+pub mod pkcs12;
 pub mod public_key;
 pub mod request;
+pub mod role;
 pub mod serial;
 pub mod signed;
+pub mod spiffe;
 pub mod time;
+pub mod uri;

@@ -1,1 +1,68 @@
-//! To be described.
+//! Use cases: one verb, one file; no HTTP, no JSON.
+//!
+//! `engine` arranges: it reads a snapshot, lets `ca` decide, commits a batch, and answers with
+//! what is in the book. [`Engine`] is what the HTTP side holds; every use case but those of
+//! [`sys`] that need no token asks for a [`Granted`](crate::auth::Granted).
+
+pub mod env;
+pub mod failure;
+pub mod mount;
+pub mod pki;
+pub mod sys;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+pub use env::Env;
+pub use failure::Failure;
+use mount::MountTable;
+
+use crate::auth::Gate;
+
+/// The program without its edges.
+#[derive(Debug)]
+pub struct Engine {
+    env: Env,
+    gate: Gate,
+    mounts: ArcSwap<MountTable>,
+    cluster: ArcSwap<sys::Cluster>,
+}
+
+impl Engine {
+    /// An engine over a store that may still be uninitialised or sealed.
+    pub fn new(env: Env) -> Arc<Self> {
+        Arc::new(Self {
+            gate: Gate::new(env.store.clone()),
+            env,
+            mounts: ArcSwap::from_pointee(MountTable::default()),
+            cluster: ArcSwap::from_pointee(sys::Cluster::default()),
+        })
+    }
+
+    /// What use cases may touch.
+    pub const fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Who is calling, and what may they touch?
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+}
+
+/// How often a use case starts again when its batch met another one.
+const ATTEMPTS: usize = 16;
+
+/// Repeats read, decide, commit while another commit comes between.
+pub(crate) async fn repeatedly<T>(
+    mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    for _ in 0..ATTEMPTS {
+        match attempt().await {
+            Err(Failure::Conflict) => {}
+            other => return other,
+        }
+    }
+    Err(Failure::Busy)
+}

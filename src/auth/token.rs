@@ -1,0 +1,78 @@
+//! Tokens as they are made and kept.
+//!
+//! A token never lies in the store: it is found under its HMAC with a sealed salt (design D8).
+
+use minicbor::{Decode, Encode};
+
+use crate::entropy::{Entropy, Purpose};
+use crate::secret::Secret;
+use crate::store::{Key, Record, Store, key};
+
+/// What a request wants to do, as policies name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// GET
+    Read,
+    /// POST and PUT
+    Update,
+    /// LIST
+    List,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+/// A token's record.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct TokenRecord {
+    /// The handle by which a token can be named without being known.
+    #[n(0)]
+    pub accessor: String,
+    /// Policies by name; `root` alone allows everything.
+    #[n(1)]
+    pub policies: Vec<String>,
+    /// `display_name` of a look-up.
+    #[n(2)]
+    pub display_name: String,
+    /// The path that made it.
+    #[n(3)]
+    pub path: String,
+    /// When it was made, seconds since the Unix epoch.
+    #[n(4)]
+    pub created: i64,
+}
+
+impl Record for TokenRecord {}
+
+/// Where a token's record lies.
+pub fn token_key(store: &Store, token: &Secret<String>) -> Option<Key> {
+    store.hmac(token.expose().as_bytes()).map(|hash| key::token(&hash))
+}
+
+/// Where an accessor points from.
+pub fn accessor_key(store: &Store, accessor: &str) -> Option<Key> {
+    store.hmac(accessor.as_bytes()).map(|hash| key::accessor(&hash))
+}
+
+/// A fresh service token (`hvs.` and 24 letters and digits) and its accessor.
+pub fn new_token(entropy: &Entropy) -> (Secret<String>, String) {
+    (Secret::new(format!("hvs.{}", letters(entropy))), letters(entropy))
+}
+
+/// 24 letters and digits: 142 bits. Bytes past the last whole multiple of 62 are thrown away,
+/// so that every character is equally likely.
+fn letters(entropy: &Entropy) -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = String::with_capacity(24);
+    while text.len() < 24 {
+        let [byte] = entropy.bytes::<1>(Purpose::Token);
+        if byte < 248
+            && let Some(letter) = ALPHABET.get(usize::from(byte % 62))
+        {
+            text.push(char::from(*letter));
+        }
+    }
+    text
+}

@@ -1,0 +1,86 @@
+//! Names as requests write them and as certificates carry them.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use super::hostname::{is_host_pattern, to_ascii};
+use super::permit::AlternativeNames;
+use super::uri;
+
+/// An e-mail address if there is an `@`, else a DNS name if it looks like one, else nothing.
+pub(in crate::ca) fn add_name(name: &str, names: &mut AlternativeNames) -> Result<(), String> {
+    if name.contains('@') {
+        names.email.push(name.to_owned());
+        return Ok(());
+    }
+    let ascii = to_ascii(name).map_err(|why| why.to_string())?;
+    if is_host_pattern(&ascii) {
+        names.dns.push(ascii);
+    }
+    Ok(())
+}
+
+/// IP addresses as Go reads them: no zone, no leading zeros.
+pub(in crate::ca) fn addresses(texts: &[String]) -> Result<Vec<IpAddr>, String> {
+    texts
+        .iter()
+        .map(|text| {
+            text.parse::<IpAddr>()
+                .map(|address| address.to_canonical())
+                .map_err(|_| format!("the value \"{text}\" is not a valid IP address"))
+        })
+        .collect()
+}
+
+/// URIs as the certificate carries them; those of the `spiffe` scheme without what no SPIFFE ID
+/// may have (design D15).
+pub(in crate::ca) fn uris(texts: &[String]) -> Result<Vec<String>, String> {
+    texts
+        .iter()
+        .map(|text| {
+            let named = |why: &str| {
+                format!(
+                    "the provided URI Subject Alternative Name {} is not a valid {why}",
+                    uri::go_quote(text)
+                )
+            };
+            let written = uri::canonical(text).ok_or_else(|| named("URI"))?;
+            if !uri::host_is_domain(&written) {
+                return Err(format!(
+                    "unable to parse created certificate: x509: cannot parse URI {}: invalid domain",
+                    uri::go_quote(&written)
+                ));
+            }
+            match unlike_spiffe(&written) {
+                Some(why) => Err(named(&format!("SPIFFE ID: {why}"))),
+                None => Ok(written),
+            }
+        })
+        .collect()
+}
+
+/// What in a URI of the `spiffe` scheme another reader could take for another identity.
+fn unlike_spiffe(written: &str) -> Option<&'static str> {
+    let rest = written.strip_prefix("spiffe://")?;
+    if rest.contains(['?', '#']) {
+        return Some("it has a query or a fragment");
+    }
+    let (_, path) = rest.split_once('/')?;
+    let mut segments = path.split('/');
+    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Some("a path segment is . or ..");
+    }
+    segments.any(str::is_empty).then_some("a path segment is empty, or the path ends in a slash")
+}
+
+/// Every value once, in the order of first occurrence.
+pub(in crate::ca) fn deduplicated(values: &[String]) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::with_capacity(values.len());
+    let mut known = HashSet::with_capacity(values.len());
+    for value in values {
+        if known.insert(value.as_str()) {
+            seen.push(value.clone());
+        }
+    }
+    seen
+}

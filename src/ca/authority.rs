@@ -1,0 +1,275 @@
+//! Permits for authorities: roots, intermediates, and the requests for them (pki-api chapter 5).
+//!
+//! No role bounds an authority: whoever may call these paths may name what they like. What is
+//! checked here is that the certificate can be written and what its issuer's constraints say.
+
+use const_oid::ObjectIdentifier;
+
+use super::alternative_names::{add_name, addresses, deduplicated, uris};
+use super::csr::ParsedCsr;
+use super::key::SignaturePreference;
+use super::permit::{
+    AlternativeNames, BasicConstraints, IssuingUrls, KeyUsage, NameConstraints, Permit,
+    RawExtension, Subject, SubjectName, Template,
+};
+use super::role::{
+    Ask, EndChoice, Refusal, StartChoice, TtlLimits, ValidityWish, choose_end, choose_start,
+    extended_key_usages, key_usages, other_name,
+};
+use super::time::Timestamp;
+
+/// What is asked of an authority; names and times as in a leaf's [`Ask`].
+#[derive(Clone, Debug, Default)]
+pub struct AuthorityAsk {
+    /// Names and validity.
+    pub ask: Ask,
+    /// Subject attributes by Vault's field names.
+    pub subject: Subject,
+    /// Backdating in seconds.
+    pub not_before_duration: i64,
+    /// `max_path_length`, if it was sent.
+    pub max_path_length: Option<i64>,
+    /// `permitted_dns_domains`
+    pub permitted_dns_domains: Vec<String>,
+    /// `key_usage`
+    pub key_usage: Vec<String>,
+    /// `ext_key_usage`
+    pub ext_key_usage: Vec<String>,
+    /// Take subject and extensions from the CSR.
+    pub use_csr_values: bool,
+    /// `skid`, hexadecimal.
+    pub subject_key_identifier: String,
+    /// How an RSA key shall sign.
+    pub signature: SignaturePreference,
+}
+
+/// What the issuer's certificate says about the authorities below it.
+#[derive(Clone, Copy, Debug)]
+pub struct Above {
+    /// Its pathLenConstraint.
+    pub path_length: Option<u8>,
+    /// Its notAfter.
+    pub not_after: Timestamp,
+}
+
+const W_EXPIRES_LATER: &str = "The expiration time for the signed certificate is after the CA's expiration time. If the new certificate is not treated as a root, validation paths with the certificate past the issuing CA's expiration time will fail.";
+const W_NO_SUBJECT: &str = "This issuer certificate was generated without a Subject; this makes it likely that issuing leaf certs with this certificate will cause TLS validation libraries to reject this certificate.";
+
+impl AuthorityAsk {
+    /// The permit for a root.
+    pub fn permit_root(
+        &self,
+        limits: TtlLimits,
+        urls: IssuingUrls,
+        now: Timestamp,
+    ) -> Result<Permit, Refusal> {
+        let mut warnings = Vec::new();
+        let names = self.names()?;
+        let (not_before, not_after) = self.validity(limits, now, &mut warnings)?;
+        let subject = self.composed_subject(&self.ask.common_name, &self.ask.serial_number);
+        if subject == Subject::default() {
+            warnings.push(W_NO_SUBJECT.to_owned());
+        }
+        let path_length = self.max_path_length.and_then(|length| u8::try_from(length).ok());
+        let template = self.template(
+            SubjectName::Composed(subject),
+            names,
+            (not_before, not_after),
+            path_length,
+            urls,
+        )?;
+        Ok(Permit::new(template, warnings))
+    }
+
+    /// The permit for an intermediate that an issuer of ours signs.
+    pub fn permit_intermediate(
+        &self,
+        csr: &ParsedCsr,
+        above: Above,
+        limits: TtlLimits,
+        urls: IssuingUrls,
+        now: Timestamp,
+    ) -> Result<Permit, Refusal> {
+        let mut warnings = Vec::new();
+        let skid = self.skid()?;
+        let mut ask = self.ask.clone();
+        if ask.common_name.is_empty() {
+            csr.common_name().clone_into(&mut ask.common_name);
+        }
+        let names = if self.use_csr_values { AlternativeNames::default() } else { names(&ask)? };
+        let (not_before, not_after) = self.validity(limits, now, &mut warnings)?;
+        if not_after > above.not_after {
+            warnings.insert(0, W_EXPIRES_LATER.to_owned());
+        }
+        let serial_number =
+            if ask.serial_number.is_empty() { csr.serial_number() } else { &ask.serial_number };
+        let subject = if self.use_csr_values {
+            SubjectName::Verbatim(csr.subject().to_vec())
+        } else {
+            SubjectName::Composed(self.composed_subject(&ask.common_name, serial_number))
+        };
+        let path_length = self.path_length_below(above)?;
+        let mut template =
+            self.template(subject, names, (not_before, not_after), path_length, urls)?;
+        template.subject_key_identifier = skid;
+        if self.use_csr_values {
+            template.verbatim_extensions = verbatim(csr.extensions());
+        }
+        Ok(Permit::new(template, warnings))
+    }
+
+    /// Subject and names of a request that somebody else will sign.
+    pub fn request(&self) -> Result<(Subject, AlternativeNames), Refusal> {
+        Ok((self.composed_subject(&self.ask.common_name, &self.ask.serial_number), self.names()?))
+    }
+
+    fn names(&self) -> Result<AlternativeNames, Refusal> {
+        names(&self.ask)
+    }
+
+    fn composed_subject(&self, common_name: &str, serial_number: &str) -> Subject {
+        let given = &self.subject;
+        Subject {
+            country: deduplicated(&given.country),
+            organization: deduplicated(&given.organization),
+            organizational_unit: deduplicated(&given.organizational_unit),
+            locality: deduplicated(&given.locality),
+            province: deduplicated(&given.province),
+            street_address: deduplicated(&given.street_address),
+            postal_code: deduplicated(&given.postal_code),
+            common_name: common_name.to_owned(),
+            serial_number: serial_number.to_owned(),
+            user_ids: Vec::new(),
+        }
+    }
+
+    fn validity(
+        &self,
+        limits: TtlLimits,
+        now: Timestamp,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Timestamp, Timestamp), Refusal> {
+        let wish = ValidityWish {
+            ttl: self.ask.ttl,
+            not_after: &self.ask.not_after,
+            not_before: &self.ask.not_before,
+        };
+        let backdate = self.not_before_duration;
+        let start = choose_start(StartChoice { fixed: "", bound: "permit", backdate }, wish, now)?;
+        let end = EndChoice { fixed: "", bound: "permit", limits, max_bounds_not_after: false };
+        let end = choose_end(end, wish, now, warnings)?;
+        super::role::check_order(start, end)?;
+        Ok((start, end))
+    }
+
+    fn template(
+        &self,
+        subject: SubjectName,
+        names: AlternativeNames,
+        (not_before, not_after): (Timestamp, Timestamp),
+        path_length: Option<u8>,
+        urls: IssuingUrls,
+    ) -> Result<Template, Refusal> {
+        // Of the list only digitalSignature counts; signing certificates and CRLs always stands.
+        let signs = KeyUsage::KEY_CERT_SIGN.with(KeyUsage::CRL_SIGN);
+        let asked = key_usages(&self.key_usage);
+        let key_usage = if asked.contains(KeyUsage::DIGITAL_SIGNATURE) {
+            signs.with(KeyUsage::DIGITAL_SIGNATURE)
+        } else {
+            signs
+        };
+        let name_constraints = (!self.permitted_dns_domains.is_empty()).then(|| NameConstraints {
+            permitted_dns: self.permitted_dns_domains.clone(),
+            ..NameConstraints::default()
+        });
+        Ok(Template {
+            subject,
+            names,
+            not_before,
+            not_after,
+            key_usage,
+            extended_key_usage: self.extended_key_usage(),
+            basic_constraints: BasicConstraints::Authority { path_length },
+            policies: Vec::new(),
+            name_constraints,
+            urls,
+            subject_key_identifier: None,
+            verbatim_extensions: Vec::new(),
+            signature: self.signature,
+        })
+    }
+
+    fn extended_key_usage(&self) -> Vec<ObjectIdentifier> {
+        extended_key_usages(&self.ext_key_usage)
+    }
+
+    /// pki-api 5.6: what was sent, else one less than the signer's.
+    fn path_length_below(&self, above: Above) -> Result<Option<u8>, Refusal> {
+        if above.path_length == Some(0) {
+            return Err(Refusal {
+                text: "signing certificate has a max path length of zero, and cannot issue further CA certificates".to_owned(),
+                hint: None,
+            });
+        }
+        let below = above.path_length.map(|length| length.saturating_sub(1));
+        Ok(match self.max_path_length {
+            Some(asked) => u8::try_from(asked).ok(),
+            None => below,
+        })
+    }
+
+    fn skid(&self) -> Result<Option<Vec<u8>>, Refusal> {
+        let digits: String = self
+            .subject_key_identifier
+            .chars()
+            .filter(|character| !matches!(character, ':' | '-' | ' '))
+            .collect();
+        if digits.is_empty() {
+            return Ok(None);
+        }
+        match data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes()) {
+            Ok(octets) => Ok(Some(octets)),
+            Err(_) => {
+                let why = match digits.chars().find(|character| !character.is_ascii_hexdigit()) {
+                    Some(other) => format!("invalid byte: U+{:04X} '{other}'", other as u32),
+                    None => "odd length hex string".to_owned(),
+                };
+                Err(Refusal {
+                    text: format!("cannot parse requested SKID value as hex: encoding/hex: {why}"),
+                    hint: None,
+                })
+            }
+        }
+    }
+}
+
+fn names(ask: &Ask) -> Result<AlternativeNames, Refusal> {
+    let refused = |text: String| Refusal { text, hint: None };
+    let mut names = AlternativeNames::default();
+    if !ask.common_name.is_empty() && !ask.exclude_cn_from_sans {
+        add_name(&ask.common_name, &mut names).map_err(refused)?;
+    }
+    let listed = ask.alt_names.as_deref().map(str::trim).unwrap_or_default();
+    for name in listed.split(',').filter(|name| !name.is_empty()) {
+        add_name(name, &mut names).map_err(refused)?;
+    }
+    names.dns = deduplicated(&names.dns);
+    names.email = deduplicated(&names.email);
+    for text in &ask.other_sans {
+        let name = other_name(text)
+            .map_err(|why| refused(format!("could not parse requested other SAN: {why}")))?;
+        names.other.push(name);
+    }
+    names.ip = addresses(&ask.ip_sans).map_err(refused)?;
+    names.uri = uris(&ask.uri_sans).map_err(refused)?;
+    Ok(names)
+}
+
+/// Every extension of a CSR but basic constraints, which are never a requester's to choose.
+fn verbatim(extensions: &[RawExtension]) -> Vec<RawExtension> {
+    extensions
+        .iter()
+        .filter(|extension| extension.oid != const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS)
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,118 @@
+//! Host names as roles see them: the pattern, and the conversion to ASCII.
+//!
+//! The conversion is Go's `idna` with strict domain names and DNS length check, which maps
+//! nothing: upper case stays, labels outside ASCII become punycode (pki-api 15.2).
+
+use std::fmt;
+
+/// A name that cannot be a domain name, quoted as Go quotes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidLabel(String);
+
+impl fmt::Display for InvalidLabel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "idna: invalid label {}", super::uri::go_quote(&self.0))
+    }
+}
+
+/// The longest label and the longest name without its root dot (RFC 1035, 2.3.4).
+const LONGEST_LABEL: usize = 63;
+const LONGEST_NAME: usize = 253;
+
+/// The ASCII form of a name, or the label that has none.
+pub fn to_ascii(name: &str) -> Result<String, InvalidLabel> {
+    let invalid = |label: &str| Err(InvalidLabel(label.to_owned()));
+    let without_root = name.strip_suffix('.').unwrap_or(name);
+    if without_root.split('.').any(str::is_empty) {
+        return invalid(name);
+    }
+    let mut labels = Vec::new();
+    for label in without_root.split('.') {
+        let ascii = if label.is_ascii() {
+            if let Some(code) = label.strip_prefix("xn--")
+                && idna::punycode::decode_to_string(code).is_none()
+            {
+                return invalid(label);
+            }
+            label.to_owned()
+        } else {
+            match idna::punycode::encode_str(label) {
+                Some(code) => format!("xn--{code}"),
+                None => return invalid(label),
+            }
+        };
+        if ascii.len() > LONGEST_LABEL {
+            return invalid(&ascii);
+        }
+        labels.push(ascii);
+    }
+    let mut ascii = labels.join(".");
+    if ascii.len() > LONGEST_NAME {
+        return invalid(&ascii);
+    }
+    if without_root.len() < name.len() {
+        ascii.push('.');
+    }
+    Ok(ascii)
+}
+
+/// Letters, digits and inner hyphens in labels separated by dots, an optional `*.` in front and
+/// an optional dot at the end.
+pub fn is_host_pattern(name: &str) -> bool {
+    is_host_name(name.strip_prefix("*.").unwrap_or(name))
+}
+
+/// The same without a wildcard.
+pub fn is_host_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    !name.is_empty() && name.split('.').all(is_label)
+}
+
+/// One label: letters, digits, inner hyphens.
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// A left-most label with one `*`: `*`, `*x`, `x*` or `x*y`, the parts valid in a label.
+pub fn is_wildcard_label(label: &str) -> bool {
+    let legal = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    label.split_once('*').is_some_and(|(before, after)| {
+        legal(before) && legal(after) && !before.starts_with('-') && !after.ends_with('-')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn converts_without_mapping() {
+        assert_eq!(to_ascii("A.Example.ORG").unwrap(), "A.Example.ORG");
+        assert_eq!(to_ascii("日本").unwrap(), "xn--wgv71a");
+        assert_eq!(to_ascii("münchen.example.org.").unwrap(), "xn--mnchen-3ya.example.org.");
+        assert_eq!(to_ascii("not a host").unwrap(), "not a host");
+    }
+
+    #[test]
+    fn refuses_empty_and_long_labels_by_name() {
+        let why = to_ascii("a..example.org").unwrap_err().to_string();
+        assert_eq!(why, "idna: invalid label \"a..example.org\"");
+        let label = "a".repeat(64);
+        assert_eq!(to_ascii(&label).unwrap_err(), InvalidLabel(label));
+        assert!(to_ascii(&vec!["abcdefg"; 40].join(".")).is_err());
+        assert!(to_ascii("").is_err());
+    }
+
+    #[test]
+    fn knows_host_names() {
+        for name in ["a", "a.b-c.example.org", "*.example.org", "example.org.", "10.0.0.1"] {
+            assert!(is_host_pattern(name), "{name}");
+        }
+        for name in ["", "-a", "a-", "_srv.x", "a b", "a..b", "x*.example.org", "*", "a@b"] {
+            assert!(!is_host_pattern(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! PEM (RFC 7468), and the three DER forms of a private key that it carries.
+//!
+//! Reading is ours and not `rustls-pki-types`': that reader drops every label it does not know
+//! (`NEW CERTIFICATE REQUEST`, `X509 CERTIFICATE`), stops at the first damaged block and fails
+//! on blocks with headers, where clients of Vault are used to Go's, which skips what is not a
+//! block and goes on. Writing is ours because it is on the way of every certificate.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
+    EcdsaKeyPair, KeyPair,
+};
+use data_encoding::{BASE64, BASE64_MIME_PERMISSIVE};
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Encode, Reader, Sequence, SliceReader};
+use x509_cert::spki::AlgorithmIdentifierRef;
+use zeroize::Zeroizing;
+
+/// The label of a certificate.
+pub const CERTIFICATE: &str = "CERTIFICATE";
+/// The label of a certification request.
+pub const CERTIFICATE_REQUEST: &str = "CERTIFICATE REQUEST";
+/// The label of a revocation list.
+pub const X509_CRL: &str = "X509 CRL";
+/// The label of a PKCS#8 private key.
+pub const PRIVATE_KEY: &str = "PRIVATE KEY";
+/// The label of a PKCS#1 private key.
+pub const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
+/// The label of a SEC1 private key.
+pub const EC_PRIVATE_KEY: &str = "EC PRIVATE KEY";
+
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+
+/// Bytes in a line of 64 columns.
+const LINE: usize = 48;
+
+/// One block, without a newline at its end: so Vault's `issue` answers.
+pub fn encode(label: &str, der: &[u8]) -> String {
+    let columns = BASE64.encode_len(der.len());
+    // Reserved once: a secret leaves no shorter copy of itself behind.
+    let mut text = String::with_capacity(columns + columns / 64 + 2 * label.len() + 40);
+    encode_into(&mut text, label, der);
+    text
+}
+
+/// One block with a newline at its end: so files and Vault's raw endpoints have it.
+pub fn encode_line(label: &str, der: &[u8]) -> String {
+    let mut text = encode(label, der);
+    text.push('\n');
+    text
+}
+
+/// [`encode`], for what must be overwritten afterwards.
+pub fn encode_secret(label: &str, der: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(encode(label, der))
+}
+
+/// Several blocks, joined by a newline, none at the end: a chain as Vault writes it.
+pub fn encode_all<'a>(label: &str, ders: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut text = String::new();
+    for der in ders {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        encode_into(&mut text, label, der);
+    }
+    text
+}
+
+fn encode_into(text: &mut String, label: &str, der: &[u8]) {
+    text.push_str("-----BEGIN ");
+    text.push_str(label);
+    text.push_str("-----\n");
+    for line in der.chunks(LINE) {
+        BASE64.encode_append(line, text);
+        text.push('\n');
+    }
+    text.push_str("-----END ");
+    text.push_str(label);
+    text.push_str("-----");
+}
+
+/// One block as read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Block {
+    /// What stands between `BEGIN` and the dashes.
+    pub label: String,
+    /// The content.
+    pub der: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Block({}, {} bytes)", self.label, self.der.len())
+    }
+}
+
+/// Every block in the text, in order. What is not a whole block is passed over, as Go's
+/// `pem.Decode` does: text around blocks, a block without its end, one whose base64 is damaged.
+/// Header lines (`Proc-Type: …`) are skipped.
+pub fn decode_all(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some((label, body)) = next_begin(rest) {
+        match decode_block(label, body) {
+            Some((block, after)) => {
+                blocks.push(block);
+                rest = after;
+            }
+            // A later BEGIN may still be the start of a whole block.
+            None => rest = body,
+        }
+    }
+    blocks
+}
+
+/// The first block with one of these labels.
+pub fn decode_first(text: &str, labels: &[&str]) -> Option<Block> {
+    decode_all(text).into_iter().find(|block| labels.contains(&block.label.as_str()))
+}
+
+/// The label of the next line that begins a block, and what follows that line.
+fn next_begin(text: &str) -> Option<(&str, &str)> {
+    let mut rest = text;
+    loop {
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let label =
+            line.trim_end().strip_prefix("-----BEGIN ").and_then(|line| line.strip_suffix("-----"));
+        if let Some(label) = label {
+            return Some((label, after));
+        }
+        if after.is_empty() {
+            return None;
+        }
+        rest = after;
+    }
+}
+
+fn decode_block<'a>(label: &str, body: &'a str) -> Option<(Block, &'a str)> {
+    let mut rest = body;
+    let mut base64 = Zeroizing::new(Vec::new());
+    loop {
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let line = line.trim();
+        if let Some(end) = line.strip_prefix("-----END ") {
+            if end.strip_suffix("-----") != Some(label) {
+                return None;
+            }
+            let der = Zeroizing::new(decode_base64(&base64)?);
+            return Some((Block { label: label.to_owned(), der }, after));
+        }
+        if line.starts_with("-----BEGIN ") || rest.is_empty() {
+            return None;
+        }
+        if base64.is_empty() {
+            // The body is at most as long as what is left of the text: one allocation.
+            base64.reserve_exact(body.find("-----END ").unwrap_or(0));
+        }
+        if !line.contains(':') {
+            base64.extend(line.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+        }
+        rest = after;
+    }
+}
+
+/// Base64; the bits after the last byte may be set, as for Go.
+fn decode_base64(base64: &[u8]) -> Option<Vec<u8>> {
+    BASE64.decode(base64).or_else(|_| BASE64_MIME_PERMISSIVE.decode(base64)).ok()
+}
+
+/// PKCS#8 as of RFC 5208; the public key that RFC 5958 added is read and passed over.
+#[derive(Sequence)]
+struct PrivateKeyInfo<'a> {
+    version: u8,
+    algorithm: AlgorithmIdentifierRef<'a>,
+    key: &'a OctetStringRef,
+}
+
+/// SEC1 (RFC 5915).
+#[derive(Sequence)]
+struct EcPrivateKey<'a> {
+    version: u8,
+    key: &'a OctetStringRef,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    curve: Option<ObjectIdentifier>,
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
+    public: Option<BitStringRef<'a>>,
+}
+
+/// How a private key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyForm {
+    /// PKCS#1 for RSA, SEC1 for EC; Ed25519 has no other form than PKCS#8.
+    Traditional,
+    /// PKCS#8 for every key.
+    Pkcs8,
+}
+
+/// A private key ready to be written as PEM or DER.
+pub struct EncodedKey {
+    /// The PEM label of the form.
+    pub label: &'static str,
+    /// The content.
+    pub der: Zeroizing<Vec<u8>>,
+}
+
+impl EncodedKey {
+    /// The PEM block, without a newline at its end.
+    pub fn pem(&self) -> Zeroizing<String> {
+        encode_secret(self.label, &self.der)
+    }
+}
+
+impl fmt::Debug for EncodedKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "EncodedKey({}, …)", self.label)
+    }
+}
+
+/// The bytes are not a PKCS#8 private key of a kind that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownKey;
+
+impl fmt::Display for UnknownKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("not a PKCS#8 private key of a known kind")
+    }
+}
+
+impl std::error::Error for UnknownKey {}
+
+impl From<der::Error> for UnknownKey {
+    fn from(_: der::Error) -> Self {
+        Self
+    }
+}
+
+/// Writes a PKCS#8 key (RSA, EC on P-256, P-384 or P-521, Ed25519) in the given form. SEC1 comes
+/// with the curve and the public key, as Go writes it; PKCS#8 in its version 1.
+///
+/// # Errors
+/// [`UnknownKey`] where the bytes are anything else.
+pub fn private_key(pkcs8: &[u8], form: KeyForm) -> Result<EncodedKey, UnknownKey> {
+    let info = read_info(pkcs8)?;
+    match (form, info.algorithm.oid) {
+        (KeyForm::Traditional, RSA) => {
+            let der = Zeroizing::new(info.key.as_bytes().to_vec());
+            Ok(EncodedKey { label: RSA_PRIVATE_KEY, der })
+        }
+        (KeyForm::Traditional, EC) => {
+            Ok(EncodedKey { label: EC_PRIVATE_KEY, der: sec1(&info, pkcs8)? })
+        }
+        (_, RSA | EC | ED25519) => {
+            Ok(EncodedKey { label: PRIVATE_KEY, der: Zeroizing::new(info.to_der()?) })
+        }
+        _ => Err(UnknownKey),
+    }
+}
+
+/// The same key as PKCS#8 version 1. aws-lc writes Ed25519 keys as version 2, with the public
+/// key inside, which Java before 21 and OpenSSL 1.1 refuse.
+///
+/// # Errors
+/// [`UnknownKey`] where the bytes are no PKCS#8 key.
+pub fn pkcs8_version_1(pkcs8: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnknownKey> {
+    Ok(Zeroizing::new(read_info(pkcs8)?.to_der()?))
+}
+
+/// Reads either version of PKCS#8; what follows the key (attributes, the public key) is left.
+fn read_info(pkcs8: &[u8]) -> Result<PrivateKeyInfo<'_>, UnknownKey> {
+    let mut outer = SliceReader::new(pkcs8)?;
+    let info = outer.sequence(|reader| {
+        let version = u8::decode(reader)?;
+        let algorithm = AlgorithmIdentifierRef::decode(reader)?;
+        let key = <&OctetStringRef>::decode(reader)?;
+        while !reader.is_finished() {
+            AnyRef::decode(reader)?;
+        }
+        Ok::<_, der::Error>((version, PrivateKeyInfo { version: 0, algorithm, key }))
+    })?;
+    match info {
+        (0 | 1, info) if outer.is_finished() => Ok(info),
+        _ => Err(UnknownKey),
+    }
+}
+
+fn sec1(info: &PrivateKeyInfo<'_>, pkcs8: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnknownKey> {
+    let curve = info.algorithm.parameters.ok_or(UnknownKey)?.decode_as::<ObjectIdentifier>()?;
+    let inner = EcPrivateKey::from_der(info.key.as_bytes())?;
+    let pair;
+    let public = match inner.public {
+        Some(public) => public,
+        None => {
+            let algorithm = match curve {
+                P256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
+                P384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
+                P521 => &ECDSA_P521_SHA512_ASN1_SIGNING,
+                _ => return Err(UnknownKey),
+            };
+            pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8).map_err(|_| UnknownKey)?;
+            BitStringRef::from_bytes(pair.public_key().as_ref())?
+        }
+    };
+    let key = EcPrivateKey { curve: Some(curve), public: Some(public), ..inner };
+    Ok(Zeroizing::new(key.to_der()?))
+}
+
+#[cfg(test)]
+mod tests;

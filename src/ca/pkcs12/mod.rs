@@ -1,0 +1,241 @@
+//! PKCS#12 key stores and trust stores (RFC 7292), which Java, OpenSSL and NSS load.
+//!
+//! We write the format ourselves rather than through `p12-keystore`: that crate takes its salts
+//! from a generator of its own, which this floor may not have, knows no PBMAC1 (RFC 9579), and
+//! brings a second set of ciphers beside aws-lc; the structures are twelve small sequences.
+//!
+//! An archive has two safes: the encrypted certificates, then the key in a shrouded bag. The
+//! order of the certificates is kept: leaf, its issuer, and so on. `localKeyId` ties the leaf to
+//! the key. Everything is encrypted under AES-256 with fresh salts, and sealed by a MAC: never
+//! without, since NSS and Node refuse that, and Java shows such a store as empty.
+
+mod cipher;
+mod derivation;
+mod integrity;
+mod open;
+mod shape;
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, SetOfVec};
+use der::{Decode, Encode, Tag, Tagged};
+
+pub use open::open;
+
+use crate::ca::keystore::{KeyStoreError, MAX_ARCHIVE, Random, StoreContents, check_alias, utf16};
+use crate::ca::pem;
+use crate::secret::Secret;
+use cipher::Scheme;
+use derivation::Password;
+use integrity::Integrity;
+use shape::{
+    ANY_EXTENDED_KEY_USAGE, Attribute, CERTIFICATE_BAG, CertificateBag, ContentInfo, DATA,
+    ENCRYPTED_DATA, EncryptedContent, EncryptedData, EncryptedKey, FRIENDLY_NAME, LOCAL_KEY_ID,
+    MacData, Pfx, SHROUDED_KEY_BAG, SafeBag, TRUSTED_KEY_USAGE, X509_CERTIFICATE,
+};
+
+/// Iterations of `auto` for each of its three derivations. It is what Java itself writes since
+/// 16. Measured on one 2.5 GHz core: see `derivation_stays_below_its_bound` for the test.
+pub const ITERATIONS: u32 = 10_000;
+
+/// Iterations of `modern2023` and `modern2026`: those of the Go encoders that gave them their
+/// names.
+pub const MODERN_ITERATIONS: u32 = 2_048;
+
+/// Which algorithms an archive is written with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Encoder {
+    /// AES-256-CBC under PBKDF2 with HMAC-SHA-256, and an HMAC-SHA-256 seal: what `keytool`
+    /// itself writes since Java 16, and every updated Java since 8u301, 11.0.12 and 16 reads
+    /// (JDK-8076190 was carried back to 8u301). Only Java 8 that was not updated since July
+    /// 2021 needs `Legacy`. OpenSSL since 1.0 and NSS read it too.
+    #[default]
+    Auto,
+    /// `Auto` with a PBMAC1 seal (RFC 9579): Java 26, OpenSSL 3.4. What Vault writes unasked.
+    Modern2026,
+    /// `Auto` with fewer iterations: byte for byte the shape of Vault's encoder of this name.
+    Modern2023,
+}
+
+impl Encoder {
+    /// The encoder of this name on the wire.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "auto" => Self::Auto,
+            "modern2026" => Self::Modern2026,
+            "modern2023" => Self::Modern2023,
+            _ => return None,
+        })
+    }
+
+    /// Its name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Modern2026 => "modern2026",
+            Self::Modern2023 => "modern2023",
+        }
+    }
+
+    const fn scheme(self) -> Scheme {
+        match self {
+            Self::Auto => Scheme::Aes256 { iterations: ITERATIONS },
+            Self::Modern2026 | Self::Modern2023 => Scheme::Aes256 { iterations: MODERN_ITERATIONS },
+        }
+    }
+
+    const fn integrity(self) -> Integrity {
+        match self {
+            Self::Auto => Integrity::HmacSha256 { iterations: ITERATIONS },
+            Self::Modern2026 => Integrity::Pbmac1 { iterations: MODERN_ITERATIONS },
+            Self::Modern2023 => Integrity::HmacSha256 { iterations: MODERN_ITERATIONS },
+        }
+    }
+}
+
+/// Writes a key store: the key under `alias`, its certificate and the chain.
+///
+/// Without a key the store holds the certificates alone, as trusted entries `1`, `2`, …: a
+/// certificate without a key that is not marked so is invisible to Java.
+///
+/// # Errors
+/// [`KeyStoreError::Alias`], [`KeyStoreError::Key`], [`KeyStoreError::TooLarge`],
+/// [`KeyStoreError::Malformed`] where a certificate is no DER.
+pub fn key_store(
+    contents: StoreContents<'_>,
+    alias: &str,
+    password: &Secret<String>,
+    encoder: Encoder,
+    random: Random<'_>,
+) -> Result<Vec<u8>, KeyStoreError> {
+    check_alias(alias)?;
+    let Some(key) = contents.key else {
+        let certificates: Vec<_> = contents.certificates().collect();
+        return trust_store(&certificates, password, encoder, random);
+    };
+    let mut password = Password::new(password);
+    let name = utf16(alias);
+    // Any value that both bags share will do; OpenSSL and Go take this one.
+    let link = digest(&SHA1_FOR_LEGACY_USE_ONLY, contents.leaf);
+    let attributes = || -> Result<Vec<Attribute<'_>>, KeyStoreError> {
+        Ok(vec![
+            attribute(FRIENDLY_NAME, AnyRef::new(Tag::BmpString, &name)?)?,
+            attribute(LOCAL_KEY_ID, AnyRef::new(Tag::OctetString, link.as_ref())?)?,
+        ])
+    };
+    let mut bags = vec![certificate_bag(contents.leaf, attributes()?)?];
+    for certificate in contents.chain {
+        bags.push(certificate_bag(certificate, Vec::new())?);
+    }
+    let certificates = encrypted_safe(&bags, encoder, &mut password, random)?;
+
+    let key = pem::pkcs8_version_1(key.expose())?;
+    let encrypted = encoder.scheme().encrypt(&key, &mut password, random)?;
+    let shrouded = EncryptedKey {
+        algorithm: encrypted.algorithm()?,
+        bytes: OctetStringRef::new(&encrypted.bytes)?,
+    }
+    .to_der()?;
+    let bag = bag(SHROUDED_KEY_BAG, &shrouded, attributes()?)?;
+    let safe = sequence(&[bag])?;
+    let keys =
+        ContentInfo { kind: DATA, content: AnyRef::new(Tag::OctetString, &safe)? }.to_der()?;
+    archive(&[certificates, keys], encoder, &mut password, random)
+}
+
+/// Writes a trust store whose entries are called `1`, `2`, …, each with the attribute by which
+/// Java knows that it may trust the certificate (else `keytool -list` shows no entry).
+///
+/// # Errors
+/// [`KeyStoreError::Empty`], [`KeyStoreError::TooLarge`], [`KeyStoreError::Malformed`] where a
+/// certificate is no DER.
+pub fn trust_store(
+    roots: &[&[u8]],
+    password: &Secret<String>,
+    encoder: Encoder,
+    random: Random<'_>,
+) -> Result<Vec<u8>, KeyStoreError> {
+    if roots.is_empty() {
+        return Err(KeyStoreError::Empty);
+    }
+    let mut password = Password::new(password);
+    let any_usage = ANY_EXTENDED_KEY_USAGE.to_der()?;
+    let mut bags = Vec::with_capacity(roots.len());
+    for (position, root) in roots.iter().enumerate() {
+        let name = utf16(&(position + 1).to_string());
+        bags.push(certificate_bag(
+            root,
+            vec![
+                attribute(FRIENDLY_NAME, AnyRef::new(Tag::BmpString, &name)?)?,
+                attribute(TRUSTED_KEY_USAGE, AnyRef::from_der(&any_usage)?)?,
+            ],
+        )?);
+    }
+    let safe = encrypted_safe(&bags, encoder, &mut password, random)?;
+    archive(&[safe], encoder, &mut password, random)
+}
+
+fn attribute(kind: ObjectIdentifier, value: AnyRef<'_>) -> Result<Attribute<'_>, KeyStoreError> {
+    Ok(Attribute { kind, values: SetOfVec::try_from(vec![value])? })
+}
+
+fn bag(
+    kind: ObjectIdentifier,
+    value: &[u8],
+    attributes: Vec<Attribute<'_>>,
+) -> Result<Vec<u8>, KeyStoreError> {
+    let attributes = match attributes.is_empty() {
+        true => None,
+        false => Some(SetOfVec::try_from(attributes)?),
+    };
+    Ok(SafeBag { kind, value: AnyRef::from_der(value)?, attributes }.to_der()?)
+}
+
+fn certificate_bag(
+    certificate: &[u8],
+    attributes: Vec<Attribute<'_>>,
+) -> Result<Vec<u8>, KeyStoreError> {
+    // Rubbish in a store would be found by the reader, long after; so it is found here.
+    if AnyRef::from_der(certificate)?.tag() != Tag::Sequence {
+        return Err(KeyStoreError::Malformed);
+    }
+    let value =
+        CertificateBag { kind: X509_CERTIFICATE, certificate: OctetStringRef::new(certificate)? };
+    bag(CERTIFICATE_BAG, &value.to_der()?, attributes)
+}
+
+/// A SEQUENCE of what is encoded already.
+fn sequence(parts: &[Vec<u8>]) -> Result<Vec<u8>, KeyStoreError> {
+    Ok(AnyRef::new(Tag::Sequence, &parts.concat())?.to_der()?)
+}
+
+fn encrypted_safe(
+    bags: &[Vec<u8>],
+    encoder: Encoder,
+    password: &mut Password<'_>,
+    random: Random<'_>,
+) -> Result<Vec<u8>, KeyStoreError> {
+    let encrypted = encoder.scheme().encrypt(&sequence(bags)?, password, random)?;
+    let content = EncryptedContent {
+        kind: DATA,
+        algorithm: encrypted.algorithm()?,
+        bytes: OctetStringRef::new(&encrypted.bytes)?,
+    };
+    let data = EncryptedData { version: 0, content }.to_der()?;
+    Ok(ContentInfo { kind: ENCRYPTED_DATA, content: AnyRef::from_der(&data)? }.to_der()?)
+}
+
+fn archive(
+    safes: &[Vec<u8>],
+    encoder: Encoder,
+    password: &mut Password<'_>,
+    random: Random<'_>,
+) -> Result<Vec<u8>, KeyStoreError> {
+    let content = sequence(safes)?;
+    let seal = encoder.integrity().seal(&content, password, random)?;
+    let safes = ContentInfo { kind: DATA, content: AnyRef::new(Tag::OctetString, &content)? };
+    let archive = Pfx { version: 3, safes, mac: Some(MacData::from_der(&seal)?) }.to_der()?;
+    if archive.len() > MAX_ARCHIVE { Err(KeyStoreError::TooLarge) } else { Ok(archive) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! The ASN.1 of PKCS#12 (RFC 7292), of PBES2 and PBMAC1 (RFC 8018, RFC 9579), and the names of
+//! their algorithms.
+
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, SetOfVec};
+use der::{Sequence, ValueOrd};
+use x509_cert::spki::AlgorithmIdentifierRef;
+
+macro_rules! names {
+    ($($name:ident = $arcs:literal;)*) => {
+        $(pub(super) const $name: ObjectIdentifier = ObjectIdentifier::new_unwrap($arcs);)*
+    };
+}
+
+names! {
+    DATA = "1.2.840.113549.1.7.1";
+    ENCRYPTED_DATA = "1.2.840.113549.1.7.6";
+    SHROUDED_KEY_BAG = "1.2.840.113549.1.12.10.1.2";
+    CERTIFICATE_BAG = "1.2.840.113549.1.12.10.1.3";
+    X509_CERTIFICATE = "1.2.840.113549.1.9.22.1";
+    FRIENDLY_NAME = "1.2.840.113549.1.9.20";
+    LOCAL_KEY_ID = "1.2.840.113549.1.9.21";
+    TRUSTED_KEY_USAGE = "2.16.840.1.113894.746875.1.1";
+    ANY_EXTENDED_KEY_USAGE = "2.5.29.37.0";
+    PBES2 = "1.2.840.113549.1.5.13";
+    PBKDF2 = "1.2.840.113549.1.5.12";
+    PBMAC1 = "1.2.840.113549.1.5.14";
+    PBE_SHA1_3DES = "1.2.840.113549.1.12.1.3";
+    HMAC_SHA1 = "1.2.840.113549.2.7";
+    HMAC_SHA256 = "1.2.840.113549.2.9";
+    HMAC_SHA384 = "1.2.840.113549.2.10";
+    HMAC_SHA512 = "1.2.840.113549.2.11";
+    AES_256_CBC = "2.16.840.1.101.3.4.1.42";
+    SHA1 = "1.3.14.3.2.26";
+    SHA256 = "2.16.840.1.101.3.4.2.1";
+}
+
+#[derive(Sequence)]
+pub(super) struct Pfx<'a> {
+    pub(super) version: u8,
+    pub(super) safes: ContentInfo<'a>,
+    #[asn1(optional = "true")]
+    pub(super) mac: Option<MacData<'a>>,
+}
+
+#[derive(Sequence)]
+pub(super) struct ContentInfo<'a> {
+    pub(super) kind: ObjectIdentifier,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
+    pub(super) content: AnyRef<'a>,
+}
+
+#[derive(Sequence)]
+pub(super) struct MacData<'a> {
+    pub(super) mac: DigestInfo<'a>,
+    pub(super) salt: &'a OctetStringRef,
+    #[asn1(default = "once")]
+    pub(super) iterations: u32,
+}
+
+pub(super) const fn once() -> u32 {
+    1
+}
+
+#[derive(Sequence)]
+pub(super) struct DigestInfo<'a> {
+    pub(super) algorithm: AlgorithmIdentifierRef<'a>,
+    pub(super) digest: &'a OctetStringRef,
+}
+
+#[derive(Sequence)]
+pub(super) struct EncryptedData<'a> {
+    pub(super) version: u8,
+    pub(super) content: EncryptedContent<'a>,
+}
+
+#[derive(Sequence)]
+pub(super) struct EncryptedContent<'a> {
+    pub(super) kind: ObjectIdentifier,
+    pub(super) algorithm: AlgorithmIdentifierRef<'a>,
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
+    pub(super) bytes: &'a OctetStringRef,
+}
+
+#[derive(Sequence)]
+pub(super) struct EncryptedKey<'a> {
+    pub(super) algorithm: AlgorithmIdentifierRef<'a>,
+    pub(super) bytes: &'a OctetStringRef,
+}
+
+#[derive(Sequence)]
+pub(super) struct SafeBag<'a> {
+    pub(super) kind: ObjectIdentifier,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
+    pub(super) value: AnyRef<'a>,
+    #[asn1(optional = "true")]
+    pub(super) attributes: Option<SetOfVec<Attribute<'a>>>,
+}
+
+#[derive(Clone, Sequence, ValueOrd)]
+pub(super) struct Attribute<'a> {
+    pub(super) kind: ObjectIdentifier,
+    pub(super) values: SetOfVec<AnyRef<'a>>,
+}
+
+#[derive(Sequence)]
+pub(super) struct CertificateBag<'a> {
+    pub(super) kind: ObjectIdentifier,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
+    pub(super) certificate: &'a OctetStringRef,
+}
+
+#[derive(Sequence)]
+pub(super) struct Pbes2Parameters<'a> {
+    pub(super) derivation: AlgorithmIdentifierRef<'a>,
+    pub(super) encryption: AlgorithmIdentifierRef<'a>,
+}
+
+#[derive(Sequence)]
+pub(super) struct Pbmac1Parameters<'a> {
+    pub(super) derivation: AlgorithmIdentifierRef<'a>,
+    pub(super) mac: AlgorithmIdentifierRef<'a>,
+}
+
+#[derive(Sequence)]
+pub(super) struct Pbkdf2Parameters<'a> {
+    pub(super) salt: &'a OctetStringRef,
+    pub(super) iterations: u32,
+    #[asn1(optional = "true")]
+    pub(super) key_length: Option<u32>,
+    #[asn1(optional = "true")]
+    pub(super) function: Option<AlgorithmIdentifierRef<'a>>,
+}
+
+#[derive(Sequence)]
+pub(super) struct Pbes1Parameters<'a> {
+    pub(super) salt: &'a OctetStringRef,
+    pub(super) iterations: u32,
+}
+
+/// An algorithm whose parameters are the ASN.1 NULL.
+pub(super) const fn plain(oid: ObjectIdentifier) -> AlgorithmIdentifierRef<'static> {
+    AlgorithmIdentifierRef { oid, parameters: Some(AnyRef::NULL) }
+}

@@ -1,0 +1,493 @@
+//! The decision: a request and a role in, a [`Permit`] or a refusal out.
+//!
+//! The order of the checks is Vault's (pki-api 15.1, steps 11 to 25): clients and tests see the
+//! first one that fails.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::names::other_name;
+use super::validity::{
+    EndChoice, LeafNotAfterBehavior, StartChoice, TtlLimits, ValidityError, ValidityWish,
+    check_order, choose_end, choose_start, overstay,
+};
+use super::{OtherSans, Role};
+use crate::ca::alternative_names::{add_name, addresses, deduplicated, uris};
+use crate::ca::glob;
+use crate::ca::hostname::is_host_pattern;
+use crate::ca::key::{KeyKind, SignaturePreference};
+use crate::ca::permit::{
+    AlternativeNames, BasicConstraints, IssuingUrls, KeyUsage, Permit, Subject, SubjectName,
+    Template,
+};
+use crate::ca::spiffe::SpiffeId;
+use crate::ca::time::Timestamp;
+
+/// What a request asks for; every text as it was sent.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// `common_name`
+    pub common_name: String,
+    /// `alt_names`, comma separated; `None` if the field was not sent.
+    pub alt_names: Option<String>,
+    /// `ip_sans`
+    pub ip_sans: Vec<String>,
+    /// `uri_sans`
+    pub uri_sans: Vec<String>,
+    /// `other_sans`
+    pub other_sans: Vec<String>,
+    /// `user_ids`
+    pub user_ids: Vec<String>,
+    /// `serial_number` of the subject.
+    pub serial_number: String,
+    /// `ttl` in seconds; 0 means nothing was asked.
+    pub ttl: i64,
+    /// `not_after`, RFC 3339 or empty.
+    pub not_after: String,
+    /// `not_before`, RFC 3339 or empty.
+    pub not_before: String,
+    /// `exclude_cn_from_sans`
+    pub exclude_cn_from_sans: bool,
+}
+
+/// What a CSR says that a role may take over.
+#[derive(Clone, Debug, Default)]
+pub struct CsrFacts {
+    /// The subject's common name.
+    pub common_name: String,
+    /// The subject's serialNumber.
+    pub serial_number: String,
+    /// The subject's UIDs.
+    pub user_ids: Vec<String>,
+    /// Its subject alternative names.
+    pub names: AlternativeNames,
+    /// An otherName that is not a UTF8String was among them.
+    pub has_unreadable_other_name: bool,
+    /// It asks for basic constraints.
+    pub has_basic_constraints: bool,
+}
+
+/// What bounds every request: the issuer's end and the mount's lifetimes.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// notAfter of the issuer's certificate.
+    pub issuer_end: Timestamp,
+    /// What happens beyond it.
+    pub behavior: LeafNotAfterBehavior,
+    /// The mount's lifetimes.
+    pub mount: TtlLimits,
+    /// URLs for the certificate.
+    pub urls: IssuingUrls,
+}
+
+/// Why a role says no. The text is Vault's; `hint` is a line that would change the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which rule refuses.
+    pub text: String,
+    /// A command to paste.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    fn new<T>(text: impl Into<String>) -> Result<T, Self> {
+        Err(Self { text: text.into(), hint: None })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<ValidityError> for Refusal {
+    fn from(error: ValidityError) -> Self {
+        Self { text: error.0, hint: None }
+    }
+}
+
+const W_CN: &str = "the common_name field was provided but the role is set with \"use_csr_common_name\" set to true";
+const W_ALT: &str =
+    "the alt_names field was provided but the role is set with \"use_csr_sans\" set to true";
+const W_BC: &str =
+    "specified CSR contained a Basic Constraints extension that was ignored during issuance";
+const NO_CN: &str = "the common_name field is required, or must be provided in a CSR with \"use_csr_common_name\" set to true, unless \"require_cn\" is set to false";
+
+impl Role {
+    /// May this be signed for a key of this kind? `csr` is there when a CSR was sent.
+    pub fn permit(
+        &self,
+        ask: &Ask,
+        csr: Option<&CsrFacts>,
+        key: KeyKind,
+        bounds: &Bounds,
+        now: Timestamp,
+    ) -> Result<Permit, Refusal> {
+        let mut warnings = self.warn(ask, csr);
+        let common_name = self.common_name(ask, csr)?;
+        let mut names = self.collect_names(ask, csr, &common_name)?;
+        self.check_common_name(ask, csr, &common_name)?;
+        let serial_number = self.subject_serial_number(ask, csr)?;
+        self.check_names(&names)?;
+        names.other = self.other_sans(ask, csr)?;
+        names.ip = self.ip_sans(ask, csr)?;
+        names.uri = self.uri_sans(ask, csr)?;
+        let (not_before, not_after) = self.validity(ask, bounds, now, &mut warnings)?;
+        let user_ids = self.user_ids(ask, csr)?;
+        check_order(not_before, not_after)?;
+        let common_name = self.settle_common_name(common_name, &names)?;
+        let template = Template {
+            subject: SubjectName::Composed(self.subject(common_name, serial_number, user_ids)),
+            basic_constraints: self.basic_constraints(&names),
+            names,
+            not_before,
+            not_after,
+            key_usage: self.key_usage_for(key),
+            extended_key_usage: self.extended_key_usage.clone(),
+            policies: self.policies.clone(),
+            name_constraints: None,
+            urls: bounds.urls.clone(),
+            subject_key_identifier: None,
+            verbatim_extensions: Vec::new(),
+            signature: SignaturePreference {
+                bits: u32::try_from(self.fields.signature_bits).unwrap_or_default(),
+                pss: self.fields.use_pss,
+            },
+        };
+        Ok(Permit::new(template, warnings))
+    }
+
+    fn warn(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Vec<String> {
+        let Some(csr) = csr else { return Vec::new() };
+        let mut warnings = Vec::new();
+        if self.fields.use_csr_common_name && !ask.common_name.is_empty() {
+            warnings.push(W_CN.to_owned());
+        }
+        if self.fields.use_csr_sans && ask.alt_names.as_ref().is_some_and(|names| !names.is_empty())
+        {
+            warnings.push(W_ALT.to_owned());
+        }
+        if csr.has_basic_constraints && !self.fields.basic_constraints_valid_for_non_ca {
+            warnings.push(W_BC.to_owned());
+        }
+        warnings
+    }
+
+    /// Step 11.
+    fn common_name(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<String, Refusal> {
+        let from_csr = csr
+            .filter(|_| self.fields.use_csr_common_name)
+            .map(|csr| csr.common_name.as_str())
+            .unwrap_or_default();
+        let name = if from_csr.is_empty() { &ask.common_name } else { from_csr };
+        if name.is_empty() && self.fields.require_cn && !self.fields.cn_from_spiffe_path {
+            return Refusal::new(NO_CN);
+        }
+        Ok(name.to_owned())
+    }
+
+    /// Step 12: DNS names and e-mail addresses, the common name among them.
+    fn collect_names(
+        &self,
+        ask: &Ask,
+        csr: Option<&CsrFacts>,
+        common_name: &str,
+    ) -> Result<AlternativeNames, Refusal> {
+        let mut names = AlternativeNames::default();
+        let from_csr = csr.filter(|_| self.fields.use_csr_sans);
+        if let Some(csr) = from_csr {
+            names.dns.clone_from(&csr.names.dns);
+            names.email.clone_from(&csr.names.email);
+        }
+        let excluded = ask.exclude_cn_from_sans || self.fields.cn_from_spiffe_path;
+        if !common_name.is_empty() && !excluded {
+            add_name(common_name, &mut names).or_else(Refusal::new)?;
+        }
+        if from_csr.is_none() {
+            let listed = ask.alt_names.as_deref().map(str::trim).unwrap_or_default();
+            for name in listed.split(',').filter(|name| !name.is_empty()) {
+                add_name(name, &mut names).or_else(Refusal::new)?;
+            }
+        }
+        names.dns = deduplicated(&names.dns);
+        names.email = deduplicated(&names.email);
+        names.email.sort();
+        Ok(names)
+    }
+
+    /// Step 13.
+    fn check_common_name(
+        &self,
+        ask: &Ask,
+        csr: Option<&CsrFacts>,
+        name: &str,
+    ) -> Result<(), Refusal> {
+        if name.is_empty() || self.fields.cn_from_spiffe_path || self.allows_common_name(name) {
+            return Ok(());
+        }
+        let text = format!("common name {name} not allowed by this role");
+        Err(Refusal { text, hint: self.common_name_hint(ask, csr, name) })
+    }
+
+    /// A newcomer's first refusal: the identity is allowed and the name in front of it is not.
+    /// The line admits exactly that name.
+    fn common_name_hint(&self, ask: &Ask, csr: Option<&CsrFacts>, name: &str) -> Option<String> {
+        let [id] = ask.uri_sans.as_slice() else { return None };
+        let allowed = SpiffeId::parse(id).is_ok() && self.allows_uri(id);
+        if csr.is_some() || !allowed || !is_host_pattern(name) {
+            return None;
+        }
+        let mut domains = self.fields.allowed_domains.clone();
+        domains.push(name.to_owned());
+        Some(format!(
+            "the URI SAN is allowed, the common name is not; to allow this name: signet patch {{mount}}roles/{} allowed_domains={} allow_bare_domains=true",
+            self.name,
+            domains.join(",")
+        ))
+    }
+
+    /// Step 14.
+    fn subject_serial_number(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<String, Refusal> {
+        let from_csr = csr
+            .filter(|_| self.fields.serial_number_source == "json-csr")
+            .map(|csr| csr.serial_number.as_str())
+            .unwrap_or_default();
+        let value = if ask.serial_number.is_empty() { from_csr } else { &ask.serial_number };
+        let allowed = &self.fields.allowed_serial_numbers;
+        if !value.is_empty() && !allowed.iter().any(|pattern| glob::matches(pattern, value)) {
+            return Refusal::new(format!("serial_number {value} not allowed by this role"));
+        }
+        Ok(value.to_owned())
+    }
+
+    /// Steps 15 and 16.
+    fn check_names(&self, names: &AlternativeNames) -> Result<(), Refusal> {
+        if let Some(name) = names.dns.iter().find(|name| !self.allows_name(name)) {
+            return Refusal::new(format!("subject alternate name {name} not allowed by this role"));
+        }
+        if let Some(name) = names.email.iter().find(|name| !self.allows_name(name)) {
+            return Refusal::new(format!("email address {name} not allowed by this role"));
+        }
+        Ok(())
+    }
+
+    /// Step 17.
+    fn other_sans(
+        &self,
+        ask: &Ask,
+        csr: Option<&CsrFacts>,
+    ) -> Result<Vec<crate::ca::permit::OtherName>, Refusal> {
+        let mut names = Vec::new();
+        for text in &ask.other_sans {
+            names.push(other_name(text).or_else(|why| {
+                Refusal::new(format!("could not parse requested other SAN: {why}"))
+            })?);
+        }
+        if let Some(csr) = csr.filter(|_| self.fields.use_csr_sans) {
+            if csr.has_unreadable_other_name {
+                return Refusal::new(
+                    "could not parse requested other SAN: no UTF-8 string found in OtherName",
+                );
+            }
+            names.extend(csr.names.other.iter().cloned());
+        }
+        let OtherSans::Globs(allowed) = &self.other_sans else { return Ok(names) };
+        for name in &names {
+            let mut same_type = allowed.iter().filter(|allowed| allowed.oid == name.oid).peekable();
+            if same_type.peek().is_none() {
+                return Refusal::new(format!(
+                    "other SAN OID {} not allowed by this role",
+                    name.oid
+                ));
+            }
+            if !same_type.any(|allowed| glob::matches(&allowed.value, &name.value)) {
+                return Refusal::new(format!(
+                    "other SAN {} not allowed for OID {} by this role",
+                    name.value, name.oid
+                ));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Steps 18 and 19.
+    fn ip_sans(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<Vec<IpAddr>, Refusal> {
+        let from_csr = csr.filter(|_| self.fields.use_csr_sans);
+        let via = if from_csr.is_some() { "CSR" } else { "the API" };
+        let asked = from_csr.map_or(ask.ip_sans.len(), |csr| csr.names.ip.len());
+        if asked > 0 && !self.fields.allow_ip_sans {
+            return Refusal::new(format!(
+                "IP Subject Alternative Names are not allowed in this role, but was provided via {via}"
+            ));
+        }
+        let addresses = match from_csr {
+            Some(csr) => csr.names.ip.clone(),
+            None => addresses(&ask.ip_sans).or_else(Refusal::new)?,
+        };
+        let outside = |address: &&IpAddr| {
+            !self.ip_ranges.is_empty()
+                && !self.ip_ranges.iter().any(|range| range.contains(**address))
+        };
+        if let Some(address) = addresses.iter().find(outside) {
+            return Refusal::new(format!(
+                "the IP address \"{address}\" is not allowed in this role"
+            ));
+        }
+        Ok(addresses)
+    }
+
+    /// Steps 20 to 22.
+    fn uri_sans(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<Vec<String>, Refusal> {
+        let from_csr = csr.filter(|_| self.fields.use_csr_sans);
+        let (via, asked) = match from_csr {
+            Some(csr) => ("CSR", &csr.names.uri),
+            None => ("the API", &ask.uri_sans),
+        };
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.fields.allowed_uri_sans.is_empty() {
+            return Refusal::new(format!(
+                "URI Subject Alternative Names are not allowed in this role, but were provided via {via}"
+            ));
+        }
+        if !asked.iter().all(|uri| self.allows_uri(uri)) {
+            return Refusal::new(format!(
+                "URI Subject Alternative Names were provided via {via} which are not valid for this role"
+            ));
+        }
+        uris(asked).or_else(Refusal::new)
+    }
+
+    /// The one question about a URI SAN; every path asks it here.
+    fn allows_uri(&self, uri: &str) -> bool {
+        self.fields.allowed_uri_sans.iter().any(|pattern| glob::matches(pattern, uri))
+    }
+
+    /// Steps 23 and 24.
+    fn validity(
+        &self,
+        ask: &Ask,
+        bounds: &Bounds,
+        now: Timestamp,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Timestamp, Timestamp), Refusal> {
+        let fields = &self.fields;
+        let wish =
+            ValidityWish { ttl: ask.ttl, not_after: &ask.not_after, not_before: &ask.not_before };
+        let start = StartChoice {
+            fixed: &fields.not_before,
+            bound: &fields.not_before_bound,
+            backdate: fields.not_before_duration,
+        };
+        let not_before = choose_start(start, wish, now)?;
+        let or = |value: i64, otherwise: i64| if value > 0 { value } else { otherwise };
+        let end = EndChoice {
+            fixed: &fields.not_after,
+            bound: &fields.not_after_bound,
+            limits: TtlLimits {
+                default: or(fields.ttl, bounds.mount.default),
+                max: or(fields.max_ttl, bounds.mount.max),
+            },
+            max_bounds_not_after: fields.max_ttl > 0,
+        };
+        let not_after = choose_end(end, wish, now, warnings)?;
+        let not_after = overstay(not_after, bounds.issuer_end, bounds.behavior, now)?;
+        Ok((not_before, not_after))
+    }
+
+    /// Step 25.
+    fn user_ids(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<Vec<String>, Refusal> {
+        let ids = match csr {
+            Some(csr) if ask.user_ids.is_empty() => &csr.user_ids,
+            _ => &ask.user_ids,
+        };
+        let allowed = |id: &str| {
+            self.fields.allowed_user_ids.iter().any(|pattern| {
+                if pattern.contains('*') {
+                    glob::matches(pattern, id)
+                } else {
+                    pattern.eq_ignore_ascii_case(id)
+                }
+            })
+        };
+        match ids.iter().find(|id| !allowed(id)) {
+            Some(id) => Refusal::new(format!("user_id {id} is not allowed by this role")),
+            None => Ok(ids.clone()),
+        }
+    }
+
+    /// Signet's `cn_from_spiffe_path`: the path without its slash, at most 64 characters
+    /// (RFC 5280, ub-common-name).
+    fn settle_common_name(
+        &self,
+        asked: String,
+        names: &AlternativeNames,
+    ) -> Result<String, Refusal> {
+        if !self.fields.cn_from_spiffe_path {
+            return Ok(asked);
+        }
+        let id = match names.uri.as_slice() {
+            [only] => SpiffeId::parse(only).ok().filter(|id| !id.path().is_empty()),
+            _ => None,
+        };
+        let Some(id) = id else {
+            return Refusal::new(
+                "this role takes the common name from the path of a SPIFFE ID: exactly one URI SAN, a SPIFFE ID with a path, is required",
+            );
+        };
+        let name = id.path().trim_start_matches('/').to_owned();
+        if name.len() > 64 {
+            return Refusal::new(format!(
+                "the path of {id} is longer than the 64 characters that a common name may have"
+            ));
+        }
+        if !asked.is_empty() && asked != name {
+            return Refusal::new(format!("common name {asked} not allowed by this role"));
+        }
+        Ok(name)
+    }
+
+    fn subject(
+        &self,
+        common_name: String,
+        serial_number: String,
+        user_ids: Vec<String>,
+    ) -> Subject {
+        let fields = &self.fields;
+        Subject {
+            country: deduplicated(&fields.country),
+            organization: deduplicated(&fields.organization),
+            organizational_unit: deduplicated(&fields.ou),
+            locality: deduplicated(&fields.locality),
+            province: deduplicated(&fields.province),
+            street_address: deduplicated(&fields.street_address),
+            postal_code: deduplicated(&fields.postal_code),
+            common_name,
+            serial_number,
+            user_ids,
+        }
+    }
+
+    /// RFC 5480, 3: keyEncipherment must not stand on a key that only signs and agrees; Vault's
+    /// default role sets it on every leaf (design D15).
+    const fn key_usage_for(&self, key: KeyKind) -> KeyUsage {
+        match key {
+            KeyKind::Rsa(_) => self.key_usage,
+            KeyKind::Ec(_) | KeyKind::Ed25519 => self.key_usage.without(KeyUsage::KEY_ENCIPHERMENT),
+        }
+    }
+
+    /// The strictest SPIFFE client refuses a leaf without basic constraints (design D15).
+    fn basic_constraints(&self, names: &AlternativeNames) -> BasicConstraints {
+        let is_svid = names.uri.iter().any(|uri| uri.starts_with("spiffe://"));
+        if is_svid || self.fields.basic_constraints_valid_for_non_ca {
+            BasicConstraints::EndEntity
+        } else {
+            BasicConstraints::Absent
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! From when and until when (pki-api 15.8, 15.9). Used by roles and by authorities.
+
+use std::fmt;
+
+use crate::ca::time::{LAST_SECOND, Timestamp};
+
+/// What happens when a leaf would outlive its issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeafNotAfterBehavior {
+    /// Refuse.
+    Err,
+    /// End with the issuer.
+    Truncate,
+    /// Sign all the same.
+    Permit,
+}
+
+impl LeafNotAfterBehavior {
+    /// Reads the word of `leaf_not_after_behavior`.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "err" => Some(Self::Err),
+            "truncate" => Some(Self::Truncate),
+            "permit" => Some(Self::Permit),
+            _ => None,
+        }
+    }
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Err => "err",
+            Self::Truncate => "truncate",
+            Self::Permit => "permit",
+        }
+    }
+}
+
+/// Lifetimes in seconds: the default and the longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TtlLimits {
+    /// Used when nothing is asked.
+    pub default: i64,
+    /// Never exceeded; what asks for more is cut, with a warning.
+    pub max: i64,
+}
+
+/// What a request says about its validity.
+#[derive(Clone, Copy, Debug)]
+pub struct ValidityWish<'a> {
+    /// Seconds; 0 means nothing was asked.
+    pub ttl: i64,
+    /// RFC 3339, or empty.
+    pub not_after: &'a str,
+    /// RFC 3339, or empty.
+    pub not_before: &'a str,
+}
+
+/// Why there is no validity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidityError(pub String);
+
+impl fmt::Display for ValidityError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+fn refused<T>(text: impl Into<String>) -> Result<T, ValidityError> {
+    Err(ValidityError(text.into()))
+}
+
+/// What decides where validity starts.
+#[derive(Clone, Copy, Debug)]
+pub struct StartChoice<'a> {
+    /// The role's own time, or empty.
+    pub fixed: &'a str,
+    /// `permit`, `duration` or `forbid`.
+    pub bound: &'a str,
+    /// Backdating in seconds; 0 is read as 30.
+    pub backdate: i64,
+}
+
+/// The first instant. A role's own time goes before the request's.
+pub fn choose_start(
+    choice: StartChoice<'_>,
+    wish: ValidityWish<'_>,
+    now: Timestamp,
+) -> Result<Timestamp, ValidityError> {
+    let backdate = if choice.backdate == 0 { 30 } else { choice.backdate };
+    let earliest = now.plus(backdate.saturating_neg());
+    if choice.bound == "forbid" && !wish.not_before.is_empty() {
+        return refused("not_before_bound is set to forbid. not_before cannot be provided.");
+    }
+    let text = if choice.fixed.is_empty() { wish.not_before } else { choice.fixed };
+    if text.is_empty() {
+        return Ok(earliest);
+    }
+    let start = parse_time(text)?;
+    if choice.bound == "duration" && start < earliest {
+        return refused(format!(
+            "not_before_bound is set to duration. Cannot satisfy request as it would result in notBefore of {start} that is older than the allowed not_before_duration of {}",
+            go_duration(backdate)
+        ));
+    }
+    Ok(start)
+}
+
+/// What decides where validity ends.
+#[derive(Clone, Copy, Debug)]
+pub struct EndChoice<'a> {
+    /// The role's own time, or empty.
+    pub fixed: &'a str,
+    /// `permit`, `ttl-limited`, `forbid` or a time.
+    pub bound: &'a str,
+    /// Lifetimes that apply.
+    pub limits: TtlLimits,
+    /// Does `limits.max` bound a `not_after` too? Yes for roles that set `max_ttl` (design D15).
+    pub max_bounds_not_after: bool,
+}
+
+/// The last instant, before the issuer's end is looked at.
+pub fn choose_end(
+    choice: EndChoice<'_>,
+    wish: ValidityWish<'_>,
+    now: Timestamp,
+    warnings: &mut Vec<String>,
+) -> Result<Timestamp, ValidityError> {
+    if choice.bound == "forbid" && !wish.not_after.is_empty() {
+        return refused("not_after_bound is set to forbid. not_after cannot be provided.");
+    }
+    let text = if choice.fixed.is_empty() { wish.not_after } else { choice.fixed };
+    if wish.ttl > 0 && !text.is_empty() {
+        return refused(
+            "Either ttl or not_after should be provided. Both should not be provided in the same request.",
+        );
+    }
+    let asked = if wish.ttl > 0 { wish.ttl } else { choice.limits.default };
+    let max = choice.limits.max;
+    if asked > max && text.is_empty() {
+        warnings.push(format!(
+            "TTL \"{}\" is longer than permitted maxTTL \"{}\", so maxTTL is being used",
+            go_duration(asked),
+            go_duration(max)
+        ));
+    }
+    let ttl = asked.min(max);
+    if text.is_empty() {
+        return Ok(now.plus(ttl));
+    }
+    let end = parse_time(text)?;
+    if choice.bound == "ttl-limited" && end > now.plus(ttl) {
+        return refused(format!(
+            "not_after_bound is set to ttl-limited. Cannot satisfy request as that would result in notAfter of {end} that is beyond the TTL of {}",
+            go_duration(ttl)
+        ));
+    }
+    if let Some(limit) = Timestamp::parse_rfc3339(choice.bound)
+        && end > limit
+    {
+        return refused(format!(
+            "not_after_bound is set to {limit}. Cannot statisfy request as that would result in notAfter of {end} that is beyond the maximum timestamp of {limit}"
+        ));
+    }
+    if choice.max_bounds_not_after && end > now.plus(max) {
+        return refused(format!(
+            "cannot satisfy request, as not_after {end} is beyond the role's max_ttl of {}",
+            go_duration(max)
+        ));
+    }
+    Ok(end)
+}
+
+/// What becomes of an end beyond the issuer's (pki-api 15.9, step 7).
+pub fn overstay(
+    end: Timestamp,
+    issuer_end: Timestamp,
+    behavior: LeafNotAfterBehavior,
+    now: Timestamp,
+) -> Result<Timestamp, ValidityError> {
+    if end <= issuer_end {
+        return Ok(end);
+    }
+    match behavior {
+        LeafNotAfterBehavior::Permit => Ok(end),
+        LeafNotAfterBehavior::Truncate if issuer_end < now => {
+            refused(format!("cannot satisfy request, as NotAfter date {issuer_end} is in the past"))
+        }
+        LeafNotAfterBehavior::Truncate => Ok(issuer_end),
+        LeafNotAfterBehavior::Err => refused(format!(
+            "cannot satisfy request, as TTL would result in notAfter of {end} that is beyond the expiration of the CA certificate at {issuer_end}"
+        )),
+    }
+}
+
+/// Does the start lie before the end, and can a certificate write both?
+pub(in crate::ca) fn check_order(start: Timestamp, end: Timestamp) -> Result<(), ValidityError> {
+    if start > end {
+        return refused(format!(
+            "The certificate's Not Before ({start}) is later than the certificate's Not After ({end})"
+        ));
+    }
+    if start == end {
+        return refused(format!(
+            "The certificate's Not Before ({start}) is equal to the certificate's Not After ({end})"
+        ));
+    }
+    if end.unix() > LAST_SECOND || start.unix() < -62_135_596_800 {
+        return refused("not_before and not_after must lie between the years 1 and 9999");
+    }
+    Ok(())
+}
+
+/// Reads a time; the error is the text of Go's parser for the common ways to get it wrong.
+fn parse_time(text: &str) -> Result<Timestamp, ValidityError> {
+    if let Some(instant) = Timestamp::parse_rfc3339(text) {
+        return Ok(instant);
+    }
+    let layout = "2006-01-02T15:04:05Z07:00";
+    let (rest, wanted) = go_time_fault(text);
+    refused(format!(
+        "parsing time {} as \"{layout}\": cannot parse {} as \"{wanted}\"",
+        crate::ca::uri::go_quote(text),
+        crate::ca::uri::go_quote(rest)
+    ))
+}
+
+/// Where Go's parser stops, and what it wanted there.
+fn go_time_fault(text: &str) -> (&str, &'static str) {
+    const STEPS: [(usize, &str, &str); 6] = [
+        (4, "2006", "-"),
+        (2, "01", "-"),
+        (2, "02", "T"),
+        (2, "15", ":"),
+        (2, "04", ":"),
+        (2, "05", ""),
+    ];
+    let mut rest = text;
+    for (digits, word, separator) in STEPS {
+        let number = rest.get(..digits).unwrap_or_default();
+        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return (rest, word);
+        }
+        rest = rest.get(digits..).unwrap_or_default();
+        match rest.strip_prefix(separator) {
+            Some(after) => rest = after,
+            None => {
+                return (
+                    rest,
+                    match separator {
+                        "-" => "-",
+                        "T" => "T",
+                        _ => ":",
+                    },
+                );
+            }
+        }
+    }
+    (rest, "Z07:00")
+}
+
+/// Seconds as Go prints a duration: `1h0m0s`.
+pub fn go_duration(seconds: i64) -> String {
+    let sign = if seconds < 0 { "-" } else { "" };
+    let total = seconds.unsigned_abs();
+    let (hours, minutes, seconds) = (total / 3600, total / 60 % 60, total % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{sign}{seconds}s"),
+        (0, _) => format!("{sign}{minutes}m{seconds}s"),
+        _ => format!("{sign}{hours}h{minutes}m{seconds}s"),
+    }
+}

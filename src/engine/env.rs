@@ -1,0 +1,22 @@
+//! What a use case may touch: the store, the clock, the randomness. Nothing else.
+
+use crate::ca::role::TtlLimits;
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::store::Store;
+
+/// The surroundings of every use case.
+#[derive(Clone, Debug)]
+pub struct Env {
+    /// The sealed store.
+    pub store: Store,
+    /// The clock that the spine reads once a request.
+    pub clock: Clock,
+    /// Randomness by purpose.
+    pub entropy: Entropy,
+    /// Lifetimes, in seconds, where a mount says nothing: 768 h both in Vault.
+    pub lifetimes: TtlLimits,
+}
+
+/// 768 hours, Vault's default for both lifetimes (vault-core-api 4.3).
+pub const SYSTEM_TTL: i64 = 768 * 3600;

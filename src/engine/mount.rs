@@ -1,0 +1,246 @@
+//! Mounts: which engine answers for which path.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+
+use super::pki::PkiState;
+use super::{Engine, Failure, repeatedly};
+use crate::ca::role::TtlLimits;
+use crate::store::{Batch, Key, Record, Revision, key};
+
+/// A mount as it was configured. TTLs in seconds; 0 means the system's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct MountRecord {
+    /// With its slash: `pki/`.
+    #[n(0)]
+    pub path: String,
+    /// `pki`
+    #[n(1)]
+    pub kind: String,
+    /// 16 octets in UUID form.
+    #[n(2)]
+    pub uuid: String,
+    /// `pki_5f3c0f1a`
+    #[n(3)]
+    pub accessor: String,
+    /// For people.
+    #[n(4)]
+    pub description: String,
+    /// Default lease TTL.
+    #[n(5)]
+    pub default_lease_ttl: i64,
+    /// Longest lease TTL.
+    #[n(6)]
+    pub max_lease_ttl: i64,
+    /// `options`
+    #[n(7)]
+    pub options: BTreeMap<String, String>,
+    /// Settings that are lists, by Vault's name: `allowed_response_headers` and the like.
+    #[n(8)]
+    pub lists: BTreeMap<String, Vec<String>>,
+    /// `listing_visibility`
+    #[n(9)]
+    pub listing_visibility: String,
+    /// `local`
+    #[n(10)]
+    pub local: bool,
+    /// `seal_wrap`
+    #[n(11)]
+    pub seal_wrap: bool,
+    /// `force_no_cache`
+    #[n(12)]
+    pub force_no_cache: bool,
+    /// `external_entropy_access`
+    #[n(13)]
+    pub external_entropy_access: bool,
+}
+
+impl Record for MountRecord {}
+
+/// The 16 octets that start every key of a mount.
+pub type MountId = [u8; 16];
+
+/// A mount that answers.
+#[derive(Debug)]
+pub struct Mount {
+    /// Its place in the store.
+    pub id: MountId,
+    /// Its configuration.
+    pub record: MountRecord,
+    revision: Revision,
+    /// What its engine keeps in memory.
+    pub pki: Arc<PkiState>,
+}
+
+impl Mount {
+    /// Lifetimes with the system's filled in.
+    pub const fn lifetimes(&self, system: TtlLimits) -> TtlLimits {
+        let or = |own: i64, otherwise: i64| if own > 0 { own } else { otherwise };
+        TtlLimits {
+            default: or(self.record.default_lease_ttl, system.default),
+            max: or(self.record.max_lease_ttl, system.max),
+        }
+    }
+}
+
+/// Every mount, by its path.
+#[derive(Debug, Default)]
+pub struct MountTable {
+    by_path: BTreeMap<String, Arc<Mount>>,
+    generation: Option<Revision>,
+}
+
+impl MountTable {
+    /// The mount that holds this path, and the rest of the path behind it.
+    pub fn resolve<'p>(&self, path: &'p str) -> Option<(&Arc<Mount>, &'p str)> {
+        let slashes = path.match_indices('/').map(|(at, _)| at);
+        let mut best = None;
+        for at in slashes {
+            let (prefix, rest) = path.split_at(at.saturating_add(1));
+            if let Some(mount) = self.by_path.get(prefix) {
+                best = Some((mount, rest));
+            }
+        }
+        best
+    }
+
+    /// The mount at exactly this path (with its slash).
+    pub fn at(&self, path: &str) -> Option<&Arc<Mount>> {
+        self.by_path.get(path)
+    }
+
+    /// Every mount in the order of its path.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Mount>> {
+        self.by_path.values()
+    }
+
+    /// A mount that is in the way of a new one at `path`.
+    fn in_the_way(&self, path: &str) -> Option<&Arc<Mount>> {
+        self.iter().find(|mount| {
+            mount.record.path.starts_with(path) || path.starts_with(&mount.record.path)
+        })
+    }
+}
+
+impl Engine {
+    /// The mounts as they are now.
+    pub fn mounts(&self) -> Arc<MountTable> {
+        self.mounts.load_full()
+    }
+
+    /// Reads the table from the store; what engines keep in memory stays with its mount.
+    pub(crate) async fn load_mounts(&self) -> Result<(), Failure> {
+        let snapshot = self.env.store.snapshot().await?;
+        let before = self.mounts.load_full();
+        let known: BTreeMap<_, _> =
+            before.iter().map(|mount| (mount.id, Arc::clone(&mount.pki))).collect();
+        let mut by_path = BTreeMap::new();
+        let generation = snapshot.get(&generation_key()).await?.map(|(revision, _)| revision);
+        for entry in snapshot.scan(&key::mounts().range(), usize::MAX).await? {
+            if entry.key == generation_key() {
+                continue;
+            }
+            let Some(id) = key::mounts().rest(&entry.key).and_then(|id| id.try_into().ok()) else {
+                return Err(Failure::Fault("a mount's key has no identifier".to_owned()));
+            };
+            let record: MountRecord = crate::store::record::decode(&entry.value)
+                .map_err(|error| Failure::Fault(error.to_string()))?;
+            let pki = known.get(&id).cloned().unwrap_or_default();
+            let mount = Mount { id, revision: entry.revision, record, pki };
+            by_path.insert(mount.record.path.clone(), Arc::new(mount));
+        }
+        self.mounts.store(Arc::new(MountTable { by_path, generation }));
+        Ok(())
+    }
+
+    /// Mounts an engine.
+    ///
+    /// # Errors
+    /// Refuses a path that is in use or protected.
+    pub async fn mount(&self, record: MountRecord) -> Result<(), Failure> {
+        let id = parse_uuid(&record.uuid)
+            .ok_or_else(|| Failure::Fault("a mount's identifier is malformed".to_owned()))?;
+        repeatedly(async || {
+            let table = self.mounts.load_full();
+            if let Some(other) = table.in_the_way(&record.path) {
+                return Err(Failure::refused(format!(
+                    "path is already in use at {}",
+                    other.record.path
+                )));
+            }
+            // The generation stops two requests from taking the same path.
+            let batch = Batch::new()
+                .expect_unchanged(generation_key(), table.generation)
+                .put(generation_key(), Vec::new())
+                .put_record(key::mount(&id), &record);
+            let outcome = self.env.store.commit(batch).await;
+            self.load_mounts().await?;
+            outcome.map(|_| ()).map_err(Failure::from)
+        })
+        .await
+    }
+
+    /// Changes a mount's configuration.
+    ///
+    /// # Errors
+    /// [`Failure::Missing`] if nothing is mounted there; what `change` refuses.
+    pub async fn remount(
+        &self,
+        path: &str,
+        change: impl Fn(&mut MountRecord) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        repeatedly(async || {
+            let mount = self.mounts.load().at(path).cloned().ok_or(Failure::Missing)?;
+            let mut record = mount.record.clone();
+            change(&mut record)?;
+            let key = key::mount(&mount.id);
+            let batch =
+                Batch::new().expect(key.clone(), mount.revision).put_record(key, &record);
+            let outcome = self.env.store.commit(batch).await;
+            self.load_mounts().await?;
+            outcome.map(|_| ()).map_err(Failure::from)
+        })
+        .await
+    }
+
+    /// Disables a mount and deletes everything in it, in one batch. Nothing there is no error.
+    ///
+    /// # Errors
+    /// Fails only with the store.
+    pub async fn unmount(&self, path: &str) -> Result<(), Failure> {
+        let Some(mount) = self.mounts.load().at(path).cloned() else { return Ok(()) };
+        let batch = Batch::new()
+            .delete(key::mount(&mount.id))
+            .delete_range(key::everything_in(&mount.id).range());
+        self.env.store.commit(batch).await?;
+        self.load_mounts().await
+    }
+}
+
+/// Written by every new mount: the prefix itself, which is no mount's key.
+fn generation_key() -> Key {
+    key::mounts().with(&[])
+}
+
+/// The 16 octets of a UUID's text.
+pub fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let digits: String = text.chars().filter(|character| *character != '-').collect();
+    let octets = data_encoding::HEXLOWER.decode(digits.as_bytes()).ok()?;
+    octets.try_into().ok()
+}
+
+/// The text of 16 octets as a UUID.
+pub fn format_uuid(octets: &[u8; 16]) -> String {
+    let hex = data_encoding::HEXLOWER.encode(octets);
+    let mut text = String::with_capacity(36);
+    for (position, character) in hex.chars().enumerate() {
+        if matches!(position, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(character);
+    }
+    text
+}

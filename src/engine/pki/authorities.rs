@@ -1,0 +1,353 @@
+//! The issuers and keys of a mount, parsed once and shared until one of them changes.
+//!
+//! Every change of configuration writes the mount's generation in its batch and expects the one
+//! it read; so does every batch that records a certificate. A role or issuer that changed
+//! between reading and recording is a conflict, and the use case starts again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ca::certificate::Certificate;
+use crate::ca::chain::{self, Link};
+use crate::ca::key::{KeyKind, SignatureAlgorithm, SignaturePreference};
+use crate::ca::pem;
+use crate::ca::permit::IssuingUrls;
+use crate::ca::role::LeafNotAfterBehavior;
+use crate::engine::Failure;
+use crate::engine::mount::{MountId, format_uuid, parse_uuid};
+use crate::keys::PrivateKey;
+use crate::secret::Secret;
+use crate::store::{Batch, Key, Revision, Snapshot, key, record};
+
+use super::records::{
+    ClusterRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord,
+};
+
+/// An issuer, ready to be used.
+#[derive(Debug)]
+pub struct Issuer {
+    /// Its identifier.
+    pub id: Id,
+    /// What is stored.
+    pub record: IssuerRecord,
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// Issued by and to the same name, with its own key.
+    pub is_root: bool,
+    /// Its key, if the mount has it.
+    pub key: Option<PrivateKey>,
+    /// Its chain: itself first.
+    pub chain: Vec<Id>,
+    /// The chain's certificates, DER, itself first.
+    pub chain_der: Vec<Vec<u8>>,
+    /// The same as PEM without newline at the end.
+    pub chain_pem: Vec<String>,
+}
+
+/// A key without its secret.
+#[derive(Debug)]
+pub struct KeyEntry {
+    /// Its name; may be empty.
+    pub name: String,
+    /// The key in custody.
+    pub key: PrivateKey,
+}
+
+/// Everything a mount signs with.
+#[derive(Debug)]
+pub struct Authorities {
+    generation: Option<Revision>,
+    /// Issuers by identifier.
+    pub issuers: BTreeMap<Id, Arc<Issuer>>,
+    /// Keys by identifier.
+    pub keys: BTreeMap<Id, KeyEntry>,
+    /// The defaults.
+    pub defaults: DefaultsRecord,
+    /// `config/urls`
+    pub urls: UrlsRecord,
+    /// `config/cluster`
+    pub cluster: ClusterRecord,
+}
+
+/// Where a mount's generation lies.
+pub(super) fn generation_key(mount: &MountId) -> Key {
+    key::config(mount, "generation")
+}
+
+impl Authorities {
+    /// Reads them all.
+    pub(super) async fn load(
+        snapshot: &Snapshot,
+        mount: &MountId,
+        generation: Option<Revision>,
+    ) -> Result<Self, Failure> {
+        let mut keys = BTreeMap::new();
+        let prefix = key::private_keys(mount);
+        for entry in snapshot.scan(&prefix.range(), usize::MAX).await? {
+            let stored: KeyRecord = decoded(&entry.value)?;
+            let pkcs8 = Secret::new(stored.pkcs8.clone());
+            let key = PrivateKey::from_pkcs8(&pkcs8)
+                .map_err(|error| Failure::Fault(error.to_string()))?;
+            keys.insert(identifier(prefix.rest(&entry.key))?, KeyEntry { name: stored.name.clone(), key });
+        }
+        let mut records = BTreeMap::new();
+        let prefix = key::issuers(mount);
+        for entry in snapshot.scan(&prefix.range(), usize::MAX).await? {
+            let stored: IssuerRecord = decoded(&entry.value)?;
+            let certificate = Certificate::parse(stored.certificate.clone())
+                .map_err(|error| Failure::Fault(error.to_string()))?;
+            records.insert(identifier(prefix.rest(&entry.key))?, (stored, certificate));
+        }
+        Ok(Self {
+            generation,
+            issuers: link(records, &keys),
+            keys,
+            defaults: config(snapshot, mount, "defaults").await?,
+            urls: config(snapshot, mount, "urls").await?,
+            cluster: config(snapshot, mount, "cluster").await?,
+        })
+    }
+
+    /// The generation they were read at.
+    pub const fn generation(&self) -> Option<Revision> {
+        self.generation
+    }
+
+    /// A batch that takes effect only if no configuration changed since.
+    pub fn guarded(&self, mount: &MountId) -> Batch {
+        Batch::new().expect_unchanged(generation_key(mount), self.generation)
+    }
+
+    /// A batch that changes the configuration.
+    pub fn change(&self, mount: &MountId) -> Batch {
+        self.guarded(mount).put(generation_key(mount), Vec::new())
+    }
+
+    /// The issuer that a reference names: `default`, an identifier, or a name (pki-api 2.1).
+    pub fn issuer(&self, reference: &str) -> Result<&Arc<Issuer>, UnknownReference> {
+        let reference = reference.trim();
+        if reference.eq_ignore_ascii_case("default") {
+            return self
+                .defaults
+                .issuer
+                .and_then(|id| self.issuers.get(&id))
+                .ok_or(UnknownReference::NoDefaultIssuer);
+        }
+        parse_uuid(reference)
+            .and_then(|id| self.issuers.get(&id))
+            .or_else(|| self.issuers.values().find(|issuer| issuer.record.name == reference))
+            .filter(|_| !reference.is_empty())
+            .ok_or_else(|| UnknownReference::Issuer(reference.to_owned()))
+    }
+
+    /// The key that a reference names.
+    pub fn key(&self, reference: &str) -> Result<(Id, &KeyEntry), UnknownReference> {
+        let reference = reference.trim();
+        if reference == "default" {
+            return self
+                .defaults
+                .key
+                .and_then(|id| self.keys.get(&id).map(|entry| (id, entry)))
+                .ok_or(UnknownReference::NoDefaultKey);
+        }
+        if let Some(found) =
+            parse_uuid(reference).and_then(|id| self.keys.get(&id).map(|entry| (id, entry)))
+        {
+            return Ok(found);
+        }
+        self.keys
+            .iter()
+            .find(|(_, entry)| !reference.is_empty() && entry.name == reference)
+            .map(|(id, entry)| (*id, entry))
+            .ok_or_else(|| UnknownReference::Key(reference.to_owned()))
+    }
+
+    /// Every root of the mount, DER, in the order of identifiers.
+    pub fn roots(&self) -> Vec<Vec<u8>> {
+        self.issuers
+            .values()
+            .filter(|issuer| issuer.is_root)
+            .map(|issuer| issuer.certificate.der().to_vec())
+            .collect()
+    }
+
+    /// The URLs for certificates that this issuer signs: its own, else the mount's, rendered.
+    pub fn urls_of(&self, issuer: Option<&Issuer>) -> Result<IssuingUrls, String> {
+        let own = issuer.map(|issuer| &issuer.record.urls).filter(|urls| urls.is_configured());
+        let urls = own.unwrap_or(&self.urls);
+        if !urls.templating {
+            return Ok(urls.urls());
+        }
+        self.render(urls, issuer.map(|issuer| &issuer.id))
+    }
+
+    /// Fills in `{{issuer_id}}`, `{{cluster_path}}` and `{{cluster_aia_path}}`.
+    pub fn render(&self, urls: &UrlsRecord, issuer: Option<&Id>) -> Result<IssuingUrls, String> {
+        let one = |field: &str, url: &String| -> Result<String, String> {
+            let mut text = url.clone();
+            for (word, value, lacking) in [
+                ("{{cluster_path}}", &self.cluster.path, "path"),
+                ("{{cluster_aia_path}}", &self.cluster.aia_path, "aia_path"),
+            ] {
+                if text.contains(word) && value.is_empty() {
+                    return Err(format!(
+                        "unable to template AIA URLs as we lack local cluster address information ({lacking})"
+                    ));
+                }
+                text = text.replace(word, value);
+            }
+            if let Some(id) = issuer {
+                text = text.replace("{{issuer_id}}", &format_uuid(id));
+            }
+            if is_absolute_url(&text) {
+                Ok(text)
+            } else {
+                Err(format!("error validating templated {field}; invalid URI: {text}"))
+            }
+        };
+        let all = |field: &str, urls: &[String]| {
+            urls.iter().map(|url| one(field, url)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(IssuingUrls {
+            issuing_certificates: all("issuing_certificates", &urls.issuing_certificates)?,
+            crl_distribution_points: all("crl_distribution_points", &urls.crl_distribution_points)?,
+            delta_crl_distribution_points: all(
+                "delta_crl_distribution_points",
+                &urls.delta_crl_distribution_points,
+            )?,
+            ocsp_servers: all("ocsp_servers", &urls.ocsp_servers)?,
+        })
+    }
+}
+
+impl Issuer {
+    /// What happens to leaves that would outlive it.
+    pub fn leaf_behavior(&self) -> LeafNotAfterBehavior {
+        LeafNotAfterBehavior::parse(&self.record.leaf_not_after_behavior)
+            .unwrap_or(LeafNotAfterBehavior::Err)
+    }
+
+    /// The usages it still has, by name, in Vault's order.
+    pub fn usages(&self) -> String {
+        let mut words = Vec::new();
+        if self.record.may_sign_crls {
+            words.push("crl-signing");
+        }
+        if self.record.may_issue {
+            words.push("issuing-certificates");
+        }
+        if self.record.may_sign_ocsp {
+            words.push("ocsp-signing");
+        }
+        words.push("read-only");
+        words.join(",")
+    }
+
+    /// How it signs CRLs.
+    pub fn revocation_algorithm(&self) -> SignatureAlgorithm {
+        let kind: KeyKind = self.certificate.public_key().kind();
+        SignatureAlgorithm::parse(&self.record.revocation_signature_algorithm)
+            .filter(|algorithm| algorithm.fits(kind))
+            .unwrap_or_else(|| SignatureAlgorithm::choose(kind, SignaturePreference::default()))
+    }
+}
+
+/// Issued by and to the same name, with its own key.
+pub fn is_self_signed(certificate: &Certificate) -> bool {
+    match (certificate.authority_key_identifier(), certificate.subject_key_identifier()) {
+        (Some(above), Some(own)) => above == own && certificate.is_self_issued(),
+        _ => certificate.is_self_issued() && certificate.verify_signed_by(certificate.public_key()),
+    }
+}
+
+/// A reference that names nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnknownReference {
+    /// `default`, and there is none.
+    NoDefaultIssuer,
+    /// `default`, and there is none.
+    NoDefaultKey,
+    /// No issuer has this identifier or name.
+    Issuer(String),
+    /// No key has this identifier or name.
+    Key(String),
+}
+
+impl std::fmt::Display for UnknownReference {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoDefaultIssuer => formatter.write_str("no default issuer currently configured"),
+            Self::NoDefaultKey => formatter.write_str("no default key currently configured"),
+            Self::Issuer(reference) => {
+                write!(formatter, "unable to find PKI issuer for reference: {reference}")
+            }
+            Self::Key(reference) => {
+                write!(formatter, "unable to find PKI key for reference: {reference}")
+            }
+        }
+    }
+}
+
+impl From<UnknownReference> for Failure {
+    fn from(unknown: UnknownReference) -> Self {
+        Self::Mistaken(unknown.to_string())
+    }
+}
+
+/// A URL with scheme and host.
+pub fn is_absolute_url(text: &str) -> bool {
+    crate::ca::uri::canonical(text).is_some()
+        && !text.contains("{{")
+        && text.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty())
+        && !crate::ca::uri::host(text).is_empty()
+}
+
+fn link(
+    records: BTreeMap<Id, (IssuerRecord, Certificate)>,
+    keys: &BTreeMap<Id, KeyEntry>,
+) -> BTreeMap<Id, Arc<Issuer>> {
+    let links: Vec<_> = records
+        .iter()
+        .map(|(id, (record, certificate))| Link {
+            id: *id,
+            certificate,
+            manual: (!record.manual_chain.is_empty()).then_some(record.manual_chain.as_slice()),
+        })
+        .collect();
+    let mut chains = chain::build(&links);
+    let der: BTreeMap<Id, Vec<u8>> =
+        records.iter().map(|(id, (_, certificate))| (*id, certificate.der().to_vec())).collect();
+    records
+        .into_iter()
+        .map(|(id, (record, certificate))| {
+            let chain = chains.remove(&id).unwrap_or_else(|| vec![id]);
+            let chain_der: Vec<Vec<u8>> =
+                chain.iter().filter_map(|id| der.get(id).cloned()).collect();
+            let chain_pem = chain_der.iter().map(|der| pem::encode("CERTIFICATE", der)).collect();
+            let key =
+                record.key.and_then(|id| keys.get(&id)).map(|entry| entry.key.clone());
+            let is_root = is_self_signed(&certificate);
+            let issuer =
+                Issuer { id, record, certificate, is_root, key, chain, chain_der, chain_pem };
+            (id, Arc::new(issuer))
+        })
+        .collect()
+}
+
+fn decoded<R: crate::store::Record>(value: &[u8]) -> Result<R, Failure> {
+    record::decode(value).map_err(|error| Failure::Fault(error.to_string()))
+}
+
+fn identifier(rest: Option<&[u8]>) -> Result<Id, Failure> {
+    rest.and_then(|rest| rest.try_into().ok())
+        .ok_or_else(|| Failure::Fault("an issuer's or key's identifier is malformed".to_owned()))
+}
+
+async fn config<R: crate::store::Record + Default>(
+    snapshot: &Snapshot,
+    mount: &MountId,
+    name: &str,
+) -> Result<R, Failure> {
+    let found = snapshot.record::<R>(&key::config(mount, name)).await?;
+    Ok(found.map(|(_, record)| record).unwrap_or_default())
+}

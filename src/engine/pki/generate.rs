@@ -1,0 +1,406 @@
+//! Making roots.
+//!
+//! A root is rare and grave: its intent is recorded before it is signed (design D6).
+//!
+//! | after | what exists | on restart |
+//! |---|---|---|
+//! | intent | what was about to be signed | it stays readable: signed or not, nobody has it |
+//! | sign | a signature in memory | as above |
+//! | commit | key, issuer, certificate; the intent is gone | nothing to do |
+
+use crate::auth::Granted;
+use crate::ca::authority::AuthorityAsk;
+use crate::ca::cert::{Tbs, compose_self_signed};
+use crate::ca::certificate::Certificate;
+use crate::ca::key::{Curve, KeyKind};
+use crate::ca::lint;
+use crate::ca::permit::Permit;
+use crate::ca::role::key_kind;
+use crate::ca::serial::Serial;
+use crate::ca::signed::{Linted, Signed};
+use crate::ca::time::Timestamp;
+use crate::engine::mount::Mount;
+use crate::engine::{Engine, Failure, repeatedly};
+use crate::entropy::Purpose;
+use crate::keys::PrivateKey;
+use crate::secret::Secret;
+use crate::store::{Batch, key};
+
+use super::authorities::Authorities;
+use super::records::{
+    CertificateRecord, DefaultsRecord, Id, IntentRecord, IssuerRecord, KeyRecord, UrlsRecord,
+};
+
+/// The `:type` of a generating path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// A new key that stays here.
+    Internal,
+    /// A new key that is also returned.
+    Exported,
+    /// A key of the mount.
+    Existing,
+    /// A key management service: not here.
+    Kms,
+}
+
+impl KeyOrigin {
+    /// Reads the path's word.
+    ///
+    /// # Errors
+    /// Vault's text for any other word.
+    pub fn parse(word: &str) -> Result<Self, Failure> {
+        match word {
+            "internal" => Ok(Self::Internal),
+            "exported" => Ok(Self::Exported),
+            "existing" => Ok(Self::Existing),
+            "kms" => Ok(Self::Kms),
+            _ => Err(Failure::refused(
+                "the \"exported\" path parameter must be \"internal\", \"existing\", exported\" or \"kms\"",
+            )),
+        }
+    }
+}
+
+/// A request for an authority's key.
+#[derive(Clone, Debug)]
+pub struct KeyWish {
+    /// Where it comes from.
+    pub origin: KeyOrigin,
+    /// `key_type`, if it was sent.
+    pub key_type: Option<String>,
+    /// `key_bits`, if it was sent.
+    pub key_bits: Option<i64>,
+    /// `key_name`, if it was sent.
+    pub name: Option<String>,
+    /// `key_ref`
+    pub reference: String,
+}
+
+/// A request for a root.
+#[derive(Clone, Debug)]
+pub struct RootRequest {
+    /// Names, validity, constraints.
+    pub ask: AuthorityAsk,
+    /// Its key.
+    pub key: KeyWish,
+    /// `issuer_name`, if it was sent.
+    pub issuer_name: Option<String>,
+}
+
+/// A root that was made.
+#[derive(Debug)]
+pub struct Root {
+    /// Its certificate, DER.
+    pub der: Vec<u8>,
+    /// Its issuer's identifier and name.
+    pub issuer: (Id, String),
+    /// Its key.
+    pub key: KeyInUse,
+    /// Serial number.
+    pub serial: Serial,
+    /// notAfter
+    pub not_after: Timestamp,
+    /// Warnings for the caller.
+    pub warnings: Vec<String>,
+}
+
+/// A key of the mount that a use case works with.
+#[derive(Debug)]
+pub struct KeyInUse {
+    /// Its identifier.
+    pub id: Id,
+    /// Its name; may be empty.
+    pub name: String,
+    /// The key in custody.
+    pub key: PrivateKey,
+    /// To be stored with what it is for.
+    pub is_new: bool,
+    /// To be returned.
+    pub exported: bool,
+}
+
+pub(super) const W_AIA: &str = "This mount hasn't configured any authority information access (AIA) fields; this may make it harder for systems to find missing certificates in the chain or to validate revocation status of certificates. Consider updating /config/urls or the newly generated issuer with this information.";
+const W_PATH0: &str = "Max path length of the generated certificate is zero. This certificate cannot be used to issue intermediate CA certificates.";
+const W_TEMPLATED: &str = "When generating root CA, found global AIA configuration with issuer_id template unsuitable for root generation. This AIA configuration has been ignored. To include AIA on this root CA, set the global AIA configuration to not include issuer_id and instead to refer to a static issuer name.";
+
+impl Engine {
+    /// Makes a root, with its key and its issuer.
+    ///
+    /// # Errors
+    /// Refuses names that are taken or malformed, keys of unknown kinds, impossible validity.
+    pub async fn generate_root(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+        request: &RootRequest,
+        now: Timestamp,
+    ) -> Result<Root, Failure> {
+        let root = repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
+            let key = self.obtain_key(&authorities, &request.key).await?;
+            let limits = mount.lifetimes(self.env.lifetimes);
+            let templated = authorities.urls.templating
+                && authorities.urls.issuing_certificates.iter().any(|u| u.contains("issuer_id"));
+            let urls = if templated {
+                crate::ca::permit::IssuingUrls::default()
+            } else {
+                authorities.urls_of(None).map_err(|why| {
+                    Failure::Mistaken(format!("unable to fetch AIA URL information: {why}"))
+                })?
+            };
+            let permit = request.ask.permit_root(limits, urls, now)?;
+            let warnings = root_warnings(&permit, &authorities, templated, &request.ask);
+            let (linted, serial, not_after) = self.compose_root(permit, &key)?;
+            let tbs = linted.document().der().to_vec();
+            self.record_intent(mount, serial, tbs, now).await?;
+            let signed =
+                key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+            let issuer = self.record_root(mount, &authorities, &key, &name, &signed).await?;
+            let der = signed.into_der();
+            Ok(Root { der, issuer: (issuer, name), key, serial, not_after, warnings })
+        })
+        .await?;
+        // The CRL of a new issuer is ready before anybody asks; its failure is not the root's.
+        self.rebuild_crls(mount, now).await?;
+        Ok(root)
+    }
+
+    fn compose_root(
+        &self,
+        permit: Permit,
+        key: &KeyInUse,
+    ) -> Result<(Linted<Tbs>, Serial, Timestamp), Failure> {
+        let serial =
+            Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
+        let tbs = compose_self_signed(permit, key.key.public(), serial).map_err(|error| {
+            Failure::Mistaken(format!("unable to create certificate: {error}"))
+        })?;
+        let not_after = tbs.facts().not_after;
+        let linted = lint::lint_self_signed(tbs)
+            .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
+        Ok((linted, serial, not_after))
+    }
+
+    /// Says what is about to be signed, before it is.
+    pub(super) async fn record_intent(
+        &self,
+        mount: &Mount,
+        serial: Serial,
+        tbs: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let key = key::intent(&mount.id, serial.as_bytes());
+        let record = IntentRecord { tbs, at: now.unix() };
+        let batch = Batch::new().expect_absent(key.clone()).put_record(key, &record);
+        self.env.store.commit(batch).await?;
+        Ok(())
+    }
+
+    async fn record_root(
+        &self,
+        mount: &Mount,
+        authorities: &Authorities,
+        key: &KeyInUse,
+        name: &str,
+        signed: &Signed<Tbs>,
+    ) -> Result<Id, Failure> {
+        let serial = signed.facts().serial;
+        let issuer: Id = self.env.entropy.bytes(Purpose::Identifier);
+        let mut defaults = authorities.defaults.clone();
+        if defaults.follows_latest || defaults.issuer.is_none() {
+            defaults.issuer = Some(issuer);
+        }
+        let mut batch = authorities.change(&mount.id);
+        batch = put_key(batch, mount, key, &mut defaults)?;
+        let record = new_issuer(signed.der().to_vec(), name, Some(key.id))?;
+        let certificate = CertificateRecord { der: signed.der().to_vec(), issuer };
+        let place = key::certificate(&mount.id, serial.as_bytes());
+        let batch = put_defaults(batch, mount, &defaults)
+            .put_record(key::issuer(&mount.id, &issuer), &record)
+            .expect_absent(place.clone())
+            .put_record(place, &certificate)
+            .delete(key::intent(&mount.id, serial.as_bytes()));
+        self.env.store.commit(batch).await?;
+        Ok(issuer)
+    }
+
+    /// The key of the wish: new, or one of the mount's.
+    pub(super) async fn obtain_key(
+        &self,
+        authorities: &Authorities,
+        wish: &KeyWish,
+    ) -> Result<KeyInUse, Failure> {
+        let name = key_name(authorities, wish.name.as_deref())?;
+        if matches!(wish.origin, KeyOrigin::Existing | KeyOrigin::Kms)
+            && (wish.key_type.is_some() || wish.key_bits.is_some())
+        {
+            return Err(Failure::refused(
+                "invalid parameter for the kms/existing path parameter, key_type nor key_bits arguments can be set in this mode",
+            ));
+        }
+        match wish.origin {
+            KeyOrigin::Kms => Err(Failure::refused("keys of a key management service are not supported")),
+            KeyOrigin::Existing => {
+                let (id, entry) = authorities.key(&wish.reference).map_err(|unknown| {
+                    Failure::refused(format!(
+                        "failed to lookup public key from existing key: {unknown}"
+                    ))
+                })?;
+                let (key, name) = (entry.key.clone(), entry.name.clone());
+                Ok(KeyInUse { id, name, key, is_new: false, exported: false })
+            }
+            KeyOrigin::Internal | KeyOrigin::Exported => {
+                let kind = key_kind(
+                    wish.key_type.as_deref().unwrap_or("rsa"),
+                    wish.key_bits.unwrap_or_default(),
+                )
+                .map_err(|why| Failure::refused(why.replace("key type any", "key type: any")))?;
+                if kind == KeyKind::Ec(Curve::P224) {
+                    return Err(Failure::refused(
+                        "P-224 keys are not supported; use key_bits 256, 384 or 521",
+                    ));
+                }
+                let key = tokio::task::spawn_blocking(move || PrivateKey::generate(kind))
+                    .await
+                    .map_err(|error| Failure::Fault(error.to_string()))?
+                    .map_err(|error| Failure::Fault(error.to_string()))?;
+                let id = self.env.entropy.bytes(Purpose::Identifier);
+                let exported = wish.origin == KeyOrigin::Exported;
+                Ok(KeyInUse { id, name, key, is_new: true, exported })
+            }
+        }
+    }
+}
+
+impl KeyInUse {
+    /// The PKCS#8 of a key that is to be returned.
+    pub fn returned(&self) -> Result<Option<Secret<Vec<u8>>>, Failure> {
+        if !self.exported {
+            return Ok(None);
+        }
+        self.key.to_pkcs8().map(Some).map_err(|error| Failure::Fault(error.to_string()))
+    }
+}
+
+/// Puts a new key; the first one becomes the default.
+pub(super) fn put_key(
+    batch: Batch,
+    mount: &Mount,
+    key: &KeyInUse,
+    defaults: &mut DefaultsRecord,
+) -> Result<Batch, Failure> {
+    if defaults.key.is_none() {
+        defaults.key = Some(key.id);
+    }
+    if !key.is_new {
+        return Ok(batch);
+    }
+    let pkcs8 = key.key.to_pkcs8().map_err(|error| Failure::Fault(error.to_string()))?;
+    let record = KeyRecord { pkcs8: pkcs8.expose().clone(), name: key.name.clone() };
+    Ok(batch.put_record(key::private_key(&mount.id, &key.id), &record))
+}
+
+/// Puts the defaults.
+pub(super) fn put_defaults(batch: Batch, mount: &Mount, defaults: &DefaultsRecord) -> Batch {
+    batch.put_record(key::config(&mount.id, "defaults"), defaults)
+}
+
+/// A new issuer with its first settings.
+pub(super) fn new_issuer(
+    certificate: Vec<u8>,
+    name: &str,
+    key: Option<Id>,
+) -> Result<IssuerRecord, Failure> {
+    let parsed = Certificate::parse(certificate.clone())
+        .map_err(|error| Failure::Fault(error.to_string()))?;
+    let may_sign_crls = parsed
+        .key_usage()
+        .is_none_or(|usage| usage.contains(crate::ca::permit::KeyUsage::CRL_SIGN));
+    let own_algorithm = parsed
+        .signature_algorithm()
+        .filter(|algorithm| key.is_some() && algorithm.fits(parsed.public_key().kind()));
+    Ok(IssuerRecord {
+        certificate,
+        name: name.to_owned(),
+        key,
+        leaf_not_after_behavior: "err".to_owned(),
+        manual_chain: Vec::new(),
+        may_issue: true,
+        may_sign_crls,
+        may_sign_ocsp: true,
+        revocation_signature_algorithm: own_algorithm
+            .filter(|_| parsed.is_self_issued())
+            .map(|algorithm| algorithm.word().to_owned())
+            .unwrap_or_default(),
+        urls: UrlsRecord::default(),
+    })
+}
+
+/// An issuer's name, if it may have it (pki-api 5.2). `own` is the issuer that is renamed.
+pub(super) fn issuer_name(
+    authorities: &Authorities,
+    name: Option<&str>,
+    own: Option<&Id>,
+) -> Result<String, Failure> {
+    let Some(name) = name.map(str::trim) else { return Ok(String::new()) };
+    if name.is_empty() {
+        return Err(Failure::refused("expected non-empty issuer name"));
+    }
+    if name.eq_ignore_ascii_case("default") {
+        return Err(Failure::refused("reserved keyword 'default' can not be used as issuer name"));
+    }
+    if !is_name(name) {
+        return Err(Failure::refused("issuer name contained invalid characters"));
+    }
+    let taken = authorities
+        .issuers
+        .values()
+        .any(|issuer| issuer.record.name == name && Some(&issuer.id) != own);
+    if taken {
+        return Err(Failure::refused("issuer name already in use"));
+    }
+    Ok(name.to_owned())
+}
+
+fn key_name(authorities: &Authorities, name: Option<&str>) -> Result<String, Failure> {
+    let Some(name) = name else { return Ok(String::new()) };
+    if name.eq_ignore_ascii_case("default") {
+        return Err(Failure::refused("reserved keyword 'default' can not be used as key name"));
+    }
+    if !is_name(name) {
+        return Err(Failure::refused("key name contained invalid characters"));
+    }
+    if authorities.keys.values().any(|entry| entry.name == name) {
+        return Err(Failure::refused("key name already in use"));
+    }
+    Ok(name.to_owned())
+}
+
+/// `\w(([\w-.]+)?\w)?`: the names of roles, issuers and keys (pki-api 2.1).
+pub fn is_name(name: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().next().is_some_and(word)
+        && name.bytes().next_back().is_some_and(word)
+        && name.bytes().all(|byte| word(byte) || matches!(byte, b'-' | b'.'))
+}
+
+fn root_warnings(
+    permit: &Permit,
+    authorities: &Authorities,
+    templated: bool,
+    ask: &AuthorityAsk,
+) -> Vec<String> {
+    let mut warnings = permit.warnings().to_vec();
+    if templated {
+        warnings.push(W_TEMPLATED.to_owned());
+    }
+    if templated || !authorities.urls.is_configured() {
+        warnings.push(W_AIA.to_owned());
+    }
+    if ask.max_path_length == Some(0) {
+        warnings.push(W_PATH0.to_owned());
+    }
+    warnings
+}

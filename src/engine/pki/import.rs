@@ -1,0 +1,176 @@
+//! Importing certificates: `intermediate/set-signed` (pki-api chapters 8 and 20).
+//!
+//! All or nothing: either every certificate of the bundle becomes an issuer, or none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::auth::Granted;
+use crate::ca::certificate::Certificate;
+use crate::ca::pem;
+use crate::ca::time::Timestamp;
+use crate::engine::mount::Mount;
+use crate::engine::{Engine, Failure, repeatedly};
+use crate::entropy::Purpose;
+use crate::store::key;
+
+use super::authorities::Authorities;
+use super::generate::{W_AIA, new_issuer, put_defaults};
+use super::records::Id;
+
+/// What an import did.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// Issuer to key, for every certificate of the bundle.
+    pub mapping: Vec<(Id, Option<Id>)>,
+    /// Issuers that are new.
+    pub issuers: Vec<Id>,
+    /// Issuers that were known.
+    pub existing_issuers: Vec<Id>,
+    /// Warnings for the caller.
+    pub warnings: Vec<String>,
+}
+
+const W_SEVERAL: &str = "The imported bundle contained multiple certs matching keys, the default issuer that was selected should be verified and manually changed if incorrect.";
+const W_LATEST: &str = "Default issuer left unchanged: could not select new issuer automatically as multiple imported issuers had key material in Vault.";
+
+impl Engine {
+    /// Makes issuers of the certificates in a PEM text.
+    ///
+    /// # Errors
+    /// Refuses private keys, certificates of no authority, and what is no PEM.
+    pub async fn set_signed(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+        bundle: &str,
+        now: Timestamp,
+    ) -> Result<Imported, Failure> {
+        let certificates = read_bundle(bundle)?;
+        let imported = repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            self.import(mount, &authorities, &certificates).await
+        })
+        .await?;
+        if !imported.issuers.is_empty() {
+            self.rebuild_crls(mount, now).await?;
+        }
+        Ok(imported)
+    }
+
+    async fn import(
+        &self,
+        mount: &Mount,
+        authorities: &Arc<Authorities>,
+        certificates: &[Certificate],
+    ) -> Result<Imported, Failure> {
+        let mut imported = Imported::default();
+        let mut batch = authorities.change(&mount.id);
+        let mut defaults = authorities.defaults.clone();
+        let mut fresh: BTreeMap<Vec<u8>, Id> = BTreeMap::new();
+        let mut with_key = Vec::new();
+        for certificate in certificates {
+            let key = key_of(authorities, certificate);
+            let known = authorities
+                .issuers
+                .values()
+                .find(|issuer| issuer.certificate.der() == certificate.der())
+                .map(|issuer| issuer.id);
+            if let Some(id) = known.or_else(|| fresh.get(certificate.der()).copied()) {
+                if known.is_some() && !imported.existing_issuers.contains(&id) {
+                    imported.existing_issuers.push(id);
+                    imported.mapping.push((id, key));
+                }
+                continue;
+            }
+            let id: Id = self.env.entropy.bytes(Purpose::Identifier);
+            let record = new_issuer(certificate.der().to_vec(), "", key)?;
+            batch = batch.put_record(key::issuer(&mount.id, &id), &record);
+            fresh.insert(certificate.der().to_vec(), id);
+            imported.issuers.push(id);
+            imported.mapping.push((id, key));
+            if key.is_some() {
+                with_key.push(id);
+            }
+        }
+        choose_default(&mut defaults, &with_key, &mut imported.warnings);
+        if !authorities.urls.is_configured() && !imported.issuers.is_empty() {
+            imported.warnings.push(W_AIA.to_owned());
+        }
+        self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
+        Ok(imported)
+    }
+}
+
+/// An issuer without key never becomes the default by itself.
+fn choose_default(
+    defaults: &mut super::records::DefaultsRecord,
+    with_key: &[Id],
+    warnings: &mut Vec<String>,
+) {
+    match (defaults.issuer, with_key) {
+        (None, [first, rest @ ..]) => {
+            defaults.issuer = Some(*first);
+            if !rest.is_empty() {
+                warnings.push(W_SEVERAL.to_owned());
+            }
+        }
+        (Some(_), [only]) if defaults.follows_latest => defaults.issuer = Some(*only),
+        (Some(_), [_, _, ..]) if defaults.follows_latest => warnings.push(W_LATEST.to_owned()),
+        _ => {}
+    }
+}
+
+fn key_of(authorities: &Authorities, certificate: &Certificate) -> Option<Id> {
+    authorities
+        .keys
+        .iter()
+        .find(|(_, entry)| entry.key.public().spki() == certificate.public_key().spki())
+        .map(|(id, _)| *id)
+}
+
+fn read_bundle(bundle: &str) -> Result<Vec<Certificate>, Failure> {
+    if bundle.is_empty() {
+        return Err(Failure::refused("'pem_bundle' and 'certificate' parameters were empty"));
+    }
+    if bundle.len() < 75 {
+        return Err(Failure::refused(
+            "provided data for import was too short; perhaps a path was passed to the API rather than the contents of a PEM file",
+        ));
+    }
+    let blocks = pem::decode_all(bundle);
+    if blocks.is_empty() {
+        return Err(Failure::refused("error when parsing block 1: invalid PEM data"));
+    }
+    let mut certificates = Vec::new();
+    for block in &blocks {
+        match block.label.as_str() {
+            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
+                let index = certificates.len();
+                let parsed = Certificate::parse(block.der.to_vec()).map_err(|error| {
+                    refused_issuer(index, &format!("unable to parse certificate: {error}"), &block.der)
+                })?;
+                if !parsed.is_authority() {
+                    let why = "Refusing to import non-CA certificate";
+                    return Err(refused_issuer(index, why, &block.der));
+                }
+                certificates.push(parsed);
+            }
+            "CRL" | "X509 CRL" | "EC PARAMS" | "EC PARAMETERS" => {}
+            // Whatever it is, it is not a certificate; Vault takes it for a key.
+            _ => {
+                return Err(Failure::refused(
+                    "private keys found in the PEM bundle but not allowed by the path; use /issuers/import/bundle",
+                ));
+            }
+        }
+    }
+    Ok(certificates)
+}
+
+fn refused_issuer(index: usize, why: &str, der: &[u8]) -> Failure {
+    Failure::refused(format!(
+        "Error parsing issuer {index}: {why}\n{}",
+        pem::encode("CERTIFICATE", der)
+    ))
+}

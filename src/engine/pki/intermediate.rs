@@ -1,0 +1,205 @@
+//! Intermediates: a request from here for somebody else to sign, and somebody's request signed
+//! here. The latter is what SPIRE's `UpstreamAuthority "vault"` calls.
+
+use std::sync::Arc;
+
+use crate::auth::Granted;
+use crate::ca::authority::{Above, AuthorityAsk};
+use crate::ca::cert::compose;
+use crate::ca::key::{KeyKind, SignatureAlgorithm};
+use crate::ca::lint;
+use crate::ca::permit::{KeyUsage, SubjectName};
+use crate::ca::request::{RequestValues, compose_request};
+use crate::ca::serial::Serial;
+use crate::ca::time::Timestamp;
+use crate::engine::mount::Mount;
+use crate::engine::{Engine, Failure, repeatedly};
+use crate::entropy::Purpose;
+use crate::store::key;
+
+use super::authorities::{Authorities, Issuer};
+use super::generate::{KeyInUse, KeyWish, W_AIA, put_defaults, put_key};
+use super::issue::{csr_failure, issuing, read_csr};
+use super::records::CertificateRecord;
+
+/// A request for a CSR of ours.
+#[derive(Clone, Debug)]
+pub struct IntermediateRequest {
+    /// Names.
+    pub ask: AuthorityAsk,
+    /// Its key.
+    pub key: KeyWish,
+    /// Basic constraints in the CSR.
+    pub add_basic_constraints: bool,
+}
+
+/// A CSR of ours.
+#[derive(Debug)]
+pub struct Intermediate {
+    /// The CSR, DER.
+    pub csr: Vec<u8>,
+    /// Its key.
+    pub key: KeyInUse,
+    /// Warnings for the caller.
+    pub warnings: Vec<String>,
+}
+
+/// A request to sign an intermediate.
+#[derive(Clone, Debug)]
+pub struct SignIntermediateRequest {
+    /// Names, validity, constraints.
+    pub ask: AuthorityAsk,
+    /// The CSR's text.
+    pub csr: String,
+    /// The issuer.
+    pub issuer_ref: String,
+    /// Is the output format one that is known here?
+    pub format_is_known: bool,
+}
+
+/// An intermediate that was signed.
+#[derive(Debug)]
+pub struct SignedIntermediate {
+    /// Its certificate, DER.
+    pub der: Vec<u8>,
+    /// Who signed it.
+    pub issuer: Arc<Issuer>,
+    /// The mount's issuers as they were then.
+    pub authorities: Arc<Authorities>,
+    /// Serial number.
+    pub serial: Serial,
+    /// notAfter
+    pub not_after: Timestamp,
+    /// Warnings for the caller.
+    pub warnings: Vec<String>,
+}
+
+const W_AIA_INTERMEDIATE: &str = " Since this certificate is an intermediate, it might be useful to regenerate this certificate after fixing this problem for the root mount.";
+const W_PATH0: &str = "Max path length of the signed certificate is zero. This certificate cannot be used to issue intermediate CA certificates.";
+
+impl Engine {
+    /// Makes a key and a request for its certificate.
+    ///
+    /// # Errors
+    /// Refuses key names that are taken and keys of unknown kinds.
+    pub async fn generate_intermediate(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+        request: &IntermediateRequest,
+    ) -> Result<Intermediate, Failure> {
+        repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            let key = self.obtain_key(&authorities, &request.key).await?;
+            let (subject, names) = request.ask.request()?;
+            let values = RequestValues {
+                subject: SubjectName::Composed(subject),
+                names,
+                basic_constraints: request.add_basic_constraints,
+                key_usage: KeyUsage::default(),
+            };
+            let algorithm = SignatureAlgorithm::choose(key.key.kind(), request.ask.signature);
+            let composed = compose_request(&values, key.key.public(), algorithm)
+                .map_err(|error| Failure::refused(error.to_string()))?;
+            let linted = lint::lint_request(composed)
+                .map_err(|findings| Failure::Fault(findings.to_string()))?;
+            let signed =
+                key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+            let mut defaults = authorities.defaults.clone();
+            let batch = put_key(authorities.change(&mount.id), mount, &key, &mut defaults)?;
+            self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
+            let mut warnings = Vec::new();
+            if !authorities.urls.is_configured() {
+                warnings.push(format!("{W_AIA}{W_AIA_INTERMEDIATE}"));
+            }
+            Ok(Intermediate { csr: signed.into_der(), key, warnings })
+        })
+        .await
+    }
+
+    /// Signs an intermediate.
+    ///
+    /// # Errors
+    /// Refuses CSRs that cannot be read or do not prove their key, and what the issuer's
+    /// constraints forbid.
+    pub async fn sign_intermediate(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+        request: &SignIntermediateRequest,
+        now: Timestamp,
+    ) -> Result<SignedIntermediate, Failure> {
+        repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            let issuer = issuing(&authorities, &request.issuer_ref)?;
+            if !request.format_is_known {
+                return Err(Failure::refused(
+                    "The \"format\" path parameter must be \"pem\" or \"der\"",
+                ));
+            }
+            let csr = read_csr(&request.csr)?;
+            if matches!(csr.key_kind(), KeyKind::Rsa(..2048)) {
+                return Err(Failure::refused("RSA keys < 2048 bits are unsafe and not supported"));
+            }
+            let urls = authorities.urls_of(Some(&issuer)).map_err(|why| {
+                Failure::Mistaken(format!(
+                    "error fetching CA certificate: unable to fetch AIA URL information: {why}"
+                ))
+            })?;
+            let above = Above {
+                path_length: issuer.certificate.path_length(),
+                not_after: issuer.certificate.not_after(),
+            };
+            let limits = mount.lifetimes(self.env.lifetimes);
+            let permit = request.ask.permit_intermediate(&csr, above, limits, urls, now)?;
+            let warnings = signing_warnings(permit.warnings(), &permit, &authorities, &issuer);
+            let verified = csr.verify().map_err(csr_failure)?;
+            let serial =
+                Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
+            let view = issuer.certificate.issuer_view();
+            let tbs = compose(permit, &view, verified.public_key(), serial).map_err(|error| {
+                Failure::Mistaken(format!("unable to create certificate: {error}"))
+            })?;
+            let not_after = tbs.facts().not_after;
+            let linted = lint::lint(tbs, &view)
+                .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
+            let tbs = linted.document().der().to_vec();
+            self.record_intent(mount, serial, tbs, now).await?;
+            let key = issuer
+                .key
+                .as_ref()
+                .ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
+            let signed = key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+            let der = signed.into_der();
+            let place = key::certificate(&mount.id, serial.as_bytes());
+            let record = CertificateRecord { der: der.clone(), issuer: issuer.id };
+            let batch = authorities
+                .guarded(&mount.id)
+                .expect_absent(place.clone())
+                .put_record(place, &record)
+                .delete(key::intent(&mount.id, serial.as_bytes()));
+            self.env.store.commit(batch).await?;
+            let authorities = Arc::clone(&authorities);
+            Ok(SignedIntermediate { der, issuer, authorities, serial, not_after, warnings })
+        })
+        .await
+    }
+}
+
+/// In Vault's order: end beyond the issuer's, no URLs, path length, and those of the values.
+fn signing_warnings(
+    of_permit: &[String],
+    permit: &crate::ca::permit::Permit,
+    authorities: &Authorities,
+    issuer: &Issuer,
+) -> Vec<String> {
+    let mut warnings = of_permit.to_vec();
+    if !authorities.urls.is_configured() && !issuer.record.urls.is_configured() {
+        warnings.push(format!("{W_AIA}{W_AIA_INTERMEDIATE}"));
+    }
+    let constraints = permit.template().basic_constraints;
+    if constraints == (crate::ca::permit::BasicConstraints::Authority { path_length: Some(0) }) {
+        warnings.push(W_PATH0.to_owned());
+    }
+    warnings
+}

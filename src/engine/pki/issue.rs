@@ -1,0 +1,396 @@
+//! Issuing and signing leaves.
+//!
+//! The recipe: read the role, its issuer and its chain; let the role permit; make the key or
+//! take it from the verified CSR; compose, lint, sign; record; answer. Sign comes before record,
+//! because nobody but this process sees the signature before the commit.
+//!
+//! If the power goes (each row is a test in `tests/crash_points.rs`):
+//!
+//! | after | what exists | what the client has | on restart |
+//! |---|---|---|---|
+//! | permit | nothing | nothing | nothing to do |
+//! | sign | a signature in memory | nothing | it is gone; nobody ever saw it |
+//! | commit sent, unanswered | certificate recorded, or not | nothing | consistent either way; the client asks again and gets a new serial |
+//! | commit | recorded certificate | nothing yet | revocable; expires by itself |
+//! | reply | recorded certificate | the certificate | as intended |
+
+use std::sync::Arc;
+
+use crate::auth::Granted;
+use crate::ca::cert::{Tbs, compose};
+use crate::ca::csr::{CsrError, ParsedCsr};
+use crate::ca::key::{Curve, KeyKind};
+use crate::ca::permit::Permit;
+use crate::ca::public_key::PublicKey;
+use crate::ca::role::{Ask, Bounds, CsrFacts, Role, RoleKey, key_kind};
+use crate::ca::serial::Serial;
+use crate::ca::signed::Signed;
+use crate::ca::time::Timestamp;
+use crate::ca::{lint, pem};
+use crate::engine::mount::Mount;
+use crate::engine::{Engine, Failure, repeatedly};
+use crate::entropy::Purpose;
+use crate::keys::{KeyError, SubjectKey};
+use crate::secret::Secret;
+use crate::store::{Batch, key};
+
+use super::authorities::{Authorities, Issuer};
+use super::output::Format;
+use super::records::CertificateRecord;
+
+/// A request for a leaf.
+#[derive(Clone, Debug)]
+pub struct LeafRequest {
+    /// The role's name.
+    pub role: String,
+    /// The issuer of the path; `None` uses the role's.
+    pub issuer_ref: Option<String>,
+    /// Names and validity.
+    pub ask: Ask,
+    /// The output format; `None` is one that nobody knows.
+    pub format: Option<Format>,
+    /// Where the key comes from.
+    pub key: KeySource,
+}
+
+/// Where the subject's key comes from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// Signet makes it; type and size count only if the role leaves them open.
+    Generate {
+        /// `key_type`
+        key_type: String,
+        /// `key_bits`
+        key_bits: i64,
+    },
+    /// The caller has it: the text of a CSR.
+    Csr(String),
+}
+
+/// A leaf that was signed, and is on record if its role stores certificates.
+#[derive(Debug)]
+pub struct Leaf {
+    /// The certificate, DER.
+    pub der: Vec<u8>,
+    /// Who signed it.
+    pub issuer: Arc<Issuer>,
+    /// The private key, PKCS#8, if Signet made it.
+    pub key: Option<(KeyKind, Secret<Vec<u8>>)>,
+    /// Serial number.
+    pub serial: Serial,
+    /// notBefore
+    pub not_before: Timestamp,
+    /// notAfter
+    pub not_after: Timestamp,
+    /// The role that permitted it.
+    pub role: Arc<Role>,
+    /// Warnings for the caller.
+    pub warnings: Vec<String>,
+    /// The mount's issuers as they were then: what a trust store is made of.
+    pub authorities: Arc<Authorities>,
+}
+
+/// The proof that something is in the book. Made only by [`Engine::issue`].
+#[derive(Debug)]
+#[must_use]
+pub struct Recorded<T>(T);
+
+impl<T> Recorded<T> {
+    /// What was recorded.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// What was checked before the role is asked.
+struct Ready {
+    role: Arc<Role>,
+    issuer: Arc<Issuer>,
+    authorities: Arc<Authorities>,
+    csr: Option<ParsedCsr>,
+    kind: KeyKind,
+    warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Issues or signs a leaf.
+    ///
+    /// # Errors
+    /// The first check that fails, in Vault's order (pki-api 15.1).
+    pub async fn issue(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+        request: &LeafRequest,
+        now: Timestamp,
+    ) -> Result<Recorded<Leaf>, Failure> {
+        repeatedly(async || {
+            let ready = self.prepare(mount, request).await?;
+            let permit = self.permit(mount, &ready, &request.ask, now)?;
+            let mut warnings = ready.warnings.clone();
+            warnings.extend_from_slice(permit.warnings());
+            let (public, secret) = subject_key(&ready).await?;
+            let signed = self.sign(&ready, permit, &public)?;
+            self.record(mount, &ready, &signed).await?;
+            let facts = *signed.facts();
+            Ok(Recorded(Leaf {
+                der: signed.into_der(),
+                serial: facts.serial,
+                not_before: facts.not_before,
+                not_after: facts.not_after,
+                key: secret.map(|secret| (ready.kind, secret)),
+                authorities: ready.authorities,
+                issuer: ready.issuer,
+                role: ready.role,
+                warnings,
+            }))
+        })
+        .await
+    }
+
+    /// Steps 1 to 10: role, issuer, format, CSR.
+    async fn prepare(&self, mount: &Mount, request: &LeafRequest) -> Result<Ready, Failure> {
+        let (snapshot, authorities) = self.authorities(mount).await?;
+        let role = self
+            .role(&snapshot, mount, &request.role)
+            .await?
+            .ok_or_else(|| Failure::refused(format!("unknown role: {}", request.role)))?;
+        let mut warnings = Vec::new();
+        let generated = match &request.key {
+            KeySource::Generate { key_type, key_bits } => {
+                Some(generated_kind(&role, key_type, *key_bits, &mut warnings)?)
+            }
+            KeySource::Csr(_) => None,
+        };
+        let reference = request.issuer_ref.as_ref().unwrap_or(&role.fields().issuer_ref);
+        let issuer = issuing(&authorities, reference)?;
+        if request.format.is_none() {
+            return Err(Failure::refused(
+                "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"",
+            ));
+        }
+        let csr = match &request.key {
+            KeySource::Csr(text) => Some(read_csr(text)?),
+            KeySource::Generate { .. } => None,
+        };
+        let kind = match (&csr, generated) {
+            (Some(csr), _) => checked_kind(&role, csr.key_kind())?,
+            (None, Some(kind)) => kind,
+            (None, None) => return Err(Failure::Fault("a leaf has no key".to_owned())),
+        };
+        Ok(Ready { role, issuer, authorities, csr, kind, warnings })
+    }
+
+    /// Steps 11 to 25.
+    fn permit(
+        &self,
+        mount: &Mount,
+        ready: &Ready,
+        ask: &Ask,
+        now: Timestamp,
+    ) -> Result<Permit, Failure> {
+        let urls = ready.authorities.urls_of(Some(&ready.issuer)).map_err(|why| {
+            Failure::Mistaken(format!(
+                "error fetching CA certificate: unable to fetch AIA URL information: {why}"
+            ))
+        })?;
+        let bounds = Bounds {
+            issuer_end: ready.issuer.certificate.not_after(),
+            behavior: ready.issuer.leaf_behavior(),
+            mount: mount.lifetimes(self.env.lifetimes),
+            urls,
+        };
+        let facts = ready.csr.as_ref().map(csr_facts);
+        ready.role.permit(ask, facts.as_ref(), ready.kind, &bounds, now).map_err(|refusal| {
+            let hint = refusal.hint.map(|hint| hint.replace("{mount}", &mount.record.path));
+            Failure::Refused { text: refusal.text, hint }
+        })
+    }
+
+    /// Compose, lint, sign.
+    fn sign(
+        &self,
+        ready: &Ready,
+        permit: Permit,
+        public: &PublicKey,
+    ) -> Result<Signed<Tbs>, Failure> {
+        let serial =
+            Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
+        let view = ready.issuer.certificate.issuer_view();
+        let tbs = compose(permit, &view, public, serial).map_err(|error| {
+            Failure::Mistaken(format!("unable to create certificate: {error}"))
+        })?;
+        let linted = lint::lint(tbs, &view)
+            .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
+        let key = ready
+            .issuer
+            .key
+            .as_ref()
+            .ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
+        key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))
+    }
+
+    /// One batch: the serial number is new, and nothing that decided has changed.
+    async fn record(
+        &self,
+        mount: &Mount,
+        ready: &Ready,
+        signed: &Signed<Tbs>,
+    ) -> Result<(), Failure> {
+        if ready.role.fields().no_store {
+            return Ok(());
+        }
+        let key = key::certificate(&mount.id, signed.facts().serial.as_bytes());
+        let record =
+            CertificateRecord { der: signed.der().to_vec(), issuer: ready.issuer.id };
+        let batch: Batch = ready
+            .authorities
+            .guarded(&mount.id)
+            .expect_absent(key.clone())
+            .put_record(key, &record);
+        self.env.store.commit(batch).await?;
+        Ok(())
+    }
+}
+
+/// Step 3: an issuer that resolves, may issue and has a key.
+pub(super) fn issuing(
+    authorities: &Authorities,
+    reference: &str,
+) -> Result<Arc<Issuer>, Failure> {
+    let issuer = authorities.issuer(reference).map_err(|unknown| {
+        Failure::Mistaken(format!("could not fetch the CA certificate (was one set?): {unknown}"))
+    })?;
+    if !issuer.record.may_issue {
+        let id = crate::engine::mount::format_uuid(&issuer.id);
+        return Err(Failure::Mistaken(format!(
+            "error fetching CA certificate: error while attempting to use issuer {id}: requested usage issuing-certificates for issuer [id:{id} / name:{}] but only had usage {}",
+            issuer.record.name,
+            issuer.usages()
+        )));
+    }
+    if issuer.key.is_none() {
+        return Err(Failure::Mistaken(format!(
+            "could not fetch the CA certificate (was one set?): unable to fetch corresponding key for issuer {}; unable to use this issuer for signing",
+            crate::engine::mount::format_uuid(&issuer.id)
+        )));
+    }
+    Ok(Arc::clone(issuer))
+}
+
+/// Steps 5 to 8.
+pub(super) fn read_csr(text: &str) -> Result<ParsedCsr, Failure> {
+    if text.is_empty() {
+        return Err(Failure::refused("\"csr\" is empty"));
+    }
+    let block = pem::decode_all(text)
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::refused("csr contains no data"))?;
+    ParsedCsr::parse(&block.der).map_err(csr_failure)
+}
+
+pub(super) fn csr_failure(error: CsrError) -> Failure {
+    Failure::refused(error.to_string())
+}
+
+/// What a role may take over from a CSR.
+fn csr_facts(csr: &ParsedCsr) -> CsrFacts {
+    CsrFacts {
+        common_name: csr.common_name().to_owned(),
+        serial_number: csr.serial_number().to_owned(),
+        user_ids: csr.user_ids().to_vec(),
+        names: csr.names().clone(),
+        has_unreadable_other_name: csr.has_foreign_other_name(),
+        has_basic_constraints: csr.has_basic_constraints(),
+    }
+}
+
+/// Step 2: what kind of key Signet makes.
+fn generated_kind(
+    role: &Role,
+    key_type: &str,
+    key_bits: i64,
+    warnings: &mut Vec<String>,
+) -> Result<KeyKind, Failure> {
+    let asked = !key_type.is_empty() || key_bits != 0;
+    let kind = match role.key() {
+        RoleKey::Kind(kind) => {
+            if asked {
+                warnings.push(
+                    "parameters key_type and key_bits ignored as role had specific values"
+                        .to_owned(),
+                );
+            }
+            kind
+        }
+        RoleKey::Any if key_type.is_empty() => {
+            return Err(Failure::refused(
+                "role key type \"any\" not allowed for issuing certificates without providing key_type and/or key_bits request parameters",
+            ));
+        }
+        RoleKey::Any => key_kind(key_type, key_bits)
+            .map_err(|why| Failure::Mistaken(format!("failed to validate role: {why}")))?,
+    };
+    supported(kind)
+}
+
+/// P-224 is recognised and never issued (design D2).
+fn supported(kind: KeyKind) -> Result<KeyKind, Failure> {
+    if kind == KeyKind::Ec(Curve::P224) {
+        return Err(Failure::refused(
+            "P-224 keys are not supported; use key_bits 256, 384 or 521",
+        ));
+    }
+    Ok(kind)
+}
+
+/// Steps 9 and 10: the CSR's key is of the role's type and at least of its size.
+fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failure> {
+    match role.key() {
+        RoleKey::Kind(wanted) => {
+            if wanted.word() != kind.word() {
+                return Err(Failure::refused(format!(
+                    "role requires keys of type {}",
+                    wanted.word()
+                )));
+            }
+            if kind.bits() < wanted.bits() {
+                return Err(Failure::refused(format!(
+                    "role requires a minimum of a {}-bit key, but CSR's key is {} bits",
+                    wanted.bits(),
+                    kind.bits()
+                )));
+            }
+        }
+        RoleKey::Any => {}
+    }
+    if matches!(kind, KeyKind::Rsa(..2048)) {
+        return Err(Failure::refused("RSA keys < 2048 bits are unsafe and not supported"));
+    }
+    supported(kind)
+}
+
+/// Step 26, or a new key. RSA keys are made off the I/O threads.
+async fn subject_key(
+    ready: &Ready,
+) -> Result<(PublicKey, Option<Secret<Vec<u8>>>), Failure> {
+    if let Some(csr) = &ready.csr {
+        let verified = csr.clone().verify().map_err(csr_failure)?;
+        return Ok((verified.public_key().clone(), None));
+    }
+    let made = match ready.kind {
+        KeyKind::Rsa(_) => {
+            let kind = ready.kind;
+            tokio::task::spawn_blocking(move || SubjectKey::generate(kind))
+                .await
+                .map_err(|error| Failure::Fault(error.to_string()))?
+        }
+        KeyKind::Ec(_) | KeyKind::Ed25519 => SubjectKey::generate(ready.kind),
+    };
+    let made = made.map_err(|error| match error {
+        KeyError::Unsupported => Failure::refused(error.to_string()),
+        KeyError::Rejected | KeyError::Failed => Failure::Fault(error.to_string()),
+    })?;
+    Ok((made.public().clone(), Some(made.into_pkcs8())))
+}

@@ -1,0 +1,262 @@
+//! Issuers' settings, and keys by name (pki-api chapters 6 and 7).
+
+use std::sync::Arc;
+
+use crate::ca::key::SignatureAlgorithm;
+use crate::ca::permit::KeyUsage;
+use crate::ca::role::LeafNotAfterBehavior;
+use crate::ca::time::Timestamp;
+use crate::engine::mount::{Mount, format_uuid};
+use crate::engine::{Engine, Failure, repeatedly};
+use crate::store::key;
+
+use super::authorities::{Authorities, Issuer, is_absolute_url};
+use super::generate::{issuer_name, put_defaults};
+use super::records::{Id, UrlsRecord};
+
+/// A change of an issuer's settings; `None` keeps what is there.
+#[derive(Clone, Debug, Default)]
+pub struct IssuerChange {
+    /// `issuer_name`; empty removes it.
+    pub name: Option<String>,
+    /// `leaf_not_after_behavior`
+    pub leaf_not_after_behavior: Option<String>,
+    /// `manual_chain`, as references.
+    pub manual_chain: Option<Vec<String>>,
+    /// `usage`, as words.
+    pub usage: Option<Vec<String>>,
+    /// `revocation_signature_algorithm`
+    pub revocation_signature_algorithm: Option<String>,
+    /// `issuing_certificates`
+    pub issuing_certificates: Option<Vec<String>>,
+    /// `crl_distribution_points`
+    pub crl_distribution_points: Option<Vec<String>>,
+    /// `delta_crl_distribution_points`
+    pub delta_crl_distribution_points: Option<Vec<String>>,
+    /// `ocsp_servers`
+    pub ocsp_servers: Option<Vec<String>>,
+    /// `enable_aia_url_templating`
+    pub templating: Option<bool>,
+}
+
+impl Engine {
+    /// The authorities of a mount as they are now.
+    ///
+    /// # Errors
+    /// Fails only with the store.
+    pub async fn read_authorities(&self, mount: &Mount) -> Result<Arc<Authorities>, Failure> {
+        Ok(self.authorities(mount).await?.1)
+    }
+
+    /// Changes an issuer's settings; answers with the issuer and what the operator should know.
+    ///
+    /// # Errors
+    /// Refuses unknown words, names that are taken, and algorithms that do not fit the key.
+    pub async fn change_issuer(
+        &self,
+        mount: &Mount,
+        reference: &str,
+        change: &IssuerChange,
+    ) -> Result<(Arc<Issuer>, Arc<Authorities>, Vec<String>), Failure> {
+        let id = repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            let issuer = authorities.issuer(reference)?;
+            let record = changed(&authorities, issuer, change)?;
+            let batch = authorities
+                .change(&mount.id)
+                .put_record(key::issuer(&mount.id, &issuer.id), &record);
+            self.env.store.commit(batch).await?;
+            Ok(issuer.id)
+        })
+        .await?;
+        let (_, authorities) = self.authorities(mount).await?;
+        let issuer = authorities.issuers.get(&id).cloned().ok_or(Failure::Missing)?;
+        let mut warnings = Vec::new();
+        if let Err(why) = authorities.urls_of(Some(&issuer)) {
+            warnings.push(may_fail(&why));
+        }
+        Ok((issuer, authorities, warnings))
+    }
+
+    /// Removes an issuer; its key stays. An unknown reference is no error.
+    ///
+    /// # Errors
+    /// Fails only with the store.
+    pub async fn delete_issuer(
+        &self,
+        mount: &Mount,
+        reference: &str,
+        now: Timestamp,
+    ) -> Result<Vec<String>, Failure> {
+        let warnings = repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            let Ok(issuer) = authorities.issuer(reference) else { return Ok(Vec::new()) };
+            let mut defaults = authorities.defaults.clone();
+            let mut warnings = Vec::new();
+            if defaults.issuer == Some(issuer.id) {
+                defaults.issuer = None;
+                warnings.push(format!(
+                    "Deleted issuer {} (via issuer_ref {reference}); this was configured as the default issuer. Operations without an explicit issuer will not work until a new default is configured.",
+                    format_uuid(&issuer.id)
+                ));
+            }
+            let batch = authorities.change(&mount.id).delete(key::issuer(&mount.id, &issuer.id));
+            self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
+            Ok(warnings)
+        })
+        .await?;
+        self.rebuild_crls(mount, now).await?;
+        Ok(warnings)
+    }
+}
+
+/// The warning for URLs whose template cannot be rendered now.
+pub(super) fn may_fail(why: &str) -> String {
+    format!(
+        "issuance may fail: {why}\n\nConsider setting the cluster-local address if it is not already set."
+    )
+}
+
+fn changed(
+    authorities: &Authorities,
+    issuer: &Issuer,
+    change: &IssuerChange,
+) -> Result<super::records::IssuerRecord, Failure> {
+    let mut record = issuer.record.clone();
+    if let Some(name) = &change.name {
+        record.name = if name.is_empty() {
+            String::new()
+        } else {
+            issuer_name(authorities, Some(name), Some(&issuer.id))?
+        };
+    }
+    if let Some(word) = &change.leaf_not_after_behavior {
+        LeafNotAfterBehavior::parse(word).ok_or_else(|| {
+            Failure::refused("Unknown value for field `leaf_not_after_behavior`. Possible values are `err`, `truncate`, and `permit`.")
+        })?;
+        record.leaf_not_after_behavior.clone_from(word);
+    }
+    if let Some(words) = &change.usage {
+        set_usage(&mut record, issuer, words)?;
+    }
+    if let Some(word) = &change.revocation_signature_algorithm {
+        record.revocation_signature_algorithm = revocation_algorithm(issuer, word)?;
+    }
+    if let Some(references) = &change.manual_chain {
+        record.manual_chain = manual_chain(authorities, issuer, references)?;
+    }
+    record.urls = changed_urls(&record.urls, change)?;
+    Ok(record)
+}
+
+fn set_usage(
+    record: &mut super::records::IssuerRecord,
+    issuer: &Issuer,
+    words: &[String],
+) -> Result<(), Failure> {
+    const WORDS: [&str; 4] = ["crl-signing", "issuing-certificates", "ocsp-signing", "read-only"];
+    if words.iter().any(|word| !WORDS.contains(&word.trim())) {
+        return Err(Failure::refused(format!(
+            "Unable to parse specified usages: [{}] - valid values are {}",
+            words.join(" "),
+            WORDS.join(",")
+        )));
+    }
+    let has = |wanted: &str| words.iter().any(|word| word.trim() == wanted);
+    let signs_crls = issuer
+        .certificate
+        .key_usage()
+        .is_none_or(|usage| usage.contains(KeyUsage::CRL_SIGN));
+    if has("crl-signing") && !signs_crls {
+        return Err(Failure::refused(
+            "This issuer's underlying certificate lacks the CRLSign KeyUsage value; unable to set CRLSigningUsage on this issuer as a result.",
+        ));
+    }
+    record.may_sign_crls = has("crl-signing");
+    record.may_issue = has("issuing-certificates");
+    record.may_sign_ocsp = has("ocsp-signing");
+    Ok(())
+}
+
+fn revocation_algorithm(issuer: &Issuer, word: &str) -> Result<String, Failure> {
+    if word.is_empty() {
+        return Ok(String::new());
+    }
+    let Some(algorithm) = SignatureAlgorithm::parse(word) else {
+        let all: Vec<_> = SignatureAlgorithm::ALL.iter().map(|known| known.word()).collect();
+        return Err(Failure::refused(format!(
+            "Unknown signature algorithm value: {word} - valid values are {}",
+            all.join(", ")
+        )));
+    };
+    let kind = issuer.certificate.public_key().kind();
+    if !algorithm.fits(kind) {
+        return Err(Failure::Mistaken(format!(
+            "unable to use issuer of type {} to sign with {algorithm} key type",
+            kind.word().to_uppercase()
+        )));
+    }
+    Ok(algorithm.word().to_owned())
+}
+
+fn manual_chain(
+    authorities: &Authorities,
+    issuer: &Issuer,
+    references: &[String],
+) -> Result<Vec<Id>, Failure> {
+    let mut chain = Vec::new();
+    for (position, reference) in references.iter().enumerate() {
+        let id = if reference == "self" {
+            issuer.id
+        } else {
+            authorities.issuer(reference)?.id
+        };
+        if position == 0 && id != issuer.id {
+            return Err(Failure::refused(format!(
+                "expected first cert in chain to be a self-reference, but was: {reference}/{}",
+                format_uuid(&id)
+            )));
+        }
+        chain.push(id);
+    }
+    Ok(chain)
+}
+
+fn changed_urls(urls: &UrlsRecord, change: &IssuerChange) -> Result<UrlsRecord, Failure> {
+    let kept = |new: &Option<Vec<String>>, old: &Vec<String>| new.clone().unwrap_or(old.clone());
+    let record = UrlsRecord {
+        issuing_certificates: kept(&change.issuing_certificates, &urls.issuing_certificates),
+        crl_distribution_points: kept(
+            &change.crl_distribution_points,
+            &urls.crl_distribution_points,
+        ),
+        delta_crl_distribution_points: kept(
+            &change.delta_crl_distribution_points,
+            &urls.delta_crl_distribution_points,
+        ),
+        ocsp_servers: kept(&change.ocsp_servers, &urls.ocsp_servers),
+        templating: change.templating.unwrap_or(urls.templating),
+    };
+    check_urls(&record)?;
+    Ok(record)
+}
+
+/// Without templating each URL needs a scheme and a host.
+pub(super) fn check_urls(urls: &UrlsRecord) -> Result<(), Failure> {
+    if urls.templating {
+        return Ok(());
+    }
+    for (field, list) in [
+        ("issuing_certificates", &urls.issuing_certificates),
+        ("crl_distribution_points", &urls.crl_distribution_points),
+        ("delta_crl_distribution_points", &urls.delta_crl_distribution_points),
+        ("ocsp_servers", &urls.ocsp_servers),
+    ] {
+        if let Some(url) = list.iter().find(|url| !is_absolute_url(url)) {
+            return Err(Failure::refused(format!(
+                "invalid URL found in Authority Information Access (AIA) parameter {field}: {url}"
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! What a PKI mount keeps in the store.
+
+use minicbor::{Decode, Encode};
+
+use crate::ca::permit::IssuingUrls;
+use crate::ca::role::RoleFields;
+use crate::store::Record;
+
+/// 16 octets that name an issuer or a key; their text is a UUID.
+pub type Id = [u8; 16];
+
+impl Record for RoleFields {}
+
+/// An issuer: a certificate with settings. Its private key, if any, is a [`KeyRecord`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct IssuerRecord {
+    /// The certificate, DER.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub certificate: Vec<u8>,
+    /// Its name; may be empty.
+    #[n(1)]
+    pub name: String,
+    /// The key with the same public key, if the mount has it.
+    #[n(2)]
+    pub key: Option<Id>,
+    /// `err`, `truncate`, `permit`
+    #[n(3)]
+    pub leaf_not_after_behavior: String,
+    /// A chain that was set by hand.
+    #[n(4)]
+    pub manual_chain: Vec<Id>,
+    /// May it issue certificates?
+    #[n(5)]
+    pub may_issue: bool,
+    /// May it sign CRLs?
+    #[n(6)]
+    pub may_sign_crls: bool,
+    /// May it sign OCSP answers?
+    #[n(7)]
+    pub may_sign_ocsp: bool,
+    /// `ECDSAWithSHA256` and the like; empty follows the key.
+    #[n(8)]
+    pub revocation_signature_algorithm: String,
+    /// Its own URLs.
+    #[n(9)]
+    pub urls: UrlsRecord,
+}
+
+impl Record for IssuerRecord {}
+
+/// A private key.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub struct KeyRecord {
+    /// PKCS#8.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub pkcs8: Vec<u8>,
+    /// Its name; may be empty.
+    #[n(1)]
+    pub name: String,
+}
+
+impl Record for KeyRecord {}
+
+impl Drop for KeyRecord {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.pkcs8);
+    }
+}
+
+/// URLs for certificates, of a mount or of one issuer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct UrlsRecord {
+    /// caIssuers
+    #[n(0)]
+    pub issuing_certificates: Vec<String>,
+    /// CRL distribution points
+    #[n(1)]
+    pub crl_distribution_points: Vec<String>,
+    /// freshest CRL
+    #[n(2)]
+    pub delta_crl_distribution_points: Vec<String>,
+    /// OCSP responders
+    #[n(3)]
+    pub ocsp_servers: Vec<String>,
+    /// The URLs hold template words.
+    #[n(4)]
+    pub templating: bool,
+}
+
+impl Record for UrlsRecord {}
+
+impl UrlsRecord {
+    /// Does it name a place for issuer, CRL or OCSP? Delta CRLs alone do not count (pki-api 6.3).
+    pub const fn is_configured(&self) -> bool {
+        !(self.issuing_certificates.is_empty()
+            && self.crl_distribution_points.is_empty()
+            && self.ocsp_servers.is_empty())
+    }
+
+    /// As certificates carry them.
+    pub fn urls(&self) -> IssuingUrls {
+        IssuingUrls {
+            issuing_certificates: self.issuing_certificates.clone(),
+            crl_distribution_points: self.crl_distribution_points.clone(),
+            delta_crl_distribution_points: self.delta_crl_distribution_points.clone(),
+            ocsp_servers: self.ocsp_servers.clone(),
+        }
+    }
+}
+
+/// `config/issuers` and `config/keys`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct DefaultsRecord {
+    /// The default issuer.
+    #[n(0)]
+    pub issuer: Option<Id>,
+    /// A new issuer with a key becomes the default.
+    #[n(1)]
+    pub follows_latest: bool,
+    /// The default key.
+    #[n(2)]
+    pub key: Option<Id>,
+}
+
+impl Record for DefaultsRecord {}
+
+/// `config/cluster`: where this mount is reached, for templates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ClusterRecord {
+    /// `path`
+    #[n(0)]
+    pub path: String,
+    /// `aia_path`
+    #[n(1)]
+    pub aia_path: String,
+}
+
+impl Record for ClusterRecord {}
+
+/// A stored certificate, under its serial number.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CertificateRecord {
+    /// DER.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub der: Vec<u8>,
+    /// Who signed it.
+    #[n(1)]
+    pub issuer: Id,
+}
+
+impl Record for CertificateRecord {}
+
+/// A revocation, under issuer and serial number.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RevocationRecord {
+    /// Seconds since the Unix epoch.
+    #[n(0)]
+    pub seconds: i64,
+    /// Nanoseconds within the second.
+    #[n(1)]
+    pub nanoseconds: u32,
+    /// Last second of the certificate's validity.
+    #[n(2)]
+    pub not_after: i64,
+}
+
+impl Record for RevocationRecord {}
+
+/// The last complete CRL of an issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CrlRecord {
+    /// DER.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub der: Vec<u8>,
+    /// cRLNumber
+    #[n(1)]
+    pub number: u64,
+    /// thisUpdate, seconds since the Unix epoch.
+    #[n(2)]
+    pub this_update: i64,
+    /// nextUpdate, seconds since the Unix epoch.
+    #[n(3)]
+    pub next_update: i64,
+}
+
+impl Record for CrlRecord {}
+
+/// What was about to be signed for an authority, written before it was (design D6).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct IntentRecord {
+    /// The TBSCertificate, DER.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub tbs: Vec<u8>,
+    /// When, seconds since the Unix epoch.
+    #[n(1)]
+    pub at: i64,
+}
+
+impl Record for IntentRecord {}

@@ -1,0 +1,122 @@
+//! Revocation (pki-api 11.1).
+
+use crate::auth::Granted;
+use crate::ca::certificate::Certificate;
+use crate::ca::serial::{colon_hex, parse_separated_hex};
+use crate::ca::time::Timestamp;
+use crate::ca::pem;
+use crate::engine::mount::{Mount, format_uuid};
+use crate::engine::{Engine, Failure, repeatedly};
+use crate::store::key;
+
+use super::certificates::{place, revocation};
+use super::records::{CertificateRecord, Id, RevocationRecord};
+
+/// What is to be revoked.
+#[derive(Clone, Debug)]
+pub enum RevokeRequest {
+    /// By serial number, as it was sent.
+    Serial(String),
+    /// By the certificate itself, PEM.
+    Certificate(String),
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// It is revoked, since this instant.
+    Revoked(Timestamp),
+    /// It has expired: there is nothing to revoke.
+    Expired,
+}
+
+impl Engine {
+    /// Revokes a certificate; the CRL that names it is ready before the answer.
+    ///
+    /// # Errors
+    /// Refuses unknown serial numbers and the mount's own issuers.
+    pub async fn revoke(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+        request: &RevokeRequest,
+        now: Timestamp,
+    ) -> Result<(Revocation, String), Failure> {
+        let (outcome, serial) =
+            repeatedly(async || self.mark_revoked(mount, request, now).await).await?;
+        if let (Revocation::Revoked(_), Some(issuer)) = (outcome, serial.issuer) {
+            self.publish_revocation(mount, &issuer, now).await?;
+        }
+        Ok((outcome, serial.text))
+    }
+
+    async fn mark_revoked(
+        &self,
+        mount: &Mount,
+        request: &RevokeRequest,
+        now: Timestamp,
+    ) -> Result<(Revocation, Marked), Failure> {
+        let (snapshot, authorities) = self.authorities(mount).await?;
+        let (octets, sent) = match request {
+            RevokeRequest::Serial(text) => (parse_separated_hex(text), text.clone()),
+            RevokeRequest::Certificate(text) => {
+                let certificate = given_certificate(text)?;
+                (Some(certificate.serial().to_vec()), colon_hex(certificate.serial()))
+            }
+        };
+        let unknown = || Failure::refused(format!("certificate with serial {sent} not found."));
+        let octets = octets.ok_or_else(unknown)?;
+        if let Some(own) = authorities
+            .issuers
+            .values()
+            .find(|issuer| issuer.certificate.serial() == octets.as_slice())
+        {
+            return Err(Failure::refused(format!(
+                "adding issuer (id: {}) to its own CRL is not allowed",
+                format_uuid(&own.id)
+            )));
+        }
+        let key = place(mount, &octets);
+        let (_, record) =
+            snapshot.record::<CertificateRecord>(&key).await?.ok_or_else(unknown)?;
+        if let RevokeRequest::Certificate(text) = request
+            && given_certificate(text)?.der() != record.der
+        {
+            return Err(unknown());
+        }
+        let text = colon_hex(&octets);
+        if let Some(at) = revocation(&snapshot, mount, &record.issuer, &octets).await? {
+            return Ok((Revocation::Revoked(at), Marked { text, issuer: None }));
+        }
+        let certificate = Certificate::parse(record.der)
+            .map_err(|error| Failure::Fault(error.to_string()))?;
+        if certificate.not_after() < now.plus(2) {
+            return Ok((Revocation::Expired, Marked { text, issuer: None }));
+        }
+        let entry = key::revoked(&mount.id, &record.issuer, &octets);
+        let revoked = RevocationRecord {
+            seconds: now.unix(),
+            nanoseconds: now.nanoseconds(),
+            not_after: certificate.not_after().unix(),
+        };
+        let batch = authorities
+            .guarded(&mount.id)
+            .expect_absent(entry.clone())
+            .put_record(entry, &revoked);
+        self.env.store.commit(batch).await?;
+        Ok((Revocation::Revoked(now), Marked { text, issuer: Some(record.issuer) }))
+    }
+}
+
+/// A certificate that is marked; its issuer is named if the CRL must be built.
+struct Marked {
+    text: String,
+    issuer: Option<Id>,
+}
+
+fn given_certificate(text: &str) -> Result<Certificate, Failure> {
+    let block = pem::decode_first(text, &["CERTIFICATE"])
+        .ok_or_else(|| Failure::refused("certificate could not be PEM-decoded"))?;
+    Certificate::parse(block.der.to_vec())
+        .map_err(|error| Failure::refused(format!("certificate could not be parsed: {error}")))
+}

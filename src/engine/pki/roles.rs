@@ -1,0 +1,117 @@
+//! Writing, reading, listing and deleting roles.
+
+use std::sync::Arc;
+
+use crate::auth::Granted;
+use crate::ca::role::{Role, RoleFields};
+use crate::engine::mount::Mount;
+use crate::engine::{Engine, Failure, repeatedly};
+use crate::store::{Batch, Snapshot, key};
+
+impl Engine {
+    /// Creates or replaces a role. The warnings come with it.
+    ///
+    /// # Errors
+    /// Refuses fields that contradict each other or the standards.
+    pub async fn write_role(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+        name: &str,
+        fields: RoleFields,
+    ) -> Result<(Arc<Role>, Vec<String>), Failure> {
+        let (role, mut warnings) = fields.compile(name)?;
+        let (_, authorities) = self.authorities(mount).await?;
+        let reference = &role.fields().issuer_ref;
+        if authorities.issuer(reference).is_err() {
+            warnings.push(if reference == "default" {
+                "Issuing Certificate was set to default, but no default issuing certificate (configurable at /config/issuers) is currently set".to_owned()
+            } else {
+                format!("Issuing Certificate was set to {reference} but no issuing certificate currently has that name")
+            });
+        }
+        let key = key::role(&mount.id, name);
+        self.env.store.commit(Batch::new().put_record(key, role.fields())).await?;
+        Ok((Arc::new(role), warnings))
+    }
+
+    /// Changes the fields of a role that `change` touches.
+    ///
+    /// # Errors
+    /// Refuses an unknown role, and what [`Engine::write_role`] refuses.
+    pub async fn patch_role(
+        &self,
+        mount: &Mount,
+        name: &str,
+        change: impl Fn(RoleFields) -> Result<RoleFields, Failure>,
+    ) -> Result<(Arc<Role>, Vec<String>), Failure> {
+        repeatedly(async || {
+            let snapshot = self.env.store.snapshot().await?;
+            let key = key::role(&mount.id, name);
+            let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
+                return Err(Failure::refused("Unable to fetch role entry to patch"));
+            };
+            let (role, warnings) = change(fields)?.compile(name)?;
+            let batch =
+                Batch::new().expect(key.clone(), revision).put_record(key, role.fields());
+            self.env.store.commit(batch).await?;
+            Ok((Arc::new(role), warnings))
+        })
+        .await
+    }
+
+    /// The fields of a role.
+    ///
+    /// # Errors
+    /// [`Failure::Missing`] if there is no such role.
+    pub async fn read_role(&self, mount: &Mount, name: &str) -> Result<Arc<Role>, Failure> {
+        let snapshot = self.env.store.snapshot().await?;
+        self.role(&snapshot, mount, name).await?.ok_or(Failure::Missing)
+    }
+
+    /// The names of all roles, sorted bytewise.
+    ///
+    /// # Errors
+    /// Fails only with the store.
+    pub async fn list_roles(&self, mount: &Mount) -> Result<Vec<String>, Failure> {
+        let snapshot = self.env.store.snapshot().await?;
+        let prefix = key::roles(&mount.id);
+        let keys = snapshot.keys(&prefix.range(), usize::MAX).await?;
+        Ok(keys
+            .iter()
+            .filter_map(|key| prefix.rest(key))
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect())
+    }
+
+    /// Removes a role; none there is no error.
+    ///
+    /// # Errors
+    /// Fails only with the store.
+    pub async fn delete_role(&self, mount: &Mount, name: &str) -> Result<(), Failure> {
+        self.env.store.commit(Batch::new().delete(key::role(&mount.id, name))).await?;
+        Ok(())
+    }
+
+    /// The compiled role of this name, if there is one.
+    pub(crate) async fn role(
+        &self,
+        snapshot: &Snapshot,
+        mount: &Mount,
+        name: &str,
+    ) -> Result<Option<Arc<Role>>, Failure> {
+        let key = key::role(&mount.id, name);
+        let Some((revision, value)) = snapshot.get(&key).await? else { return Ok(None) };
+        if let Some(role) = mount.pki.known_role(name, revision) {
+            return Ok(Some(role));
+        }
+        let fields: RoleFields = crate::store::record::decode(&value)
+            .map_err(|error| Failure::Fault(error.to_string()))?;
+        // It was compiled before it was stored.
+        let (role, _) =
+            fields.compile(name).map_err(|error| Failure::Fault(error.to_string()))?;
+        let role = Arc::new(role);
+        mount.pki.remember_role(name, revision, &role);
+        Ok(Some(role))
+    }
+}

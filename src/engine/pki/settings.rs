@@ -1,0 +1,144 @@
+//! `config/issuers`, `config/keys`, `config/urls`, `config/cluster` (pki-api chapter 9).
+
+use std::sync::Arc;
+
+use crate::engine::mount::Mount;
+use crate::engine::{Engine, Failure, repeatedly};
+use crate::store::key;
+
+use super::authorities::{Authorities, is_absolute_url};
+use super::generate::put_defaults;
+use super::issuers::{check_urls, may_fail};
+use super::records::{ClusterRecord, UrlsRecord};
+
+const W_NO_KEY: &str = "This selected default issuer has no key associated with it. Some operations like issuing certificates and signing CRLs will be unavailable with the requested default issuer until a key is imported or the default issuer is changed.";
+
+impl Engine {
+    /// Sets the default issuer.
+    ///
+    /// # Errors
+    /// Refuses an empty or unknown reference.
+    pub async fn set_default_issuer(
+        &self,
+        mount: &Mount,
+        reference: &str,
+        follows_latest: Option<bool>,
+    ) -> Result<(Arc<Authorities>, Vec<String>), Failure> {
+        let warnings = repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
+                return Err(Failure::refused(
+                    "Invalid issuer specification; must be non-empty and can't be 'default'.",
+                ));
+            }
+            let issuer = authorities.issuer(reference).map_err(|unknown| {
+                Failure::refused(format!("Error resolving issuer reference: {unknown}"))
+            })?;
+            let mut defaults = authorities.defaults.clone();
+            defaults.issuer = Some(issuer.id);
+            defaults.follows_latest = follows_latest.unwrap_or(defaults.follows_latest);
+            let batch = put_defaults(authorities.change(&mount.id), mount, &defaults);
+            self.env.store.commit(batch).await?;
+            let keyless = issuer.key.is_none().then(|| W_NO_KEY.to_owned());
+            Ok(keyless.into_iter().collect())
+        })
+        .await?;
+        Ok((self.authorities(mount).await?.1, warnings))
+    }
+
+    /// Sets the default key.
+    ///
+    /// # Errors
+    /// Refuses an empty or unknown reference.
+    pub async fn set_default_key(
+        &self,
+        mount: &Mount,
+        reference: &str,
+    ) -> Result<Arc<Authorities>, Failure> {
+        repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
+                return Err(Failure::refused(
+                    "Invalid key specification; must be non-empty and can't be 'default'.",
+                ));
+            }
+            let (id, _) = authorities.key(reference).map_err(|unknown| {
+                Failure::refused(format!("Error resolving issuer reference: {unknown}"))
+            })?;
+            let mut defaults = authorities.defaults.clone();
+            defaults.key = Some(id);
+            let batch = put_defaults(authorities.change(&mount.id), mount, &defaults);
+            self.env.store.commit(batch).await?;
+            Ok(())
+        })
+        .await?;
+        Ok(self.authorities(mount).await?.1)
+    }
+
+    /// Sets the mount's URLs; `change` is given what is there.
+    ///
+    /// # Errors
+    /// Refuses URLs without scheme or host, unless they are templates.
+    pub async fn set_urls(
+        &self,
+        mount: &Mount,
+        change: impl Fn(UrlsRecord) -> UrlsRecord,
+    ) -> Result<(UrlsRecord, Vec<String>), Failure> {
+        repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            let urls = change(authorities.urls.clone());
+            check_urls(&urls)?;
+            let mut warnings = Vec::new();
+            if urls.templating
+                && let Some(id) = authorities.issuers.keys().next()
+                && let Err(why) = authorities.render(&urls, Some(id))
+            {
+                warnings.push(may_fail(&why));
+            }
+            let batch = authorities
+                .change(&mount.id)
+                .put_record(key::config(&mount.id, "urls"), &urls);
+            self.env.store.commit(batch).await?;
+            Ok((urls, warnings))
+        })
+        .await
+    }
+
+    /// Sets where this mount is reached.
+    ///
+    /// # Errors
+    /// Refuses what is no URL.
+    pub async fn set_cluster(
+        &self,
+        mount: &Mount,
+        path: Option<&str>,
+        aia_path: Option<&str>,
+    ) -> Result<ClusterRecord, Failure> {
+        repeatedly(async || {
+            let (_, authorities) = self.authorities(mount).await?;
+            let mut cluster = authorities.cluster.clone();
+            if let Some(path) = path {
+                if !is_absolute_url(path) {
+                    return Err(Failure::Mistaken(format!(
+                        "invalid, non-URL path given to cluster: {path}"
+                    )));
+                }
+                path.clone_into(&mut cluster.path);
+            }
+            if let Some(path) = aia_path {
+                if !is_absolute_url(path) {
+                    return Err(Failure::Mistaken(format!(
+                        "invalid, non-URL aia_path given to cluster: {path}"
+                    )));
+                }
+                path.clone_into(&mut cluster.aia_path);
+            }
+            let batch = authorities
+                .change(&mount.id)
+                .put_record(key::config(&mount.id, "cluster"), &cluster);
+            self.env.store.commit(batch).await?;
+            Ok(cluster)
+        })
+        .await
+    }
+}

@@ -1,0 +1,288 @@
+//! The reference engine: everything in memory, gone with the process.
+//!
+//! It defines what the other engines must do, and it can be made to fail in every way a
+//! real one can (habit 37). Each key keeps the versions that a living snapshot may still read.
+//!
+//! Not promised: durability.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::batch::{Batch, CommitError, Revision};
+use super::key::{Key, KeyRange, Prefix};
+use super::watch::{Publisher, Watch};
+
+/// A store in memory. Clones are the same store.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    shared: Arc<Mutex<State>>,
+    publisher: Publisher,
+}
+
+/// How a commit is made to fail.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Answers that the first key of the batch was changed by another; nothing is written.
+    Conflict,
+    /// Answers "nothing was written", and nothing was.
+    FailedNotDone,
+    /// Answers "unknown whether it was written", and nothing was.
+    LostRequest,
+    /// Answers "unknown whether it was written", and it was.
+    LostResponse,
+    /// Waits until the test notifies, then commits.
+    Slow(Arc<Notify>),
+}
+
+/// What was committed so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Batches that were asked for, failed ones included.
+    pub batches: u64,
+    /// Values written.
+    pub puts: u64,
+    /// Keys removed by name.
+    pub deletes: u64,
+    /// Ranges removed.
+    pub range_deletes: u64,
+}
+
+/// The store as it was at one moment.
+#[derive(Debug)]
+pub(super) struct MemorySnapshot {
+    shared: Arc<Mutex<State>>,
+    at: Revision,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    revision: u64,
+    keys: BTreeMap<Key, Vec<Version>>,
+    /// Living snapshots by revision, and how many there are of each.
+    snapshots: BTreeMap<Revision, usize>,
+    /// Keys whose newest version is a removal, to be forgotten when no snapshot needs them.
+    removed: Vec<Key>,
+    faults: BTreeMap<u64, Fault>,
+    tally: Tally,
+}
+
+/// What a commit made of a key; `None` is its removal. Newest last.
+#[derive(Debug)]
+struct Version {
+    revision: Revision,
+    value: Option<Arc<[u8]>>,
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self { shared: Arc::default(), publisher: Publisher::new() }
+    }
+
+    /// Makes the `nth` commit from now fail; 1 is the next one. For tests and simulations.
+    pub fn danger_inject(&self, nth: u64, fault: Fault) {
+        let mut state = lock(&self.shared);
+        let number = state.tally.batches.saturating_add(nth);
+        state.faults.insert(number, fault);
+    }
+
+    /// What was committed since the store was made.
+    pub fn tally(&self) -> Tally {
+        lock(&self.shared).tally
+    }
+
+    pub(super) fn snapshot(&self) -> MemorySnapshot {
+        let mut state = lock(&self.shared);
+        let at = Revision(state.revision);
+        *state.snapshots.entry(at).or_default() += 1;
+        MemorySnapshot { shared: Arc::clone(&self.shared), at }
+    }
+
+    pub(super) fn watch(&self, prefix: Prefix) -> Watch {
+        self.publisher.watch(prefix)
+    }
+
+    pub(super) async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
+        let fault = lock(&self.shared).next_fault();
+        match fault {
+            None => self.apply(batch),
+            Some(Fault::Conflict) => match batch.first_key() {
+                Some(key) => Err(CommitError::Conflict { key }),
+                None => self.apply(batch),
+            },
+            Some(Fault::FailedNotDone) => Err(CommitError::NotDone(INJECTED.into())),
+            Some(Fault::LostRequest) => Err(CommitError::MaybeDone(INJECTED.into())),
+            Some(Fault::LostResponse) => {
+                self.apply(batch)?;
+                Err(CommitError::MaybeDone(INJECTED.into()))
+            }
+            Some(Fault::Slow(gate)) => {
+                gate.notified().await;
+                self.apply(batch)
+            }
+        }
+    }
+
+    fn apply(&self, batch: Batch) -> Result<Revision, CommitError> {
+        let mut state = lock(&self.shared);
+        let conflict =
+            batch.conflict(|key| Ok::<_, CommitError>(state.current(key).map(|(at, _)| at)))?;
+        if let Some(key) = conflict {
+            return Err(CommitError::Conflict { key });
+        }
+        let revision = state.write(&batch);
+        // Still under the lock: watchers hear of commits in their order.
+        self.publisher.publish(revision, batch);
+        Ok(revision)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemorySnapshot {
+    pub(super) fn get(&self, key: &Key) -> Option<(Revision, Vec<u8>)> {
+        let state = lock(&self.shared);
+        let version = visible(state.keys.get(key)?, self.at)?;
+        Some((version.revision, version.value.as_ref()?.to_vec()))
+    }
+
+    /// At most `limit` live keys of `range`, each handed to `take` with revision and value.
+    pub(super) fn scan<T>(
+        &self,
+        range: &KeyRange,
+        limit: usize,
+        take: impl Fn(Key, Revision, &[u8]) -> T,
+    ) -> Vec<T> {
+        if range.is_empty() {
+            return Vec::new();
+        }
+        let state = lock(&self.shared);
+        state
+            .range(range)
+            .filter_map(|(key, versions)| {
+                let version = visible(versions, self.at)?;
+                Some(take(key.clone(), version.revision, version.value.as_ref()?))
+            })
+            .take(limit)
+            .collect()
+    }
+}
+
+impl Drop for MemorySnapshot {
+    fn drop(&mut self) {
+        let mut state = lock(&self.shared);
+        if let Some(count) = state.snapshots.get_mut(&self.at) {
+            *count -= 1;
+            if *count == 0 {
+                state.snapshots.remove(&self.at);
+            }
+        }
+    }
+}
+
+impl State {
+    fn next_fault(&mut self) -> Option<Fault> {
+        self.tally.batches += 1;
+        self.faults.remove(&self.tally.batches)
+    }
+
+    fn current(&self, key: &Key) -> Option<(Revision, &Arc<[u8]>)> {
+        let newest = self.keys.get(key)?.last()?;
+        Some((newest.revision, newest.value.as_ref()?))
+    }
+
+    fn range(&self, range: &KeyRange) -> impl Iterator<Item = (&Key, &Vec<Version>)> {
+        let from = Key::from_stored(range.from());
+        let to = Key::from_stored(range.to());
+        self.keys.range((Bound::Included(from), Bound::Excluded(to)))
+    }
+
+    fn write(&mut self, batch: &Batch) -> Revision {
+        self.revision += 1;
+        let revision = Revision(self.revision);
+        // A snapshot taken before this commit is at most one revision behind; what no snapshot
+        // can see any more goes now.
+        let oldest = self.snapshots.keys().next().copied().unwrap_or(revision);
+        self.forget_removed(oldest);
+        for range in batch.range_deletes.iter().filter(|range| !range.is_empty()) {
+            let inside: Vec<Key> = self.range(range).map(|(key, _)| key.clone()).collect();
+            for key in inside {
+                self.remove(key, revision, oldest);
+            }
+        }
+        for key in &batch.deletes {
+            if self.keys.contains_key(key) {
+                self.remove(key.clone(), revision, oldest);
+            }
+        }
+        for (key, value) in &batch.puts {
+            let value = Some(Arc::from(value.as_slice()));
+            self.push(key.clone(), Version { revision, value }, oldest);
+        }
+        self.tally.puts += batch.puts.len() as u64;
+        self.tally.deletes += batch.deletes.len() as u64;
+        self.tally.range_deletes += batch.range_deletes.len() as u64;
+        revision
+    }
+
+    fn remove(&mut self, key: Key, revision: Revision, oldest: Revision) {
+        self.removed.push(key.clone());
+        self.push(key, Version { revision, value: None }, oldest);
+    }
+
+    fn push(&mut self, key: Key, version: Version, oldest: Revision) {
+        let versions = self.keys.entry(key).or_default();
+        if versions.last().is_some_and(|newest| newest.revision == version.revision) {
+            versions.pop();
+        }
+        versions.push(version);
+        // All but the newest version that the oldest snapshot can see.
+        let needless = versions.partition_point(|version| version.revision <= oldest);
+        versions.drain(..needless.saturating_sub(1));
+    }
+
+    fn forget_removed(&mut self, oldest: Revision) {
+        let keys = &mut self.keys;
+        self.removed.retain(|key| {
+            let Some([only]) = keys.get_mut(key).map(|versions| {
+                let needless = versions.partition_point(|version| version.revision <= oldest);
+                versions.drain(..needless.saturating_sub(1));
+                versions.as_slice()
+            }) else {
+                return keys.contains_key(key);
+            };
+            if only.value.is_some() {
+                return false;
+            }
+            if only.revision <= oldest {
+                keys.remove(key);
+                return false;
+            }
+            true
+        });
+    }
+}
+
+impl Batch {
+    fn first_key(&self) -> Option<Key> {
+        let expected = self.expectations.first().map(|(key, _)| key);
+        expected.or_else(|| self.puts.first().map(|(key, _)| key)).cloned()
+    }
+}
+
+fn visible(versions: &[Version], at: Revision) -> Option<&Version> {
+    versions.iter().rev().find(|version| version.revision <= at)
+}
+
+fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const INJECTED: &str = "a fault injected by a test";
