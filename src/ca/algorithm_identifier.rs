@@ -5,15 +5,15 @@ use super::key::{Hash, SignatureAlgorithm};
 /// The DER of the identifier: NULL parameters for PKCS#1, explicit ones for PSS, none else.
 pub(in crate::ca) const fn encode(algorithm: SignatureAlgorithm) -> &'static [u8] {
     match algorithm {
-        SignatureAlgorithm::Ecdsa(Hash::Sha256) => &ecdsa(2),
-        SignatureAlgorithm::Ecdsa(Hash::Sha384) => &ecdsa(3),
-        SignatureAlgorithm::Ecdsa(Hash::Sha512) => &ecdsa(4),
-        SignatureAlgorithm::RsaPkcs1(Hash::Sha256) => &pkcs1(11),
-        SignatureAlgorithm::RsaPkcs1(Hash::Sha384) => &pkcs1(12),
-        SignatureAlgorithm::RsaPkcs1(Hash::Sha512) => &pkcs1(13),
-        SignatureAlgorithm::RsaPss(Hash::Sha256) => &pss(1, 32),
-        SignatureAlgorithm::RsaPss(Hash::Sha384) => &pss(2, 48),
-        SignatureAlgorithm::RsaPss(Hash::Sha512) => &pss(3, 64),
+        SignatureAlgorithm::Ecdsa(Hash::Sha256) => const { &ecdsa(2) },
+        SignatureAlgorithm::Ecdsa(Hash::Sha384) => const { &ecdsa(3) },
+        SignatureAlgorithm::Ecdsa(Hash::Sha512) => const { &ecdsa(4) },
+        SignatureAlgorithm::RsaPkcs1(Hash::Sha256) => const { &pkcs1(11) },
+        SignatureAlgorithm::RsaPkcs1(Hash::Sha384) => const { &pkcs1(12) },
+        SignatureAlgorithm::RsaPkcs1(Hash::Sha512) => const { &pkcs1(13) },
+        SignatureAlgorithm::RsaPss(Hash::Sha256) => const { &pss(1, 32) },
+        SignatureAlgorithm::RsaPss(Hash::Sha384) => const { &pss(2, 48) },
+        SignatureAlgorithm::RsaPss(Hash::Sha512) => const { &pss(3, 64) },
         SignatureAlgorithm::Ed25519 => &[0x30, 5, 6, 3, 0x2b, 0x65, 0x70],
     }
 }

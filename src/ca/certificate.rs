@@ -123,7 +123,7 @@ impl<'a> Fields<'a> {
             return Err(malformed("x509: invalid version"));
         }
         let serial = fields.integer()?;
-        if matches!(serial, [0x80.., ..]) {
+        if matches!(serial, [0x80..=0xff, ..]) {
             return Err(malformed("x509: negative serial number"));
         }
         let inner_algorithm = fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
@@ -217,7 +217,7 @@ impl Extensions {
 /// A path length; what is above 255 counts as 255.
 fn small(integer: &[u8]) -> Result<u8, CertificateError> {
     match integer {
-        [0x80.., ..] => Err(malformed("x509: invalid basic constraints")),
+        [0x80..=0xff, ..] => Err(malformed("x509: invalid basic constraints")),
         [value] | [0, value] => Ok(*value),
         _ => Ok(u8::MAX),
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
 
-use super::asn1::{Reader, tag};
+use super::asn1::{Reader, Writer, tag};
 use super::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
 
 /// A public key: its SubjectPublicKeyInfo and what it says.
@@ -85,9 +85,26 @@ impl PublicKey {
         Ok(Self { spki: spki.to_vec(), bits_start: spki.len().saturating_sub(bits.len()), kind })
     }
 
-    /// A key that was just made here, so that nothing has to be checked.
-    pub(crate) fn of_our_own(spki: Vec<u8>, kind: KeyKind, bits: usize) -> Self {
-        let bits_start = spki.len().saturating_sub(bits);
+    /// A key that the library made, so that nothing has to be checked: the point of an EC key,
+    /// the octets of an Ed25519 key, or the `RSAPublicKey`.
+    pub(crate) fn of_our_own(kind: KeyKind, bits: &[u8]) -> Self {
+        let mut writer = Writer::with_capacity(bits.len().saturating_add(40));
+        writer.sequence(|writer| {
+            writer.sequence(|writer| match kind {
+                KeyKind::Rsa(_) => {
+                    writer.primitive(tag::OBJECT_IDENTIFIER, RSA);
+                    writer.raw(&[5, 0]);
+                }
+                KeyKind::Ec(curve) => {
+                    writer.primitive(tag::OBJECT_IDENTIFIER, EC);
+                    writer.primitive(tag::OBJECT_IDENTIFIER, curve_oid(curve));
+                }
+                KeyKind::Ed25519 => writer.primitive(tag::OBJECT_IDENTIFIER, ED25519),
+            });
+            writer.octet_bits(bits);
+        });
+        let spki = writer.into_bytes();
+        let bits_start = spki.len().saturating_sub(bits.len());
         Self { spki, bits_start, kind }
     }
 
@@ -136,16 +153,20 @@ fn rsa(mut algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError
     let modulus = fields.integer().map_err(|_| malformed("x509: invalid RSA modulus"))?;
     let exponent = fields.integer().map_err(|_| malformed("x509: invalid RSA public exponent"))?;
     fields.end().and(outer.end()).map_err(invalid)?;
-    if matches!(modulus, [0] | [0x80.., ..]) {
+    if is_negative_or_zero(modulus) {
         return Err(malformed("x509: RSA modulus is not a positive number"));
     }
-    if matches!(exponent, [0] | [0x80.., ..]) {
+    if is_negative_or_zero(exponent) {
         return Err(malformed("x509: RSA public exponent is not a positive number"));
     }
     let significant = modulus.strip_prefix(&[0]).unwrap_or(modulus);
     let zeros = significant.first().map_or(0, |first| first.leading_zeros());
     let octets = u32::try_from(significant.len()).unwrap_or(u32::MAX);
     Ok(KeyKind::Rsa(octets.saturating_mul(8).saturating_sub(zeros)))
+}
+
+fn is_negative_or_zero(integer: &[u8]) -> bool {
+    integer == [0] || integer.first().is_some_and(|first| *first >= 0x80)
 }
 
 /// RFC 5480, 2.2: an uncompressed point.
