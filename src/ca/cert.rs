@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use super::asn1::{Writer, tag, time};
 use super::certificate::IssuerView;
-use super::key::SignatureAlgorithm;
-use super::permit::{Permit, Template};
+use super::key::{KeyKind, SignatureAlgorithm};
+use super::permit::{AlternativeNames, BasicConstraints, Permit, Template};
 use super::public_key::PublicKey;
 use super::serial::Serial;
 use super::signed::ToSign;
 use super::time::Timestamp;
+use super::{algorithm_identifier, distinguished_name, extensions};
 
 /// A composed certificate, not yet linted.
 #[derive(Debug)]
@@ -64,8 +66,13 @@ pub fn compose(
     subject_key: &PublicKey,
     serial: Serial,
 ) -> Result<Tbs, ComposeError> {
-    let _ = (permit, issuer, subject_key, serial);
-    todo!()
+    let template = permit.into_template();
+    let signer = Signer {
+        name: Some(issuer.subject),
+        key_identifier: issuer.key_identifier,
+        key_kind: issuer.key_kind,
+    };
+    write(template, &signer, subject_key, serial)
 }
 
 /// Composes a self-signed certificate: issuer is the subject, the AKI its own SKI.
@@ -74,8 +81,111 @@ pub fn compose_self_signed(
     subject_key: &PublicKey,
     serial: Serial,
 ) -> Result<Tbs, ComposeError> {
-    let _ = (permit, subject_key, serial);
-    todo!()
+    let template = permit.into_template();
+    let signer = Signer { name: None, key_identifier: None, key_kind: subject_key.kind() };
+    write(template, &signer, subject_key, serial)
+}
+
+/// Who signs; without a name it is the subject itself.
+struct Signer<'a> {
+    name: Option<&'a [u8]>,
+    key_identifier: Option<&'a [u8]>,
+    key_kind: KeyKind,
+}
+
+fn write(
+    template: Template,
+    signer: &Signer<'_>,
+    subject_key: &PublicKey,
+    serial: Serial,
+) -> Result<Tbs, ComposeError> {
+    encodable(&template)?;
+    let algorithm = SignatureAlgorithm::choose(signer.key_kind, template.signature);
+    let calculated;
+    let identifier = match &template.subject_key_identifier {
+        Some(identifier) => identifier.as_slice(),
+        None => {
+            calculated = subject_key.key_identifier();
+            &calculated
+        }
+    };
+    let authority = if signer.name.is_some() { signer.key_identifier } else { Some(identifier) };
+    let mut subject = Writer::with_capacity(128);
+    distinguished_name::write(&mut subject, &template.subject);
+    let subject = subject.into_bytes();
+    let validity = validity(&template)?;
+    let mut writer = Writer::with_capacity(1024);
+    writer.sequence(|writer| {
+        writer.raw(VERSION_3);
+        writer.unsigned(serial.as_bytes());
+        writer.raw(algorithm_identifier::encode(algorithm));
+        writer.raw(signer.name.unwrap_or(&subject));
+        writer.raw(&validity);
+        writer.raw(&subject);
+        writer.raw(subject_key.spki());
+        writer.element(tag::explicit(3), |writer| {
+            writer.sequence(|writer| {
+                let empty = subject == distinguished_name::EMPTY;
+                extensions::write(writer, &template, identifier, authority, empty);
+            });
+        });
+    });
+    let facts = CertificateFacts {
+        serial,
+        not_before: template.not_before.whole(),
+        not_after: template.not_after.whole(),
+        is_authority: matches!(template.basic_constraints, BasicConstraints::Authority { .. }),
+    };
+    Ok(Tbs { der: writer.into_bytes(), algorithm, template, facts })
+}
+
+/// `[0] { INTEGER 2 }`
+const VERSION_3: &[u8] = &[0xa0, 3, 2, 1, 2];
+
+fn validity(template: &Template) -> Result<Vec<u8>, ComposeError> {
+    let mut content = Vec::with_capacity(34);
+    for instant in [template.not_before, template.not_after] {
+        time(&mut content, instant).ok_or(ComposeError::Instant(instant))?;
+    }
+    let mut writer = Writer::with_capacity(36);
+    writer.primitive(tag::SEQUENCE, &content);
+    Ok(writer.into_bytes())
+}
+
+/// Everything that becomes an IA5String must be ASCII.
+fn encodable(template: &Template) -> Result<(), ComposeError> {
+    names_encodable(&template.names)?;
+    let urls = &template.urls;
+    let lists = [
+        &urls.ocsp_servers,
+        &urls.issuing_certificates,
+        &urls.crl_distribution_points,
+        &urls.delta_crl_distribution_points,
+    ];
+    let constraints = template.name_constraints.iter().flat_map(|constraints| {
+        [
+            &constraints.permitted_dns,
+            &constraints.excluded_dns,
+            &constraints.permitted_email,
+            &constraints.excluded_email,
+            &constraints.permitted_uri,
+            &constraints.excluded_uri,
+        ]
+    });
+    let statements = template.policies.iter().filter_map(|policy| policy.cps.as_ref());
+    all_ia5(lists.into_iter().chain(constraints).flatten().chain(statements))
+}
+
+/// DNS names, e-mail addresses and URIs must be ASCII.
+pub(in crate::ca) fn names_encodable(names: &AlternativeNames) -> Result<(), ComposeError> {
+    all_ia5(names.dns.iter().chain(&names.email).chain(&names.uri))
+}
+
+fn all_ia5<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<(), ComposeError> {
+    match texts.into_iter().find(|text| !text.is_ascii()) {
+        None => Ok(()),
+        Some(text) => Err(ComposeError::NotIa5(text.clone())),
+    }
 }
 
 impl Tbs {

@@ -1,18 +1,43 @@
 //! A certificate as others made it, or as we did: read once, asked often.
 
 use std::fmt;
+use std::ops::Range;
 
 use const_oid::ObjectIdentifier;
 
+use super::asn1::{Element, ReadError, Reader, tag};
 use super::key::{KeyKind, SignatureAlgorithm};
 use super::permit::{AlternativeNames, KeyUsage};
-use super::public_key::PublicKey;
+use super::public_key::{PublicKey, PublicKeyError};
 use super::time::Timestamp;
+use super::{algorithm_identifier, distinguished_name, extensions, general_names};
 
 /// A parsed certificate.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     der: Vec<u8>,
+    tbs: Range<usize>,
+    subject: Range<usize>,
+    issuer: Range<usize>,
+    signature: Range<usize>,
+    algorithm: Option<SignatureAlgorithm>,
+    serial: Vec<u8>,
+    validity: (Timestamp, Timestamp),
+    common_name: String,
+    public_key: PublicKey,
+    extensions: Extensions,
+}
+
+/// The extensions that are asked for.
+#[derive(Clone, Debug, Default)]
+struct Extensions {
+    subject_key_identifier: Option<Vec<u8>>,
+    authority_key_identifier: Option<Vec<u8>>,
+    is_authority: bool,
+    path_length: Option<u8>,
+    key_usage: Option<KeyUsage>,
+    extended_key_usage: Vec<ObjectIdentifier>,
+    names: AlternativeNames,
 }
 
 /// What composing and linting need to know of a signer.
@@ -48,11 +73,200 @@ impl fmt::Display for CertificateError {
 
 impl std::error::Error for CertificateError {}
 
+impl From<ReadError> for CertificateError {
+    fn from(error: ReadError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+impl From<PublicKeyError> for CertificateError {
+    fn from(error: PublicKeyError) -> Self {
+        match error {
+            PublicKeyError::UnknownAlgorithm => Self::UnknownKey,
+            other => Self::Malformed(other.to_string()),
+        }
+    }
+}
+
+fn malformed(text: &str) -> CertificateError {
+    CertificateError::Malformed(text.to_owned())
+}
+
+/// The fields of a certificate, still in place.
+struct Fields<'a> {
+    tbs: Element<'a>,
+    serial: &'a [u8],
+    inner_algorithm: Element<'a>,
+    issuer: Element<'a>,
+    validity: (Timestamp, Timestamp),
+    subject: Element<'a>,
+    public_key: Element<'a>,
+    extensions: Extensions,
+    algorithm: Element<'a>,
+    signature: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn read(der: &'a [u8]) -> Result<Self, CertificateError> {
+        let mut outer = Reader::new(der);
+        let mut parts = outer.sequence("x509.certificate")?;
+        if !outer.is_empty() {
+            return Err(malformed("x509: trailing data"));
+        }
+        let tbs = parts.expect(tag::SEQUENCE, "x509.tbsCertificate")?;
+        let algorithm = parts.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
+        let signature = parts.octet_bits()?;
+        parts.end()?;
+        let mut fields = Reader::new(tbs.content);
+        let version = fields.optional(tag::explicit(0))?.map(|version| version.content);
+        if !matches!(version, None | Some([2, 1, 0..=2])) {
+            return Err(malformed("x509: invalid version"));
+        }
+        let serial = fields.integer()?;
+        if matches!(serial, [0x80..=0xff, ..]) {
+            return Err(malformed("x509: negative serial number"));
+        }
+        let inner_algorithm = fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
+        let issuer = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
+        let mut validity = fields.sequence("x509.validity")?;
+        let validity = (validity.time()?, validity.time()?);
+        let subject = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
+        let public_key = fields.expect(tag::SEQUENCE, "x509.publicKeyInfo")?;
+        fields.optional(tag::implicit(1))?;
+        fields.optional(tag::implicit(2))?;
+        let extensions = match fields.optional(tag::explicit(3))? {
+            Some(list) => Extensions::read(list.content)?,
+            None => Extensions::default(),
+        };
+        fields.end()?;
+        Ok(Self {
+            tbs,
+            serial,
+            inner_algorithm,
+            issuer,
+            validity,
+            subject,
+            public_key,
+            extensions,
+            algorithm,
+            signature,
+        })
+    }
+}
+
+impl Extensions {
+    fn read(der: &[u8]) -> Result<Self, CertificateError> {
+        let mut outer = Reader::new(der);
+        let mut list = outer.sequence("[]pkix.Extension")?;
+        outer.end()?;
+        let mut found = Self::default();
+        let mut seen = Vec::new();
+        while !list.is_empty() {
+            let mut fields = list.sequence("pkix.Extension")?;
+            let oid = fields.oid()?;
+            fields.default_false()?;
+            let value = fields.expect(tag::OCTET_STRING, "[]uint8")?.content;
+            fields.end()?;
+            if seen.contains(&oid) {
+                return Err(malformed("x509: certificate contains duplicate extensions"));
+            }
+            seen.push(oid);
+            found.take(&oid, value)?;
+        }
+        Ok(found)
+    }
+
+    fn take(&mut self, oid: &ObjectIdentifier, value: &[u8]) -> Result<(), CertificateError> {
+        let mut reader = Reader::new(value);
+        match *oid {
+            extensions::SUBJECT_KEY_IDENTIFIER => {
+                let identifier = reader.expect(tag::OCTET_STRING, "[]uint8")?.content;
+                self.subject_key_identifier = Some(identifier.to_vec());
+            }
+            extensions::AUTHORITY_KEY_IDENTIFIER => {
+                let mut fields = reader.sequence("x509.authKeyId")?;
+                let identifier = fields.optional(tag::implicit(0))?;
+                self.authority_key_identifier = identifier.map(|found| found.content.to_vec());
+            }
+            extensions::BASIC_CONSTRAINTS => {
+                let mut fields = reader.sequence("x509.basicConstraints")?;
+                self.is_authority = fields.default_false()?;
+                if !fields.is_empty() {
+                    self.path_length = Some(small(fields.integer()?)?);
+                }
+                fields.end()?;
+            }
+            extensions::KEY_USAGE => self.key_usage = Some(key_usage(&mut reader)?),
+            extensions::EXTENDED_KEY_USAGE => {
+                let mut usages = reader.sequence("[]asn1.ObjectIdentifier")?;
+                while !usages.is_empty() {
+                    self.extended_key_usage.push(usages.oid()?);
+                }
+            }
+            extensions::SUBJECT_ALT_NAME => {
+                let read = general_names::read(value).map_err(CertificateError::Malformed)?;
+                self.names = read.names;
+                return Ok(());
+            }
+            _ => return Ok(()),
+        }
+        Ok(reader.end()?)
+    }
+}
+
+/// A path length; what is above 255 counts as 255.
+fn small(integer: &[u8]) -> Result<u8, CertificateError> {
+    match integer {
+        [0x80..=0xff, ..] => Err(malformed("x509: invalid basic constraints")),
+        [value] | [0, value] => Ok(*value),
+        _ => Ok(u8::MAX),
+    }
+}
+
+/// The named bits of a BIT STRING.
+fn key_usage(reader: &mut Reader<'_>) -> Result<KeyUsage, ReadError> {
+    let content = reader.expect(tag::BIT_STRING, "asn1.BitString")?.content;
+    let (first, second) = match content {
+        [0] => (0, 0),
+        [0..=7, first] => (*first, 0),
+        [0..=7, first, second, ..] => (*first, *second),
+        _ => return Err(ReadError::Value("invalid padding bits in BIT STRING")),
+    };
+    Ok(KeyUsage(u16::from_be_bytes([first, second]).reverse_bits()))
+}
+
+/// Where a part lies in the whole.
+fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+    start..start.saturating_add(part.len())
+}
+
 impl Certificate {
     /// Reads the DER of one certificate; nothing may follow it.
     pub fn parse(der: impl Into<Vec<u8>>) -> Result<Self, CertificateError> {
-        let _ = der.into();
-        todo!()
+        let der = der.into();
+        let fields = Fields::read(&der)?;
+        if fields.inner_algorithm.whole != fields.algorithm.whole {
+            return Err(malformed("x509: inner and outer signature algorithm identifiers don't match"));
+        }
+        let serial = fields.serial.strip_prefix(&[0]).unwrap_or(fields.serial);
+        Ok(Self {
+            tbs: place(&der, fields.tbs.whole),
+            subject: place(&der, fields.subject.whole),
+            issuer: place(&der, fields.issuer.whole),
+            signature: place(&der, fields.signature),
+            algorithm: algorithm_identifier::decode(fields.algorithm.whole),
+            serial: serial.to_vec(),
+            validity: fields.validity,
+            common_name: distinguished_name::read(fields.subject.content)?.common_name,
+            public_key: PublicKey::parse(fields.public_key.whole)?,
+            extensions: fields.extensions,
+            der,
+        })
+    }
+
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        self.der.get(range.clone()).unwrap_or_default()
     }
 
     /// The DER it was read from.
@@ -62,72 +276,72 @@ impl Certificate {
 
     /// The DER of the subject.
     pub fn subject(&self) -> &[u8] {
-        todo!()
+        self.part(&self.subject)
     }
 
     /// The DER of the issuer's name.
     pub fn issuer(&self) -> &[u8] {
-        todo!()
+        self.part(&self.issuer)
     }
 
     /// The common name of the subject (the last one, as Go has it), or empty.
     pub fn common_name(&self) -> &str {
-        todo!()
+        &self.common_name
     }
 
     /// The serial number's octets, big-endian, without leading zeros.
     pub fn serial(&self) -> &[u8] {
-        todo!()
+        &self.serial
     }
 
     /// First instant of validity.
-    pub fn not_before(&self) -> Timestamp {
-        todo!()
+    pub const fn not_before(&self) -> Timestamp {
+        self.validity.0
     }
 
     /// Last instant of validity.
-    pub fn not_after(&self) -> Timestamp {
-        todo!()
+    pub const fn not_after(&self) -> Timestamp {
+        self.validity.1
     }
 
     /// The key.
-    pub fn public_key(&self) -> &PublicKey {
-        todo!()
+    pub const fn public_key(&self) -> &PublicKey {
+        &self.public_key
     }
 
     /// Subject key identifier.
     pub fn subject_key_identifier(&self) -> Option<&[u8]> {
-        todo!()
+        self.extensions.subject_key_identifier.as_deref()
     }
 
     /// The keyIdentifier of the authority key identifier.
     pub fn authority_key_identifier(&self) -> Option<&[u8]> {
-        todo!()
+        self.extensions.authority_key_identifier.as_deref()
     }
 
     /// Basic constraints with CA:TRUE?
-    pub fn is_authority(&self) -> bool {
-        todo!()
+    pub const fn is_authority(&self) -> bool {
+        self.extensions.is_authority
     }
 
     /// pathLenConstraint; more than 255 counts as 255.
-    pub fn path_length(&self) -> Option<u8> {
-        todo!()
+    pub const fn path_length(&self) -> Option<u8> {
+        self.extensions.path_length
     }
 
     /// Key usage, if the extension is there.
-    pub fn key_usage(&self) -> Option<KeyUsage> {
-        todo!()
+    pub const fn key_usage(&self) -> Option<KeyUsage> {
+        self.extensions.key_usage
     }
 
     /// Extended key usages in order.
     pub fn extended_key_usage(&self) -> &[ObjectIdentifier] {
-        todo!()
+        &self.extensions.extended_key_usage
     }
 
     /// Subject alternative names of the kinds we know.
-    pub fn names(&self) -> &AlternativeNames {
-        todo!()
+    pub const fn names(&self) -> &AlternativeNames {
+        &self.extensions.names
     }
 
     /// Are subject and issuer the same bytes?
@@ -136,14 +350,15 @@ impl Certificate {
     }
 
     /// How it is signed, if we know the algorithm.
-    pub fn signature_algorithm(&self) -> Option<SignatureAlgorithm> {
-        todo!()
+    pub const fn signature_algorithm(&self) -> Option<SignatureAlgorithm> {
+        self.algorithm
     }
 
     /// Does this key verify its signature? Unknown algorithms and SHA-1 do not verify.
     pub fn verify_signed_by(&self, key: &PublicKey) -> bool {
-        let _ = key;
-        todo!()
+        self.algorithm.is_some_and(|algorithm| {
+            key.verify(algorithm, self.part(&self.tbs), self.part(&self.signature))
+        })
     }
 
     /// This certificate as a signer.
@@ -151,8 +366,11 @@ impl Certificate {
         IssuerView {
             subject: self.subject(),
             key_identifier: self.subject_key_identifier(),
-            key_kind: self.public_key().kind(),
+            key_kind: self.public_key.kind(),
             not_after: self.not_after(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,13 +4,18 @@
 //! clock or a generator; nothing here is `async`, logs, or touches a file. A certificate goes
 //! through a chain of types: `Permit → Tbs → Linted → Signed`, and `engine` makes it `Recorded`.
 
+mod algorithm_identifier;
 mod alternative_names;
+mod asn1;
 pub mod authority;
 pub mod cert;
 pub mod certificate;
 pub mod chain;
 pub mod crl;
 pub mod csr;
+mod distinguished_name;
+mod extensions;
+mod general_names;
 pub mod glob;
 pub mod hostname;
 pub mod jks;

@@ -28,6 +28,11 @@ impl Permit {
         &self.template
     }
 
+    /// The values, when the permission is used.
+    pub(in crate::ca) fn into_template(self) -> Template {
+        self.template
+    }
+
     /// What the caller should be told although it was permitted.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

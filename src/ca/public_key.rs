@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use super::key::{KeyKind, SignatureAlgorithm};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
+
+use super::asn1::{Reader, Writer, tag};
+use super::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
 
 /// A public key: its SubjectPublicKeyInfo and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +39,73 @@ impl fmt::Display for PublicKeyError {
 
 impl std::error::Error for PublicKeyError {}
 
+impl From<super::asn1::ReadError> for PublicKeyError {
+    fn from(error: super::asn1::ReadError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+fn malformed(text: &str) -> PublicKeyError {
+    PublicKeyError::Malformed(text.to_owned())
+}
+
+/// rsaEncryption (RFC 3279, 2.3.1).
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+/// id-ecPublicKey (RFC 5480, 2.1.1).
+const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+/// id-Ed25519 (RFC 8410, 3).
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+
+/// The AlgorithmIdentifier of an EC key is followed by the curve's name (RFC 5480, 2.1.1.1).
+const fn curve_oid(curve: Curve) -> &'static [u8] {
+    match curve {
+        Curve::P224 => &[0x2b, 0x81, 4, 0, 33],
+        Curve::P256 => &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
+        Curve::P384 => &[0x2b, 0x81, 4, 0, 34],
+        Curve::P521 => &[0x2b, 0x81, 4, 0, 35],
+    }
+}
+
 impl PublicKey {
     /// Reads the DER of a SubjectPublicKeyInfo; an EC point must lie on its curve.
     pub fn parse(spki: &[u8]) -> Result<Self, PublicKeyError> {
-        let _ = spki;
-        todo!()
+        let mut outer = Reader::new(spki);
+        let mut fields = outer.sequence("x509.publicKeyInfo")?;
+        outer.end()?;
+        let mut algorithm = fields.sequence("pkix.AlgorithmIdentifier")?;
+        let oid = algorithm.expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")?.content;
+        let bits = fields.octet_bits()?;
+        fields.end()?;
+        let kind = match oid {
+            RSA => rsa(algorithm, bits)?,
+            EC => ec(algorithm, bits)?,
+            ED25519 => ed25519(algorithm, bits)?,
+            _ => return Err(PublicKeyError::UnknownAlgorithm),
+        };
+        Ok(Self { spki: spki.to_vec(), bits_start: spki.len().saturating_sub(bits.len()), kind })
+    }
+
+    /// A key that the library made, so that nothing has to be checked: the point of an EC key,
+    /// the octets of an Ed25519 key, or the `RSAPublicKey`.
+    pub(crate) fn of_our_own(kind: KeyKind, bits: &[u8]) -> Self {
+        let mut writer = Writer::with_capacity(bits.len().saturating_add(40));
+        writer.sequence(|writer| {
+            writer.sequence(|writer| match kind {
+                KeyKind::Rsa(_) => {
+                    writer.primitive(tag::OBJECT_IDENTIFIER, RSA);
+                    writer.raw(&[5, 0]);
+                }
+                KeyKind::Ec(curve) => {
+                    writer.primitive(tag::OBJECT_IDENTIFIER, EC);
+                    writer.primitive(tag::OBJECT_IDENTIFIER, curve_oid(curve));
+                }
+                KeyKind::Ed25519 => writer.primitive(tag::OBJECT_IDENTIFIER, ED25519),
+            });
+            writer.octet_bits(bits);
+        });
+        let spki = writer.into_bytes();
+        let bits_start = spki.len().saturating_sub(bits.len());
+        Self { spki, bits_start, kind }
     }
 
     /// The DER of the SubjectPublicKeyInfo.
@@ -59,12 +125,116 @@ impl PublicKey {
 
     /// SHA-1 of the subjectPublicKey bits (RFC 5280, 4.2.1.2, method 1).
     pub fn key_identifier(&self) -> [u8; 20] {
-        todo!()
+        let mut identifier = [0; 20];
+        let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, self.subject_public_key());
+        identifier.copy_from_slice(hash.as_ref());
+        identifier
     }
 
     /// Does this key verify the signature? False too if key and algorithm do not fit.
     pub fn verify(&self, algorithm: SignatureAlgorithm, message: &[u8], signature: &[u8]) -> bool {
-        let _ = (algorithm, message, signature);
-        todo!()
+        verification(algorithm, self.kind).is_some_and(|algorithm| {
+            UnparsedPublicKey::new(algorithm, self.subject_public_key())
+                .verify(message, signature)
+                .is_ok()
+        })
     }
 }
+
+/// RFC 3279, 2.3.1: NULL parameters, `RSAPublicKey`.
+fn rsa(mut algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
+    let null = algorithm.any().map(|element| element.whole == [5, 0]);
+    if null != Ok(true) || !algorithm.is_empty() {
+        return Err(malformed("x509: RSA key missing NULL parameters"));
+    }
+    let mut outer = Reader::new(bits);
+    let invalid = |_| malformed("x509: invalid RSA public key");
+    let mut fields = outer.sequence("pkcs1PublicKey").map_err(invalid)?;
+    let modulus = fields.integer().map_err(|_| malformed("x509: invalid RSA modulus"))?;
+    let exponent = fields.integer().map_err(|_| malformed("x509: invalid RSA public exponent"))?;
+    fields.end().and(outer.end()).map_err(invalid)?;
+    if is_negative_or_zero(modulus) {
+        return Err(malformed("x509: RSA modulus is not a positive number"));
+    }
+    if is_negative_or_zero(exponent) {
+        return Err(malformed("x509: RSA public exponent is not a positive number"));
+    }
+    let significant = modulus.strip_prefix(&[0]).unwrap_or(modulus);
+    let zeros = significant.first().map_or(0, |first| first.leading_zeros());
+    let octets = u32::try_from(significant.len()).unwrap_or(u32::MAX);
+    Ok(KeyKind::Rsa(octets.saturating_mul(8).saturating_sub(zeros)))
+}
+
+fn is_negative_or_zero(integer: &[u8]) -> bool {
+    integer == [0] || integer.first().is_some_and(|first| *first >= 0x80)
+}
+
+/// RFC 5480, 2.2: an uncompressed point.
+fn ec(mut algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
+    let named = algorithm
+        .expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")
+        .map_err(|_| malformed("x509: invalid ECDSA parameters"))?;
+    let curve = [Curve::P224, Curve::P256, Curve::P384, Curve::P521]
+        .into_iter()
+        .find(|curve| curve_oid(*curve) == named.content)
+        .ok_or(PublicKeyError::UnsupportedCurve)?;
+    let octets = usize::try_from(curve.bits().div_ceil(8)).unwrap_or(0);
+    let invalid = || malformed("ecdsa: invalid uncompressed public key");
+    if bits.first() != Some(&4) || bits.len() != octets.saturating_mul(2).saturating_add(1) {
+        return Err(invalid());
+    }
+    // The library has no P-224; such a key is refused by name before it is ever used.
+    let choice = SignatureAlgorithm::choose(KeyKind::Ec(curve), Default::default());
+    if let Some(algorithm) = verification(choice, KeyKind::Ec(curve)) {
+        ParsedPublicKey::new(algorithm, bits).map_err(|_| invalid())?;
+    }
+    Ok(KeyKind::Ec(curve))
+}
+
+/// RFC 8410, 4: no parameters, 32 octets.
+fn ed25519(algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
+    if !algorithm.is_empty() {
+        return Err(malformed("x509: Ed25519 key encoded with illegal parameters"));
+    }
+    if bits.len() != 32 {
+        return Err(malformed("x509: wrong Ed25519 public key size"));
+    }
+    Ok(KeyKind::Ed25519)
+}
+
+/// What verifies this algorithm with a key of this kind. Short RSA keys can be verified with,
+/// so that rules refuse them by their size and not by a wrong signature.
+fn verification(
+    algorithm: SignatureAlgorithm,
+    kind: KeyKind,
+) -> Option<&'static dyn VerificationAlgorithm> {
+    use SignatureAlgorithm::{Ecdsa, Ed25519, RsaPkcs1, RsaPss};
+    Some(match (algorithm, kind) {
+        (Ecdsa(Hash::Sha256), KeyKind::Ec(Curve::P256)) => &signature::ECDSA_P256_SHA256_ASN1,
+        (Ecdsa(Hash::Sha384), KeyKind::Ec(Curve::P256)) => &signature::ECDSA_P256_SHA384_ASN1,
+        (Ecdsa(Hash::Sha512), KeyKind::Ec(Curve::P256)) => &signature::ECDSA_P256_SHA512_ASN1,
+        (Ecdsa(Hash::Sha256), KeyKind::Ec(Curve::P384)) => &signature::ECDSA_P384_SHA256_ASN1,
+        (Ecdsa(Hash::Sha384), KeyKind::Ec(Curve::P384)) => &signature::ECDSA_P384_SHA384_ASN1,
+        (Ecdsa(Hash::Sha512), KeyKind::Ec(Curve::P384)) => &signature::ECDSA_P384_SHA512_ASN1,
+        (Ecdsa(Hash::Sha256), KeyKind::Ec(Curve::P521)) => &signature::ECDSA_P521_SHA256_ASN1,
+        (Ecdsa(Hash::Sha384), KeyKind::Ec(Curve::P521)) => &signature::ECDSA_P521_SHA384_ASN1,
+        (Ecdsa(Hash::Sha512), KeyKind::Ec(Curve::P521)) => &signature::ECDSA_P521_SHA512_ASN1,
+        (RsaPkcs1(Hash::Sha256), KeyKind::Rsa(1024..2048)) => {
+            &signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY
+        }
+        (RsaPkcs1(Hash::Sha512), KeyKind::Rsa(1024..2048)) => {
+            &signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
+        }
+        (RsaPkcs1(Hash::Sha256), KeyKind::Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA256,
+        (RsaPkcs1(Hash::Sha384), KeyKind::Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA384,
+        (RsaPkcs1(Hash::Sha512), KeyKind::Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA512,
+        (RsaPss(Hash::Sha256), KeyKind::Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA256,
+        (RsaPss(Hash::Sha384), KeyKind::Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA384,
+        (RsaPss(Hash::Sha512), KeyKind::Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA512,
+        (Ed25519, KeyKind::Ed25519) => &signature::ED25519,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

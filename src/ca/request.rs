@@ -1,10 +1,13 @@
 //! Our own certificate signing requests, for `intermediate/generate` (pki-api 5.5).
 
-use super::cert::ComposeError;
+use super::asn1::{Writer, tag};
+use super::cert::{ComposeError, names_encodable};
+use super::csr::EXTENSION_REQUEST;
 use super::key::SignatureAlgorithm;
-use super::permit::{AlternativeNames, KeyUsage, SubjectName};
+use super::permit::{AlternativeNames, BasicConstraints, KeyUsage, SubjectName};
 use super::public_key::PublicKey;
 use super::signed::ToSign;
+use super::{distinguished_name, extensions};
 
 /// The values of a request.
 #[derive(Clone, Debug)]
@@ -33,8 +36,38 @@ pub fn compose_request(
     key: &PublicKey,
     algorithm: SignatureAlgorithm,
 ) -> Result<TbsRequest, ComposeError> {
-    let _ = (values, key, algorithm);
-    todo!()
+    names_encodable(&values.names)?;
+    let mut writer = Writer::with_capacity(512);
+    writer.sequence(|writer| {
+        writer.unsigned(&[0]);
+        distinguished_name::write(writer, &values.subject);
+        writer.raw(key.spki());
+        writer.element(tag::explicit(0), |writer| attributes(writer, values));
+    });
+    Ok(TbsRequest { der: writer.into_bytes(), algorithm })
+}
+
+/// The extensionRequest (RFC 2985, 5.4.2), if anything is requested.
+fn attributes(writer: &mut Writer, values: &RequestValues) {
+    let mut list = Writer::with_capacity(128);
+    if values.key_usage != KeyUsage::default() {
+        extensions::key_usage(&mut list, values.key_usage);
+    }
+    if !values.names.is_empty() {
+        extensions::subject_alt_name(&mut list, &values.names, false);
+    }
+    if values.basic_constraints {
+        let authority = BasicConstraints::Authority { path_length: None };
+        extensions::basic_constraints(&mut list, authority);
+    }
+    let list = list.into_bytes();
+    if list.is_empty() {
+        return;
+    }
+    writer.sequence(|writer| {
+        writer.oid(&EXTENSION_REQUEST);
+        writer.element(tag::SET, |writer| writer.primitive(tag::SEQUENCE, &list));
+    });
 }
 
 impl TbsRequest {

@@ -3,6 +3,8 @@
 //! [`ToSign`] is a closed set: a linted certificate, revocation list or request of ours. A key
 //! in custody signs nothing else, so it is no oracle.
 
+use super::algorithm_identifier;
+use super::asn1::{Writer, header, tag};
 use super::key::SignatureAlgorithm;
 
 mod sealed {
@@ -49,8 +51,18 @@ impl<T: ToSign> Linted<T> {
 
     /// Joins the bytes with their signature. Only `keys` calls this.
     pub(crate) fn with_signature(self, signature: &[u8]) -> Signed<T> {
-        let _ = signature;
-        todo!()
+        let body = self.document.to_be_signed();
+        let algorithm = algorithm_identifier::encode(self.document.algorithm());
+        let mut tail = Writer::with_capacity(signature.len().saturating_add(32));
+        tail.raw(algorithm);
+        tail.octet_bits(signature);
+        let tail = tail.into_bytes();
+        let length = body.len().saturating_add(tail.len());
+        let mut der = Vec::with_capacity(length.saturating_add(6));
+        header(&mut der, tag::SEQUENCE, length);
+        der.extend_from_slice(body);
+        der.extend_from_slice(&tail);
+        Signed { der, facts: self.document.into_facts() }
     }
 }
 

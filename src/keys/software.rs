@@ -1,8 +1,16 @@
 //! Keys in memory, by aws-lc.
 
+use std::fmt;
 use std::sync::Arc;
 
-use crate::ca::key::KeyKind;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
+};
+
+use crate::ca::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
 use crate::ca::public_key::PublicKey;
 use crate::ca::signed::{Linted, Signed, ToSign};
 use crate::secret::Secret;
@@ -10,44 +18,185 @@ use crate::secret::Secret;
 use super::{KeyError, SignError};
 
 /// A private key that signs; parsed once, shared by cloning.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PrivateKey {
-    inner: Arc<PublicKey>,
+    held: Arc<Held>,
+}
+
+struct Held {
+    pair: Pair,
+    public: PublicKey,
+}
+
+/// The library's key pairs.
+enum Pair {
+    Ec(Curve, EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PrivateKey({:?})", self.kind())
+    }
 }
 
 impl PrivateKey {
     /// Makes a key. RSA of 4096 bits takes seconds: not on an I/O thread.
     pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
-        let _ = kind;
-        todo!()
+        let pair = Pair::generate(kind)?;
+        let public = pair.public()?;
+        Ok(Self { held: Arc::new(Held { pair, public }) })
     }
 
     /// Reads an unencrypted PKCS#8 document.
     pub fn from_pkcs8(pkcs8: &Secret<Vec<u8>>) -> Result<Self, KeyError> {
-        let _ = pkcs8;
-        todo!()
+        let pair = Pair::read(pkcs8.expose()).ok_or(KeyError::Rejected)?;
+        let public = pair.public()?;
+        Ok(Self { held: Arc::new(Held { pair, public }) })
     }
 
     /// The PKCS#8 document, for the sealed store and for keys made as `exported`.
     pub fn to_pkcs8(&self) -> Result<Secret<Vec<u8>>, KeyError> {
-        todo!()
+        self.held.pair.pkcs8()
     }
 
     /// The public half.
     pub fn public(&self) -> &PublicKey {
-        &self.inner
+        &self.held.public
     }
 
     /// Kind and size.
     pub fn kind(&self) -> KeyKind {
-        self.inner.kind()
+        self.held.public.kind()
     }
 
-    /// Signs what was linted, with the algorithm that it names.
+    /// Signs what was linted, with the algorithm that it names. Authorities, lists, requests
+    /// and whatever RSA signed are verified before they leave (design D7).
     pub fn sign<T: ToSign>(&self, linted: Linted<T>) -> Result<Signed<T>, SignError> {
-        let _ = linted;
-        todo!()
+        let document = linted.document();
+        let algorithm = document.algorithm();
+        if !algorithm.fits(self.kind()) {
+            return Err(SignError::Unfit);
+        }
+        let message = document.to_be_signed();
+        let signature = self.held.pair.sign(algorithm, message)?;
+        let checked = document.is_grave() || matches!(self.kind(), KeyKind::Rsa(_));
+        if checked && !self.public().verify(algorithm, message, &signature) {
+            return Err(SignError::Wrong);
+        }
+        Ok(linted.with_signature(&signature))
     }
+}
+
+const fn signing(curve: Curve) -> Option<&'static EcdsaSigningAlgorithm> {
+    match curve {
+        Curve::P224 => None,
+        Curve::P256 => Some(&signature::ECDSA_P256_SHA256_ASN1_SIGNING),
+        Curve::P384 => Some(&signature::ECDSA_P384_SHA384_ASN1_SIGNING),
+        Curve::P521 => Some(&signature::ECDSA_P521_SHA512_ASN1_SIGNING),
+    }
+}
+
+impl Pair {
+    fn generate(kind: KeyKind) -> Result<Self, KeyError> {
+        let size = match kind {
+            KeyKind::Ec(curve) => {
+                let algorithm = signing(curve).ok_or(KeyError::Unsupported)?;
+                let pair = EcdsaKeyPair::generate(algorithm).map_err(|_| KeyError::Failed)?;
+                return Ok(Self::Ec(curve, pair));
+            }
+            KeyKind::Ed25519 => {
+                let pair = Ed25519KeyPair::generate().map_err(|_| KeyError::Failed)?;
+                return Ok(Self::Ed25519(pair));
+            }
+            KeyKind::Rsa(2048) => KeySize::Rsa2048,
+            KeyKind::Rsa(3072) => KeySize::Rsa3072,
+            KeyKind::Rsa(4096) => KeySize::Rsa4096,
+            KeyKind::Rsa(8192) => KeySize::Rsa8192,
+            KeyKind::Rsa(_) => return Err(KeyError::Unsupported),
+        };
+        RsaKeyPair::generate(size).map(Self::Rsa).map_err(|_| KeyError::Failed)
+    }
+
+    fn read(pkcs8: &[u8]) -> Option<Self> {
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8) {
+            return Some(Self::Ed25519(pair));
+        }
+        let curves = [Curve::P256, Curve::P384, Curve::P521];
+        curves
+            .into_iter()
+            .find_map(|curve| {
+                let pair = EcdsaKeyPair::from_pkcs8(signing(curve)?, pkcs8).ok()?;
+                Some(Self::Ec(curve, pair))
+            })
+            .or_else(|| RsaKeyPair::from_pkcs8(pkcs8).ok().map(Self::Rsa))
+    }
+
+    fn public(&self) -> Result<PublicKey, KeyError> {
+        let (kind, bits) = match self {
+            Self::Ec(curve, pair) => (KeyKind::Ec(*curve), pair.public_key().as_ref()),
+            Self::Ed25519(pair) => (KeyKind::Ed25519, pair.public_key().as_ref()),
+            Self::Rsa(pair) => {
+                let octets = u32::try_from(pair.public_modulus_len()).unwrap_or(u32::MAX);
+                (KeyKind::Rsa(octets.saturating_mul(8)), pair.public_key().as_ref())
+            }
+        };
+        let key = PublicKey::of_our_own(kind, bits);
+        match self {
+            // A foreign modulus need not fill its octets.
+            Self::Rsa(_) => PublicKey::parse(key.spki()).map_err(|_| KeyError::Rejected),
+            Self::Ec(..) | Self::Ed25519(_) => Ok(key),
+        }
+    }
+
+    fn pkcs8(&self) -> Result<Secret<Vec<u8>>, KeyError> {
+        let failed = |_| KeyError::Failed;
+        let document = match self {
+            Self::Ec(_, pair) => pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
+            Self::Ed25519(pair) => pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
+            Self::Rsa(pair) => {
+                AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map_err(failed)?.as_ref().to_vec()
+            }
+        };
+        Ok(Secret::new(document))
+    }
+
+    fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let random = SystemRandom::new();
+        match self {
+            // The library's key is bound to the hash that follows its curve.
+            Self::Ec(curve, pair) => {
+                let own = SignatureAlgorithm::choose(KeyKind::Ec(*curve), Default::default());
+                if own != algorithm {
+                    return Err(SignError::Unfit);
+                }
+                let signature = pair.sign(&random, message).map_err(|_| SignError::Failed)?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Self::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(padding(algorithm)?, &random, message, &mut signature)
+                    .map_err(|_| SignError::Failed)?;
+                Ok(signature)
+            }
+        }
+    }
+}
+
+const fn padding(algorithm: SignatureAlgorithm) -> Result<&'static dyn RsaEncoding, SignError> {
+    Ok(match algorithm {
+        SignatureAlgorithm::RsaPkcs1(Hash::Sha256) => &signature::RSA_PKCS1_SHA256,
+        SignatureAlgorithm::RsaPkcs1(Hash::Sha384) => &signature::RSA_PKCS1_SHA384,
+        SignatureAlgorithm::RsaPkcs1(Hash::Sha512) => &signature::RSA_PKCS1_SHA512,
+        SignatureAlgorithm::RsaPss(Hash::Sha256) => &signature::RSA_PSS_SHA256,
+        SignatureAlgorithm::RsaPss(Hash::Sha384) => &signature::RSA_PSS_SHA384,
+        SignatureAlgorithm::RsaPss(Hash::Sha512) => &signature::RSA_PSS_SHA512,
+        SignatureAlgorithm::Ecdsa(_) | SignatureAlgorithm::Ed25519 => {
+            return Err(SignError::Unfit);
+        }
+    })
 }
 
 /// The key pair of a certificate's subject, made for a caller who asked for one.
@@ -60,8 +209,8 @@ pub struct SubjectKey {
 impl SubjectKey {
     /// Makes a key pair. RSA takes its time: not on an I/O thread.
     pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
-        let _ = kind;
-        todo!()
+        let pair = Pair::generate(kind)?;
+        Ok(Self { public: pair.public()?, pkcs8: pair.pkcs8()? })
     }
 
     /// The public half.

@@ -1,0 +1,103 @@
+//! `AlgorithmIdentifier` of signatures: RFC 4055 (RSA), RFC 5758 (ECDSA), RFC 8410 (Ed25519).
+
+use super::key::{Hash, SignatureAlgorithm};
+
+/// The DER of the identifier: NULL parameters for PKCS#1, explicit ones for PSS, none else.
+pub(in crate::ca) const fn encode(algorithm: SignatureAlgorithm) -> &'static [u8] {
+    match algorithm {
+        SignatureAlgorithm::Ecdsa(Hash::Sha256) => const { &ecdsa(2) },
+        SignatureAlgorithm::Ecdsa(Hash::Sha384) => const { &ecdsa(3) },
+        SignatureAlgorithm::Ecdsa(Hash::Sha512) => const { &ecdsa(4) },
+        SignatureAlgorithm::RsaPkcs1(Hash::Sha256) => const { &pkcs1(11) },
+        SignatureAlgorithm::RsaPkcs1(Hash::Sha384) => const { &pkcs1(12) },
+        SignatureAlgorithm::RsaPkcs1(Hash::Sha512) => const { &pkcs1(13) },
+        SignatureAlgorithm::RsaPss(Hash::Sha256) => const { &pss(1, 32) },
+        SignatureAlgorithm::RsaPss(Hash::Sha384) => const { &pss(2, 48) },
+        SignatureAlgorithm::RsaPss(Hash::Sha512) => const { &pss(3, 64) },
+        SignatureAlgorithm::Ed25519 => &[0x30, 5, 6, 3, 0x2b, 0x65, 0x70],
+    }
+}
+
+const fn ecdsa(last: u8) -> [u8; 12] {
+    [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, last]
+}
+
+const fn pkcs1(last: u8) -> [u8; 15] {
+    [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, last, 5, 0]
+}
+
+/// PKCS#1 without the NULL, which some write and Go reads.
+const fn pkcs1_bare(last: u8) -> [u8; 13] {
+    [0x30, 11, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, last]
+}
+
+/// RSASSA-PSS-params: the hash, MGF1 with the same hash, the salt; the trailer is the default.
+#[rustfmt::skip]
+const fn pss(hash: u8, salt: u8) -> [u8; 67] {
+    [
+        0x30, 65, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10,
+        0x30, 52,
+        0xa0, 15, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, hash, 5, 0,
+        0xa1, 28, 0x30, 26, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8,
+        0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, hash, 5, 0,
+        0xa2, 3, 2, 1, salt,
+    ]
+}
+
+/// The same without the NULLs of the hashes (RFC 4055, 2.1: to be accepted).
+#[rustfmt::skip]
+const fn pss_bare(hash: u8, salt: u8) -> [u8; 63] {
+    [
+        0x30, 61, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10,
+        0x30, 48,
+        0xa0, 13, 0x30, 11, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, hash,
+        0xa1, 26, 0x30, 24, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8,
+        0x30, 11, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, hash,
+        0xa2, 3, 2, 1, salt,
+    ]
+}
+
+/// The algorithm that an identifier names; `None` for those we do not know, SHA-1 among them.
+pub(in crate::ca) fn decode(der: &[u8]) -> Option<SignatureAlgorithm> {
+    let known = SignatureAlgorithm::ALL.into_iter().find(|algorithm| encode(*algorithm) == der);
+    known.or_else(|| {
+        [(Hash::Sha256, 11, 1, 32), (Hash::Sha384, 12, 2, 48), (Hash::Sha512, 13, 3, 64)]
+            .into_iter()
+            .find_map(|(hash, rsa, digest, salt)| {
+                if der == pkcs1_bare(rsa) {
+                    Some(SignatureAlgorithm::RsaPkcs1(hash))
+                } else if der == pss_bare(digest, salt) {
+                    Some(SignatureAlgorithm::RsaPss(hash))
+                } else {
+                    None
+                }
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use der::{Decode, Encode};
+    use x509_cert::spki::AlgorithmIdentifierOwned;
+
+    use super::*;
+
+    #[test]
+    fn every_identifier_is_der_and_reads_back() {
+        for algorithm in SignatureAlgorithm::ALL {
+            let bytes = encode(algorithm);
+            let parsed = AlgorithmIdentifierOwned::from_der(bytes).unwrap();
+            assert_eq!(parsed.to_der().unwrap(), bytes, "{algorithm}");
+            assert_eq!(decode(bytes), Some(algorithm));
+        }
+        for bare in [&pkcs1_bare(12)[..], &pss_bare(2, 48)] {
+            AlgorithmIdentifierOwned::from_der(bare).unwrap();
+            assert!(decode(bare).is_some());
+        }
+    }
+
+    #[test]
+    fn knows_no_sha1() {
+        assert_eq!(decode(&pkcs1(5)), None);
+    }
+}

@@ -1,0 +1,282 @@
+use std::fmt;
+
+use const_oid::ObjectIdentifier;
+
+use super::tag;
+use crate::ca::time::Timestamp;
+
+/// Why bytes are not the DER that was wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::ca) enum ReadError {
+    /// The bytes end within a tag or a length.
+    TruncatedHeader,
+    /// The bytes end within a value.
+    TruncatedData,
+    /// A further element was wanted.
+    SequenceTruncated,
+    /// Bytes follow where none may.
+    Trailing,
+    /// Not the shortest form of a length, or an indefinite one.
+    Length(&'static str),
+    /// Another element than the wanted one.
+    Tag {
+        /// The tag that was wanted.
+        wanted: u8,
+        /// The tag that came.
+        found: u8,
+        /// The length of what came.
+        length: usize,
+        /// Go's name of the wanted type.
+        name: &'static str,
+        /// Where its value begins, within the element around it.
+        offset: usize,
+    },
+    /// A value that its type does not allow.
+    Value(&'static str),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let syntax = "asn1: syntax error: ";
+        let structure = "asn1: structure error: ";
+        match self {
+            Self::TruncatedHeader => write!(formatter, "{syntax}truncated tag or length"),
+            Self::TruncatedData => write!(formatter, "{syntax}data truncated"),
+            Self::SequenceTruncated => write!(formatter, "{syntax}sequence truncated"),
+            Self::Trailing => write!(formatter, "{syntax}trailing data"),
+            Self::Length(text) | Self::Value(text) => write!(formatter, "{structure}{text}"),
+            Self::Tag { wanted, found, length, name, offset } => write!(
+                formatter,
+                "{structure}tags don't match ({} vs {{class:{} tag:{} length:{length} \
+                 isCompound:{}}}) {{optional:false explicit:false application:false \
+                 private:false defaultValue:<nil> tag:<nil> stringType:0 timeType:0 set:false \
+                 omitEmpty:false}} {name} @{offset}",
+                wanted & 0x1f,
+                found >> 6,
+                found & 0x1f,
+                found & 0x20 != 0
+            ),
+        }
+    }
+}
+
+/// One element: its tag, its content, and the whole of it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ca) struct Element<'a> {
+    pub(in crate::ca) tag: u8,
+    pub(in crate::ca) content: &'a [u8],
+    pub(in crate::ca) whole: &'a [u8],
+}
+
+/// Reads one element after the other from the content of another.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ca) struct Reader<'a> {
+    all: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(in crate::ca) const fn new(bytes: &'a [u8]) -> Self {
+        Self { all: bytes, rest: bytes }
+    }
+
+    pub(in crate::ca) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next tag, if there is a next element.
+    pub(in crate::ca) fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// The next element, whatever it is.
+    pub(in crate::ca) fn any(&mut self) -> Result<Element<'a>, ReadError> {
+        let (tag, after_tag) = self.rest.split_first().ok_or(ReadError::SequenceTruncated)?;
+        if tag & 0x1f == 0x1f {
+            return Err(ReadError::Value("tags above 30 are not used here"));
+        }
+        let (length, after_length) = length(after_tag)?;
+        let content = after_length.get(..length).ok_or(ReadError::TruncatedData)?;
+        let rest = after_length.get(length..).unwrap_or_default();
+        let size = self.rest.len().saturating_sub(rest.len());
+        let whole = self.rest.get(..size).unwrap_or_default();
+        self.rest = rest;
+        Ok(Element { tag: *tag, content, whole })
+    }
+
+    /// The next element, which must have this tag; `name` is Go's name of its type.
+    pub(in crate::ca) fn expect(
+        &mut self,
+        wanted: u8,
+        name: &'static str,
+    ) -> Result<Element<'a>, ReadError> {
+        let before = self.all.len().saturating_sub(self.rest.len());
+        let element = self.any()?;
+        if element.tag == wanted {
+            return Ok(element);
+        }
+        let header = element.whole.len().saturating_sub(element.content.len());
+        Err(ReadError::Tag {
+            wanted,
+            found: element.tag,
+            length: element.content.len(),
+            name,
+            offset: before.saturating_add(header),
+        })
+    }
+
+    /// The next element if it has this tag.
+    pub(in crate::ca) fn optional(&mut self, wanted: u8) -> Result<Option<Element<'a>>, ReadError> {
+        if self.peek() == Some(wanted) { self.any().map(Some) } else { Ok(None) }
+    }
+
+    /// The content of the next element, which must be a SEQUENCE.
+    pub(in crate::ca) fn sequence(&mut self, name: &'static str) -> Result<Self, ReadError> {
+        self.expect(tag::SEQUENCE, name).map(|element| Reader::new(element.content))
+    }
+
+    /// The next element, an object identifier.
+    pub(in crate::ca) fn oid(&mut self) -> Result<ObjectIdentifier, ReadError> {
+        let element = self.expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")?;
+        ObjectIdentifier::from_bytes(element.content)
+            .map_err(|_| ReadError::Value("invalid object identifier"))
+    }
+
+    /// The next element, a BOOLEAN if it is one; absent is false. DER knows 00 and FF.
+    pub(in crate::ca) fn default_false(&mut self) -> Result<bool, ReadError> {
+        match self.optional(tag::BOOLEAN)?.map(|element| element.content) {
+            None | Some([0]) => Ok(false),
+            Some([0xff]) => Ok(true),
+            Some(_) => Err(ReadError::Value("invalid boolean")),
+        }
+    }
+
+    /// The next element, an INTEGER: its content, minimal.
+    pub(in crate::ca) fn integer(&mut self) -> Result<&'a [u8], ReadError> {
+        let content = self.expect(tag::INTEGER, "int")?.content;
+        match content {
+            [] => Err(ReadError::Value("empty integer")),
+            [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => {
+                Err(ReadError::Value("integer not minimally-encoded"))
+            }
+            _ => Ok(content),
+        }
+    }
+
+    /// The next element, a BIT STRING of whole octets.
+    pub(in crate::ca) fn octet_bits(&mut self) -> Result<&'a [u8], ReadError> {
+        match self.expect(tag::BIT_STRING, "asn1.BitString")?.content {
+            [0, bits @ ..] => Ok(bits),
+            _ => Err(ReadError::Value("invalid padding bits in BIT STRING")),
+        }
+    }
+
+    /// The next element, a UTCTime or GeneralizedTime in the form of RFC 5280, 4.1.2.5.
+    pub(in crate::ca) fn time(&mut self) -> Result<Timestamp, ReadError> {
+        let element = self.any()?;
+        let (century, digits) = match (element.tag, element.content) {
+            (tag::UTC_TIME, digits @ [tens, ..]) if digits.len() == 13 => {
+                (if *tens < b'5' { "20" } else { "19" }, digits)
+            }
+            (tag::GENERALIZED_TIME, digits) if digits.len() == 15 => ("", digits),
+            _ => return Err(ReadError::Value("unsupported time format")),
+        };
+        instant(century, digits).ok_or(ReadError::Value("unsupported time format"))
+    }
+
+    /// Nothing may follow.
+    pub(in crate::ca) const fn end(&self) -> Result<(), ReadError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(ReadError::Trailing) }
+    }
+}
+
+/// A length and what follows it.
+fn length(bytes: &[u8]) -> Result<(usize, &[u8]), ReadError> {
+    let (first, rest) = bytes.split_first().ok_or(ReadError::TruncatedHeader)?;
+    if *first < 0x80 {
+        return Ok((usize::from(*first), rest));
+    }
+    let count = usize::from(*first & 0x7f);
+    if count == 0 {
+        return Err(ReadError::Length("indefinite length found (not DER)"));
+    }
+    let mut value = 0_usize;
+    for position in 0..count {
+        let octet = rest.get(position).ok_or(ReadError::TruncatedHeader)?;
+        if value >= 1 << 23 {
+            return Err(ReadError::Length("length too large"));
+        }
+        value = (value << 8) | usize::from(*octet);
+        if value == 0 {
+            return Err(ReadError::Length("superfluous leading zeros in length"));
+        }
+    }
+    if value < 0x80 {
+        return Err(ReadError::Length("non-minimal length"));
+    }
+    Ok((value, rest.get(count..).unwrap_or_default()))
+}
+
+/// `YYMMDDhhmmssZ` after a century, or `YYYYMMDDhhmmssZ`.
+fn instant(century: &str, digits: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(digits).ok()?;
+    if !text.strip_suffix('Z')?.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let text = format!("{century}{text}");
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u8>().ok();
+    let month = time::Month::try_from(number(4, 6)?).ok()?;
+    let year = text.get(..4)?.parse().ok()?;
+    let date = time::Date::from_calendar_date(year, month, number(6, 8)?).ok()?;
+    let clock = time::Time::from_hms(number(8, 10)?, number(10, 12)?, number(12, 14)?).ok()?;
+    Some(Timestamp::from_unix(date.with_time(clock).assume_utc().unix_timestamp()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(bytes: &[u8]) -> String {
+        Reader::new(bytes).any().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn says_what_go_says() {
+        assert_eq!(error(&[]), "asn1: syntax error: sequence truncated");
+        assert_eq!(error(&[0x30]), "asn1: syntax error: truncated tag or length");
+        assert_eq!(error(&[0x30, 0x82, 1]), "asn1: syntax error: truncated tag or length");
+        assert_eq!(error(&[0x30, 5, 0]), "asn1: syntax error: data truncated");
+        assert_eq!(error(&[0x30, 0x81, 5]), "asn1: structure error: non-minimal length");
+        assert_eq!(
+            error(&[0x30, 0x82, 0, 5]),
+            "asn1: structure error: superfluous leading zeros in length"
+        );
+        assert_eq!(
+            error(&[0x30, 0x80]),
+            "asn1: structure error: indefinite length found (not DER)"
+        );
+    }
+
+    #[test]
+    fn refuses_integers_that_are_not_minimal() {
+        for bytes in [&[2, 0][..], &[2, 2, 0, 1], &[2, 2, 0xff, 0xff]] {
+            assert!(Reader::new(bytes).integer().is_err(), "{bytes:?}");
+        }
+        assert_eq!(Reader::new(&[2, 2, 0, 0x80]).integer().unwrap(), [0, 0x80]);
+    }
+
+    #[test]
+    fn reads_both_forms_of_time_and_no_other() {
+        let read = |tag: u8, text: &str| {
+            let mut bytes = vec![tag, u8::try_from(text.len()).unwrap()];
+            bytes.extend_from_slice(text.as_bytes());
+            Reader::new(&bytes).time().map(|instant| instant.to_string())
+        };
+        assert_eq!(read(tag::UTC_TIME, "490102030405Z").unwrap(), "2049-01-02T03:04:05Z");
+        assert_eq!(read(tag::UTC_TIME, "500102030405Z").unwrap(), "1950-01-02T03:04:05Z");
+        assert_eq!(read(tag::GENERALIZED_TIME, "99991231235959Z").unwrap(), "9999-12-31T23:59:59Z");
+        for text in ["4901020304Z", "490102030405+", "491302030405Z", "49010203040５Z"] {
+            assert!(read(tag::UTC_TIME, text).is_err(), "{text}");
+        }
+    }
+}

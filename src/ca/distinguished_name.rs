@@ -1,0 +1,239 @@
+//! Subjects (pki-api 16.2): composed as Vault composes them, and read as Go reads them.
+
+use const_oid::ObjectIdentifier;
+
+use super::asn1::{ReadError, Reader, Writer, tag};
+use super::permit::{Subject, SubjectName};
+
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");
+const COUNTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.6");
+const LOCALITY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.7");
+const PROVINCE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.8");
+const STREET: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.9");
+const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
+const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
+const POSTAL_CODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.17");
+const USER_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.9.2342.19200300.100.1.1");
+
+/// The DER of an empty `Name`.
+pub(in crate::ca) const EMPTY: &[u8] = &[0x30, 0];
+
+/// Appends a subject.
+pub(in crate::ca) fn write(writer: &mut Writer, subject: &SubjectName) {
+    match subject {
+        SubjectName::Verbatim(der) => writer.raw(der),
+        SubjectName::Composed(subject) => writer.sequence(|writer| relative_names(writer, subject)),
+    }
+}
+
+fn relative_names(writer: &mut Writer, subject: &Subject) {
+    for (oid, values) in [
+        (&COUNTRY, &subject.country),
+        (&ORGANIZATION, &subject.organization),
+        (&ORGANIZATIONAL_UNIT, &subject.organizational_unit),
+        (&LOCALITY, &subject.locality),
+        (&PROVINCE, &subject.province),
+        (&STREET, &subject.street_address),
+        (&POSTAL_CODE, &subject.postal_code),
+    ] {
+        shared(writer, oid, values);
+    }
+    if !subject.common_name.is_empty() {
+        alone(writer, &COMMON_NAME, &subject.common_name);
+    }
+    if !subject.serial_number.is_empty() {
+        alone(writer, &SERIAL_NUMBER, &subject.serial_number);
+    }
+    for user_id in &subject.user_ids {
+        alone(writer, &USER_ID, user_id);
+    }
+}
+
+/// Several values in one RDN: a SET OF, which DER sorts by encoding (X.690, 11.6).
+fn shared(writer: &mut Writer, oid: &ObjectIdentifier, values: &[String]) {
+    match values {
+        [] => {}
+        [value] => alone(writer, oid, value),
+        values => {
+            let mut encoded: Vec<_> = values
+                .iter()
+                .map(|value| {
+                    let mut writer = Writer::default();
+                    attribute(&mut writer, oid, value);
+                    writer.into_bytes()
+                })
+                .collect();
+            encoded.sort_unstable();
+            writer.element(tag::SET, |writer| {
+                for attribute in &encoded {
+                    writer.raw(attribute);
+                }
+            });
+        }
+    }
+}
+
+fn alone(writer: &mut Writer, oid: &ObjectIdentifier, value: &str) {
+    writer.element(tag::SET, |writer| attribute(writer, oid, value));
+}
+
+fn attribute(writer: &mut Writer, oid: &ObjectIdentifier, value: &str) {
+    writer.sequence(|writer| {
+        writer.oid(oid);
+        let tag = if is_printable(value) { tag::PRINTABLE_STRING } else { tag::UTF8_STRING };
+        writer.primitive(tag, value.as_bytes());
+    });
+}
+
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&byte))
+}
+
+/// What is asked of a subject that others composed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::ca) struct Attributes {
+    /// The last common name, as Go has it.
+    pub(in crate::ca) common_name: String,
+    /// The last attribute serialNumber.
+    pub(in crate::ca) serial_number: String,
+    /// Every user id.
+    pub(in crate::ca) user_ids: Vec<String>,
+}
+
+/// Reads the content of a `Name`.
+pub(in crate::ca) fn read(content: &[u8]) -> Result<Attributes, ReadError> {
+    let mut attributes = Attributes::default();
+    let mut names = Reader::new(content);
+    while !names.is_empty() {
+        let mut set =
+            Reader::new(names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content);
+        while !set.is_empty() {
+            let mut pair = set.sequence("pkix.AttributeTypeAndValue")?;
+            let oid = pair.oid()?;
+            let value = pair.any()?;
+            pair.end()?;
+            let Some(value) = text(value.tag, value.content)? else { continue };
+            match oid {
+                COMMON_NAME => attributes.common_name = value,
+                SERIAL_NUMBER => attributes.serial_number = value,
+                USER_ID => attributes.user_ids.push(value),
+                _ => {}
+            }
+        }
+    }
+    Ok(attributes)
+}
+
+/// The text of a string type; `None` for what is no string.
+fn text(tag: u8, content: &[u8]) -> Result<Option<String>, ReadError> {
+    const NUMERIC_STRING: u8 = 0x12;
+    const T61_STRING: u8 = 0x14;
+    match tag {
+        tag::UTF8_STRING | tag::PRINTABLE_STRING | tag::IA5_STRING | NUMERIC_STRING => {
+            std::str::from_utf8(content)
+                .map(|text| Some(text.to_owned()))
+                .map_err(|_| ReadError::Value("invalid UTF-8 string"))
+        }
+        T61_STRING => Ok(Some(content.iter().copied().map(char::from).collect())),
+        tag::BMP_STRING => {
+            let units = content.chunks_exact(2);
+            if !units.remainder().is_empty() {
+                return Err(ReadError::Value("invalid BMPString"));
+            }
+            let units = units.map(|pair| match pair {
+                [high, low] => u16::from_be_bytes([*high, *low]),
+                _ => 0,
+            });
+            Ok(Some(char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{fffd}')).collect()))
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use der::{Decode, Encode};
+    use x509_cert::name::Name;
+
+    use super::*;
+
+    fn encode(subject: Subject) -> Vec<u8> {
+        let mut writer = Writer::default();
+        write(&mut writer, &SubjectName::Composed(subject));
+        writer.into_bytes()
+    }
+
+    fn list(values: &[&str]) -> Vec<String> {
+        values.iter().map(|value| (*value).to_owned()).collect()
+    }
+
+    #[test]
+    fn an_empty_subject_is_an_empty_sequence() {
+        assert_eq!(encode(Subject::default()), EMPTY);
+    }
+
+    #[test]
+    fn attributes_come_in_the_order_of_the_reference() {
+        let der = encode(Subject {
+            country: list(&["DE"]),
+            organization: list(&["O"]),
+            organizational_unit: list(&["U2", "U1"]),
+            locality: list(&["L"]),
+            province: list(&["P"]),
+            street_address: list(&["S"]),
+            postal_code: list(&["1"]),
+            common_name: "*.example.org".to_owned(),
+            serial_number: "SN-1".to_owned(),
+            user_ids: list(&["b", "a"]),
+        });
+        let name = Name::from_der(&der).unwrap();
+        assert_eq!(name.to_der().unwrap(), der);
+        let oids: Vec<_> = name.iter_rdn().map(|rdn| rdn.iter().next().unwrap().oid).collect();
+        assert_eq!(
+            oids,
+            [
+                COUNTRY,
+                ORGANIZATION,
+                ORGANIZATIONAL_UNIT,
+                LOCALITY,
+                PROVINCE,
+                STREET,
+                POSTAL_CODE,
+                COMMON_NAME,
+                SERIAL_NUMBER,
+                USER_ID,
+                USER_ID
+            ]
+        );
+        let units = name.iter_rdn().nth(2).unwrap();
+        assert_eq!(units.iter().map(|unit| unit.value.value()).collect::<Vec<_>>(), [b"U1", b"U2"]);
+    }
+
+    #[test]
+    fn a_star_an_at_or_an_umlaut_force_utf8() {
+        for (text, tag) in [
+            ("a.example.org", tag::PRINTABLE_STRING),
+            ("Acme (x)=?", tag::PRINTABLE_STRING),
+            ("*.example.org", tag::UTF8_STRING),
+            ("a@b", tag::UTF8_STRING),
+            ("a_b", tag::UTF8_STRING),
+            ("A&B", tag::UTF8_STRING),
+            ("Bücher", tag::UTF8_STRING),
+        ] {
+            let der = encode(Subject { common_name: text.to_owned(), ..Subject::default() });
+            assert_eq!(der[11 - 2], tag, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_common_name_is_the_one() {
+        let mut writer = Writer::default();
+        alone(&mut writer, &COMMON_NAME, "first");
+        alone(&mut writer, &COMMON_NAME, "last");
+        alone(&mut writer, &USER_ID, "u");
+        let read = read(&writer.into_bytes()).unwrap();
+        assert_eq!(read.common_name, "last");
+        assert_eq!(read.user_ids, ["u"]);
+    }
+}

@@ -1,0 +1,161 @@
+//! `GeneralNames` of subject alternative names (RFC 5280, 4.2.1.6).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::asn1::{Reader, Writer, tag};
+use super::permit::{AlternativeNames, OtherName};
+
+/// rfc822Name
+pub(in crate::ca) const EMAIL: u8 = tag::implicit(1);
+/// dNSName
+pub(in crate::ca) const DNS: u8 = tag::implicit(2);
+/// uniformResourceIdentifier
+pub(in crate::ca) const URI: u8 = tag::implicit(6);
+/// iPAddress
+pub(in crate::ca) const IP: u8 = tag::implicit(7);
+/// otherName
+const OTHER: u8 = tag::explicit(0);
+
+/// Appends the SEQUENCE: other, DNS, e-mail, IP, URI.
+pub(in crate::ca) fn write(writer: &mut Writer, names: &AlternativeNames) {
+    writer.sequence(|writer| {
+        for other in &names.other {
+            writer.element(OTHER, |writer| {
+                writer.oid(&other.oid);
+                writer.element(tag::explicit(0), |writer| {
+                    writer.primitive(tag::UTF8_STRING, other.value.as_bytes());
+                });
+            });
+        }
+        for (tag, texts) in [(DNS, &names.dns), (EMAIL, &names.email)] {
+            for text in texts {
+                writer.primitive(tag, text.as_bytes());
+            }
+        }
+        for ip in &names.ip {
+            // An IPv4-mapped address is written as IPv4, as Go does.
+            match ip.to_canonical() {
+                IpAddr::V4(ip) => writer.primitive(IP, &ip.octets()),
+                IpAddr::V6(ip) => writer.primitive(IP, &ip.octets()),
+            }
+        }
+        for uri in &names.uri {
+            writer.primitive(URI, uri.as_bytes());
+        }
+    });
+}
+
+/// Names that were read, and whether there was an otherName that is no UTF8String.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::ca) struct ReadNames {
+    pub(in crate::ca) names: AlternativeNames,
+    pub(in crate::ca) foreign_other: bool,
+}
+
+/// Reads the DER of `GeneralNames`. The texts of errors are Go's; kinds that it does not know
+/// are skipped.
+pub(in crate::ca) fn read(der: &[u8]) -> Result<ReadNames, String> {
+    let broken = |_| "x509: invalid subject alternative names".to_owned();
+    let mut outer = Reader::new(der);
+    let mut list = outer.sequence("[]asn1.RawValue").map_err(broken)?;
+    outer.end().map_err(broken)?;
+    let mut found = ReadNames::default();
+    while !list.is_empty() {
+        let name = list.any().map_err(broken)?;
+        match name.tag {
+            DNS => found.names.dns.push(ascii(name.content, "x509: SAN dNSName is malformed")?),
+            EMAIL => {
+                found.names.email.push(ascii(name.content, "x509: SAN rfc822Name is malformed")?);
+            }
+            URI => found
+                .names
+                .uri
+                .push(ascii(name.content, "x509: SAN uniformResourceIdentifier is malformed")?),
+            IP => found.names.ip.push(address(name.content)?),
+            OTHER => match other(name.content) {
+                Some(other) => found.names.other.push(other),
+                None => found.foreign_other = true,
+            },
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn ascii(content: &[u8], error: &str) -> Result<String, String> {
+    match std::str::from_utf8(content) {
+        Ok(text) if text.is_ascii() => Ok(text.to_owned()),
+        _ => Err(error.to_owned()),
+    }
+}
+
+fn address(content: &[u8]) -> Result<IpAddr, String> {
+    if let Ok(octets) = <[u8; 4]>::try_from(content) {
+        return Ok(Ipv4Addr::from(octets).into());
+    }
+    <[u8; 16]>::try_from(content)
+        .map(|octets| Ipv6Addr::from(octets).into())
+        .map_err(|_| format!("x509: cannot parse IP address of length {}", content.len()))
+}
+
+fn other(content: &[u8]) -> Option<OtherName> {
+    let mut fields = Reader::new(content);
+    let oid = fields.oid().ok()?;
+    let mut value = Reader::new(fields.expect(tag::explicit(0), "asn1.RawValue").ok()?.content);
+    fields.end().ok()?;
+    let text = value.expect(tag::UTF8_STRING, "string").ok()?.content;
+    value.end().ok()?;
+    Some(OtherName { oid, value: std::str::from_utf8(text).ok()?.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use const_oid::ObjectIdentifier;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let names = AlternativeNames {
+            other: vec![OtherName {
+                oid: ObjectIdentifier::new_unwrap("1.2.3"),
+                value: "ü".to_owned(),
+            }],
+            dns: vec!["a.example.org".to_owned()],
+            email: vec!["x@example.org".to_owned()],
+            ip: vec!["10.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
+            uri: vec!["spiffe://example.org/w".to_owned()],
+        };
+        let mut writer = Writer::default();
+        write(&mut writer, &names);
+        let read = read(&writer.into_bytes()).unwrap();
+        assert_eq!(read, ReadNames { names, foreign_other: false });
+    }
+
+    #[test]
+    fn a_mapped_address_is_written_as_ipv4() {
+        let names =
+            AlternativeNames { ip: vec!["::ffff:10.0.0.1".parse().unwrap()], ..Default::default() };
+        let mut writer = Writer::default();
+        write(&mut writer, &names);
+        assert_eq!(writer.into_bytes(), [0x30, 6, IP, 4, 10, 0, 0, 1]);
+    }
+
+    #[test]
+    fn refuses_an_address_of_five_octets_and_a_dns_name_outside_ascii() {
+        assert_eq!(
+            read(&[0x30, 7, IP, 5, 1, 2, 3, 4, 5]).unwrap_err(),
+            "x509: cannot parse IP address of length 5"
+        );
+        assert_eq!(
+            read(&[0x30, 4, DNS, 2, 0xc3, 0xbc]).unwrap_err(),
+            "x509: SAN dNSName is malformed"
+        );
+    }
+
+    #[test]
+    fn notices_an_other_name_that_is_not_utf8() {
+        let der = [0x30, 11, OTHER, 9, 6, 2, 0x2a, 3, 0xa0, 3, 0x16, 1, b'x'];
+        assert!(read(&der).unwrap().foreign_other);
+    }
+}
