@@ -8,12 +8,18 @@ use crate::store::{ReadError, Snapshot, Store};
 #[derive(Debug)]
 #[must_use]
 pub struct Granted {
+    presented: Secret<String>,
     token: TokenRecord,
     capability: Capability,
 }
 
 impl Granted {
-    /// The caller's token.
+    /// The token as the caller sent it, for the two answers that repeat it.
+    pub const fn presented(&self) -> &Secret<String> {
+        &self.presented
+    }
+
+    /// The record of the caller's token.
     pub const fn token(&self) -> &TokenRecord {
         &self.token
     }
@@ -58,11 +64,12 @@ impl Gate {
     pub async fn admit(
         &self,
         snapshot: &Snapshot,
-        token: Option<&Secret<String>>,
+        token: Option<Secret<String>>,
         capability: Capability,
     ) -> Result<Granted, Denied> {
-        let token = token.filter(|token| !token.expose().is_empty()).ok_or(Denied::NoToken)?;
-        let key = token_key(&self.store, token).ok_or(Denied::Sealed)?;
+        let presented =
+            token.filter(|token| !token.expose().is_empty()).ok_or(Denied::NoToken)?;
+        let key = token_key(&self.store, &presented).ok_or(Denied::Sealed)?;
         let found = snapshot.record::<TokenRecord>(&key).await.map_err(|error| match error {
             ReadError::Sealed => Denied::Sealed,
             other => Denied::Fault(other.to_string()),
@@ -71,6 +78,6 @@ impl Gate {
         if !token.policies.iter().any(|policy| policy == "root") {
             return Err(Denied::Policy);
         }
-        Ok(Granted { token, capability })
+        Ok(Granted { presented, token, capability })
     }
 }

@@ -48,12 +48,12 @@ impl Record for TokenRecord {}
 
 /// Where a token's record lies.
 pub fn token_key(store: &Store, token: &Secret<String>) -> Option<Key> {
-    store.hmac(token.expose().as_bytes()).map(|hash| key::token(&hash))
+    store.hmac(token.expose().as_bytes()).ok().map(|hash| key::token(&hash))
 }
 
 /// Where an accessor points from.
 pub fn accessor_key(store: &Store, accessor: &str) -> Option<Key> {
-    store.hmac(accessor.as_bytes()).map(|hash| key::accessor(&hash))
+    store.hmac(accessor.as_bytes()).ok().map(|hash| key::accessor(&hash))
 }
 
 /// A fresh service token (`hvs.` and 24 letters and digits) and its accessor.

@@ -52,11 +52,16 @@ impl fmt::Debug for Serial {
 
 /// `1f:0c:…:9a`: two lower-case digits an octet, leading zero octets dropped (pki-api 18).
 pub fn colon_hex(octets: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let significant = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len());
+    colon_hex_whole(octets.get(significant..).unwrap_or_default())
+}
+
+/// The same with every octet: key identifiers are no numbers.
+pub fn colon_hex_whole(octets: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS.get(usize::from(value)).copied().unwrap_or(b'0'));
     let mut text = String::with_capacity(octets.len().saturating_mul(3));
-    for octet in octets.iter().skip(significant) {
+    for octet in octets {
         if !text.is_empty() {
             text.push(':');
         }

@@ -1,15 +1,19 @@
 //! What a use case may touch: the store, the clock, the randomness. Nothing else.
 
+use std::sync::Arc;
+
 use crate::ca::role::TtlLimits;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::store::Store;
+use crate::store::{Sealed, Store};
 
 /// The surroundings of every use case.
 #[derive(Clone, Debug)]
 pub struct Env {
     /// The sealed store.
     pub store: Store,
+    /// Its seal.
+    pub sealed: Arc<Sealed>,
     /// The clock that the spine reads once a request.
     pub clock: Clock,
     /// Randomness by purpose.

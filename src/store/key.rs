@@ -7,7 +7,7 @@
 //!
 //! | bytes | key | order | written by |
 //! |---|---|---|---|
-//! | `00` | the engine's own header: format and last revision | – | the engine |
+//! | `00 01` | the engine's own header: format and last revision | – | the engine |
 //! | `01 01` | `meta/seal`: how the root key is wrapped | – | `store::sealed` |
 //! | `01 02` | `meta/keyring`: data keys and salt, under the root key | – | `store::sealed` |
 //! | `01 03` | `meta/cluster`: identifier and name | – | `engine/sys` |
@@ -39,6 +39,11 @@ pub struct Prefix(Vec<u8>);
 pub struct KeyRange {
     from: Vec<u8>,
     to: Vec<u8>,
+}
+
+/// The engine's own header; no range or prefix of this page reaches it.
+pub(super) fn header() -> Key {
+    Key(vec![ENGINE, 0x01])
 }
 
 /// How the root key is wrapped.
@@ -319,8 +324,7 @@ fn write_hexadecimal(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::R
 }
 
 /// The space of the engine's own records; no constructor above makes such a key.
-#[cfg_attr(not(test), expect(dead_code, reason = "the embedded engine writes there"))]
-pub(super) const ENGINE: u8 = 0x00;
+const ENGINE: u8 = 0x00;
 const META: u8 = 0x01;
 const MOUNT_TABLE: u8 = 0x02;
 const TOKEN: u8 = 0x03;
@@ -336,7 +340,7 @@ mod tests {
 
     fn families() -> Vec<(&'static str, Prefix)> {
         vec![
-            ("engine", Prefix(vec![ENGINE])),
+            ("header", Prefix(header().0)),
             ("seal", Prefix(seal().0)),
             ("keyring", Prefix(keyring().0)),
             ("cluster", Prefix(cluster().0)),
@@ -368,6 +372,7 @@ mod tests {
     #[test]
     fn every_key_lies_in_its_own_family_and_in_no_other() {
         let keys = [
+            ("header", header()),
             ("seal", seal()),
             ("keyring", keyring()),
             ("cluster", cluster()),

@@ -286,3 +286,83 @@ fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 const INJECTED: &str = "a fault injected by a test";
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Store, key};
+    use super::*;
+
+    fn put(name: &str) -> Batch {
+        Batch::new().put(key::role(&[0; 16], name), b"x".to_vec())
+    }
+
+    async fn names(store: &Store) -> usize {
+        let range = key::roles(&[0; 16]).range();
+        store.snapshot().await.unwrap().keys(&range, 10).await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn every_way_to_fail_does_what_it_says() {
+        let conflict = CommitError::Conflict { key: key::role(&[0; 16], "b") };
+        let table = [
+            (Fault::Conflict, conflict, 1),
+            (Fault::FailedNotDone, CommitError::NotDone(INJECTED.into()), 1),
+            (Fault::LostRequest, CommitError::MaybeDone(INJECTED.into()), 1),
+            (Fault::LostResponse, CommitError::MaybeDone(INJECTED.into()), 2),
+        ];
+        for (fault, expected, written) in table {
+            let memory = Memory::new();
+            let store = Store::danger_unsealed(memory.clone());
+            memory.danger_inject(2, fault);
+            store.commit(put("a")).await.unwrap();
+            assert_eq!(store.commit(put("b")).await, Err(expected));
+            assert_eq!(names(&store).await, written);
+            store.commit(put("c")).await.unwrap();
+            assert_eq!(names(&store).await, written + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_commit_is_overtaken_and_happens_when_it_is_let_go() {
+        let memory = Memory::new();
+        let store = Store::danger_unsealed(memory.clone());
+        let gate = Arc::new(Notify::new());
+        memory.danger_inject(1, Fault::Slow(Arc::clone(&gate)));
+        let slow = tokio::spawn({
+            let store = store.clone();
+            async move { store.commit(put("slow")).await.unwrap() }
+        });
+        while memory.tally().batches == 0 {
+            tokio::task::yield_now().await;
+        }
+        let fast = store.commit(put("fast")).await.unwrap();
+        gate.notify_one();
+        assert!(slow.await.unwrap() > fast);
+    }
+
+    #[tokio::test]
+    async fn what_a_use_case_writes_can_be_counted() {
+        let memory = Memory::new();
+        let store = Store::danger_unsealed(memory.clone());
+        store.commit(put("a").delete(key::role(&[0; 16], "b"))).await.unwrap();
+        let refused = put("c").expect_absent(key::role(&[0; 16], "a"));
+        assert!(store.commit(refused).await.is_err());
+        let expected = Tally { batches: 2, puts: 1, deletes: 1, range_deletes: 0 };
+        assert_eq!(memory.tally(), expected);
+    }
+
+    #[tokio::test]
+    async fn versions_that_no_snapshot_can_see_are_forgotten() {
+        let memory = Memory::new();
+        let store = Store::danger_unsealed(memory.clone());
+        for name in ["a", "b", "a"] {
+            let _held = store.snapshot().await.unwrap();
+            store.commit(put(name)).await.unwrap();
+        }
+        store.commit(Batch::new().delete_range(key::roles(&[0; 16]).range())).await.unwrap();
+        store.commit(put("c")).await.unwrap();
+        let state = lock(&memory.shared);
+        assert_eq!(state.keys.len(), 1);
+        assert!(state.snapshots.is_empty() && state.removed.is_empty());
+    }
+}

@@ -12,28 +12,44 @@
 //! for `commit` prevents it.
 
 mod batch;
+mod committer;
 pub mod key;
 pub mod memory;
 pub mod record;
+pub mod rocks;
+pub mod sealed;
 mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
 
 pub use batch::{Batch, CommitError, Expectation, ReadError, Revision};
 pub use key::{Key, KeyRange, Prefix};
 pub use memory::Memory;
 pub use record::Record;
+pub use rocks::Rocks;
+pub use sealed::Sealed;
 pub use watch::{Change, Watch, WatchError};
 
 /// The ordered map. Clones are the same store.
 #[derive(Clone, Debug)]
-pub struct Store {
-    engine: Engine,
+pub struct Store(Layers);
+
+#[derive(Clone, Debug)]
+enum Layers {
+    Sealed(Arc<Sealed>),
+    Bare(Engine),
 }
 
-/// What really keeps the bytes.
+/// What really keeps the bytes. Made from a [`Memory`] or a [`Rocks`].
 #[derive(Clone, Debug)]
-pub(crate) enum Engine {
+pub enum Engine {
     /// In memory, gone with the process.
     Memory(Memory),
+    /// In a folder of this machine.
+    Rocks(Rocks),
 }
 
 /// The store as it was at one moment. Keep it no longer than one request: it holds back the
@@ -41,6 +57,7 @@ pub(crate) enum Engine {
 #[derive(Debug)]
 pub struct Snapshot {
     engine: EngineSnapshot,
+    opener: Option<sealed::Opener>,
 }
 
 /// One record of a scan.
@@ -57,16 +74,28 @@ pub struct Entry {
 #[derive(Debug)]
 enum EngineSnapshot {
     Memory(memory::MemorySnapshot),
+    Rocks(rocks::RocksSnapshot),
 }
 
 impl Store {
+    /// A store that writes its values in clear: for tests of what lies above the store.
+    pub fn danger_unsealed(engine: impl Into<Engine>) -> Self {
+        Self(Layers::Bare(engine.into()))
+    }
+
     /// The store as it is now.
     ///
     /// # Errors
     /// [`ReadError::Sealed`] while the store is sealed.
     #[expect(clippy::unused_async, reason = "an engine across a network must wait here")]
     pub async fn snapshot(&self) -> Result<Snapshot, ReadError> {
-        Ok(Snapshot { engine: self.engine.snapshot() })
+        match &self.0 {
+            Layers::Bare(engine) => Ok(Snapshot { engine: engine.snapshot(), opener: None }),
+            Layers::Sealed(sealed) => {
+                let (engine, opener) = sealed.open_snapshot()?;
+                Ok(Snapshot { engine, opener: Some(opener) })
+            }
+        }
     }
 
     /// Makes the whole batch happen, or nothing of it. Its revision is the answer.
@@ -74,13 +103,34 @@ impl Store {
     /// # Errors
     /// See [`CommitError`]: each variant says whether something may have happened.
     pub async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
-        self.engine.commit(batch).await
+        match &self.0 {
+            Layers::Bare(engine) => engine.commit(batch).await,
+            Layers::Sealed(sealed) => sealed.commit(batch).await,
+        }
     }
 
     /// The commits from now on that touch `prefix`, in their order.
     pub fn watch(&self, prefix: Prefix) -> Watch {
-        match &self.engine {
-            Engine::Memory(memory) => memory.watch(prefix),
+        match &self.0 {
+            Layers::Bare(engine) => engine.watch(prefix),
+            Layers::Sealed(sealed) => sealed.engine().watch(prefix),
+        }
+    }
+
+    /// HMAC-SHA256 under the salt of this store: the name under which a token is kept. An
+    /// unsealed store has no salt.
+    ///
+    /// # Errors
+    /// [`ReadError::Sealed`] while the store is sealed.
+    pub fn hmac(&self, message: &[u8]) -> Result<[u8; 32], ReadError> {
+        match &self.0 {
+            Layers::Sealed(sealed) => sealed.hmac(message),
+            Layers::Bare(_) => {
+                let mut tag = [0; 32];
+                let saltless = hmac::Key::new(hmac::HMAC_SHA256, &[]);
+                tag.copy_from_slice(hmac::sign(&saltless, message).as_ref());
+                Ok(tag)
+            }
         }
     }
 }
@@ -91,10 +141,11 @@ impl Snapshot {
     /// # Errors
     /// [`ReadError::Damaged`] if the value cannot be opened, [`ReadError::Failed`] if the engine
     /// cannot read.
-    #[expect(clippy::unused_async, reason = "an engine across a network must wait here")]
     pub async fn get(&self, key: &Key) -> Result<Option<(Revision, Vec<u8>)>, ReadError> {
-        match &self.engine {
-            EngineSnapshot::Memory(memory) => Ok(memory.get(key)),
+        let Some((revision, value)) = self.engine.get(key).await? else { return Ok(None) };
+        match &self.opener {
+            None => Ok(Some((revision, value))),
+            Some(opener) => Ok(Some((revision, opener.open(key, &value)?))),
         }
     }
 
@@ -115,16 +166,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// As [`Snapshot::get`].
-    #[expect(clippy::unused_async, reason = "an engine across a network must wait here")]
     pub async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, ReadError> {
-        match &self.engine {
-            EngineSnapshot::Memory(memory) => {
-                Ok(memory.scan(range, limit, |key, revision, value| Entry {
-                    key,
-                    revision,
-                    value: value.to_vec(),
-                }))
-            }
+        let take = |key, revision, value: &[u8]| Entry { key, revision, value: value.to_vec() };
+        let entries = self.engine.scan(range, limit, take).await?;
+        match &self.opener {
+            None => Ok(entries),
+            Some(opener) => opener.open_all(entries),
         }
     }
 
@@ -132,17 +179,26 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`ReadError::Failed`] if the engine cannot read.
-    #[expect(clippy::unused_async, reason = "an engine across a network must wait here")]
     pub async fn keys(&self, range: &KeyRange, limit: usize) -> Result<Vec<Key>, ReadError> {
-        match &self.engine {
-            EngineSnapshot::Memory(memory) => Ok(memory.scan(range, limit, |key, _, _| key)),
-        }
+        self.engine.scan(range, limit, |key, _, _| key).await
     }
 }
 
-impl From<Memory> for Store {
+impl From<Arc<Sealed>> for Store {
+    fn from(sealed: Arc<Sealed>) -> Self {
+        Self(Layers::Sealed(sealed))
+    }
+}
+
+impl From<Memory> for Engine {
     fn from(memory: Memory) -> Self {
-        Self { engine: Engine::Memory(memory) }
+        Self::Memory(memory)
+    }
+}
+
+impl From<Rocks> for Engine {
+    fn from(rocks: Rocks) -> Self {
+        Self::Rocks(rocks)
     }
 }
 
@@ -150,19 +206,49 @@ impl Engine {
     fn snapshot(&self) -> EngineSnapshot {
         match self {
             Self::Memory(memory) => EngineSnapshot::Memory(memory.snapshot()),
+            Self::Rocks(rocks) => EngineSnapshot::Rocks(rocks.snapshot()),
         }
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
         match self {
             Self::Memory(memory) => memory.commit(batch).await,
+            Self::Rocks(rocks) => rocks.commit(batch).await,
+        }
+    }
+
+    fn watch(&self, prefix: Prefix) -> Watch {
+        match self {
+            Self::Memory(memory) => memory.watch(prefix),
+            Self::Rocks(rocks) => rocks.watch(prefix),
         }
     }
 }
 
-impl std::fmt::Debug for Entry {
+impl EngineSnapshot {
+    async fn get(&self, key: &Key) -> Result<Option<(Revision, Vec<u8>)>, ReadError> {
+        match self {
+            Self::Memory(memory) => Ok(memory.get(key)),
+            Self::Rocks(rocks) => rocks.get(key).await,
+        }
+    }
+
+    async fn scan<T: Send + 'static>(
+        &self,
+        range: &KeyRange,
+        limit: usize,
+        take: fn(Key, Revision, &[u8]) -> T,
+    ) -> Result<Vec<T>, ReadError> {
+        match self {
+            Self::Memory(memory) => Ok(memory.scan(range, limit, take)),
+            Self::Rocks(rocks) => rocks.scan(range, limit, take).await,
+        }
+    }
+}
+
+impl fmt::Debug for Entry {
     /// Key and length; never the value, which may be a private key.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Entry")
             .field("key", &self.key)
@@ -171,3 +257,6 @@ impl std::fmt::Debug for Entry {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod suite;

@@ -1,0 +1,134 @@
+//! The system itself: initialising, unsealing, health.
+
+use minicbor::{Decode, Encode};
+use std::sync::Arc;
+
+use crate::auth::{TokenRecord, accessor_key, new_token, token_key};
+use crate::ca::time::Timestamp;
+use crate::entropy::Entropy;
+use crate::secret::Secret;
+use crate::store::sealed::SealError;
+use crate::store::{Batch, Record, key};
+
+use super::mount::MountRecord;
+use super::{Engine, Failure};
+
+/// The name and identifier of this cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Cluster {
+    /// `cluster_name`
+    #[n(0)]
+    pub name: String,
+    /// `cluster_id`
+    #[n(1)]
+    pub id: String,
+}
+
+impl Record for Cluster {}
+
+/// Where the server stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// There is a root key.
+    pub initialized: bool,
+    /// No value can be read.
+    pub sealed: bool,
+    /// Empty while sealed.
+    pub cluster: Cluster,
+}
+
+impl Engine {
+    /// Where the server stands. A store that cannot be read counts as sealed.
+    pub async fn status(&self) -> Status {
+        let (initialized, sealed) = match self.env.sealed.status().await {
+            Ok(status) => (status.initialized, status.sealed),
+            Err(_) => (true, true),
+        };
+        let cluster = if sealed { Cluster::default() } else { (**self.cluster.load()).clone() };
+        Status { initialized, sealed, cluster }
+    }
+
+    /// Opens the store if it was initialised, and reads what every request needs.
+    ///
+    /// # Errors
+    /// A sentence for the operator: wrong key, damaged store.
+    pub async fn start(&self) -> Result<Status, Failure> {
+        match self.env.sealed.unseal().await {
+            Ok(()) => self.load().await?,
+            Err(SealError::NotInitialized) => {}
+            Err(error) => return Err(Failure::Fault(error.to_string())),
+        }
+        Ok(self.status().await)
+    }
+
+    async fn load(&self) -> Result<(), Failure> {
+        let snapshot = self.env.store.snapshot().await?;
+        let found = snapshot.record::<Cluster>(&key::cluster()).await?;
+        self.cluster.store(Arc::new(found.map(|(_, cluster)| cluster).unwrap_or_default()));
+        self.load_mounts().await
+    }
+
+    /// Makes the root key, the cluster's name and the root token.
+    ///
+    /// # Errors
+    /// Refuses a store that is initialised already.
+    pub async fn initialize(
+        &self,
+        cluster_name: Option<&str>,
+        root_token: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Secret<String>, Failure> {
+        self.env.sealed.initialize().await.map_err(|error| match error {
+            SealError::AlreadyInitialized => Failure::refused("Vault is already initialized"),
+            other => Failure::Fault(other.to_string()),
+        })?;
+        self.env.sealed.unseal().await.map_err(|error| Failure::Fault(error.to_string()))?;
+        let entropy = &self.env.entropy;
+        let id = entropy.uuid();
+        let suffix = id.get(..8).unwrap_or_default();
+        let name = cluster_name.map_or_else(|| format!("signet-cluster-{suffix}"), str::to_owned);
+        let (made, accessor) = new_token(entropy);
+        let token = root_token.map_or(made, |given| Secret::new(given.to_owned()));
+        let record = TokenRecord {
+            accessor: accessor.clone(),
+            policies: vec!["root".to_owned()],
+            display_name: "root".to_owned(),
+            path: "auth/token/root".to_owned(),
+            created: now.unix(),
+        };
+        let store = &self.env.store;
+        let place = token_key(store, &token).ok_or(Failure::Sealed)?;
+        let handle = accessor_key(store, &accessor).ok_or(Failure::Sealed)?;
+        let batch = Batch::new()
+            .put_record(key::cluster(), &Cluster { name, id })
+            .put_record(place, &record)
+            .put_record(handle, &record);
+        store.commit(batch).await?;
+        self.load().await?;
+        Ok(token)
+    }
+}
+
+/// A new mount with Vault's defaults.
+pub fn new_mount(entropy: &Entropy, path: &str, kind: &str) -> MountRecord {
+    let uuid = entropy.uuid();
+    let accessor: String =
+        entropy.uuid().chars().filter(|character| *character != '-').take(8).collect();
+    MountRecord {
+        path: path.to_owned(),
+        kind: kind.to_owned(),
+        uuid,
+        accessor: format!("{kind}_{accessor}"),
+        description: String::new(),
+        default_lease_ttl: 0,
+        max_lease_ttl: 0,
+        options: std::collections::BTreeMap::new(),
+        lists: std::collections::BTreeMap::new(),
+        listing_visibility: String::new(),
+        local: false,
+        seal_wrap: false,
+        force_no_cache: false,
+        external_entropy_access: false,
+    }
+}

@@ -1,0 +1,446 @@
+//! Parameters: typed by a schema, coerced as Vault coerces them (vault-core-api 1.2).
+//!
+//! A string from outside dies here: what leaves is a number, a list, a flag or a text that the
+//! use case parses further. Texts of failures are the reference's.
+
+use serde_json::{Map, Value};
+
+/// What a parameter may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string; numbers and flags are converted.
+    Text,
+    /// A flag, also as a string.
+    Flag,
+    /// A whole number, also as a string.
+    Integer,
+    /// Seconds: a number, or a Go duration with days.
+    Seconds,
+    /// A list, also as comma-separated string.
+    Words,
+    /// An object with string values.
+    Pairs,
+    /// An object.
+    Object,
+}
+
+/// The parameters that a path knows.
+pub type Schema = &'static [(&'static str, Kind)];
+
+/// A parameter that cannot be converted: Vault's text.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FieldError(pub String);
+
+/// The parameters of one request, converted.
+#[derive(Debug, Default)]
+pub struct Fields {
+    values: Map<String, Value>,
+    warnings: Vec<String>,
+}
+
+impl Fields {
+    /// Converts what was sent. `path` holds the parameters that the path itself gave; they win.
+    ///
+    /// # Errors
+    /// The first parameter that cannot be converted.
+    pub fn read(
+        sent: Map<String, Value>,
+        path: &[(&str, &str)],
+        schemas: &[Schema],
+    ) -> Result<Self, FieldError> {
+        let known = |name: &str| {
+            schemas.iter().flat_map(|schema| schema.iter()).find(|(known, _)| *known == name)
+        };
+        let mut ignored = Vec::new();
+        let mut replaced = Vec::new();
+        let mut values = Map::new();
+        for (name, value) in sent {
+            if path.iter().any(|(given, _)| *given == name) {
+                replaced.push(name);
+            } else if let Some((_, kind)) = known(&name) {
+                if let Some(value) = convert(&name, *kind, value)? {
+                    values.insert(name, value);
+                }
+            } else {
+                ignored.push(name);
+            }
+        }
+        let mut warnings = Vec::new();
+        for (names, text) in [
+            (&mut ignored, "Endpoint ignored these unrecognized parameters"),
+            (
+                &mut replaced,
+                "Endpoint replaced the value of these parameters with the values captured from the endpoint's path",
+            ),
+        ] {
+            if !names.is_empty() {
+                names.sort();
+                warnings.push(format!("{text}: [{}]", names.join(" ")));
+            }
+        }
+        Ok(Self { values, warnings })
+    }
+
+    /// The framework's warnings: what was ignored, what was replaced.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Was it sent?
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// A text, or empty.
+    pub fn text(&self, name: &str) -> String {
+        self.optional_text(name).unwrap_or_default()
+    }
+
+    /// A text, if it was sent.
+    pub fn optional_text(&self, name: &str) -> Option<String> {
+        self.values.get(name).and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// A flag, if it was sent.
+    pub fn optional_flag(&self, name: &str) -> Option<bool> {
+        self.values.get(name).and_then(Value::as_bool)
+    }
+
+    /// A flag, or false.
+    pub fn flag(&self, name: &str) -> bool {
+        self.optional_flag(name).unwrap_or_default()
+    }
+
+    /// A number, if it was sent.
+    pub fn optional_integer(&self, name: &str) -> Option<i64> {
+        self.values.get(name).and_then(Value::as_i64)
+    }
+
+    /// A number, or 0.
+    pub fn integer(&self, name: &str) -> i64 {
+        self.optional_integer(name).unwrap_or_default()
+    }
+
+    /// A list, if it was sent.
+    pub fn optional_words(&self, name: &str) -> Option<Vec<String>> {
+        let list = self.values.get(name)?.as_array()?;
+        Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
+    /// A list, or an empty one.
+    pub fn words(&self, name: &str) -> Vec<String> {
+        self.optional_words(name).unwrap_or_default()
+    }
+
+    /// An object, if it was sent.
+    pub fn object(&self, name: &str) -> Option<&Map<String, Value>> {
+        self.values.get(name)?.as_object()
+    }
+}
+
+/// The converted value; `None` if `null` was sent, which counts as nothing.
+fn convert(name: &str, kind: Kind, value: Value) -> Result<Option<Value>, FieldError> {
+    let wrong = |why: String| {
+        Err(FieldError(format!(
+            "Field validation failed: error converting input for field \"{name}\": {why}"
+        )))
+    };
+    if value.is_null() {
+        return Ok(None);
+    }
+    let converted = match kind {
+        Kind::Text => text(&value),
+        Kind::Flag => flag(&value),
+        Kind::Integer => integer(&value),
+        Kind::Seconds => seconds(&value).map(Value::from),
+        Kind::Words => words(&value),
+        Kind::Pairs => pairs(value),
+        Kind::Object => match value {
+            Value::Object(_) => Ok(value),
+            other => Err(format!("'' expected a map, got '{}'", go_kind(&other))),
+        },
+    };
+    converted.map(Some).or_else(wrong)
+}
+
+fn text(value: &Value) -> Result<Value, String> {
+    match value {
+        Value::String(_) => Ok(value.clone()),
+        Value::Number(number) => Ok(Value::String(number.to_string())),
+        Value::Bool(flag) => Ok(Value::String(if *flag { "1" } else { "0" }.to_owned())),
+        other => {
+            Err(format!("'' expected type 'string', got unconvertible type '{}'", go_kind(other)))
+        }
+    }
+}
+
+fn flag(value: &Value) -> Result<Value, String> {
+    let read = |text: &str| match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => Some(false),
+        _ => None,
+    };
+    match value {
+        Value::Bool(_) => Ok(value.clone()),
+        Value::Number(number) => Ok(Value::Bool(number.as_f64() != Some(0.0))),
+        Value::String(text) => read(text).map(Value::Bool).ok_or_else(|| {
+            "'' cannot parse value as 'bool': strconv.ParseBool: invalid syntax".to_owned()
+        }),
+        other => {
+            Err(format!("'' expected type 'bool', got unconvertible type '{}'", go_kind(other)))
+        }
+    }
+}
+
+fn integer(value: &Value) -> Result<Value, String> {
+    match value {
+        #[expect(clippy::cast_possible_truncation, reason = "Go truncates fractions too")]
+        Value::Number(number) => Ok(Value::from(
+            number.as_i64().unwrap_or_else(|| number.as_f64().unwrap_or_default() as i64),
+        )),
+        Value::Bool(flag) => Ok(Value::from(i64::from(*flag))),
+        Value::String(text) if text.is_empty() => Ok(Value::from(0)),
+        Value::String(text) => text.parse::<i64>().map(Value::from).map_err(|_| {
+            "'' cannot parse value as 'int': strconv.ParseInt: invalid syntax".to_owned()
+        }),
+        other => {
+            Err(format!("'' expected type 'int', got unconvertible type '{}'", go_kind(other)))
+        }
+    }
+}
+
+fn words(value: &Value) -> Result<Value, String> {
+    let trimmed = |text: &str| Value::String(text.trim().to_owned());
+    match value {
+        Value::String(text) if text.trim().is_empty() => Ok(Value::Array(Vec::new())),
+        Value::String(text) => Ok(Value::Array(text.split(',').map(trimmed).collect())),
+        Value::Array(items) => {
+            let mut list = Vec::with_capacity(items.len());
+            for (position, item) in items.iter().enumerate() {
+                match item {
+                    Value::Object(object) => return Err(unconvertible(position, object)),
+                    Value::Array(_) => {
+                        return Err(format!(
+                            "1 error(s) decoding:\n\n* '[{position}]' expected type 'string', got unconvertible type '[]interface {{}}'"
+                        ));
+                    }
+                    Value::Null => list.push(Value::String(String::new())),
+                    other => match text(other)? {
+                        Value::String(text) => list.push(trimmed(&text)),
+                        other => list.push(other),
+                    },
+                }
+            }
+            Ok(Value::Array(list))
+        }
+        Value::Object(object) => Err(unconvertible(0, object)),
+        other => match text(other)? {
+            Value::String(text) => Ok(Value::Array(vec![trimmed(&text)])),
+            other => Ok(Value::Array(vec![other])),
+        },
+    }
+}
+
+fn unconvertible(position: usize, object: &Map<String, Value>) -> String {
+    let mut entries: Vec<_> = object
+        .iter()
+        .map(|(key, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{key}:{value}")
+        })
+        .collect();
+    entries.sort();
+    format!(
+        "1 error(s) decoding:\n\n* '[{position}]' expected type 'string', got unconvertible type 'map[string]interface {{}}', value: 'map[{}]'",
+        entries.join(" ")
+    )
+}
+
+fn pairs(value: Value) -> Result<Value, String> {
+    let mut object = Map::new();
+    match value {
+        Value::Object(given) => {
+            for (key, value) in given {
+                object.insert(key, text(&value)?);
+            }
+        }
+        Value::String(_) | Value::Array(_) => {
+            let Value::Array(list) = words(&value)? else { return Ok(Value::Object(object)) };
+            for word in list.iter().filter_map(Value::as_str) {
+                let (key, value) = word.split_once('=').ok_or_else(|| {
+                    format!("failed to parse key/value pair: {word}: expected key=value")
+                })?;
+                object.insert(key.to_owned(), Value::String(value.to_owned()));
+            }
+        }
+        other => return Err(format!("'' expected a map, got '{}'", go_kind(&other))),
+    }
+    Ok(Value::Object(object))
+}
+
+/// Whole seconds of a duration.
+///
+/// # Errors
+/// Go's text.
+pub fn seconds(value: &Value) -> Result<i64, String> {
+    let seconds = match value {
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => whole,
+            None => parse_duration(&number.to_string())?,
+        },
+        Value::String(text) => parse_duration(text.trim())?,
+        _ => return Err("could not parse duration from input".to_owned()),
+    };
+    if seconds < 0 {
+        return Err(format!("cannot provide negative value '{seconds}'"));
+    }
+    if seconds > i64::MAX / 1_000_000_000 {
+        return Err(
+            "multiplication of durations resulted in overflow, one operand may be too large"
+                .to_owned(),
+        );
+    }
+    Ok(seconds)
+}
+
+/// A Go duration, a number of seconds, or days as `2d`; rounded down to whole seconds.
+fn parse_duration(text: &str) -> Result<i64, String> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    if let Ok(whole) = text.parse::<i64>() {
+        return Ok(whole);
+    }
+    if let Some(days) = text.strip_suffix('d')
+        && let Ok(days) = days.parse::<i64>()
+    {
+        return Ok(days.saturating_mul(86_400));
+    }
+    go_duration(text)
+}
+
+fn go_duration(text: &str) -> Result<i64, String> {
+    let quoted = crate::ca::uri::go_quote(text);
+    let invalid = || format!("time: invalid duration {quoted}");
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let end = rest
+            .find(|character: char| !character.is_ascii_digit() && character != '.')
+            .unwrap_or(rest.len());
+        let (number, after) = rest.split_at(end);
+        let number: f64 = number.parse().map_err(|_| invalid())?;
+        let end = after
+            .find(|character: char| character.is_ascii_digit() || character == '.')
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        total += number
+            * match unit {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" | "μs" => 1e-6,
+                "ns" => 1e-9,
+                "" => return Err(format!("time: missing unit in duration {quoted}")),
+                other => {
+                    return Err(format!(
+                        "time: unknown unit {} in duration {quoted}",
+                        crate::ca::uri::go_quote(other)
+                    ));
+                }
+            };
+        rest = after;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "saturates; the caller checks the range")]
+    Ok((sign * total) as i64)
+}
+
+const fn go_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nil",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "json.Number",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn one(kind: Kind, value: Value) -> Result<Option<Value>, String> {
+        convert("ttl", kind, value).map_err(|error| {
+            let prefix =
+                "Field validation failed: error converting input for field \"ttl\": ";
+            error.0.strip_prefix(prefix).unwrap().to_owned()
+        })
+    }
+
+    #[test]
+    fn reads_durations_as_the_recording_shows() {
+        for (value, seconds) in [
+            (json!("1h"), 3600),
+            (json!(3600), 3600),
+            (json!("3600"), 3600),
+            (json!("1d"), 86400),
+            (json!("1h30m"), 5400),
+            (json!("1.5h"), 5400),
+            (json!("500ms"), 0),
+            (json!(""), 0),
+        ] {
+            assert_eq!(one(Kind::Seconds, value.clone()), Ok(Some(json!(seconds))), "{value}");
+        }
+    }
+
+    #[test]
+    fn refuses_durations_with_go_s_texts() {
+        for (value, text) in [
+            (json!("1w"), "time: unknown unit \"w\" in duration \"1w\""),
+            (json!("-1h"), "cannot provide negative value '-3600'"),
+            (json!("abc"), "time: invalid duration \"abc\""),
+            (json!(1.5), "time: missing unit in duration \"1.5\""),
+            (json!(true), "could not parse duration from input"),
+            (
+                json!("9223372036854775807"),
+                "multiplication of durations resulted in overflow, one operand may be too large",
+            ),
+        ] {
+            assert_eq!(one(Kind::Seconds, value.clone()), Err(text.to_owned()), "{value}");
+        }
+    }
+
+    #[test]
+    fn reads_lists_from_commas_and_arrays() {
+        assert_eq!(one(Kind::Words, json!("a, b ,c")), Ok(Some(json!(["a", "b", "c"]))));
+        assert_eq!(one(Kind::Words, json!("")), Ok(Some(json!([]))));
+        assert_eq!(one(Kind::Words, json!(["a,b", 5])), Ok(Some(json!(["a,b", "5"]))));
+        assert_eq!(one(Kind::Words, Value::Null), Ok(None));
+    }
+
+    #[test]
+    fn names_what_was_ignored_and_replaced() {
+        let Value::Object(sent) = json!({"b": 1, "a": 2, "role": "x", "ttl": "1h"}) else {
+            unreachable!()
+        };
+        let fields =
+            Fields::read(sent, &[("role", "web")], &[&[("ttl", Kind::Seconds)]]).unwrap();
+        assert_eq!(
+            fields.warnings(),
+            [
+                "Endpoint ignored these unrecognized parameters: [a b]",
+                "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [role]"
+            ]
+        );
+    }
+}

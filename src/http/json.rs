@@ -1,0 +1,147 @@
+//! Request bodies: JSON objects, with the texts that Go's decoder has for what is none.
+
+use serde_json::{Map, Value};
+
+use crate::ca::uri::go_quote;
+
+/// Why a body has no parameters.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BodyError(pub String);
+
+/// The deepest nesting that is read. Vault's requests have three levels.
+const DEEPEST: usize = 32;
+
+/// The parameters in a body; an empty body has none.
+///
+/// # Errors
+/// Vault's text for what is no JSON object.
+pub fn parameters(body: &[u8]) -> Result<Map<String, Value>, BodyError> {
+    let failed = |why: String| Err(BodyError(format!("failed to decode JSON input: {why}")));
+    let Some(first) = body.iter().find(|byte| !byte.is_ascii_whitespace()) else {
+        return Ok(Map::new());
+    };
+    if depth(body) > DEEPEST {
+        return failed(format!("the JSON is nested deeper than {DEEPEST} levels"));
+    }
+    // Go reads one value and leaves what follows alone.
+    let mut stream = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
+    match stream.next() {
+        None => Ok(Map::new()),
+        Some(Ok(Value::Object(object))) => Ok(object),
+        Some(Ok(Value::Null)) => Ok(Map::new()),
+        Some(Ok(other)) => failed(format!(
+            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            match other {
+                Value::Array(_) => "array",
+                Value::String(_) => "string",
+                Value::Bool(_) => "bool",
+                _ => "number",
+            }
+        )),
+        Some(Err(error)) if error.is_eof() => failed("unexpected EOF".to_owned()),
+        Some(Err(_)) if !matches!(first, b'{' | b'[' | b'"') => failed(format!(
+            "invalid character {} looking for beginning of value",
+            quoted(*first)
+        )),
+        Some(Err(error)) => failed(format!("invalid JSON: {error}")),
+    }
+}
+
+/// The parameters of a form; curl sends that type with JSON bodies, so the body was looked at.
+pub fn form(body: &[u8]) -> Map<String, Value> {
+    let mut parameters = Map::new();
+    for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        let text = String::from_utf8_lossy(pair).replace('+', " ");
+        let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+        parameters.insert(percent_decoded(name), Value::String(percent_decoded(value)));
+    }
+    parameters
+}
+
+/// `%41` to `A`; what is no escape stays as it is.
+pub fn percent_decoded(text: &str) -> String {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escape = after.get(..2).filter(|_| *first == b'%');
+        let value = escape
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match value {
+            Some(value) => {
+                plain.push(value);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                plain.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+/// The deepest level of brackets outside strings.
+fn depth(body: &[u8]) -> usize {
+    let (mut level, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                level = level.saturating_add(1);
+                deepest = deepest.max(level);
+            }
+            b'}' | b']' if !in_string => level = level.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn quoted(byte: u8) -> String {
+    let text = go_quote(&char::from(byte).to_string());
+    format!("'{}'", text.trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(body: &[u8]) -> String {
+        let error = parameters(body).unwrap_err().0;
+        error.strip_prefix("failed to decode JSON input: ").unwrap().to_owned()
+    }
+
+    #[test]
+    fn says_what_go_says() {
+        let map = "into Go value of type map[string]interface {}";
+        assert_eq!(text(b"[]"), format!("json: cannot unmarshal array {map}"));
+        assert_eq!(text(b"\"x\""), format!("json: cannot unmarshal string {map}"));
+        assert_eq!(text(b"{\"a\":"), "unexpected EOF");
+        assert_eq!(
+            text(b"\xef\xbb\xbf{}"),
+            "invalid character '\u{ef}' looking for beginning of value"
+        );
+    }
+
+    #[test]
+    fn an_empty_body_has_no_parameters() {
+        assert!(parameters(b" \n").unwrap().is_empty());
+        assert!(parameters(b"null").unwrap().is_empty());
+    }
+
+    #[test]
+    fn refuses_deep_nesting_without_recursing() {
+        assert!(text(&b"[".repeat(100_000)).contains("nested deeper"));
+    }
+
+    #[test]
+    fn reads_forms() {
+        let parameters = form(b"common_name=a.example.org&ttl=1h&x=a%20b");
+        assert_eq!(parameters["common_name"], "a.example.org");
+        assert_eq!(parameters["x"], "a b");
+    }
+}

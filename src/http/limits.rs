@@ -1,0 +1,42 @@
+//! What one listener allows before it says no.
+
+use std::time::Duration;
+
+/// Bounds of one listener. Each has a default that a stock Vault client never meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections open at once; further ones wait in the accept queue of the kernel.
+    pub connections: usize,
+    /// Octets of request line and headers (HTTP/1.1) or of the decoded header list (HTTP/2).
+    /// Values below 8,192 count as 8,192.
+    pub header_size: usize,
+    /// Octets of a request's body. The listener does not read bodies: the spine passes this
+    /// to [`read_body`](crate::http::body::read_body).
+    pub body_size: usize,
+    /// From the accepted connection to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From the first octet of a request to the end of its headers; for the first request of
+    /// a connection, from the end of the handshake.
+    pub header: Duration,
+    /// From the end of the headers to the answer of the handler, the body included.
+    pub request: Duration,
+    /// How long a connection may stay without any octet in either direction.
+    pub idle: Duration,
+    /// How long requests in flight may go on after the signal to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8_192,
+            header_size: 64 * 1024,
+            body_size: 32 * 1024 * 1024,
+            handshake: Duration::from_secs(10),
+            header: Duration::from_secs(10),
+            request: Duration::from_secs(90),
+            idle: Duration::from_secs(300),
+            drain: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Accepts connections and serves HTTP/1.1 and HTTP/2 over them, plain or by TLS.
+//!
+//! The listener knows no routes: it is given a handler. It decides who may connect, how long
+//! each step may take, and how the last connections end.
+//!
+//! Not promised: a client that reads its answer slowly but steadily is not cut; the number of
+//! connections bounds it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+pub use crate::http::connection::ConnectionInfo;
+use crate::http::connection::{Protocol, Speakers, converse, stopped};
+use crate::http::limits::Limits;
+use crate::http::tls::Tls;
+
+/// What the owner of a listener tells it while it runs. One pair of senders may serve many
+/// listeners.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    /// `true` (or a sender that is gone): stop accepting, finish what is in flight.
+    pub stop: watch::Receiver<bool>,
+    /// Any change: look at the certificate files again (SIGHUP).
+    pub reload: watch::Receiver<u64>,
+}
+
+/// How a listener ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Drained {
+    /// Connections that were still busy when the drain limit was over, and were cut.
+    pub cut: usize,
+}
+
+/// An address that is bound and not yet served.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+}
+
+/// How often the certificate files are looked at.
+const LOOK_AT_FILES: Duration = Duration::from_secs(1);
+
+impl Listener {
+    /// Binds `address` (port 0 takes a free one). Clients may connect from here on; they
+    /// wait until [`Listener::serve`].
+    ///
+    /// # Errors
+    /// What the operating system says: the address is in use, or not ours.
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Option<Arc<Tls>>,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, tls, limits })
+    }
+
+    /// The address that was really bound.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `signals.stop`, then lets requests in flight finish up to the drain
+    /// limit. Dropping the future cuts every connection.
+    pub async fn serve<F, R>(self, handler: F, signals: Signals) -> Drained
+    where
+        F: Fn(Request<Incoming>, ConnectionInfo) -> R + Clone + Send + 'static,
+        R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
+        self.serve_looking_every(LOOK_AT_FILES, handler, signals).await
+    }
+
+    async fn serve_looking_every<F, R>(
+        self,
+        look: Duration,
+        handler: F,
+        mut signals: Signals,
+    ) -> Drained
+    where
+        F: Fn(Request<Incoming>, ConnectionInfo) -> R + Clone + Send + 'static,
+        R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
+        // Dropped with this future, and with it the task inside.
+        let mut chores = JoinSet::new();
+        if let Some(tls) = &self.tls {
+            chores.spawn(Arc::clone(tls).follow_files(signals.reload, look));
+        }
+        let limits = self.limits;
+        let shared = Arc::new(Shared { speakers: Speakers::new(&limits), tls: self.tls, limits });
+        let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stopped(&mut signals.stop) => break,
+                accepted = accept(&self.socket, &slots) => accepted,
+            };
+            let Some((stream, peer, slot)) = accepted else { break };
+            let serving =
+                Arc::clone(&shared).connected(stream, peer, handler.clone(), signals.stop.clone());
+            connections.spawn(async move {
+                serving.await;
+                drop(slot);
+            });
+            while let Some(ended) = connections.try_join_next() {
+                report(ended);
+            }
+        }
+        drop(self.socket);
+        drain(connections, limits.drain).await
+    }
+}
+
+/// What all connections of a listener look at.
+struct Shared {
+    speakers: Speakers,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+}
+
+impl Shared {
+    async fn connected<F, R>(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        handler: F,
+        stop: watch::Receiver<bool>,
+    ) where
+        F: Fn(Request<Incoming>, ConnectionInfo) -> R + Send + 'static,
+        R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
+        // Answers are written whole; waiting for more would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "connection ended before it began");
+            return;
+        }
+        let info = ConnectionInfo { peer, tls: self.tls.is_some() };
+        let (speakers, limits) = (&self.speakers, self.limits);
+        let Some(tls) = &self.tls else {
+            let of_client = (handler, info);
+            return converse(stream, Protocol::Unknown, speakers, limits, of_client, stop).await;
+        };
+        let handshake = TlsAcceptor::from(tls.current()).accept(stream);
+        let stream = match tokio::time::timeout(limits.handshake, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "TLS handshake failed");
+                return;
+            }
+            Err(_) => {
+                tracing::debug!(%peer, "TLS handshake did not end in time");
+                return;
+            }
+        };
+        let protocol = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        converse(stream, protocol, speakers, limits, (handler, info), stop).await;
+    }
+}
+
+/// The next connection, once there is room for it; `None` never happens while the listener
+/// owns its slots.
+async fn accept(
+    socket: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    let mut pause = Duration::from_millis(5);
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => return Some((stream, peer, slot)),
+            // These concern one client that is gone already.
+            Err(error) if of_one_client(&error) => {}
+            // Out of files or memory: it passes when connections end, not by asking faster.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections for now");
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2).min(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+fn of_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("a connection ended by a fault of ours");
+    }
+}
+
+async fn drain(mut connections: JoinSet<()>, limit: Duration) -> Drained {
+    let finish = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if tokio::time::timeout(limit, finish).await.is_ok() {
+        return Drained { cut: 0 };
+    }
+    let cut = connections.len();
+    tracing::warn!(cut, "connections were still busy at the end of the drain limit");
+    connections.shutdown().await;
+    Drained { cut }
+}
+
+#[cfg(test)]
+#[path = "listener_tests.rs"]
+mod tests;

@@ -1,0 +1,296 @@
+//! `issue`, `sign`, `revoke` (pki-api chapters 4, 11, 17).
+
+use serde_json::{Map, Value, json};
+
+use crate::auth::Granted;
+use crate::ca::pem::{self, KeyForm};
+use crate::ca::role::Ask;
+use crate::ca::time::Timestamp;
+use crate::engine::mount::Mount;
+use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
+use crate::engine::pki::output::{ArchiveContents, ArchiveWish, Format, private_key};
+use crate::engine::pki::revoke::{Revocation, RevokeRequest};
+use crate::engine::{Engine, Failure};
+use crate::http::fields::{Fields, Kind, Schema};
+use crate::http::reply::Reply;
+use crate::http::v1::Call;
+use crate::secret::Secret;
+
+use super::fields;
+
+/// What every path that makes a certificate knows.
+pub(super) const NAMES: Schema = &[
+    ("common_name", Kind::Text),
+    ("alt_names", Kind::Text),
+    ("ip_sans", Kind::Words),
+    ("uri_sans", Kind::Words),
+    ("other_sans", Kind::Words),
+    ("serial_number", Kind::Text),
+    ("ttl", Kind::Seconds),
+    ("not_after", Kind::Text),
+    ("not_before", Kind::Text),
+    ("exclude_cn_from_sans", Kind::Flag),
+    ("format", Kind::Text),
+    ("private_key_format", Kind::Text),
+];
+
+const LEAF: Schema = &[
+    ("user_ids", Kind::Words),
+    ("remove_roots_from_chain", Kind::Flag),
+    ("issuer_ref", Kind::Text),
+    ("pkcs12_encoder", Kind::Text),
+    ("pkcs12_password", Kind::Text),
+    ("pkcs12_truststore_intermediates", Kind::Flag),
+    ("jks_password", Kind::Text),
+    ("jks_private_key_alias", Kind::Text),
+];
+
+const GENERATED: Schema = &[("key_type", Kind::Text), ("key_bits", Kind::Integer)];
+
+const SIGNED: Schema = &[("csr", Kind::Text)];
+
+/// The password of an archive when none is named (pki-api 4.2).
+const DEFAULT_PASSWORD: &str = "changeit";
+
+pub(super) async fn issue(
+    engine: &Engine,
+    granted: &Granted,
+    mount: &Mount,
+    issuer: Option<&str>,
+    role: &str,
+    call: &Call,
+) -> Result<Reply, Failure> {
+    let fields = read(call, issuer, role, GENERATED)?;
+    let key = KeySource::Generate {
+        key_type: fields.text("key_type"),
+        key_bits: fields.integer("key_bits"),
+    };
+    answer(engine, granted, mount, &fields, request(&fields, issuer, role, key), call.now).await
+}
+
+pub(super) async fn sign(
+    engine: &Engine,
+    granted: &Granted,
+    mount: &Mount,
+    issuer: Option<&str>,
+    role: &str,
+    call: &Call,
+) -> Result<Reply, Failure> {
+    let fields = read(call, issuer, role, SIGNED)?;
+    let key = KeySource::Csr(fields.text("csr"));
+    answer(engine, granted, mount, &fields, request(&fields, issuer, role, key), call.now).await
+}
+
+fn read(
+    call: &Call,
+    issuer: Option<&str>,
+    role: &str,
+    own: Schema,
+) -> Result<Fields, Failure> {
+    let mut path = vec![("role", role)];
+    if let Some(issuer) = issuer {
+        path.push(("issuer_ref", issuer));
+    }
+    fields(call, &path, &[NAMES, LEAF, own])
+}
+
+/// Names and validity, as every path takes them.
+pub(super) fn ask(fields: &Fields) -> Ask {
+    Ask {
+        common_name: fields.text("common_name"),
+        alt_names: fields.optional_text("alt_names"),
+        ip_sans: fields.words("ip_sans"),
+        uri_sans: fields.words("uri_sans"),
+        other_sans: fields.words("other_sans"),
+        user_ids: fields.words("user_ids"),
+        serial_number: fields.text("serial_number"),
+        ttl: fields.integer("ttl"),
+        not_after: fields.text("not_after"),
+        not_before: fields.text("not_before"),
+        exclude_cn_from_sans: fields.flag("exclude_cn_from_sans"),
+    }
+}
+
+/// The format of the answer; `pem` if nothing was said.
+pub(super) fn format(fields: &Fields) -> Option<Format> {
+    fields.optional_text("format").map_or(Some(Format::Pem), |word| Format::parse(&word))
+}
+
+fn request(fields: &Fields, issuer: Option<&str>, role: &str, key: KeySource) -> LeafRequest {
+    LeafRequest {
+        role: role.to_owned(),
+        issuer_ref: issuer.map(str::to_owned),
+        ask: ask(fields),
+        format: format(fields),
+        key,
+    }
+}
+
+async fn answer(
+    engine: &Engine,
+    granted: &Granted,
+    mount: &Mount,
+    fields: &Fields,
+    request: LeafRequest,
+    now: Timestamp,
+) -> Result<Reply, Failure> {
+    let format = request.format.unwrap_or(Format::Pem);
+    let mut leaf = engine.issue(granted, mount, &request, now).await?.into_inner();
+    let warnings = std::mem::take(&mut leaf.warnings);
+    let data = if format.is_archive() {
+        archive(engine, fields, format, leaf, now).await?
+    } else {
+        written(fields, format, &leaf)?
+    };
+    Ok(Reply::with_warnings(data, warnings).warned(fields.warnings()))
+}
+
+/// The members that every format shares, in Vault's order of names.
+fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: String) -> Map<String, Value> {
+    let text = |der: &Vec<u8>, pem: &String| {
+        if as_der { data_encoding::BASE64.encode(der) } else { pem.clone() }
+    };
+    let (der, pem) = (&leaf.issuer.chain_der, &leaf.issuer.chain_pem);
+    let without_roots = fields.flag("remove_roots_from_chain");
+    let chain: Vec<String> = leaf
+        .issuer
+        .chain
+        .iter()
+        .zip(der.iter().zip(pem))
+        .filter(|(id, _)| {
+            !without_roots
+                || !leaf.authorities.issuers.get(*id).is_some_and(|issuer| issuer.is_root)
+        })
+        .map(|(_, (der, pem))| text(der, pem))
+        .collect();
+    let mut data = Map::new();
+    if !chain.is_empty() {
+        data.insert("ca_chain".to_owned(), json!(chain));
+    }
+    data.insert("certificate".to_owned(), certificate.into());
+    data.insert("expiration".to_owned(), leaf.not_after.unix().into());
+    if let (Some(der), Some(pem)) = (der.first(), pem.first()) {
+        data.insert("issuing_ca".to_owned(), text(der, pem).into());
+    }
+    data.insert("not_before".to_owned(), leaf.not_before.unix().into());
+    data.insert("serial_number".to_owned(), leaf.serial.to_string().into());
+    data
+}
+
+/// PEM, DER, or everything in one PEM text.
+fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Value, Failure> {
+    let as_der = format == Format::Der;
+    let certificate = match format {
+        Format::Der => data_encoding::BASE64.encode(&leaf.der),
+        Format::PemBundle => {
+            let mut parts = Vec::new();
+            if let Some((_, key)) = &leaf.key {
+                parts.push(private_key(key, KeyForm::Traditional)?.pem().to_string());
+            }
+            parts.push(pem::encode("CERTIFICATE", &leaf.der));
+            parts.extend(leaf.issuer.chain_pem.iter().cloned());
+            parts.join("\n")
+        }
+        _ => pem::encode("CERTIFICATE", &leaf.der),
+    };
+    let mut data = shared(fields, leaf, as_der, certificate);
+    if let Some((kind, key)) = &leaf.key {
+        let text = key_text(key, &fields.text("private_key_format"), as_der)?;
+        data.insert("private_key".to_owned(), text.into());
+        data.insert("private_key_type".to_owned(), kind.word().into());
+    }
+    Ok(Value::Object(data))
+}
+
+/// `private_key`: `pkcs8` if asked, else the form of old (pki-api 17.2).
+pub(super) fn key_text(
+    key: &Secret<Vec<u8>>,
+    wanted: &str,
+    as_der: bool,
+) -> Result<String, Failure> {
+    let form = if wanted == "pkcs8" { KeyForm::Pkcs8 } else { KeyForm::Traditional };
+    let encoded = private_key(key, form)?;
+    Ok(if as_der {
+        data_encoding::BASE64.encode(&encoded.der)
+    } else {
+        encoded.pem().to_string()
+    })
+}
+
+/// A key store in `certificate`, and the trust store of the same moment beside it.
+async fn archive(
+    engine: &Engine,
+    fields: &Fields,
+    format: Format,
+    mut leaf: Leaf,
+    now: Timestamp,
+) -> Result<Value, Failure> {
+    let named = if format == Format::JksBundle { "jks_password" } else { "pkcs12_password" };
+    let password =
+        fields.optional_text(named).unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
+    let encoder = fields
+        .optional_text("pkcs12_encoder")
+        .unwrap_or_else(|| leaf.role.fields().pkcs12_encoder.clone());
+    let wish = ArchiveWish {
+        format,
+        password: Secret::new(password),
+        encoder,
+        alias: fields.optional_text("jks_private_key_alias").unwrap_or_else(|| "1".to_owned()),
+        with_intermediates: fields.flag("pkcs12_truststore_intermediates"),
+    };
+    let contents = ArchiveContents {
+        leaf: leaf.der.clone(),
+        chain: leaf.issuer.chain_der.clone(),
+        key: leaf.key.take().map(|(_, key)| key),
+        roots: leaf.authorities.roots(),
+    };
+    let archives = engine.archive(wish, contents, now).await?;
+    let text = data_encoding::BASE64.encode(&archives.certificate);
+    let mut data = shared(fields, &leaf, false, text);
+    if let Some(truststore) = archives.truststore.filter(|_| format != Format::Pkcs12Truststore) {
+        let name = if format == Format::JksBundle { "jks_truststore" } else { "pkcs12_truststore" };
+        data.insert(name.to_owned(), data_encoding::BASE64.encode(&truststore).into());
+    }
+    Ok(Value::Object(data))
+}
+
+const REVOKE: Schema = &[("serial_number", Kind::Text), ("certificate", Kind::Text)];
+
+pub(super) async fn revoke(
+    engine: &Engine,
+    granted: &Granted,
+    mount: &Mount,
+    call: &Call,
+) -> Result<Reply, Failure> {
+    let fields = fields(call, &[], &[REVOKE])?;
+    let request =
+        match (fields.optional_text("serial_number"), fields.optional_text("certificate")) {
+            (Some(_), Some(_)) => {
+                return Err(Failure::refused(
+                    "Must provide either the certificate or the serial to revoke; not both.",
+                ));
+            }
+            (None, None) => {
+                return Err(Failure::refused(
+                    "The serial number or certificate to revoke must be provided.",
+                ));
+            }
+            (Some(serial), None) if serial.is_empty() => {
+                return Err(Failure::refused("The serial number must be provided"));
+            }
+            (Some(serial), None) => RevokeRequest::Serial(serial),
+            (None, Some(certificate)) => RevokeRequest::Certificate(certificate),
+        };
+    let (outcome, serial) = engine.revoke(granted, mount, &request, call.now).await?;
+    Ok(match outcome {
+        Revocation::Revoked(at) => Reply::data(json!({
+            "revocation_time": at.unix(),
+            "revocation_time_rfc3339": at.to_string(),
+            "state": "revoked",
+        }))
+        .warned(fields.warnings()),
+        Revocation::Expired => Reply::done(vec![format!(
+            "certificate with serial {serial} already expired; refusing to add to CRL"
+        )]),
+    })
+}

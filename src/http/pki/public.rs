@@ -1,0 +1,200 @@
+//! What needs no token: certificates, chains, CRLs (pki-api chapter 10).
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::json;
+
+use crate::ca::pem;
+use crate::engine::mount::{Mount, format_uuid};
+use crate::engine::pki::certificates::StoredCertificate;
+use crate::engine::{Engine, Failure};
+use crate::http::reply::Reply;
+use crate::http::v1::{Call, Operation};
+
+use super::Route;
+use super::issuer::{list, with_newline, with_newlines};
+
+const PKIX_CERT: &str = "application/pkix-cert";
+const PEM_CHAIN: &str = "application/pem-certificate-chain";
+const PKIX_CRL: &str = "application/pkix-crl";
+const PEM_FILE: &str = "application/x-pem-file";
+
+/// Answers without a token.
+///
+/// # Errors
+/// Unknown serial numbers and references; the raw forms answer 204 instead.
+pub async fn public(
+    engine: &Engine,
+    mount: &Mount,
+    route: &Route,
+    call: &Call,
+) -> Result<Reply, Failure> {
+    if *route == Route::Issuers {
+        return list(engine, mount).await;
+    }
+    if call.operation != Operation::Read {
+        return Err(Failure::UnsupportedOperation);
+    }
+    match route {
+        Route::IssuerRaw(reference, form) => issuer(engine, mount, reference, form).await,
+        Route::IssuerCrl(reference, form) => {
+            issuer_crl(engine, mount, reference, form.as_deref(), call).await
+        }
+        Route::Certificate(serial, None) => match serial.as_str() {
+            "ca" => authority_json(engine, mount).await,
+            "ca_chain" => chain_json(engine, mount).await,
+            "crl" => crl_json(engine, mount, call).await,
+            _ => certificate_json(engine, mount, serial).await,
+        },
+        Route::Certificate(serial, Some(form)) => {
+            let found = if serial == "ca" {
+                default_certificate(engine, mount).await
+            } else {
+                engine.read_certificate(mount, serial).await.map(|stored| stored.der)
+            };
+            raw_certificate(found, form == "pem")
+        }
+        Route::Authority(form) => {
+            raw_certificate(default_certificate(engine, mount).await, form.is_some())
+        }
+        Route::AuthorityChain => {
+            let authorities = engine.read_authorities(mount).await?;
+            let chain = authorities.issuer("default").map(|issuer| issuer.chain_pem.join("\n"));
+            Ok(raw(PKIX_CERT, chain.ok().map(Bytes::from)))
+        }
+        Route::Crl(form) => {
+            // Nothing to serve is 204, whatever the reason (pki-api 10.2).
+            let der = engine.crl(mount, "default", call.now).await.ok().flatten();
+            Ok(raw_crl(der, form.is_some(), false))
+        }
+        _ => Err(Failure::UnsupportedPath),
+    }
+}
+
+fn raw(content_type: &'static str, body: Option<Bytes>) -> Reply {
+    let status = if body.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
+    Reply::Raw(status, content_type, body.unwrap_or_default())
+}
+
+fn raw_certificate(found: Result<Vec<u8>, Failure>, as_pem: bool) -> Result<Reply, Failure> {
+    let der = match found {
+        Ok(der) => Some(der),
+        Err(fault @ (Failure::Fault(_) | Failure::Sealed)) => return Err(fault),
+        Err(_) => None,
+    };
+    Ok(if as_pem {
+        raw(PEM_CHAIN, der.map(|der| pem::encode("CERTIFICATE", &der).into()))
+    } else {
+        raw(PKIX_CERT, der.map(Bytes::from))
+    })
+}
+
+fn raw_crl(der: Option<Vec<u8>>, as_pem: bool, newline: bool) -> Reply {
+    if !as_pem {
+        return raw(PKIX_CRL, der.map(Bytes::from));
+    }
+    let text = der.map(|der| {
+        let mut text = pem::encode("X509 CRL", &der);
+        if newline {
+            text.push('\n');
+        }
+        Bytes::from(text)
+    });
+    raw(PEM_FILE, text)
+}
+
+async fn issuer(
+    engine: &Engine,
+    mount: &Mount,
+    reference: &str,
+    form: &str,
+) -> Result<Reply, Failure> {
+    let authorities = engine.read_authorities(mount).await?;
+    let issuer = authorities.issuer(reference)?;
+    let der = issuer.certificate.der();
+    Ok(match form {
+        "der" => raw(PKIX_CERT, Some(Bytes::copy_from_slice(der))),
+        "pem" => raw(PEM_CHAIN, Some(with_newline(der).into())),
+        _ => Reply::data(json!({
+            "ca_chain": with_newlines(&issuer.chain_pem),
+            "certificate": with_newline(der),
+            "issuer_id": format_uuid(&issuer.id),
+            "issuer_name": issuer.record.name,
+        })),
+    })
+}
+
+async fn issuer_crl(
+    engine: &Engine,
+    mount: &Mount,
+    reference: &str,
+    form: Option<&str>,
+    call: &Call,
+) -> Result<Reply, Failure> {
+    let der = engine.crl(mount, reference, call.now).await?;
+    Ok(match form {
+        Some(form) => raw_crl(der, form == "pem", true),
+        None => {
+            let text = der.map(|der| format!("{}\n", pem::encode("X509 CRL", &der)));
+            Reply::data(json!({ "crl": text.unwrap_or_default() }))
+        }
+    })
+}
+
+async fn default_certificate(engine: &Engine, mount: &Mount) -> Result<Vec<u8>, Failure> {
+    let authorities = engine.read_authorities(mount).await?;
+    let issuer = authorities
+        .issuer("default")
+        .map_err(|unknown| Failure::refused(unknown.to_string()))?;
+    Ok(issuer.certificate.der().to_vec())
+}
+
+async fn authority_json(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
+    let der = default_certificate(engine, mount).await?;
+    Ok(Reply::data(json!({
+        "certificate": pem::encode("CERTIFICATE", &der),
+        "revocation_time": 0,
+        "revocation_time_rfc3339": "",
+    })))
+}
+
+async fn chain_json(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
+    let authorities = engine.read_authorities(mount).await?;
+    let issuer = authorities
+        .issuer("default")
+        .map_err(|unknown| Failure::refused(unknown.to_string()))?;
+    let chain = issuer.chain_pem.join("\n");
+    Ok(Reply::data(json!({
+        "ca_chain": chain,
+        "certificate": chain,
+        "revocation_time": 0,
+        "revocation_time_rfc3339": "",
+    })))
+}
+
+async fn crl_json(engine: &Engine, mount: &Mount, call: &Call) -> Result<Reply, Failure> {
+    let der = engine.crl(mount, "default", call.now).await?.ok_or(Failure::Missing)?;
+    Ok(Reply::data(json!({
+        "certificate": pem::encode("X509 CRL", &der),
+        "revocation_time": 0,
+        "revocation_time_rfc3339": "",
+    })))
+}
+
+async fn certificate_json(
+    engine: &Engine,
+    mount: &Mount,
+    serial: &str,
+) -> Result<Reply, Failure> {
+    let StoredCertificate { der, issuer, revoked } =
+        engine.read_certificate(mount, serial).await?;
+    let mut data = json!({
+        "certificate": pem::encode("CERTIFICATE", &der),
+        "revocation_time": revoked.map_or(0, |at| at.unix()),
+        "revocation_time_rfc3339": revoked.map(|at| at.to_string()).unwrap_or_default(),
+    });
+    if let (Some(_), Some(members)) = (revoked, data.as_object_mut()) {
+        members.insert("issuer_id".to_owned(), format_uuid(&issuer).into());
+    }
+    Ok(Reply::data(data))
+}

@@ -1,0 +1,225 @@
+//! Answers: Vault's envelope, and the one table from failure to status and text.
+//!
+//! No arm is a catch-all: a new failure must decide here what the caller is told.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Map, Value, json};
+
+use crate::auth::Denied;
+use crate::engine::Failure;
+
+/// What hyper sends.
+pub type HttpResponse = Response<Full<Bytes>>;
+
+/// An answer before it has a status line.
+#[derive(Debug)]
+pub enum Reply {
+    /// Vault's envelope.
+    Envelope(Envelope),
+    /// JSON without envelope, with its status.
+    Plain(StatusCode, Value),
+    /// Bytes of another type, with their status.
+    Raw(StatusCode, &'static str, Bytes),
+    /// 204.
+    Empty,
+}
+
+/// The members of the envelope that vary.
+#[derive(Debug, Default)]
+pub struct Envelope {
+    /// `data`
+    pub data: Option<Value>,
+    /// `warnings`
+    pub warnings: Vec<String>,
+    /// `auth`
+    pub auth: Option<Value>,
+    /// Copy every member of `data` to the top level too (vault-core-api 1.5).
+    pub copied: bool,
+    /// `lease_id`, `renewable`, `lease_duration`
+    pub lease: Option<(String, bool, i64)>,
+}
+
+impl Reply {
+    /// `data` in the envelope.
+    pub fn data(data: Value) -> Self {
+        Self::with_warnings(data, Vec::new())
+    }
+
+    /// `data` and `warnings` in the envelope.
+    pub fn with_warnings(data: Value, warnings: Vec<String>) -> Self {
+        Self::Envelope(Envelope { data: Some(data), warnings, ..Envelope::default() })
+    }
+
+    /// 204, or 200 with nothing but warnings.
+    pub fn done(warnings: Vec<String>) -> Self {
+        if warnings.is_empty() {
+            return Self::Empty;
+        }
+        Self::Envelope(Envelope { warnings, ..Envelope::default() })
+    }
+
+    /// A list; an empty one is 404 (vault-core-api 1.7).
+    ///
+    /// # Errors
+    /// [`Failure::Missing`] if there is nothing to list.
+    pub fn list(keys: &[String], key_info: Option<Value>) -> Result<Self, Failure> {
+        if keys.is_empty() {
+            return Err(Failure::Missing);
+        }
+        let mut data = Map::new();
+        data.insert("keys".to_owned(), json!(keys));
+        if let Some(info) = key_info {
+            data.insert("key_info".to_owned(), info);
+        }
+        Ok(Self::data(Value::Object(data)))
+    }
+
+    /// 200 with `data: null` where others answer 204.
+    #[must_use]
+    pub fn or_null(self) -> Self {
+        match self {
+            Self::Empty => Self::Envelope(Envelope::default()),
+            other => other,
+        }
+    }
+
+    /// Adds the framework's warnings behind the endpoint's own.
+    #[must_use]
+    pub fn warned(mut self, more: &[String]) -> Self {
+        if let Self::Envelope(envelope) = &mut self {
+            envelope.warnings.extend_from_slice(more);
+        }
+        self
+    }
+
+    /// The HTTP response.
+    pub fn into_response(self, request_id: &str, mount_type: &str) -> HttpResponse {
+        match self {
+            Self::Envelope(envelope) => {
+                let body = envelope.into_json(request_id, mount_type);
+                json_response(StatusCode::OK, &body)
+            }
+            Self::Plain(status, value) => json_response(status, &value),
+            Self::Raw(status, content_type, bytes) => response(status, Some(content_type), bytes),
+            Self::Empty => response(StatusCode::NO_CONTENT, None, Bytes::new()),
+        }
+    }
+}
+
+impl Envelope {
+    fn into_json(self, request_id: &str, mount_type: &str) -> Value {
+        let (lease_id, renewable, lease_duration) = self.lease.unwrap_or_default();
+        let warnings =
+            if self.warnings.is_empty() { Value::Null } else { Value::from(self.warnings) };
+        let mut body = Map::with_capacity(9);
+        body.insert("request_id".to_owned(), request_id.into());
+        body.insert("lease_id".to_owned(), lease_id.into());
+        body.insert("renewable".to_owned(), renewable.into());
+        body.insert("lease_duration".to_owned(), lease_duration.into());
+        let data = self.data.unwrap_or(Value::Null);
+        let copies = match (&data, self.copied) {
+            (Value::Object(members), true) => members.clone(),
+            _ => Map::new(),
+        };
+        body.insert("data".to_owned(), data);
+        body.insert("wrap_info".to_owned(), Value::Null);
+        body.insert("warnings".to_owned(), warnings);
+        body.insert("auth".to_owned(), self.auth.unwrap_or(Value::Null));
+        body.insert("mount_type".to_owned(), mount_type.into());
+        for (name, value) in copies {
+            body.entry(name).or_insert(value);
+        }
+        Value::Object(body)
+    }
+}
+
+/// How a failure is worded: behind the gate Vault wraps some texts as a list of errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wording {
+    /// Behind the gate.
+    Authenticated,
+    /// On paths that need no token.
+    Public,
+}
+
+/// The table.
+///
+/// | failure | status | what the caller does |
+/// |---|---|---|
+/// | `Refused`, `Mistaken` | 400 | changes the request (Vault says 500 for some: design D15) |
+/// | `Missing`, `UnsupportedPath` | 404 | asks for something else |
+/// | `UnsupportedOperation` | 405 | uses another method |
+/// | `Busy`, `Conflict`, `Sealed` | 503 | tries again |
+/// | `Fault` | 500 | tells the operator the request id |
+pub fn failure(failure: &Failure, wording: Wording) -> HttpResponse {
+    let listed = |text: &str| match wording {
+        Wording::Authenticated => format!("1 error occurred:\n\t* {text}\n\n"),
+        Wording::Public => text.to_owned(),
+    };
+    let (status, text) = match failure {
+        Failure::Refused { text, hint } => {
+            let mut body = json!({ "errors": [text] });
+            if let (Some(hint), Some(members)) = (hint, body.as_object_mut()) {
+                members.insert("warnings".to_owned(), json!([hint]));
+            }
+            return json_response(StatusCode::BAD_REQUEST, &body);
+        }
+        Failure::Mistaken(text) => (StatusCode::BAD_REQUEST, Some(listed(text))),
+        Failure::Missing => (StatusCode::NOT_FOUND, None),
+        Failure::UnsupportedPath => (StatusCode::NOT_FOUND, Some(listed("unsupported path"))),
+        Failure::UnsupportedOperation => {
+            (StatusCode::METHOD_NOT_ALLOWED, Some(listed("unsupported operation")))
+        }
+        Failure::Busy | Failure::Conflict => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some("the server is busy; try again in a moment".to_owned()),
+        ),
+        Failure::Sealed => (StatusCode::SERVICE_UNAVAILABLE, Some("Vault is sealed".to_owned())),
+        Failure::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, Some(listed("internal error"))),
+    };
+    let errors: Vec<String> = text.into_iter().collect();
+    let mut response = errors_response(status, &errors);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// What a caller outside the gate is told: nothing about what lies behind it.
+pub fn denied(denied: &Denied) -> HttpResponse {
+    let text = match denied {
+        Denied::NoToken => "permission denied",
+        Denied::InvalidToken => {
+            "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"
+        }
+        Denied::Policy => "1 error occurred:\n\t* permission denied\n\n",
+        Denied::Sealed => return failure(&Failure::Sealed, Wording::Public),
+        Denied::Fault(why) => return failure(&Failure::Fault(why.clone()), Wording::Public),
+    };
+    errors_response(StatusCode::FORBIDDEN, &[text.to_owned()])
+}
+
+/// `{"errors":[…]}` with a status.
+pub fn errors_response(status: StatusCode, errors: &[String]) -> HttpResponse {
+    json_response(status, &json!({ "errors": errors }))
+}
+
+fn json_response(status: StatusCode, body: &Value) -> HttpResponse {
+    // A `Value` always serialises: its keys are strings.
+    let mut bytes = serde_json::to_vec(body).unwrap_or_default();
+    bytes.push(b'\n');
+    response(status, Some("application/json"), bytes.into())
+}
+
+fn response(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> HttpResponse {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(content_type) = content_type {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    response
+}

@@ -1,0 +1,260 @@
+//! The spine: read → gate → resolve → parse → run → reply. Every request takes this road.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
+use serde_json::{Map, Value};
+
+use crate::auth::{Capability, Granted};
+use crate::ca::time::Timestamp;
+use crate::engine::mount::Mount;
+use crate::engine::{Engine, Failure};
+use crate::secret::Secret;
+
+use super::json::{form, parameters, percent_decoded};
+use super::reply::{HttpResponse, Reply, Wording, denied, errors_response, failure};
+use super::{pki, sys, token};
+
+/// The API over an engine.
+#[derive(Clone, Debug)]
+pub struct Api {
+    engine: Arc<Engine>,
+    request_id: HeaderName,
+}
+
+/// A request after reading: what the rest of the road needs.
+#[derive(Debug)]
+pub struct Call {
+    /// The one instant of this request.
+    pub now: Timestamp,
+    /// The path behind `/v1/`, decoded.
+    pub path: String,
+    /// What is to be done.
+    pub operation: Operation,
+    /// Parameters of body or query.
+    pub parameters: Map<String, Value>,
+    /// The address of the request's header `Host`, for texts.
+    pub head: bool,
+}
+
+/// What a method means to Vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// GET, HEAD
+    Read,
+    /// LIST, or GET with `list=true`
+    List,
+    /// POST, PUT
+    Write,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+impl Operation {
+    const fn capability(self) -> Capability {
+        match self {
+            Self::Read => Capability::Read,
+            Self::List => Capability::List,
+            Self::Write => Capability::Update,
+            Self::Patch => Capability::Patch,
+            Self::Delete => Capability::Delete,
+        }
+    }
+}
+
+/// A reply or a failure, with how it is worded and which mount type answered.
+struct Outcome {
+    result: Result<Reply, Failure>,
+    wording: Wording,
+    mount_type: &'static str,
+}
+
+impl Api {
+    /// The API over this engine.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, request_id: HeaderName::from_static("x-request-id") }
+    }
+
+    /// Answers one request whose body was read, bounded, by the listener's side.
+    pub async fn answer(&self, parts: request::Parts, body: Bytes) -> HttpResponse {
+        let id = self.engine.env().entropy.uuid();
+        let now = self.engine.env().clock.now();
+        let head = parts.method == Method::HEAD;
+        let span = tracing::info_span!("request", id);
+        let mut response = self.route(&parts, &body, &id, now).await;
+        tracing::info!(
+            parent: &span,
+            method = %parts.method,
+            path = %parts.uri.path(),
+            status = response.status().as_u16(),
+            "answered"
+        );
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(self.request_id.clone(), value);
+        }
+        if head {
+            *response.body_mut() = Bytes::new().into();
+        }
+        response
+    }
+
+    async fn route(
+        &self,
+        parts: &request::Parts,
+        body: &[u8],
+        id: &str,
+        now: Timestamp,
+    ) -> HttpResponse {
+        let call = match read(parts, body, now) {
+            Ok(call) => call,
+            Err(response) => return *response,
+        };
+        if let Some(reply) = sys::public(&self.engine, &call, parts.uri.query()).await {
+            return match reply {
+                Ok(reply) => reply.into_response(id, "system"),
+                Err(refused) => failure(&refused, Wording::Public),
+            };
+        }
+        let token = token_of(&parts.headers);
+        // From here on the work is done even if the caller hangs up (design D11).
+        let api = self.clone();
+        let worked = tokio::spawn(async move { api.run(call, token).await }).await;
+        match worked {
+            Ok(Ok(Outcome { result: Ok(reply), mount_type, .. })) => {
+                reply.into_response(id, mount_type)
+            }
+            Ok(Ok(Outcome { result: Err(refused), wording, .. })) => {
+                if let Failure::Fault(why) = &refused {
+                    tracing::error!(request = id, why, "fault");
+                }
+                failure(&refused, wording)
+            }
+            Ok(Err(response)) => response,
+            Err(_panicked) => {
+                tracing::error!(request = id, "a request's task ended abnormally");
+                failure(&Failure::Fault(String::new()), Wording::Public)
+            }
+        }
+    }
+
+    /// Gate, resolve, run.
+    async fn run(
+        &self,
+        call: Call,
+        token: Option<Secret<String>>,
+    ) -> Result<Outcome, HttpResponse> {
+        let engine = &self.engine;
+        let snapshot = engine.env().store.snapshot().await.map_err(|error| {
+            failure(&Failure::from(error), Wording::Public)
+        })?;
+        let mounts = engine.mounts();
+        let resolved: Option<(Arc<Mount>, String)> =
+            mounts.resolve(&call.path).map(|(mount, rest)| (Arc::clone(mount), rest.to_owned()));
+        if let Some((mount, rest)) = &resolved
+            && mount.record.kind == "pki"
+            && let Some(route) = pki::Route::parse(rest)
+            && route.is_public(call.operation)
+        {
+            let result = pki::public(engine, mount, &route, &call).await;
+            return Ok(Outcome { result, wording: Wording::Public, mount_type: "pki" });
+        }
+        let granted: Granted = engine
+            .gate()
+            .admit(&snapshot, token, call.operation.capability())
+            .await
+            .map_err(|outside| denied(&outside))?;
+        drop(snapshot);
+        let wording = Wording::Authenticated;
+        if call.path.starts_with("sys/") {
+            let result = sys::dispatch(engine, &granted, &call).await;
+            return Ok(Outcome { result, wording, mount_type: "system" });
+        }
+        if call.path.starts_with("auth/token/") {
+            let result = token::dispatch(&granted, &call);
+            return Ok(Outcome { result, wording, mount_type: "token" });
+        }
+        let Some((mount, rest)) = resolved else {
+            return Err(errors_response(
+                StatusCode::NOT_FOUND,
+                &[format!("no handler for route \"{}\". route entry not found.", call.path)],
+            ));
+        };
+        let result = match pki::Route::parse(&rest) {
+            Some(route) => pki::dispatch(engine, &granted, &mount, &route, &call).await,
+            None => Err(Failure::UnsupportedPath),
+        };
+        Ok(Outcome { result, wording, mount_type: "pki" })
+    }
+}
+
+/// Method, path, parameters. The error is an answer already.
+fn read(
+    parts: &request::Parts,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Call, Box<HttpResponse>> {
+    let refuse = |status, text: &[String]| Box::new(errors_response(status, text));
+    let bad = |text: &str| refuse(StatusCode::BAD_REQUEST, &[text.to_owned()]);
+    let Some(path) = parts.uri.path().strip_prefix("/v1/") else {
+        return Err(refuse(StatusCode::NOT_FOUND, &[]));
+    };
+    let path = percent_decoded(path);
+    if path.chars().any(|character| character.is_control() || character == '\u{fffd}') {
+        return Err(bad("path contains characters that cannot be printed"));
+    }
+    if path.split('/').any(|segment| segment == "..") {
+        return Err(bad("path cannot contain parent references"));
+    }
+    let query = form(parts.uri.query().unwrap_or_default().as_bytes());
+    let listing = query.get("list").and_then(Value::as_str);
+    let operation = match (parts.method.as_str(), listing) {
+        ("LIST", _) | ("GET", Some("1" | "t" | "T" | "true" | "TRUE" | "True")) => Operation::List,
+        ("GET" | "HEAD", None | Some("0" | "f" | "F" | "false" | "FALSE" | "False")) => {
+            Operation::Read
+        }
+        ("GET" | "HEAD", Some(_)) => return Err(refuse(StatusCode::BAD_REQUEST, &[])),
+        ("POST" | "PUT", _) => Operation::Write,
+        ("PATCH", _) => Operation::Patch,
+        ("DELETE", _) => Operation::Delete,
+        _ => return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, &[])),
+    };
+    let writes = matches!(operation, Operation::Write | Operation::Patch);
+    if operation == Operation::Write && path.ends_with('/') {
+        return Err(bad("cannot write to a path ending in '/'"));
+    }
+    if operation == Operation::Patch && content_type(parts) != "application/merge-patch+json" {
+        return Err(refuse(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            &["PATCH needs Content-Type: application/merge-patch+json".to_owned()],
+        ));
+    }
+    let parameters = if writes { body_parameters(parts, body).map_err(|why| bad(&why))? } else { query };
+    Ok(Call { now, path, operation, parameters, head: parts.method == Method::HEAD })
+}
+
+fn content_type(parts: &request::Parts) -> &str {
+    let value = parts.headers.get(http::header::CONTENT_TYPE);
+    let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim()
+}
+
+fn body_parameters(parts: &request::Parts, body: &[u8]) -> Result<Map<String, Value>, String> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    let is_form = content_type(parts) == "application/x-www-form-urlencoded"
+        && !matches!(first, Some(b'{' | b'['));
+    if is_form { Ok(form(body)) } else { parameters(body).map_err(|error| error.0) }
+}
+
+/// `X-Vault-Token`, else the bearer of `Authorization`.
+fn token_of(headers: &HeaderMap) -> Option<Secret<String>> {
+    let own = headers.get("x-vault-token").and_then(|value| value.to_str().ok());
+    let bearer = || {
+        let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    };
+    own.or_else(bearer).map(|token| Secret::new(token.to_owned()))
+}

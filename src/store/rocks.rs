@@ -1,0 +1,439 @@
+//! The embedded engine: RocksDB with one committer (design D4).
+//!
+//! A value on disk is the revision that wrote it, 8 octets big-endian, then the bytes. The
+//! header under the engine's own key holds the format of the database and the newest
+//! revision; it is part of every group, so revisions grow for ever. Start reading at [`Rocks::open`].
+//!
+//! Memory is bounded: memtables are charged to the block cache, indexes and filters live in
+//! it. "Is this serial new" is answered by Bloom filters over whole keys, without a read.
+//!
+//! Not promised: protection from someone who writes into the folder.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBCompressionType, ErrorKind, LogLevel, Options, ReadOptions,
+    ReadTier, Snapshot as Frozen, WriteBatch, WriteBufferManager, WriteOptions,
+};
+use self_cell::self_cell;
+
+use super::batch::{Batch, CommitError, ReadError, Revision};
+use super::committer::{Committer, Disk};
+use super::key::{self, Key, KeyRange, Prefix};
+use super::watch::{Publisher, Watch};
+
+/// A store in a folder of this machine. Clones are the same store; dropping the last one,
+/// and the last snapshot, finishes what is queued and closes the database.
+#[derive(Clone, Debug)]
+pub struct Rocks {
+    // Dropped first: the committer ends before the database closes.
+    committer: Arc<Committer>,
+    database: Arc<Database>,
+    publisher: Publisher,
+}
+
+/// Why a folder could not be opened as a store.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process has it open.
+    InUse(PathBuf),
+    /// The folder could not be made or locked.
+    Folder(PathBuf, io::Error),
+    /// RocksDB could not open it.
+    Engine(PathBuf, String),
+    /// It is a RocksDB database, but none of ours.
+    Foreign(PathBuf),
+    /// It was written in a format that this program does not know.
+    UnknownFormat(PathBuf, u8),
+}
+
+/// The store as it was at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct RocksSnapshot(Arc<OwnedSnapshot>);
+
+/// The open database and the lock on its folder; the lock is released last.
+struct Database {
+    rocksdb: DB,
+    _lock: File,
+}
+
+self_cell!(
+    struct OwnedSnapshot {
+        owner: Arc<Database>,
+        #[covariant]
+        dependent: Frozen,
+    }
+);
+
+/// How far a read may go for its answer.
+#[derive(Clone, Copy)]
+enum Effort {
+    /// Memory only: never blocks the thread.
+    Memory,
+    /// The disk too.
+    Disk,
+}
+
+impl Rocks {
+    /// Opens the store in `folder`, which is made with mode 0700 if it does not exist. Blocks.
+    ///
+    /// `on_fatal` is called when a write failed and nobody can say what the disk holds: it must
+    /// see to it that the process ends.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each text names what to do.
+    pub fn open(
+        folder: &Path,
+        on_fatal: impl FnOnce(&str) + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        let lock = lock(folder)?;
+        let engine =
+            |error: &dyn fmt::Display| OpenError::Engine(folder.to_owned(), error.to_string());
+        let rocksdb = DB::open(&options(), folder).map_err(|error| engine(&error))?;
+        let database = Arc::new(Database { rocksdb, _lock: lock });
+        let last = database.prepare(folder)?;
+        let publisher = Publisher::new();
+        let committer = Committer::start(Arc::clone(&database), last, publisher.clone(), on_fatal)
+            .map_err(|error| engine(&error))?;
+        Ok(Self { committer: Arc::new(committer), database, publisher })
+    }
+
+    pub(super) fn snapshot(&self) -> RocksSnapshot {
+        let database = Arc::clone(&self.database);
+        RocksSnapshot(Arc::new(OwnedSnapshot::new(database, |database| {
+            database.rocksdb.snapshot()
+        })))
+    }
+
+    pub(super) fn watch(&self, prefix: Prefix) -> Watch {
+        self.publisher.watch(prefix)
+    }
+
+    pub(super) async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
+        self.committer.commit(batch).await
+    }
+
+    /// Writes what is in memory into table files, so that the log is empty: before the folder
+    /// is copied. Blocks.
+    ///
+    /// # Errors
+    /// The engine's text, if the disk refuses.
+    pub fn flush(&self) -> Result<(), String> {
+        self.database.rocksdb.flush().map_err(|error| error.to_string())
+    }
+}
+
+impl RocksSnapshot {
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<(Revision, Vec<u8>)>, ReadError> {
+        if let Some(answer) = self.look_up(key, Effort::Memory)? {
+            return Ok(answer);
+        }
+        let (snapshot, key) = (self.clone(), key.clone());
+        on_the_disk(move || Ok(snapshot.look_up(&key, Effort::Disk)?.flatten())).await
+    }
+
+    /// At most `limit` keys of `range`, each handed to `take` with revision and value.
+    pub(super) async fn scan<T: Send + 'static>(
+        &self,
+        range: &KeyRange,
+        limit: usize,
+        take: fn(Key, Revision, &[u8]) -> T,
+    ) -> Result<Vec<T>, ReadError> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        if limit <= SHORT_SCAN
+            && let Some(found) = self.walk(range, limit, take, Effort::Memory)?
+        {
+            return Ok(found);
+        }
+        let (snapshot, range) = (self.clone(), range.clone());
+        on_the_disk(move || {
+            Ok(snapshot.walk(&range, limit, take, Effort::Disk)?.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// The outer `None` says that it takes more effort.
+    #[expect(
+        clippy::type_complexity,
+        reason = "found, absent, and not to be told without the disk"
+    )]
+    fn look_up(
+        &self,
+        key: &Key,
+        effort: Effort,
+    ) -> Result<Option<Option<(Revision, Vec<u8>)>>, ReadError> {
+        let found = self.0.borrow_dependent().get_pinned_opt(key.as_bytes(), effort.options());
+        match found {
+            Ok(None) => Ok(Some(None)),
+            Ok(Some(stored)) => {
+                let (revision, value) = split(key.as_bytes(), &stored)?;
+                Ok(Some(Some((revision, value.to_vec()))))
+            }
+            Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
+            Err(error) => Err(ReadError::Failed(error.to_string())),
+        }
+    }
+
+    /// `None` says that it takes more effort.
+    fn walk<T>(
+        &self,
+        range: &KeyRange,
+        limit: usize,
+        take: fn(Key, Revision, &[u8]) -> T,
+        effort: Effort,
+    ) -> Result<Option<Vec<T>>, ReadError> {
+        let mut options = effort.options();
+        options.set_iterate_upper_bound(range.to());
+        // A long scan must not push the hot blocks out.
+        options.fill_cache(limit <= SHORT_SCAN);
+        let mut iterator = self.0.borrow_dependent().raw_iterator_opt(options);
+        iterator.seek(range.from());
+        let mut found = Vec::new();
+        while found.len() < limit
+            && let Some((key, stored)) = iterator.item()
+        {
+            let (revision, value) = split(key, stored)?;
+            found.push(take(Key::from_stored(key), revision, value));
+            iterator.next();
+        }
+        match iterator.status() {
+            Ok(()) => Ok(Some(found)),
+            Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
+            Err(error) => Err(ReadError::Failed(error.to_string())),
+        }
+    }
+}
+
+impl Database {
+    /// The newest revision, from the header; a new database gets its header.
+    fn prepare(&self, folder: &Path) -> Result<Revision, OpenError> {
+        let engine =
+            |error: rocksdb::Error| OpenError::Engine(folder.to_owned(), error.to_string());
+        let header = self.rocksdb.get(key::header().as_bytes()).map_err(engine)?;
+        let Some(header) = header else {
+            let mut iterator = self.rocksdb.raw_iterator();
+            iterator.seek_to_first();
+            iterator.status().map_err(engine)?;
+            if iterator.valid() {
+                return Err(OpenError::Foreign(folder.to_owned()));
+            }
+            let mut batch = WriteBatch::default();
+            put_header(&mut batch, Revision(0));
+            self.rocksdb.write_opt(batch, &synced()).map_err(engine)?;
+            return Ok(Revision(0));
+        };
+        match header.split_first() {
+            Some((&FORMAT, revision)) => match <[u8; 8]>::try_from(revision) {
+                Ok(revision) => Ok(Revision(u64::from_be_bytes(revision))),
+                Err(_) => Err(OpenError::Foreign(folder.to_owned())),
+            },
+            Some((&format, _)) => Err(OpenError::UnknownFormat(folder.to_owned(), format)),
+            None => Err(OpenError::Foreign(folder.to_owned())),
+        }
+    }
+}
+
+impl Disk for Arc<Database> {
+    fn revision_of(&self, key: &Key) -> Result<Option<Revision>, String> {
+        match self.rocksdb.get_pinned(key.as_bytes()) {
+            Ok(None) => Ok(None),
+            Ok(Some(stored)) => match split(key.as_bytes(), &stored) {
+                Ok((revision, _)) => Ok(Some(revision)),
+                Err(error) => Err(error.to_string()),
+            },
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn write(&self, group: &[(Revision, Batch)]) -> Result<(), String> {
+        let mut writes = WriteBatch::default();
+        let mut stored = Vec::new();
+        for (revision, batch) in group {
+            for range in batch.range_deletes.iter().filter(|range| !range.is_empty()) {
+                writes.delete_range(range.from(), range.to());
+            }
+            for key in &batch.deletes {
+                writes.delete(key.as_bytes());
+            }
+            for (key, value) in &batch.puts {
+                stored.clear();
+                stored.extend_from_slice(&revision.0.to_be_bytes());
+                stored.extend_from_slice(value);
+                writes.put(key.as_bytes(), &stored);
+            }
+        }
+        if let Some((last, _)) = group.last() {
+            put_header(&mut writes, *last);
+        }
+        self.rocksdb.write_opt(writes, &synced()).map_err(|error| error.to_string())
+    }
+}
+
+impl Effort {
+    fn options(self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        if matches!(self, Self::Memory) {
+            options.set_read_tier(ReadTier::BlockCache);
+        }
+        options
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Database").field(&self.rocksdb.path()).finish()
+    }
+}
+
+impl fmt::Debug for OwnedSnapshot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("OwnedSnapshot")
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse(folder) => write!(
+                formatter,
+                "the store in {} is in use by another process: stop that one, or give this one \
+                 another storage path",
+                folder.display()
+            ),
+            Self::Folder(folder, error) => write!(
+                formatter,
+                "the storage folder {} cannot be used: {error}; it must be a folder that this \
+                 user may write",
+                folder.display()
+            ),
+            Self::Engine(folder, reason) => {
+                write!(formatter, "the store in {} cannot be opened: {reason}", folder.display())
+            }
+            Self::Foreign(folder) => write!(
+                formatter,
+                "the folder {} holds a database of another program: name another storage path",
+                folder.display()
+            ),
+            Self::UnknownFormat(folder, format) => write!(
+                formatter,
+                "the store in {} has format {format}, which this program does not know: use \
+                 the newer program that wrote it",
+                folder.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// Makes the folder and takes the lock that says "this one is mine".
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let failed = |error| OpenError::Folder(folder.to_owned(), error);
+    if !folder.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join(LOCK_FILE))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+async fn on_the_disk<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(answer) => answer,
+        Err(error) => Err(ReadError::Failed(error.to_string())),
+    }
+}
+
+/// Revision and value of what is stored under `key`.
+fn split<'stored>(
+    key: &[u8],
+    stored: &'stored [u8],
+) -> Result<(Revision, &'stored [u8]), ReadError> {
+    match stored.split_first_chunk() {
+        Some((revision, value)) => Ok((Revision(u64::from_be_bytes(*revision)), value)),
+        None => Err(ReadError::Damaged {
+            key: Key::from_stored(key),
+            reason: "the record is shorter than its revision".into(),
+        }),
+    }
+}
+
+fn put_header(batch: &mut WriteBatch, revision: Revision) {
+    let mut header = vec![FORMAT];
+    header.extend_from_slice(&revision.0.to_be_bytes());
+    batch.put(key::header().as_bytes(), header);
+}
+
+fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
+}
+
+fn options() -> Options {
+    let cache = Cache::new_lru_cache(MEMORY);
+    let mut tables = BlockBasedOptions::default();
+    tables.set_block_cache(&cache);
+    tables.set_bloom_filter(10.0, false);
+    tables.set_whole_key_filtering(true);
+    // Inside the cache, so that the number of certificates does not decide the memory.
+    tables.set_cache_index_and_filter_blocks(true);
+    tables.set_cache_index_and_filter_blocks_with_high_priority(true);
+    tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    tables.set_format_version(6);
+
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&tables);
+    options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager_with_cache(
+        MEMTABLES, false, cache,
+    ));
+    options.set_write_buffer_size(MEMTABLES / 2);
+    options.set_max_write_buffer_number(3);
+    options.set_memtable_prefix_bloom_ratio(0.05);
+    options.set_memtable_whole_key_filtering(true);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_max_background_jobs(2);
+    options.set_max_open_files(256);
+    options.set_bytes_per_sync(1024 * 1024);
+    // Only the committer writes: no writers have to be brought together.
+    options.set_enable_pipelined_write(false);
+    options.set_allow_concurrent_memtable_write(false);
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1024 * 1024);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options
+}
+
+/// The format of the database as a whole.
+const FORMAT: u8 = 1;
+/// Blocks, filters, indexes and memtables together, in bytes.
+const MEMORY: usize = 48 * 1024 * 1024;
+/// The part of it that unflushed writes may take.
+const MEMTABLES: usize = 24 * 1024 * 1024;
+/// The longest scan that may be answered without leaving the thread.
+const SHORT_SCAN: usize = 128;
+const LOCK_FILE: &str = "signet.lock";
+
+#[cfg(test)]
+mod tests;

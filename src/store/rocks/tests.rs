@@ -1,0 +1,237 @@
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+
+use super::super::sealed::{Seal, StaticKey};
+use super::super::{Sealed, Store};
+use super::*;
+use crate::entropy::{Entropy, Purpose};
+use crate::secret::Secret;
+
+const MOUNT: &[u8; 16] = &[7; 16];
+
+fn open(folder: &Path) -> Store {
+    Store::danger_unsealed(Rocks::open(folder, |reason: &str| panic!("{reason}")).unwrap())
+}
+
+fn put(name: &str) -> Batch {
+    Batch::new().put(key::role(MOUNT, name), name.as_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn revisions_and_values_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut last = Revision(0);
+    for round in 0..3 {
+        let store = open(folder.path());
+        let snapshot = store.snapshot().await.unwrap();
+        let roles = snapshot.scan(&key::roles(MOUNT).range(), 10).await.unwrap();
+        assert_eq!(roles.len(), round);
+        assert_eq!(roles.iter().map(|role| role.revision).max().unwrap_or_default(), last);
+        last = store.commit(put(&round.to_string())).await.unwrap();
+        // A removal raises the revision too, and leaves no record that says so.
+        store.commit(put("gone")).await.unwrap();
+        let removed = store.commit(Batch::new().delete(key::role(MOUNT, "gone"))).await.unwrap();
+        assert_eq!(removed.number(), last.number() + 2);
+    }
+    assert_eq!(last, Revision(7));
+}
+
+#[tokio::test]
+async fn a_second_opener_is_told_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let refused = Rocks::open(folder.path(), |_: &str| {}).unwrap_err();
+    assert!(matches!(refused, OpenError::InUse(_)));
+    assert!(refused.to_string().contains("give this one another storage path"));
+    drop(store);
+    open(folder.path());
+}
+
+#[test]
+fn a_new_folder_is_for_its_owner_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    open(&folder);
+    let mode = fs::metadata(&folder).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn refuses_a_folder_that_cannot_be_made_a_strange_database_and_a_newer_one() {
+    let parent = tempfile::tempdir().unwrap();
+    let file = parent.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let refused = Rocks::open(&file.join("data"), |_: &str| {}).unwrap_err();
+    assert!(matches!(refused, OpenError::Folder(..)));
+
+    let strange = parent.path().join("strange");
+    DB::open(&options(), &strange).unwrap().put(b"a", b"b").unwrap();
+    let refused = Rocks::open(&strange, |_: &str| {}).unwrap_err();
+    assert!(matches!(refused, OpenError::Foreign(_)));
+
+    let newer = parent.path().join("newer");
+    DB::open(&options(), &newer).unwrap().put(key::header().as_bytes(), [2, 0]).unwrap();
+    let refused = Rocks::open(&newer, |_: &str| {}).unwrap_err();
+    assert!(matches!(refused, OpenError::UnknownFormat(_, 2)));
+}
+
+#[tokio::test]
+async fn a_record_shorter_than_its_revision_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let role = key::role(MOUNT, "web");
+    drop(open(folder.path()));
+    DB::open(&options(), folder.path()).unwrap().put(role.as_bytes(), [1, 2, 3]).unwrap();
+    let store = open(folder.path());
+    let snapshot = store.snapshot().await.unwrap();
+    let refused = snapshot.get(&role).await;
+    assert!(matches!(refused, Err(ReadError::Damaged { .. })), "{refused:?}");
+    let refused = store.commit(put("a").expect_absent(role)).await;
+    assert!(matches!(refused, Err(CommitError::NotDone(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_left_memory_is_read_from_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for number in 0..50_u32 {
+        let mut batch = Batch::new();
+        for index in 0..20_u32 {
+            let serial = [number.to_be_bytes(), index.to_be_bytes()].concat();
+            batch = batch.put(key::intent(MOUNT, &serial), vec![7; 2000]);
+        }
+        store.commit(batch).await.unwrap();
+    }
+    drop(store);
+    let rocks = Rocks::open(folder.path(), |_: &str| {}).unwrap();
+    rocks.flush().unwrap();
+    drop(rocks);
+    // A fresh cache: the first read must go to the disk and come back.
+    let store = open(folder.path());
+    let snapshot = store.snapshot().await.unwrap();
+    let one = key::intent(MOUNT, &[0, 0, 0, 31, 0, 0, 0, 7]);
+    assert_eq!(snapshot.get(&one).await.unwrap().unwrap().1, vec![7; 2000]);
+    let intents = key::intents(MOUNT).range();
+    assert_eq!(snapshot.scan(&intents, 100).await.unwrap().len(), 100);
+    assert_eq!(snapshot.keys(&intents, usize::MAX).await.unwrap().len(), 1000);
+}
+
+/// The seal of the database in `testdata/store-v1`: 32 octets of 42.
+fn sample_seal() -> Seal {
+    let current = StaticKey { id: "sample".into(), key: Secret::new([42; 32]) };
+    Seal::Static { current, previous: None }
+}
+
+fn sample_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/store-v1")
+}
+
+fn sample_keys() -> [Key; 5] {
+    [
+        key::cluster(),
+        key::mount(MOUNT),
+        key::role(MOUNT, "web"),
+        key::private_key(MOUNT, &[9; 16]),
+        key::certificate(MOUNT, &[0x11; 20]),
+    ]
+}
+
+async fn sample(folder: &Path) -> (Rocks, Store) {
+    let rocks = Rocks::open(folder, |reason: &str| panic!("{reason}")).unwrap();
+    let sealed = Sealed::new(rocks.clone(), sample_seal(), Entropy::System);
+    if !sealed.status().await.unwrap().initialized {
+        sealed.initialize().await.unwrap();
+    }
+    sealed.unseal().await.unwrap();
+    (rocks, sealed.into())
+}
+
+#[tokio::test]
+async fn a_database_of_this_first_format_loads_for_ever() {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(sample_folder()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let (_rocks, store) = sample(copy.path()).await;
+    let snapshot = store.snapshot().await.unwrap();
+    for (number, key) in (0_u64..).zip(sample_keys()) {
+        let (revision, value) = snapshot.get(&key).await.unwrap().unwrap();
+        assert_eq!(value, format!("sample {number}").into_bytes());
+        assert_eq!(revision, Revision(2 + number));
+    }
+    let token = store.hmac(b"hvs.sample").unwrap();
+    assert!(snapshot.get(&key::token(&token)).await.unwrap().is_some());
+    assert_eq!(store.commit(put("next")).await.unwrap(), Revision(8));
+}
+
+/// Writes `testdata/store-v1`. Only for a new format, into a new folder: the old one stays.
+#[tokio::test]
+#[ignore = "writes testdata; run by hand when the format rises"]
+async fn makes_the_sample_database() {
+    let work = tempfile::tempdir().unwrap();
+    let (rocks, store) = sample(work.path()).await;
+    for (number, key) in sample_keys().into_iter().enumerate() {
+        let value = format!("sample {number}").into_bytes();
+        store.commit(Batch::new().put(key, value)).await.unwrap();
+    }
+    let token = key::token(&store.hmac(b"hvs.sample").unwrap());
+    store.commit(Batch::new().put(token, vec![])).await.unwrap();
+    rocks.flush().unwrap();
+    drop((rocks, store));
+    fs::create_dir_all(sample_folder()).unwrap();
+    for entry in fs::read_dir(work.path()).unwrap() {
+        let (name, path) = entry.map(|entry| (entry.file_name(), entry.path())).unwrap();
+        let text = name.to_string_lossy().into_owned();
+        let kept = ["CURRENT", "IDENTITY", "MANIFEST"].iter().any(|start| text.starts_with(start));
+        if kept || text.ends_with(".sst") {
+            fs::copy(path, sample_folder().join(name)).unwrap();
+        }
+    }
+}
+
+/// `cargo test --release --lib store::rocks -- --ignored --nocapture measures`.
+/// `SIGNET_MEASURE_RECORDS` other than 100,000 and a folder on the disk in question by `TMPDIR`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, reason = "a measurement reads clock and environment")]
+async fn measures_commits_of_64_callers() {
+    let records: usize =
+        std::env::var("SIGNET_MEASURE_RECORDS").map_or(100_000, |records| records.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let (rocks, store) = sample(folder.path()).await;
+    let start = Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let store = store.clone();
+        callers.spawn(async move {
+            for _ in 0..records / 64 {
+                let mut serial: [u8; 20] = Entropy::System.bytes(Purpose::Serial);
+                serial[..4].copy_from_slice(&0x01c0_0000_u32.to_be_bytes());
+                let key = key::certificate(MOUNT, &serial);
+                let batch = Batch::new().expect_absent(key.clone()).put(key, vec![0x5a; 700]);
+                store.commit(batch).await.unwrap();
+            }
+        });
+    }
+    callers.join_all().await;
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{records} sealed commits of 700 octets: {:.0}/s", records as f64 / seconds);
+    println!("{}", memory_of_this_process());
+    let start = Instant::now();
+    let certificates = key::certificates(MOUNT).range();
+    let keys = store.snapshot().await.unwrap().keys(&certificates, usize::MAX).await.unwrap();
+    println!("{} keys listed in {:.2} s", keys.len(), start.elapsed().as_secs_f64());
+    drop(keys);
+    println!("{}", memory_of_this_process());
+    drop((rocks, store));
+    let start = Instant::now();
+    let (_rocks, _store) = sample(folder.path()).await;
+    println!("opened again in {:.2} s", start.elapsed().as_secs_f64());
+}
+
+fn memory_of_this_process() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let lines =
+        status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
+    lines.map(|line| line.replace('\t', " ")).collect::<Vec<_>>().join(", ")
+}

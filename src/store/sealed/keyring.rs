@@ -1,0 +1,234 @@
+//! The data keys and the salt, and what is done with them.
+//!
+//! A sealed value: format (1 octet), number of the data key (4), nonce (12), ciphertext, tag (16).
+//! Associated data: length of the store's key (4 octets), that key, then the first five octets of
+//! the value. All numbers big-endian.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
+use minicbor::{Decode, Encode};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::super::key::{self, Key};
+use super::super::record::{self, Record};
+use crate::entropy::{Entropy, Purpose};
+use crate::secret::Secret;
+
+/// Newest key first; there always is one.
+pub(super) struct Keyring {
+    newest: DataKey,
+    older: Vec<DataKey>,
+    salt: hmac::Key,
+    record: KeyringRecord,
+    values_sealed: AtomicU64,
+}
+
+struct DataKey {
+    number: u32,
+    key: LessSafeKey,
+}
+
+/// The keyring as it is written, before encryption.
+#[derive(Clone, Encode, Decode, Zeroize, ZeroizeOnDrop)]
+#[cbor(map)]
+struct KeyringRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    salt: [u8; 32],
+    #[n(1)]
+    keys: Vec<DataKeyRecord>,
+}
+
+#[derive(Clone, Encode, Decode, Zeroize, ZeroizeOnDrop)]
+#[cbor(map)]
+struct DataKeyRecord {
+    #[n(0)]
+    number: u32,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    key: [u8; 32],
+}
+
+impl Record for KeyringRecord {}
+
+impl Keyring {
+    /// A salt and one data key, freshly made.
+    pub(super) fn new(entropy: &Entropy) -> Self {
+        let first = DataKeyRecord { number: 1, key: entropy.bytes(Purpose::DataKey) };
+        let salt = entropy.bytes(Purpose::Salt);
+        let newest = DataKey::new(&first);
+        let record = KeyringRecord { salt, keys: vec![first] };
+        Self::assemble(newest, Vec::new(), record)
+    }
+
+    /// The same keys behind a new one.
+    pub(super) fn with_new_key(&self, entropy: &Entropy) -> Self {
+        let number = self.newest.number.saturating_add(1);
+        let added = DataKeyRecord { number, key: entropy.bytes(Purpose::DataKey) };
+        let newest = DataKey::new(&added);
+        let older = self.record.keys.iter().map(DataKey::new).collect();
+        let mut record = self.record.clone();
+        record.keys.insert(0, added);
+        Self::assemble(newest, older, record)
+    }
+
+    /// The keyring as it is stored, encrypted under the root key.
+    pub(super) fn lock(&self, root: &Secret<[u8; 32]>, entropy: &Entropy) -> Vec<u8> {
+        let plain = Secret::new(record::encode(&self.record));
+        // The keyring is far shorter than what AES-GCM can encrypt.
+        encrypt(&aead(root.expose()), ROOT, &key::keyring(), plain.expose(), entropy)
+            .unwrap_or_default()
+    }
+
+    /// What [`Keyring::lock`] made, or why it does not open.
+    pub(super) fn unlock(bytes: &[u8], root: &Secret<[u8; 32]>) -> Result<Self, String> {
+        let sealed = SealedValue::parse(bytes)?;
+        if sealed.number != ROOT {
+            return Err("the keyring is not sealed by the root key".into());
+        }
+        let plain = Secret::new(sealed.decrypt(&aead(root.expose()), &key::keyring())?);
+        let record: KeyringRecord =
+            record::decode(plain.expose()).map_err(|error| error.to_string())?;
+        let mut keys = record.keys.iter().map(DataKey::new);
+        let newest = keys.next().ok_or("the keyring is empty")?;
+        let older = keys.collect();
+        Ok(Self::assemble(newest, older, record))
+    }
+
+    /// Encrypts a value for its place. `None` if it is longer than AES-GCM allows.
+    pub(super) fn seal(&self, key: &Key, value: &[u8], entropy: &Entropy) -> Option<Vec<u8>> {
+        self.values_sealed.fetch_add(1, Ordering::Relaxed);
+        encrypt(&self.newest.key, self.newest.number, key, value, entropy)
+    }
+
+    /// Decrypts a value from its place, or says why not.
+    pub(super) fn open(&self, key: &Key, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        let sealed = SealedValue::parse(bytes)?;
+        let data_key = std::iter::once(&self.newest)
+            .chain(&self.older)
+            .find(|data_key| data_key.number == sealed.number)
+            .ok_or("the value is sealed by a data key that the keyring does not hold")?;
+        sealed.decrypt(&data_key.key, key)
+    }
+
+    pub(super) fn hmac(&self, message: &[u8]) -> [u8; 32] {
+        let mut tag = [0; 32];
+        tag.copy_from_slice(hmac::sign(&self.salt, message).as_ref());
+        tag
+    }
+
+    pub(super) fn values_sealed(&self) -> u64 {
+        self.values_sealed.load(Ordering::Relaxed)
+    }
+
+    fn assemble(newest: DataKey, older: Vec<DataKey>, record: KeyringRecord) -> Self {
+        let salt = hmac::Key::new(hmac::HMAC_SHA256, &record.salt);
+        Self { newest, older, salt, record, values_sealed: AtomicU64::new(0) }
+    }
+}
+
+impl DataKey {
+    fn new(record: &DataKeyRecord) -> Self {
+        Self { number: record.number, key: aead(&record.key) }
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Keyring").field("newest", &self.newest.number).finish()
+    }
+}
+
+/// The parts of an encrypted value.
+struct SealedValue<'bytes> {
+    head: [u8; 5],
+    number: u32,
+    nonce: [u8; 12],
+    body: &'bytes [u8],
+}
+
+impl<'bytes> SealedValue<'bytes> {
+    fn parse(bytes: &'bytes [u8]) -> Result<Self, String> {
+        let short = "the value is too short to be sealed";
+        let (head, rest) = bytes.split_first_chunk::<5>().ok_or(short)?;
+        let (nonce, body) = rest.split_first_chunk::<12>().ok_or(short)?;
+        let [format, number @ ..] = *head;
+        if format != FORMAT {
+            return Err(format!(
+                "the value is sealed in format {format}, which this program does not know"
+            ));
+        }
+        Ok(Self { head: *head, number: u32::from_be_bytes(number), nonce: *nonce, body })
+    }
+
+    fn decrypt(&self, aead: &LessSafeKey, key: &Key) -> Result<Vec<u8>, String> {
+        let mut bytes = self.body.to_vec();
+        let nonce = Nonce::assume_unique_for_key(self.nonce);
+        let length = aead
+            .open_in_place(nonce, Aad::from(place(key, self.head)), &mut bytes)
+            .map(|plain| plain.len())
+            .map_err(|_| "the value does not open: it was changed, moved or sealed elsewhere")?;
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+}
+
+fn encrypt(
+    aead: &LessSafeKey,
+    number: u32,
+    key: &Key,
+    value: &[u8],
+    entropy: &Entropy,
+) -> Option<Vec<u8>> {
+    let [first, second, third, fourth] = number.to_be_bytes();
+    let head = [FORMAT, first, second, third, fourth];
+    let nonce: [u8; 12] = entropy.bytes(Purpose::Nonce);
+    let mut bytes = Vec::with_capacity(OVERHEAD + value.len());
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&nonce);
+    bytes.extend_from_slice(value);
+    let (_, body) = bytes.split_at_mut_checked(head.len() + nonce.len())?;
+    let tag = aead
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(place(key, head)),
+            body,
+        )
+        .ok()?;
+    bytes.extend_from_slice(tag.as_ref());
+    Some(bytes)
+}
+
+/// Associated data: where the value lies, lengths first, and how it is sealed.
+fn place(key: &Key, head: [u8; 5]) -> Vec<u8> {
+    let length = u32::try_from(key.as_bytes().len()).unwrap_or(u32::MAX);
+    let mut place = Vec::with_capacity(4 + key.as_bytes().len() + head.len());
+    place.extend_from_slice(&length.to_be_bytes());
+    place.extend_from_slice(key.as_bytes());
+    place.extend_from_slice(&head);
+    place
+}
+
+#[expect(clippy::expect_used, reason = "invariant: AES-256 takes exactly 32 octets")]
+fn aead(key: &[u8; 32]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 octets are an AES-256 key"))
+}
+
+/// Encrypts a root key under the key of a seal.
+pub(super) fn wrap(with: &Secret<[u8; 32]>, root: &Secret<[u8; 32]>, entropy: &Entropy) -> Vec<u8> {
+    // 32 octets are never too long.
+    encrypt(&aead(with.expose()), ROOT, &key::seal(), root.expose(), entropy).unwrap_or_default()
+}
+
+/// The root key that [`wrap`] encrypted, if this key opens it.
+pub(super) fn unwrap(with: &Secret<[u8; 32]>, wrapped: &[u8]) -> Option<Secret<[u8; 32]>> {
+    let sealed = SealedValue::parse(wrapped).ok()?;
+    let plain = Secret::new(sealed.decrypt(&aead(with.expose()), &key::seal()).ok()?);
+    plain.expose().as_slice().try_into().ok().map(Secret::new)
+}
+
+const FORMAT: u8 = 1;
+/// The number that says "not a data key": the root key, or the key of a seal.
+const ROOT: u32 = 0;
+const OVERHEAD: usize = 5 + 12 + 16;

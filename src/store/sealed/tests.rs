@@ -1,0 +1,200 @@
+use proptest::prelude::*;
+
+use super::super::{Memory, Store};
+use super::*;
+
+const MOUNT: &[u8; 16] = &[7; 16];
+const SECRET: &[u8] = b"-----BEGIN PRIVATE KEY-----";
+
+fn static_key(id: &str, byte: u8) -> StaticKey {
+    StaticKey { id: id.into(), key: Secret::new([byte; 32]) }
+}
+
+fn sealed_by(memory: &Memory, current: StaticKey, previous: Option<StaticKey>) -> Arc<Sealed> {
+    let entropy = Entropy::danger_seeded(u64::from(previous.is_some()));
+    Sealed::new(memory.clone(), Seal::Static { current, previous }, entropy)
+}
+
+/// A store that is initialised and open, and the memory below it.
+async fn open() -> (Memory, Arc<Sealed>, Store) {
+    let memory = Memory::new();
+    let sealed = sealed_by(&memory, static_key("2026", 1), None);
+    sealed.initialize().await.unwrap();
+    sealed.unseal().await.unwrap();
+    (memory, Arc::clone(&sealed), Store::from(sealed))
+}
+
+fn private_key() -> Key {
+    key::private_key(MOUNT, MOUNT)
+}
+
+#[tokio::test]
+async fn a_store_is_first_empty_then_sealed_then_open_then_sealed_again() {
+    let memory = Memory::new();
+    let sealed = sealed_by(&memory, static_key("2026", 1), None);
+    let store = Store::from(Arc::clone(&sealed));
+    let status = |initialized, sealed| Ok(Status { initialized, sealed });
+    assert_eq!(sealed.status().await, status(false, true));
+    assert_eq!(sealed.unseal().await, Err(SealError::NotInitialized));
+    sealed.initialize().await.unwrap();
+    assert_eq!(sealed.status().await, status(true, true));
+    assert_eq!(sealed.initialize().await, Err(SealError::AlreadyInitialized));
+    assert_eq!(store.snapshot().await.err(), Some(ReadError::Sealed));
+    assert_eq!(store.hmac(b"token").err(), Some(ReadError::Sealed));
+    let batch = Batch::new().put(private_key(), SECRET.to_vec());
+    assert_eq!(store.commit(batch.clone()).await, Err(CommitError::Sealed));
+    sealed.unseal().await.unwrap();
+    assert_eq!(sealed.status().await, status(true, false));
+    store.commit(batch).await.unwrap();
+    sealed.seal();
+    assert_eq!(store.snapshot().await.err(), Some(ReadError::Sealed));
+    sealed.unseal().await.unwrap();
+    let snapshot = store.snapshot().await.unwrap();
+    assert_eq!(snapshot.get(&private_key()).await.unwrap().unwrap().1, SECRET);
+}
+
+#[tokio::test]
+async fn nothing_below_the_seal_holds_the_plain_value() {
+    let (memory, _, store) = open().await;
+    store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
+    let below = Store::danger_unsealed(memory).snapshot().await.unwrap();
+    for key in [private_key(), key::seal(), key::keyring()] {
+        let (_, value) = below.get(&key).await.unwrap().unwrap();
+        assert!(!value.windows(8).any(|window| SECRET.starts_with(window)));
+        assert!(!value.windows(8).any(|window| window == [1; 8]));
+    }
+}
+
+#[tokio::test]
+async fn a_value_moved_to_another_key_does_not_open() {
+    let (memory, _, store) = open().await;
+    store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
+    let below = Store::danger_unsealed(memory);
+    let (_, value) = below.snapshot().await.unwrap().get(&private_key()).await.unwrap().unwrap();
+    let elsewhere = key::private_key(MOUNT, &[8; 16]);
+    below.commit(Batch::new().put(elsewhere.clone(), value)).await.unwrap();
+    let snapshot = store.snapshot().await.unwrap();
+    let refused = snapshot.get(&elsewhere).await;
+    assert!(matches!(refused, Err(ReadError::Damaged { key, .. }) if key == elsewhere));
+    let scan = snapshot.scan(&key::private_keys(MOUNT).range(), 10).await;
+    assert!(scan.is_err());
+    let keys = snapshot.keys(&key::private_keys(MOUNT).range(), 10).await.unwrap();
+    assert_eq!(keys.len(), 2, "keys are listed without opening values");
+}
+
+#[tokio::test]
+async fn every_flipped_bit_and_every_truncation_is_an_error() {
+    let (memory, _, store) = open().await;
+    store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
+    let below = Store::danger_unsealed(memory);
+    let stored = below.snapshot().await.unwrap().get(&private_key()).await.unwrap();
+    let (_, value) = stored.unwrap();
+    let mut wrong: Vec<Vec<u8>> = (0..value.len()).map(|end| value[..end].to_vec()).collect();
+    for bit in 0..value.len() * 8 {
+        let mut flipped = value.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        wrong.push(flipped);
+    }
+    let opener = store.snapshot().await.unwrap().opener.unwrap();
+    for bytes in wrong {
+        assert!(opener.open(&private_key(), &bytes).is_err());
+    }
+    assert_eq!(opener.open(&private_key(), &value).unwrap(), SECRET);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_from_an_unknown_one_and_from_another_seal() {
+    let (memory, _, _) = open().await;
+    let wrong = sealed_by(&memory, static_key("2026", 2), None).unseal().await;
+    assert_eq!(wrong, Err(SealError::WrongKey { id: "2026".into() }));
+    let unknown = sealed_by(&memory, static_key("2027", 1), None).unseal().await;
+    assert_eq!(unknown, Err(SealError::UnknownKey { wanted: "2026".into() }));
+    let entropy = Entropy::danger_seeded(3);
+    let other = Sealed::new(memory, Seal::ephemeral(&entropy), entropy).unseal().await;
+    let expected = SealError::OtherSeal { stored: "static".into(), configured: "ephemeral" };
+    assert_eq!(other, Err(expected));
+}
+
+#[tokio::test]
+async fn an_older_key_opens_once_and_is_not_needed_again() {
+    let (memory, _, store) = open().await;
+    store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
+    let salted = store.hmac(b"token").unwrap();
+    let both = sealed_by(&memory, static_key("2027", 2), Some(static_key("2026", 1)));
+    both.unseal().await.unwrap();
+    let only = sealed_by(&memory, static_key("2027", 2), None);
+    only.unseal().await.unwrap();
+    let store = Store::from(only);
+    let snapshot = store.snapshot().await.unwrap();
+    assert_eq!(snapshot.get(&private_key()).await.unwrap().unwrap().1, SECRET);
+    assert_eq!(store.hmac(b"token").unwrap(), salted);
+    let old = sealed_by(&memory, static_key("2026", 1), None).unseal().await;
+    assert_eq!(old, Err(SealError::UnknownKey { wanted: "2027".into() }));
+}
+
+#[tokio::test]
+async fn a_new_data_key_writes_and_the_older_ones_read() {
+    let (memory, sealed, store) = open().await;
+    store.commit(Batch::new().put(key::role(MOUNT, "old"), b"1".to_vec())).await.unwrap();
+    assert_eq!(sealed.values_sealed(), Some(1));
+    sealed.add_data_key().await.unwrap();
+    assert_eq!(sealed.values_sealed(), Some(0));
+    store.commit(Batch::new().put(key::role(MOUNT, "new"), b"2".to_vec())).await.unwrap();
+    let again = sealed_by(&memory, static_key("2026", 1), None);
+    again.unseal().await.unwrap();
+    let snapshot = Store::from(again).snapshot().await.unwrap();
+    let entries = snapshot.scan(&key::roles(MOUNT).range(), 10).await.unwrap();
+    let values: Vec<_> = entries.into_iter().map(|entry| entry.value).collect();
+    assert_eq!(values, [b"2".to_vec(), b"1".to_vec()]);
+    let below = Store::danger_unsealed(memory).snapshot().await.unwrap();
+    let (_, stored) = below.get(&key::role(MOUNT, "new")).await.unwrap().unwrap();
+    assert_eq!(stored[..5], [1, 0, 0, 0, 2]);
+}
+
+#[tokio::test]
+async fn two_stores_name_one_token_differently() {
+    let (_, _, store) = open().await;
+    let memory = Memory::new();
+    let entropy = Entropy::danger_seeded(99);
+    let other = Sealed::new(memory, Seal::ephemeral(&entropy), entropy);
+    other.initialize().await.unwrap();
+    other.unseal().await.unwrap();
+    assert_ne!(store.hmac(b"token").unwrap(), other.hmac(b"token").unwrap());
+    assert_ne!(store.hmac(b"token").unwrap(), store.hmac(b"accessor").unwrap());
+}
+
+#[tokio::test]
+async fn damaged_seal_records_are_an_error() {
+    for key in [key::seal(), key::keyring()] {
+        let (memory, _, _) = open().await;
+        let below = Store::danger_unsealed(memory.clone());
+        let stored = below.snapshot().await.unwrap().get(&key).await.unwrap();
+        let (_, mut value) = stored.unwrap();
+        value.truncate(value.len() / 2);
+        below.commit(Batch::new().put(key, value)).await.unwrap();
+        let refused = sealed_by(&memory, static_key("2026", 1), None).unseal().await;
+        assert!(matches!(refused, Err(SealError::Damaged(_))), "{refused:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn strange_bytes_are_an_error_and_no_panic(mut bytes: Vec<u8>, format in 0u8..3) {
+        let entropy = Entropy::danger_seeded(5);
+        let keyring = Keyring::new(&entropy);
+        prop_assert!(keyring.open(&private_key(), &bytes).is_err());
+        bytes.splice(0..0, [format, 0, 0, 0, 1]);
+        prop_assert!(keyring.open(&private_key(), &bytes).is_err());
+        prop_assert!(Keyring::unlock(&bytes, &Secret::new([1; 32])).is_err());
+        prop_assert!(record::decode::<WrappedRoot>(&bytes).is_err());
+    }
+
+    #[test]
+    fn what_is_sealed_opens_and_is_33_octets_longer(value: Vec<u8>) {
+        let entropy = Entropy::danger_seeded(5);
+        let keyring = Keyring::new(&entropy);
+        let sealed = keyring.seal(&private_key(), &value, &entropy).unwrap();
+        prop_assert_eq!(sealed.len(), value.len() + 33);
+        prop_assert_eq!(keyring.open(&private_key(), &sealed), Ok(value));
+    }
+}
