@@ -4,6 +4,8 @@
 //! where that is grave or cheap (design D7).
 
 pub mod software;
+#[cfg(test)]
+mod suite;
 
 use std::fmt;
 
