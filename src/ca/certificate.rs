@@ -247,7 +247,9 @@ impl Certificate {
         let der = der.into();
         let fields = Fields::read(&der)?;
         if fields.inner_algorithm.whole != fields.algorithm.whole {
-            return Err(malformed("x509: inner and outer signature algorithm identifiers don't match"));
+            return Err(malformed(
+                "x509: inner and outer signature algorithm identifiers don't match",
+            ));
         }
         let serial = fields.serial.strip_prefix(&[0]).unwrap_or(fields.serial);
         Ok(Self {

@@ -214,7 +214,9 @@ fn requested_extensions(attributes: &[u8]) -> Result<Vec<RawExtension>, CsrError
 fn readable_uri(text: &str) -> Result<(), CsrError> {
     let quoted = uri::go_quote(text);
     if uri::canonical(text).is_none() {
-        Err(CsrError::Malformed(format!("x509: cannot parse URI {quoted}: parse {quoted}: invalid URI")))
+        Err(CsrError::Malformed(format!(
+            "x509: cannot parse URI {quoted}: parse {quoted}: invalid URI"
+        )))
     } else if !uri::host_is_domain(text) {
         Err(CsrError::Malformed(format!("x509: cannot parse URI {quoted}: invalid domain")))
     } else {
