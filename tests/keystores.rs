@@ -199,8 +199,11 @@ fn javas() -> Vec<PathBuf> {
 
 fn java_may_refuse(version: u32, case: &Case) -> bool {
     // JEP 339 brought Ed25519 with 15, JDK-8343232 PBMAC1 with 26.
+    // No PKCS#12 opens with a password outside ASCII up to 21 at least (it opens in 25): Java's
+    // own `PBEKey` refuses the password. JKS knows no such bound.
     (case.key == "ed25519" && case.expected.contains("key:") && version < 15)
         || (case.encoder == Some(Encoder::Modern2026) && version < 26)
+        || (case.format == "PKCS12" && !case.password.is_ascii() && version < 25)
 }
 
 #[test]

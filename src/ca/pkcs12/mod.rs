@@ -8,6 +8,10 @@
 //! order of the certificates is kept: leaf, its issuer, and so on. `localKeyId` ties the leaf to
 //! the key. Everything is encrypted under AES-256 with fresh salts, and sealed by a MAC: never
 //! without, since NSS and Node refuse that, and Java shows such a store as empty.
+//!
+//! A password outside ASCII is written as the standards say (UTF-8 for PBES2, BMPString for the
+//! seal) and opens in OpenSSL, NSS and Java 25; Java up to 21 refuses such a password for every
+//! PKCS#12 file, also its own.
 
 mod cipher;
 mod derivation;
