@@ -4,6 +4,8 @@
 //! A judge that is not installed is skipped with a word; with `SIGNET_REQUIRE_TOOLS=1` it is a
 //! failure. `SIGNET_TEST_JAVAS` names further `java` programs, separated by colons.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of tests, too")]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
