@@ -59,4 +59,4 @@ keytool -list -v -keystore "$work/out/store.p12" -storepass changeit >"$work/key
 }
 grep -q 'PrivateKeyEntry' "$work/keytool.log" || fail "the key store holds no key"
 grep -q 'spiffe://example.org/payments/api' "$work/keytool.log" || fail "the key store names nobody"
-ok "bao agent $BAO_VERSION renders PEM by secret and pkiCert, and a key store that $(keytool -version 2>&1 | head -n 1) loads"
+ok "bao agent $BAO_VERSION renders PEM by secret and pkiCert, and a key store that Java $(java -version 2>&1 | sed -n '1s/.*"\(.*\)".*/\1/p') loads"
