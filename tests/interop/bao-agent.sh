@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # The real agent with a token file: it renders PEM by both template functions, and a Java key store.
+# shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need keytool "keytool of a JDK"
 install_bao

@@ -1,5 +1,7 @@
+#!/usr/bin/env bash
 # The real command line's session of about 400 commands, against the server under test and against a
 # reference server of the command line's own version: the same exit codes?
+# shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 judge=${SIGNET_JUDGES:-}/cli_session.py
 [[ -n ${SIGNET_JUDGES:-} && -f $judge ]] || skip "SIGNET_JUDGES=<folder with cli_session.py>"

@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # The Go client library with a token: state of the server, mounts, issue, sign, revoke, renewal.
+# shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need go "go 1.26 or newer"
 say "the Go client's tests"

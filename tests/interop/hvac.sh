@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # hvac's own integration tests of its PKI methods, as its source distribution has them.
+# shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 
 # What applies to the endpoints that Signet has.

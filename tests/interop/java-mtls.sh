@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # Mutual TLS between two SVIDs, stock Java and OpenSSL: each side accepts exactly the other's SPIFFE ID.
+# shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need javac "a JDK (openjdk-17-jdk-headless)"
 need keytool "a JDK (openjdk-17-jdk-headless)"

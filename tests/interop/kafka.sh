@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # Kafka over mutual TLS with stores straight from `issue`: an ACL admits one SPIFFE ID, not its sibling.
+# shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need javac "a JDK (openjdk-17-jdk-headless)"
 

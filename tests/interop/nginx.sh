@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # nginx with ssl_verify_client and ssl_crl: an SVID gets in, and after its revocation it does not.
+# shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 PATH=$PATH:/usr/sbin:/sbin need nginx "nginx (nginx-light)"
 nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx)

@@ -1,7 +1,7 @@
 # What every check stands on; sourced first. Each check is told by its environment which server it
 # judges: SIGNET_ADDR (http://127.0.0.1:PORT) and SIGNET_TOKEN (a root token). It ends with one line,
 # by `ok`, `fail` or `skip`, and removes what it started.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what it sets is used by the checks
 set -euo pipefail
 shopt -s inherit_errexit
 check=${check:-$(basename "$0" .sh)}

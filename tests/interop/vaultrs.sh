@@ -1,4 +1,6 @@
+#!/usr/bin/env bash
 # vaultrs, the Rust client: a test of this package that asks a running server (tests/vaultrs.rs).
+# shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need cargo "cargo"
 cd "$repository"

@@ -1,5 +1,7 @@
+#!/usr/bin/env bash
 # Judges of form: what each key type's root, intermediate, leaf and CRL look like to zlint, pkilint,
 # OpenSSL, GnuTLS and Java. Only the RFC rules apply: those of the public web are none of ours.
+# shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need javac "a JDK (openjdk-17-jdk-headless)"
 need certtool "certtool (gnutls-bin)"
@@ -46,7 +48,8 @@ names=()
 for kind in "ec 256" "ec 384" "ec 521" "rsa 2048" "rsa 3072" "rsa 4096" "ed25519 0"; do
     # shellcheck disable=SC2086 # two words on purpose
     make_chain $kind
-    names+=("${kind/ /-}")
+    name=${kind/ /-}
+    names+=("$name")
 done
 
 wrong=()
@@ -105,4 +108,4 @@ if ((${#wrong[@]})); then
     printf '   %.300s\n' "${wrong[@]}"
     fail "${#wrong[@]} findings"
 fi
-ok "${#names[@]} key types (${names[*]}), each root, intermediate, two leaves and two CRLs: no error from zlint $ZLINT_VERSION and pkilint $PKILINT_VERSION; OpenSSL, GnuTLS and Java accept the leaf, and OpenSSL and Java refuse the revoked one"
+ok "${#names[@]} key types (${names[*]}), each root, intermediate, two leaves and two CRLs: no error from zlint $ZLINT_VERSION, none but those shown from pkilint $PKILINT_VERSION; OpenSSL, GnuTLS and Java accept the leaf, and OpenSSL and Java refuse the revoked one"
