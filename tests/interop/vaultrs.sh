@@ -16,4 +16,4 @@ if ((outcome)); then
     fail "vaultrs: $(grep '^test result' "$work/cargo.log" || echo "exit code $outcome")"
 fi
 version=$(sed -n '/^name = "vaultrs"/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
-ok "vaultrs $version: $(grep -oE '[0-9]+ passed' "$work/cargo.log") tests of tests/vaultrs.rs"
+ok "vaultrs $version: $(grep -oE '[0-9]+ passed' "$work/cargo.log") (tests/vaultrs.rs)"
