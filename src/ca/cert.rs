@@ -224,3 +224,6 @@ impl ToSign for Tbs {
         self.facts
     }
 }
+
+#[cfg(test)]
+mod tests;

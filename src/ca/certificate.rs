@@ -196,7 +196,7 @@ impl Extensions {
                 }
                 fields.end()?;
             }
-            extensions::KEY_USAGE => self.key_usage = Some(key_usage(&mut reader)?),
+            extensions::KEY_USAGE => self.key_usage = Some(KeyUsage(reader.named_bits()?)),
             extensions::EXTENDED_KEY_USAGE => {
                 let mut usages = reader.sequence("[]asn1.ObjectIdentifier")?;
                 while !usages.is_empty() {
@@ -221,18 +221,6 @@ fn small(integer: &[u8]) -> Result<u8, CertificateError> {
         [value] | [0, value] => Ok(*value),
         _ => Ok(u8::MAX),
     }
-}
-
-/// The named bits of a BIT STRING.
-fn key_usage(reader: &mut Reader<'_>) -> Result<KeyUsage, ReadError> {
-    let content = reader.expect(tag::BIT_STRING, "asn1.BitString")?.content;
-    let (first, second) = match content {
-        [0] => (0, 0),
-        [0..=7, first] => (*first, 0),
-        [0..=7, first, second, ..] => (*first, *second),
-        _ => return Err(ReadError::Value("invalid padding bits in BIT STRING")),
-    };
-    Ok(KeyUsage(u16::from_be_bytes([first, second]).reverse_bits()))
 }
 
 /// Where a part lies in the whole.

@@ -153,3 +153,58 @@ impl ToSign for TbsCrl {
         self.facts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use der::Decode;
+    use x509_cert::crl::CertificateList;
+
+    use super::*;
+    use crate::ca::for_tests::{self, NOW};
+    use crate::ca::key::Hash;
+    use crate::ca::lint::lint_crl;
+
+    const VALUES: CrlValues<'static> = CrlValues {
+        number: 0x80,
+        this_update: NOW,
+        next_update: NOW.plus(3600),
+        algorithm: SignatureAlgorithm::Ecdsa(Hash::Sha256),
+        freshest_crl: &[],
+    };
+
+    #[test]
+    fn a_list_reads_back_with_its_entries_in_order() {
+        let (root, pair) = for_tests::root("root");
+        let entries = [encode_entry(&[0x80, 1], NOW), encode_entry(&[0, 2], NOW.plus(1))];
+        let view = root.issuer_view();
+        let crl = compose_crl(&view, &VALUES, entries.map(Result::unwrap)).unwrap();
+        let signed = pair.sign(lint_crl(crl, &view).unwrap());
+        assert_eq!((signed.facts().entries, signed.facts().number), (2, 0x80));
+        let read = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(signed.der());
+        let read = read.unwrap().tbs_cert_list;
+        let revoked = read.revoked_certificates.unwrap();
+        let serials: Vec<_> =
+            revoked.iter().map(|entry| entry.serial_number.as_bytes().to_vec()).collect();
+        assert_eq!(serials, [vec![0, 0x80, 1], vec![2]]);
+        let oids: Vec<_> = read.crl_extensions.unwrap();
+        let oids: Vec<_> = oids.iter().map(|one| (one.extn_id, one.critical)).collect();
+        assert_eq!(
+            oids,
+            [(extensions::AUTHORITY_KEY_IDENTIFIER, false), (extensions::CRL_NUMBER, false)]
+        );
+    }
+
+    #[test]
+    fn with_nothing_revoked_the_list_of_entries_is_absent() {
+        let (root, pair) = for_tests::root("root");
+        let view = root.issuer_view();
+        let freshest = ["http://a/delta".to_owned()];
+        let values = CrlValues { freshest_crl: &freshest, ..VALUES };
+        let crl = compose_crl(&view, &values, [[0_u8; 0]; 0]).unwrap();
+        let signed = pair.sign(lint_crl(crl, &view).unwrap());
+        let read = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(signed.der());
+        let read = read.unwrap().tbs_cert_list;
+        assert!(read.revoked_certificates.is_none());
+        assert_eq!(read.crl_extensions.unwrap().len(), 3);
+    }
+}

@@ -15,6 +15,8 @@ pub mod crl;
 pub mod csr;
 mod distinguished_name;
 mod extensions;
+#[cfg(test)]
+mod for_tests;
 mod general_names;
 pub mod glob;
 pub mod hostname;

@@ -6,6 +6,7 @@
 use super::algorithm_identifier;
 use super::asn1::{Writer, header, tag};
 use super::key::SignatureAlgorithm;
+use super::lint::Finding;
 
 mod sealed {
     pub trait Sealed {}
@@ -37,11 +38,17 @@ pub trait ToSign: sealed::Sealed {
 #[must_use]
 pub struct Linted<T: ToSign> {
     document: T,
+    notices: Vec<Finding>,
 }
 
 impl<T: ToSign> Linted<T> {
-    pub(in crate::ca) const fn new(document: T) -> Self {
-        Self { document }
+    pub(in crate::ca) const fn new(document: T, notices: Vec<Finding>) -> Self {
+        Self { document, notices }
+    }
+
+    /// Rules that were not kept but do not refuse.
+    pub fn notices(&self) -> &[Finding] {
+        &self.notices
     }
 
     /// What was linted.

@@ -171,6 +171,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next element, a BIT STRING of named bits; bit 0 of the result is its first bit.
+    pub(in crate::ca) fn named_bits(&mut self) -> Result<u16, ReadError> {
+        let content = self.expect(tag::BIT_STRING, "asn1.BitString")?.content;
+        let (first, second) = match content {
+            [0] => (0, 0),
+            [0..=7, first] => (*first, 0),
+            [0..=7, first, second, ..] => (*first, *second),
+            _ => return Err(ReadError::Value("invalid padding bits in BIT STRING")),
+        };
+        Ok(u16::from_be_bytes([first, second]).reverse_bits())
+    }
+
     /// The next element, a UTCTime or GeneralizedTime in the form of RFC 5280, 4.1.2.5.
     pub(in crate::ca) fn time(&mut self) -> Result<Timestamp, ReadError> {
         let element = self.any()?;

@@ -1,15 +1,47 @@
 //! Checks before anything is signed: one rule, one function, one clause.
 //!
-//! A finding is our own fault (a permit should never have been given), so the rules hold for
-//! everything that a role may legitimately permit.
+//! A finding is our own fault (a permit should never have been given), so the rules that refuse
+//! hold for everything that a role may legitimately permit. Rules that only tell leave a notice
+//! on what was linted.
+
+mod house;
+mod lists;
+mod rfc5280;
+mod spiffe;
+mod view;
 
 use std::fmt;
+
+use view::{Case, Signer};
 
 use super::cert::Tbs;
 use super::certificate::IssuerView;
 use super::crl::TbsCrl;
+use super::public_key::PublicKey;
 use super::request::TbsRequest;
 use super::signed::Linted;
+
+/// A rule: a name, the clause that it comes from, and the check, which is true if it holds.
+struct Rule {
+    name: &'static str,
+    clause: &'static str,
+    holds: fn(&Case<'_>) -> bool,
+    refuses: bool,
+}
+
+impl Rule {
+    const fn must(name: &'static str, clause: &'static str, holds: fn(&Case<'_>) -> bool) -> Self {
+        Self { name, clause, holds, refuses: true }
+    }
+
+    const fn should(
+        name: &'static str,
+        clause: &'static str,
+        holds: fn(&Case<'_>) -> bool,
+    ) -> Self {
+        Self { name, clause, holds, refuses: false }
+    }
+}
 
 /// One broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,22 +77,50 @@ impl std::error::Error for Findings {}
 
 /// Lints a certificate against the issuer that will sign it.
 pub fn lint(tbs: Tbs, issuer: &IssuerView<'_>) -> Result<Linted<Tbs>, Findings> {
-    let _ = issuer;
-    Ok(Linted::new(tbs))
+    let signer = Signer {
+        subject: issuer.subject,
+        key_identifier: issuer.key_identifier,
+        key_kind: issuer.key_kind,
+    };
+    let notices = check(tbs.der(), Some(signer))?;
+    Ok(Linted::new(tbs, notices))
 }
 
 /// Lints a self-signed certificate.
 pub fn lint_self_signed(tbs: Tbs) -> Result<Linted<Tbs>, Findings> {
-    Ok(Linted::new(tbs))
+    let notices = check(tbs.der(), None)?;
+    Ok(Linted::new(tbs, notices))
 }
 
 /// Lints a revocation list against the issuer that will sign it.
 pub fn lint_crl(crl: TbsCrl, issuer: &IssuerView<'_>) -> Result<Linted<TbsCrl>, Findings> {
-    let _ = issuer;
-    Ok(Linted::new(crl))
+    lists::check(&crl, issuer)?;
+    Ok(Linted::new(crl, Vec::new()))
 }
 
 /// Lints a request of ours.
 pub fn lint_request(request: TbsRequest) -> Result<Linted<TbsRequest>, Findings> {
-    Ok(Linted::new(request))
+    lists::check_request(&request)?;
+    Ok(Linted::new(request, Vec::new()))
 }
+
+/// Judges bytes by every rule. Without a signer they sign themselves.
+fn check(der: &[u8], signer: Option<Signer<'_>>) -> Result<Vec<Finding>, Findings> {
+    const READABLE: Finding = Finding { rule: "reads_as_der", clause: "RFC 5280, 4.1" };
+    let mut case = Case::read(der, signer).map_err(|_| Findings(vec![READABLE]))?;
+    if signer.is_none() {
+        let own = PublicKey::parse(case.public_key).map_err(|_| Findings(vec![READABLE]))?;
+        case.signer.key_kind = own.kind();
+    }
+    let (mut refused, mut told) = (Vec::new(), Vec::new());
+    for rule in [rfc5280::RULES, spiffe::RULES, house::RULES].into_iter().flatten() {
+        if !(rule.holds)(&case) {
+            let list = if rule.refuses { &mut refused } else { &mut told };
+            list.push(Finding { rule: rule.name, clause: rule.clause });
+        }
+    }
+    if refused.is_empty() { Ok(told) } else { Err(Findings(refused)) }
+}
+
+#[cfg(test)]
+mod tests;

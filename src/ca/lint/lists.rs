@@ -1,0 +1,89 @@
+//! Revocation lists (RFC 5280, 5) and requests of ours (RFC 2986).
+
+use super::{Finding, Findings};
+use crate::ca::asn1::{ReadError, Reader, tag};
+use crate::ca::certificate::IssuerView;
+use crate::ca::crl::TbsCrl;
+use crate::ca::extensions::{AUTHORITY_KEY_IDENTIFIER, CRL_NUMBER};
+use crate::ca::request::TbsRequest;
+use crate::ca::signed::ToSign;
+
+fn findings(broken: Vec<Finding>) -> Result<(), Findings> {
+    if broken.is_empty() { Ok(()) } else { Err(Findings(broken)) }
+}
+
+/// The parts of a `TBSCertList` that rules look at. Entries are not read one by one: each was
+/// encoded by [`crate::ca::crl::encode_entry`], and a million of them must not take a second.
+struct List<'a> {
+    version: &'a [u8],
+    issuer: &'a [u8],
+    in_order: bool,
+    revoked: Option<&'a [u8]>,
+    has_authority: bool,
+    has_number: bool,
+}
+
+impl<'a> List<'a> {
+    fn read(der: &'a [u8]) -> Result<Self, ReadError> {
+        let mut outer = Reader::new(der);
+        let mut fields = outer.sequence("pkix.TBSCertificateList")?;
+        outer.end()?;
+        let version = fields.integer()?;
+        fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
+        let issuer = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?.whole;
+        let in_order = fields.time()? <= fields.time()?;
+        let revoked = fields.optional(tag::SEQUENCE)?.map(|list| list.content);
+        let wrapped = fields.expect(tag::explicit(0), "[]pkix.Extension")?;
+        fields.end()?;
+        let mut list = Reader::new(wrapped.content).sequence("[]pkix.Extension")?;
+        let (mut has_authority, mut has_number) = (false, false);
+        while !list.is_empty() {
+            let oid = list.sequence("pkix.Extension")?.oid()?;
+            has_authority |= oid == AUTHORITY_KEY_IDENTIFIER;
+            has_number |= oid == CRL_NUMBER;
+        }
+        Ok(Self { version, issuer, in_order, revoked, has_authority, has_number })
+    }
+}
+
+/// Every rule of a list.
+pub(super) fn check(crl: &TbsCrl, issuer: &IssuerView<'_>) -> Result<(), Findings> {
+    let Ok(list) = List::read(crl.der()) else {
+        return findings(vec![Finding { rule: "list_reads_as_der", clause: "RFC 5280, 5.1" }]);
+    };
+    let rules = [
+        ("list_version_is_2", "RFC 5280, 5.1.2.1", list.version == [1]),
+        ("list_issuer_is_the_signer", "RFC 5280, 5.1.2.3", list.issuer == issuer.subject),
+        ("list_updates_are_in_order", "RFC 5280, 5.1.2.5", list.in_order),
+        // 5.1.2.6: with nothing revoked the list is absent, not empty.
+        (
+            "list_is_absent_when_empty",
+            "RFC 5280, 5.1.2.6",
+            list.revoked.is_some_and(|entries| !entries.is_empty()) == (crl.facts().entries > 0),
+        ),
+        ("list_names_its_key", "RFC 5280, 5.2.1", list.has_authority),
+        ("list_is_numbered", "RFC 5280, 5.2.3", list.has_number),
+        ("algorithm_fits_the_signer", "design D2", crl.algorithm().fits(issuer.key_kind)),
+    ];
+    let broken = rules.into_iter().filter(|(_, _, holds)| !holds);
+    findings(broken.map(|(rule, clause, _)| Finding { rule, clause }).collect())
+}
+
+/// RFC 2986, 4.1: version 0, a subject, a key, attributes.
+pub(super) fn check_request(request: &TbsRequest) -> Result<(), Findings> {
+    let read = || -> Result<bool, ReadError> {
+        let mut outer = Reader::new(request.der());
+        let mut fields = outer.sequence("x509.tbsCertificateRequest")?;
+        outer.end()?;
+        let version = fields.integer()?;
+        fields.expect(tag::SEQUENCE, "asn1.RawValue")?;
+        fields.expect(tag::SEQUENCE, "x509.publicKeyInfo")?;
+        fields.expect(tag::explicit(0), "[]asn1.RawValue")?;
+        fields.end()?;
+        Ok(version == [0])
+    };
+    if read() == Ok(true) {
+        return Ok(());
+    }
+    findings(vec![Finding { rule: "request_reads_as_der", clause: "RFC 2986, 4.1" }])
+}

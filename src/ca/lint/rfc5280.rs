@@ -1,0 +1,94 @@
+//! RFC 5280, section 4.
+
+use super::Rule;
+use super::view::Case;
+use crate::ca::asn1::tag;
+use crate::ca::extensions::{AUTHORITY_KEY_IDENTIFIER, SUBJECT_ALT_NAME, SUBJECT_KEY_IDENTIFIER};
+use crate::ca::permit::KeyUsage;
+
+/// The rules of this file.
+pub(super) const RULES: &[Rule] = &[
+    Rule::must("version_is_3", "RFC 5280, 4.1.2.1", version_is_3),
+    Rule::must("serial_is_positive_and_short", "RFC 5280, 4.1.2.2", serial_is_positive_and_short),
+    Rule::must("validity_is_in_order", "RFC 5280, 4.1.2.5", validity_is_in_order),
+    Rule::must("issuer_is_the_signer", "RFC 5280, 4.1.2.4", issuer_is_the_signer),
+    Rule::must("extensions_occur_once", "RFC 5280, 4.2", extensions_occur_once),
+    Rule::must(
+        "names_are_critical_without_subject",
+        "RFC 5280, 4.1.2.6",
+        names_are_critical_without_subject,
+    ),
+    Rule::must("names_are_not_empty", "RFC 5280, 4.2.1.6", names_are_not_empty),
+    Rule::must("signer_is_identified", "RFC 5280, 4.2.1.1", signer_is_identified),
+    Rule::must("authority_is_identified", "RFC 5280, 4.2.1.2", authority_is_identified),
+    Rule::must("authority_may_sign", "RFC 5280, 4.2.1.9", authority_may_sign),
+    Rule::must(
+        "path_length_needs_an_authority",
+        "RFC 5280, 4.2.1.9",
+        path_length_needs_an_authority,
+    ),
+];
+
+/// 4.1.2.1: with extensions, the version is 3 (value 2).
+fn version_is_3(case: &Case<'_>) -> bool {
+    case.version == Some(&[tag::INTEGER, 1, 2])
+}
+
+/// 4.1.2.2: a positive integer of at most 20 octets.
+fn serial_is_positive_and_short(case: &Case<'_>) -> bool {
+    let negative = case.serial.first().is_some_and(|first| *first >= 0x80);
+    !negative && case.serial != [0] && case.serial.len() <= 20
+}
+
+/// 4.1.2.5: the period from notBefore through notAfter is none if it ends before it begins.
+fn validity_is_in_order(case: &Case<'_>) -> bool {
+    case.not_before <= case.not_after
+}
+
+/// 4.1.2.4 and 6.1.3 (a)(4): issuer is the signer's subject, byte for byte.
+fn issuer_is_the_signer(case: &Case<'_>) -> bool {
+    case.issuer == case.signer.subject
+}
+
+/// 4.2: a certificate MUST NOT include more than one instance of an extension.
+fn extensions_occur_once(case: &Case<'_>) -> bool {
+    case.extensions.iter().enumerate().all(|(position, extension)| {
+        case.extensions
+            .iter()
+            .skip(position.saturating_add(1))
+            .all(|other| other.oid != extension.oid)
+    })
+}
+
+/// 4.1.2.6: with an empty subject, subjectAltName MUST be critical.
+fn names_are_critical_without_subject(case: &Case<'_>) -> bool {
+    case.subject != crate::ca::distinguished_name::EMPTY
+        || case.extension(SUBJECT_ALT_NAME).is_none_or(|names| names.critical)
+}
+
+/// 4.2.1.6: if the extension is there, it holds at least one name.
+fn names_are_not_empty(case: &Case<'_>) -> bool {
+    case.extension(SUBJECT_ALT_NAME).is_none_or(|names| names.value != [tag::SEQUENCE, 0])
+}
+
+/// 4.2.1.1: keyIdentifier is there and is the signer's subject key identifier, if it has one.
+fn signer_is_identified(case: &Case<'_>) -> bool {
+    case.signer.key_identifier.is_none_or(|wanted| {
+        case.identifier(AUTHORITY_KEY_IDENTIFIER).is_some_and(|found| found == wanted)
+    })
+}
+
+/// 4.2.1.2: subjectKeyIdentifier MUST appear in every authority's certificate.
+fn authority_is_identified(case: &Case<'_>) -> bool {
+    !case.is_authority() || case.identifier(SUBJECT_KEY_IDENTIFIER).is_some()
+}
+
+/// 4.2.1.3 and 4.2.1.9: an authority with a key usage has keyCertSign among it.
+fn authority_may_sign(case: &Case<'_>) -> bool {
+    !case.is_authority() || case.key_usage.is_none() || case.has_usage(KeyUsage::KEY_CERT_SIGN)
+}
+
+/// 4.2.1.9: no pathLenConstraint unless cA is asserted.
+fn path_length_needs_an_authority(case: &Case<'_>) -> bool {
+    !matches!(case.constraints, Some((false, true)))
+}

@@ -1,0 +1,149 @@
+//! The composed bytes, read afresh: rules judge what will be signed, not what was meant.
+
+use const_oid::ObjectIdentifier;
+
+use crate::ca::asn1::{ReadError, Reader, tag};
+use crate::ca::extensions;
+use crate::ca::general_names::{self, ReadNames};
+use crate::ca::key::KeyKind;
+use crate::ca::permit::KeyUsage;
+use crate::ca::time::Timestamp;
+
+/// An extension where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed<'a> {
+    pub(super) oid: ObjectIdentifier,
+    pub(super) critical: bool,
+    pub(super) value: &'a [u8],
+}
+
+/// Who will sign.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signer<'a> {
+    pub(super) subject: &'a [u8],
+    pub(super) key_identifier: Option<&'a [u8]>,
+    pub(super) key_kind: KeyKind,
+}
+
+/// A `TBSCertificate` and its signer, as rules see them.
+#[derive(Debug)]
+pub(super) struct Case<'a> {
+    pub(super) version: Option<&'a [u8]>,
+    pub(super) serial: &'a [u8],
+    pub(super) algorithm: &'a [u8],
+    pub(super) issuer: &'a [u8],
+    pub(super) not_before: Timestamp,
+    pub(super) not_after: Timestamp,
+    pub(super) subject: &'a [u8],
+    pub(super) public_key: &'a [u8],
+    pub(super) extensions: Vec<Placed<'a>>,
+    pub(super) names: ReadNames,
+    pub(super) key_usage: Option<KeyUsage>,
+    /// Basic constraints: CA, and is there a path length?
+    pub(super) constraints: Option<(bool, bool)>,
+    pub(super) signer: Signer<'a>,
+}
+
+impl<'a> Case<'a> {
+    /// Reads the bytes; whatever does not read breaks the first rule.
+    pub(super) fn read(der: &'a [u8], signer: Option<Signer<'a>>) -> Result<Self, String> {
+        let plain = |error: ReadError| error.to_string();
+        let mut outer = Reader::new(der);
+        let mut fields = outer.sequence("x509.tbsCertificate").map_err(plain)?;
+        outer.end().map_err(plain)?;
+        let mut case = Self::fields(&mut fields, signer).map_err(plain)?;
+        let names = case
+            .extension(extensions::SUBJECT_ALT_NAME)
+            .map(|found| general_names::read(found.value))
+            .transpose()?;
+        let usage = case
+            .extension(extensions::KEY_USAGE)
+            .map(|found| Reader::new(found.value).named_bits())
+            .transpose();
+        let constraints = case
+            .extension(extensions::BASIC_CONSTRAINTS)
+            .map(|found| constraints(found.value))
+            .transpose();
+        case.names = names.unwrap_or_default();
+        case.key_usage = usage.map_err(plain)?.map(KeyUsage);
+        case.constraints = constraints.map_err(plain)?;
+        if signer.is_none() {
+            case.signer.key_identifier = case.identifier(extensions::SUBJECT_KEY_IDENTIFIER);
+        }
+        Ok(case)
+    }
+
+    fn fields(fields: &mut Reader<'a>, signer: Option<Signer<'a>>) -> Result<Self, ReadError> {
+        let version = fields.optional(tag::explicit(0))?.map(|version| version.content);
+        let serial = fields.integer()?;
+        let algorithm = fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?.whole;
+        let issuer = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?.whole;
+        let mut validity = fields.sequence("x509.validity")?;
+        let (not_before, not_after) = (validity.time()?, validity.time()?);
+        let subject = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?.whole;
+        let public_key = fields.expect(tag::SEQUENCE, "x509.publicKeyInfo")?.whole;
+        let mut extensions = Vec::with_capacity(8);
+        let mut wrapped = Reader::new(fields.expect(tag::explicit(3), "[]pkix.Extension")?.content);
+        fields.end()?;
+        let mut list = wrapped.sequence("[]pkix.Extension")?;
+        while !list.is_empty() {
+            let mut fields = list.sequence("pkix.Extension")?;
+            let oid = fields.oid()?;
+            let critical = fields.default_false()?;
+            let value = fields.expect(tag::OCTET_STRING, "[]uint8")?.content;
+            fields.end()?;
+            extensions.push(Placed { oid, critical, value });
+        }
+        let own = Signer { subject, key_identifier: None, key_kind: KeyKind::Ed25519 };
+        Ok(Self {
+            version,
+            serial,
+            algorithm,
+            issuer,
+            not_before,
+            not_after,
+            subject,
+            public_key,
+            extensions,
+            names: ReadNames::default(),
+            key_usage: None,
+            constraints: None,
+            signer: signer.unwrap_or(own),
+        })
+    }
+
+    pub(super) fn extension(&self, oid: ObjectIdentifier) -> Option<&Placed<'a>> {
+        self.extensions.iter().find(|extension| extension.oid == oid)
+    }
+
+    /// The key identifier that an SKI or AKI extension holds.
+    pub(super) fn identifier(&self, oid: ObjectIdentifier) -> Option<&'a [u8]> {
+        let mut reader = Reader::new(self.extension(oid)?.value);
+        if oid == extensions::SUBJECT_KEY_IDENTIFIER {
+            return reader.expect(tag::OCTET_STRING, "[]uint8").ok().map(|found| found.content);
+        }
+        let mut fields = reader.sequence("x509.authKeyId").ok()?;
+        fields.optional(tag::implicit(0)).ok()?.map(|found| found.content)
+    }
+
+    pub(super) const fn is_authority(&self) -> bool {
+        matches!(self.constraints, Some((true, _)))
+    }
+
+    pub(super) fn has_usage(&self, usage: KeyUsage) -> bool {
+        self.key_usage.is_some_and(|found| found.contains(usage))
+    }
+}
+
+fn constraints(value: &[u8]) -> Result<(bool, bool), ReadError> {
+    let mut reader = Reader::new(value);
+    let mut fields = reader.sequence("x509.basicConstraints")?;
+    reader.end()?;
+    let authority = fields.default_false()?;
+    let length = !fields.is_empty();
+    if length {
+        fields.integer()?;
+    }
+    fields.end()?;
+    Ok((authority, length))
+}
