@@ -1,6 +1,7 @@
 //! From flags and environment to a client: `SIGNET_*`, and where unset `VAULT_*`.
 
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,8 +100,7 @@ impl Context<'_> {
         let _ = std::fs::remove_file(&fresh);
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.mode(0o600);
         let written = options
             .open(&fresh)
             .and_then(|mut file| {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::duration;
 
 /// Rows of cells in columns four spaces apart; the first row is the heading and is underlined.
-/// An empty cell reads `n/a`.
+/// White space around a cell is dropped; an empty cell reads `n/a`.
 pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let underline = rows.first().map(|heading| {
         heading.iter().map(|cell| "-".repeat(cell.chars().count())).collect::<Vec<_>>()
@@ -27,7 +27,10 @@ pub(super) fn pairs(rows: &[(&str, String)]) -> String {
 }
 
 fn cells(row: &[String]) -> Vec<&str> {
-    row.iter().map(|cell| if cell.is_empty() { "n/a" } else { cell.as_str() }).collect()
+    row.iter()
+        .map(|cell| cell.trim())
+        .map(|cell| if cell.is_empty() { "n/a" } else { cell })
+        .collect()
 }
 
 fn aligned(lines: &[Vec<&str>]) -> String {
