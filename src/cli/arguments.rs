@@ -35,6 +35,7 @@ pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name)
         .long(name)
         .help(help)
+        .value_name("true|false")
         .num_args(0..=1)
         .require_equals(true)
         .default_missing_value("true")
@@ -177,5 +178,55 @@ pub(super) fn truth(text: &str) -> Result<bool, String> {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         other => Err(format!("{other:?} is neither true nor false")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normalised(line: &str) -> String {
+        let arguments = line.split(' ').map(|word| word.replace('_', " ").into()).collect();
+        let words = normalise(&super::super::tree(), arguments);
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        words.join("|")
+    }
+
+    #[test]
+    fn flags_have_one_dash_or_two_and_stand_anywhere() {
+        for (line, expected) in [
+            ("signet read -field=x pki/ca", "signet|read|--field=x|pki/ca"),
+            ("signet read --field=x pki/ca", "signet|read|--field=x|pki/ca"),
+            ("signet read pki/ca -field x", "signet|read|pki/ca|--field=x"),
+            ("signet -address=a read x", "signet|read|--address=a|x"),
+            ("signet secrets -address=a list", "signet|secrets|list|--address=a"),
+            ("signet write -f x", "signet|write|--f|x"),
+            ("signet write x -", "signet|write|x|-"),
+            ("signet write x ttl=-1h", "signet|write|x|ttl=-1h"),
+            ("signet write x -1", "signet|write|x|-1"),
+            ("signet secrets tune -description -x pki", "signet|secrets|tune|--description=-x|pki"),
+            (
+                "signet secrets tune -description a_b pki",
+                "signet|secrets|tune|--description=a b|pki",
+            ),
+            ("signet write x -- -f", "signet|write|x|--|-f"),
+            ("signet -version", "signet|--version"),
+            ("signet -h", "signet|--help"),
+            ("signet read -h", "signet|read|--help"),
+            ("signet", "signet"),
+        ] {
+            assert_eq!(normalised(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_switch_takes_no_following_word() {
+        assert_eq!(normalised("signet write -force x"), "signet|write|--force|x");
+        assert_eq!(normalised("signet list -detailed=false x"), "signet|list|--detailed=false|x");
+    }
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        super::super::tree().debug_assert();
     }
 }

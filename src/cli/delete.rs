@@ -29,11 +29,14 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         .delete(&path, &query)
         .await
         .map_err(|error| Failure::request(format_args!("Error deleting {path}"), &error))?;
-    if display.format == Format::Table && display.field.is_none() {
-        context.output.line(&format!("Success! Data deleted (if it existed) at: {path}"))?;
-    }
     match answer {
         Some(answer) => display.answer(context, &tidy(answer)),
-        None => Ok(0),
+        None => {
+            if display.format == Format::Table {
+                let text = format!("Success! Data deleted (if it existed) at: {path}");
+                context.output.line(&text)?;
+            }
+            Ok(0)
+        }
     }
 }

@@ -43,16 +43,21 @@ const CURRENT: &str = ".current";
 /// A name and what it shall hold.
 pub(super) type Entry = (&'static str, Zeroizing<Vec<u8>>);
 
+/// Makes the folder, if it is not there: before anything is asked for that would be lost.
+///
+/// # Errors
+/// Why it cannot be made, with its path in the text.
+pub(super) fn prepare(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder).map_err(|error| at(folder, &error))
+}
+
 /// Puts the set in place of the one that the folder holds, or fails and changes nothing.
 ///
 /// # Errors
 /// What could not be written, with its path in the text.
 pub(super) fn replace(folder: &Path, entries: &[Entry]) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|error| at(folder, &error))?;
+    prepare(folder)?;
     let mark = Entropy::System.uuid();
     let fresh = folder.join(format!(".set-{mark}"));
     let outcome = write_all(&fresh, entries).and_then(|()| switch(folder, &fresh, &mark, entries));

@@ -68,6 +68,8 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let Some((_, matches)) = matches.subcommand() else { return Ok(1) };
     let ask = ask(context, matches)?;
     let client = context.client(matches)?;
+    let unwritable = |error| Failure::local(format!("Error writing the files: {error}"));
+    file_set::prepare(&ask.folder).map_err(unwritable)?;
     let answer = issue(&client, &ask, ask.format()).await?;
     let warnings = answer.warnings.clone().unwrap_or_default();
     let data = answer.data.unwrap_or_default();
@@ -77,8 +79,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         })?,
         Kind::Pkcs12 | Kind::Jks => stores(&client, &ask, &data).await?,
     };
-    file_set::replace(&ask.folder, &entries)
-        .map_err(|error| Failure::local(format!("Error writing the files: {error}")))?;
+    file_set::replace(&ask.folder, &entries).map_err(unwritable)?;
     warn(context, &warnings);
     tell(context, &ask, &data, &entries)
 }

@@ -108,18 +108,25 @@ fn parsed(certificate: &CertificateDer<'_>) -> Result<Certificate, String> {
         .map_err(|error| format!("a certificate of the answer cannot be read: {error}"))
 }
 
-/// RFC 7468: lines of 64 characters between the labels.
 fn pem(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
-    let mut text = Vec::new();
-    for certificate in certificates {
-        text.extend_from_slice(b"-----BEGIN CERTIFICATE-----\n");
-        let encoded = data_encoding::BASE64.encode(certificate);
-        for line in encoded.as_bytes().chunks(64) {
-            text.extend_from_slice(line);
-            text.push(b'\n');
-        }
-        text.extend_from_slice(b"-----END CERTIFICATE-----\n");
+    certificates.iter().flat_map(|der| block("CERTIFICATE", der).into_bytes()).collect()
+}
+
+/// RFC 7468: lines of 64 characters between the labels.
+fn block(label: &str, der: &[u8]) -> String {
+    let encoded = data_encoding::BASE64.encode(der);
+    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut rest = encoded.as_str();
+    while let Some((line, after)) = rest.split_at_checked(64) {
+        text.push_str(line);
+        text.push('\n');
+        rest = after;
     }
+    if !rest.is_empty() {
+        text.push_str(rest);
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
     text
 }
 
@@ -151,10 +158,10 @@ mod tests {
         let leaf_key = key();
         let leaf = params.signed_by(&leaf_key, &middle).unwrap();
         let data = json!({
-            "certificate": leaf.pem(),
-            "private_key": leaf_key.serialize_pem().trim_end(),
-            "issuing_ca": middle.pem(),
-            "ca_chain": [middle.pem(), root.pem()],
+            "certificate": block("CERTIFICATE", leaf.der()),
+            "private_key": block("PRIVATE KEY", &leaf_key.serialize_der()).trim_end(),
+            "issuing_ca": block("CERTIFICATE", middle.der()),
+            "ca_chain": [block("CERTIFICATE", middle.der()), block("CERTIFICATE", root.der())],
         });
         data.as_object().unwrap().clone()
     }
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn refuses_a_key_of_another_certificate() {
         let mut data = answer();
-        let other = KeyPair::generate().unwrap().serialize_pem();
+        let other = block("PRIVATE KEY", &KeyPair::generate().unwrap().serialize_der());
         data.insert("private_key".to_owned(), Value::String(other));
         let why = pem_set(&data, IDENTITY).unwrap_err();
         assert_eq!(why, "the private key of the answer is not that of its certificate");
