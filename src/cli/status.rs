@@ -34,7 +34,8 @@ pub(super) fn command() -> Command {
 pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let display = Display::cooked(context, matches)?;
     words(matches, 0, 0)?;
-    let client = context.client(matches)?;
+    // 2 is what says "sealed": nothing else may end this command with it.
+    let client = context.client(matches).map_err(|failure| Failure::local(failure.text))?;
     let seal = seal_status(&client)
         .await
         .map_err(|error| Failure::local(format!("Error checking seal status: {error}")))?;

@@ -209,6 +209,8 @@ fn a_mistake_on_this_side_is_one_and_a_refusal_or_nobody_there_is_two() {
         (&["read", "x"], 2),
         (&["read", "-header=X-Vault-Token=a", "x"], 2),
         (&["status"], 1),
+        (&["status", "-address=here"], 1),
+        (&["read", "-address=here", "x"], 2),
         (&["-h"], 0),
         (&["secrets", "tune", "--help"], 0),
         (&["version"], 0),
