@@ -5,7 +5,7 @@
 //! | floor | module | what |
 //! |---:|---|---|
 //! | 1 | [`secret`] | values that cannot be printed or left behind |
-//! | 2 | [`entropy`], [`ca`], [`wire`] | randomness; the pure core; JSON shapes |
+//! | 2 | [`entropy`], [`ca`], [`wire`], [`hcl`] | randomness; the pure core; JSON shapes; HCL's syntax |
 //! | 3 | [`clock`], [`store`], [`client`], [`config`] | time; the ordered map; our API from outside; files |
 //! | 4 | [`keys`], [`auth`] | custody of private keys; who is calling |
 //! | 5 | [`engine`] | use cases |
@@ -21,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod entropy;
+pub mod hcl;
 pub mod http;
 pub mod keys;
 pub mod secret;

@@ -67,8 +67,7 @@ impl Gate {
         token: Option<Secret<String>>,
         capability: Capability,
     ) -> Result<Granted, Denied> {
-        let presented =
-            token.filter(|token| !token.expose().is_empty()).ok_or(Denied::NoToken)?;
+        let presented = token.filter(|token| !token.expose().is_empty()).ok_or(Denied::NoToken)?;
         let key = token_key(&self.store, &presented).ok_or(Denied::Sealed)?;
         let found = snapshot.record::<TokenRecord>(&key).await.map_err(|error| match error {
             ReadError::Sealed => Denied::Sealed,

@@ -5,6 +5,13 @@
 
 use std::fmt;
 
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
+    EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+};
+use der::Decode;
+use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -35,6 +42,45 @@ impl<'a> StoreContents<'a> {
     pub fn certificates(&self) -> impl Iterator<Item = &'a [u8]> {
         std::iter::once(self.leaf).chain(self.chain.iter().copied())
     }
+}
+
+impl StoreContents<'_> {
+    /// Whether the key is that of the leaf and each certificate names the next one as its issuer.
+    /// To be asked before an archive leaves the house: a wrong pair is noticed nowhere else.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::Malformed`] where a certificate cannot be parsed, [`KeyStoreError::Key`]
+    /// where the key cannot.
+    pub fn belong_together(&self) -> Result<bool, KeyStoreError> {
+        let certificates =
+            self.certificates().map(Certificate::from_der).collect::<Result<Vec<_>, _>>()?;
+        let ordered = certificates.iter().zip(certificates.iter().skip(1)).all(|(below, above)| {
+            below.tbs_certificate().issuer() == above.tbs_certificate().subject()
+        });
+        let (Some(key), Some(leaf)) = (self.key, certificates.first()) else {
+            return Ok(ordered);
+        };
+        let certified = leaf.tbs_certificate().subject_public_key_info();
+        Ok(ordered && certified.subject_public_key.raw_bytes() == public_key(key.expose())?)
+    }
+}
+
+/// The public key as a certificate's BIT STRING has it, computed from the private one.
+fn public_key(pkcs8: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+    if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8) {
+        return Ok(pair.public_key().as_ref().to_vec());
+    }
+    for algorithm in [
+        &ECDSA_P256_SHA256_ASN1_SIGNING,
+        &ECDSA_P384_SHA384_ASN1_SIGNING,
+        &ECDSA_P521_SHA512_ASN1_SIGNING,
+    ] {
+        if let Ok(pair) = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8) {
+            return Ok(pair.public_key().as_ref().to_vec());
+        }
+    }
+    let pair = rsa::KeyPair::from_pkcs8(pkcs8).map_err(|_| KeyStoreError::Key)?;
+    Ok(pair.public_key().as_ref().to_vec())
 }
 
 /// A private key read from a store, with its certificates.

@@ -1,1 +1,117 @@
-//! To be described.
+//! The server's configuration: files as they are written, values as they are meant.
+//!
+//! [`load`] reads files (or folders of them) and the environment that it is given, and
+//! answers with what the server is to do, or with every fault at once, each with its place.
+
+mod checked;
+mod duration;
+mod file;
+pub mod logs;
+mod manual;
+mod seal;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use checked::{Checked, Listener, ListenerTls, Log, LogFormat, LogLevel, Storage, TlsVersion};
+pub use manual::manual;
+pub use seal::{Seal, SealKey};
+
+use crate::hcl::Position;
+
+/// What is wrong with a configuration, where, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The file or folder; the name of the variable where the environment is wrong.
+    pub file: PathBuf,
+    /// The place in it; `None` where the whole is meant.
+    pub position: Option<Position>,
+    /// What is wrong and how to put it right. Never holds a secret.
+    pub message: String,
+}
+
+impl Fault {
+    /// The line, from 1; 0 where the whole file is meant.
+    pub fn line(&self) -> u32 {
+        self.position.map_or(0, |position| position.line)
+    }
+
+    /// The column in characters, from 1; 0 where the whole file is meant.
+    pub fn column(&self) -> u32 {
+        self.position.map_or(0, |position| position.column)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Some(position) => {
+                write!(formatter, "{}:{position}: {}", self.file.display(), self.message)
+            }
+            None => write!(formatter, "{}: {}", self.file.display(), self.message),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Reads these files, in this order; a folder stands for its `*.hcl` and `*.json` files in
+/// the order of their names. Listeners add up, a later value of a key wins, a second storage
+/// or seal is a fault. `lookup` answers for environment variables.
+///
+/// # Errors
+/// All faults, ordered by file and place.
+pub fn load(
+    paths: &[PathBuf],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Checked, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut sections = Vec::new();
+    for path in paths.iter().flat_map(|path| files_of(path, &mut faults)).collect::<Vec<_>>() {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => sections.extend(file::read(&path, &text, &mut faults)),
+            Err(error) => faults.push(whole(&path, format!("cannot be read: {error}"))),
+        }
+    }
+    let origin = paths.first().cloned().unwrap_or_else(|| PathBuf::from("configuration"));
+    let broken = !faults.is_empty();
+    let checked = checked::check(&sections, &origin, broken, lookup, &mut faults);
+    match checked {
+        Some(checked) if faults.is_empty() => Ok(checked),
+        _ => {
+            faults.sort();
+            faults.dedup();
+            Err(faults)
+        }
+    }
+}
+
+fn whole(path: &Path, message: String) -> Fault {
+    Fault { file: path.to_owned(), position: None, message }
+}
+
+fn files_of(path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+    if !path.is_dir() {
+        return vec![path.to_owned()];
+    }
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) => {
+            faults.push(whole(path, format!("cannot be read: {error}")));
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "hcl" || end == "json"))
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        faults.push(whole(path, "this folder holds no .hcl or .json file".to_owned()));
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ pub struct Env {
     pub clock: Clock,
     /// Randomness by purpose.
     pub entropy: Entropy,
+    /// `storage_type`, as the configuration names it.
+    pub storage_type: &'static str,
     /// Lifetimes, in seconds, where a mount says nothing: 768 h both in Vault.
     pub lifetimes: TtlLimits,
 }

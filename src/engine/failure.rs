@@ -23,6 +23,8 @@ pub enum Failure {
     UnsupportedPath,
     /// The mount knows the path, but not this operation on it.
     UnsupportedOperation,
+    /// The caller may not know what is there.
+    Forbidden(String),
     /// Another commit came between; the use case starts again.
     Conflict,
     /// It came between too often, or the server has too much to do.
@@ -47,6 +49,7 @@ impl Failure {
             Self::Missing => "missing",
             Self::UnsupportedPath => "unsupported_path",
             Self::UnsupportedOperation => "unsupported_operation",
+            Self::Forbidden(_) => "forbidden",
             Self::Conflict => "conflict",
             Self::Busy => "busy",
             Self::Sealed => "sealed",
@@ -58,9 +61,10 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused { text, .. } | Self::Mistaken(text) | Self::Fault(text) => {
-                formatter.write_str(text)
-            }
+            Self::Refused { text, .. }
+            | Self::Mistaken(text)
+            | Self::Forbidden(text)
+            | Self::Fault(text) => formatter.write_str(text),
             other => formatter.write_str(other.label()),
         }
     }

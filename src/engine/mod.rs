@@ -52,17 +52,23 @@ impl Engine {
 }
 
 /// How often a use case starts again when its batch met another one.
-const ATTEMPTS: usize = 16;
+pub(crate) const ATTEMPTS: usize = 16;
 
-/// Repeats read, decide, commit while another commit comes between.
-pub(crate) async fn repeatedly<T>(
-    mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    for _ in 0..ATTEMPTS {
-        match attempt().await {
-            Err(Failure::Conflict) => {}
-            other => return other,
+/// Repeats read, decide, commit while another commit comes between. A macro, because a future
+/// that borrows its surroundings through an async closure cannot yet be shown to be `Send`.
+macro_rules! repeatedly {
+    ($attempt:block) => {{
+        let mut outcome = Err($crate::engine::Failure::Busy);
+        for _ in 0..$crate::engine::ATTEMPTS {
+            match async { $attempt }.await {
+                Err($crate::engine::Failure::Conflict) => {}
+                other => {
+                    outcome = other;
+                    break;
+                }
+            }
         }
-    }
-    Err(Failure::Busy)
+        outcome
+    }};
 }
+pub(crate) use repeatedly;

@@ -77,7 +77,7 @@ pub struct Mount {
 
 impl Mount {
     /// Lifetimes with the system's filled in.
-    pub const fn lifetimes(&self, system: TtlLimits) -> TtlLimits {
+    pub fn lifetimes(&self, system: TtlLimits) -> TtlLimits {
         let or = |own: i64, otherwise: i64| if own > 0 { own } else { otherwise };
         TtlLimits {
             default: or(self.record.default_lease_ttl, system.default),
@@ -163,7 +163,7 @@ impl Engine {
     pub async fn mount(&self, record: MountRecord) -> Result<(), Failure> {
         let id = parse_uuid(&record.uuid)
             .ok_or_else(|| Failure::Fault("a mount's identifier is malformed".to_owned()))?;
-        repeatedly(async || {
+        repeatedly!({
             let table = self.mounts.load_full();
             if let Some(other) = table.in_the_way(&record.path) {
                 return Err(Failure::refused(format!(
@@ -180,7 +180,6 @@ impl Engine {
             self.load_mounts().await?;
             outcome.map(|_| ()).map_err(Failure::from)
         })
-        .await
     }
 
     /// Changes a mount's configuration.
@@ -192,18 +191,16 @@ impl Engine {
         path: &str,
         change: impl Fn(&mut MountRecord) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        repeatedly(async || {
+        repeatedly!({
             let mount = self.mounts.load().at(path).cloned().ok_or(Failure::Missing)?;
             let mut record = mount.record.clone();
             change(&mut record)?;
             let key = key::mount(&mount.id);
-            let batch =
-                Batch::new().expect(key.clone(), mount.revision).put_record(key, &record);
+            let batch = Batch::new().expect(key.clone(), mount.revision).put_record(key, &record);
             let outcome = self.env.store.commit(batch).await;
             self.load_mounts().await?;
             outcome.map(|_| ()).map_err(Failure::from)
         })
-        .await
     }
 
     /// Disables a mount and deletes everything in it, in one batch. Nothing there is no error.

@@ -381,8 +381,7 @@ mod tests {
 
     fn one(kind: Kind, value: Value) -> Result<Option<Value>, String> {
         convert("ttl", kind, value).map_err(|error| {
-            let prefix =
-                "Field validation failed: error converting input for field \"ttl\": ";
+            let prefix = "Field validation failed: error converting input for field \"ttl\": ";
             error.0.strip_prefix(prefix).unwrap().to_owned()
         })
     }
@@ -433,8 +432,7 @@ mod tests {
         let Value::Object(sent) = json!({"b": 1, "a": 2, "role": "x", "ttl": "1h"}) else {
             unreachable!()
         };
-        let fields =
-            Fields::read(sent, &[("role", "web")], &[&[("ttl", Kind::Seconds)]]).unwrap();
+        let fields = Fields::read(sent, &[("role", "web")], &[&[("ttl", Kind::Seconds)]]).unwrap();
         assert_eq!(
             fields.warnings(),
             [

@@ -39,10 +39,9 @@ pub fn parameters(body: &[u8]) -> Result<Map<String, Value>, BodyError> {
             }
         )),
         Some(Err(error)) if error.is_eof() => failed("unexpected EOF".to_owned()),
-        Some(Err(_)) if !matches!(first, b'{' | b'[' | b'"') => failed(format!(
-            "invalid character {} looking for beginning of value",
-            quoted(*first)
-        )),
+        Some(Err(_)) if !matches!(first, b'{' | b'[' | b'"') => {
+            failed(format!("invalid character {} looking for beginning of value", quoted(*first)))
+        }
         Some(Err(error)) => failed(format!("invalid JSON: {error}")),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::Listener;
+
 /// Bounds of one listener. Each has a default that a stock Vault client never meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -38,5 +40,35 @@ impl Default for Limits {
             idle: Duration::from_secs(300),
             drain: Duration::from_secs(30),
         }
+    }
+}
+
+impl From<&Listener> for Limits {
+    fn from(listener: &Listener) -> Self {
+        Self {
+            connections: listener.max_connections,
+            header_size: listener.max_request_header_size,
+            body_size: listener.max_request_size,
+            handshake: listener.tls_handshake_timeout,
+            header: listener.http_read_header_timeout,
+            request: listener.max_request_duration,
+            idle: listener.http_idle_timeout,
+            drain: listener.shutdown_timeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("signet.hcl");
+        std::fs::write(&file, "listener \"tcp\" { tls_disable = true } storage \"inmem\" {}")
+            .unwrap();
+        let config = crate::config::load(&[file], &|_| None).unwrap();
+        assert_eq!(Limits::from(&config.listeners[0]), Limits::default());
     }
 }

@@ -2,6 +2,13 @@
 
 pub mod body;
 mod connection;
+pub mod fields;
+pub mod json;
 pub mod limits;
 pub mod listener;
+pub mod pki;
+pub mod reply;
+pub mod sys;
 pub mod tls;
+pub mod token;
+pub mod v1;

@@ -150,6 +150,7 @@ pub enum Wording {
 /// |---|---|---|
 /// | `Refused`, `Mistaken` | 400 | changes the request (Vault says 500 for some: design D15) |
 /// | `Missing`, `UnsupportedPath` | 404 | asks for something else |
+/// | `Forbidden` | 403 | asks for a policy |
 /// | `UnsupportedOperation` | 405 | uses another method |
 /// | `Busy`, `Conflict`, `Sealed` | 503 | tries again |
 /// | `Fault` | 500 | tells the operator the request id |
@@ -167,6 +168,7 @@ pub fn failure(failure: &Failure, wording: Wording) -> HttpResponse {
             return json_response(StatusCode::BAD_REQUEST, &body);
         }
         Failure::Mistaken(text) => (StatusCode::BAD_REQUEST, Some(listed(text))),
+        Failure::Forbidden(text) => (StatusCode::FORBIDDEN, Some(text.clone())),
         Failure::Missing => (StatusCode::NOT_FOUND, None),
         Failure::UnsupportedPath => (StatusCode::NOT_FOUND, Some(listed("unsupported path"))),
         Failure::UnsupportedOperation => {
@@ -191,9 +193,7 @@ pub fn failure(failure: &Failure, wording: Wording) -> HttpResponse {
 pub fn denied(denied: &Denied) -> HttpResponse {
     let text = match denied {
         Denied::NoToken => "permission denied",
-        Denied::InvalidToken => {
-            "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"
-        }
+        Denied::InvalidToken => "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n",
         Denied::Policy => "1 error occurred:\n\t* permission denied\n\n",
         Denied::Sealed => return failure(&Failure::Sealed, Wording::Public),
         Denied::Fault(why) => return failure(&Failure::Fault(why.clone()), Wording::Public),

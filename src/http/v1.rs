@@ -147,9 +147,12 @@ impl Api {
         token: Option<Secret<String>>,
     ) -> Result<Outcome, HttpResponse> {
         let engine = &self.engine;
-        let snapshot = engine.env().store.snapshot().await.map_err(|error| {
-            failure(&Failure::from(error), Wording::Public)
-        })?;
+        let snapshot = engine
+            .env()
+            .store
+            .snapshot()
+            .await
+            .map_err(|error| failure(&Failure::from(error), Wording::Public))?;
         let mounts = engine.mounts();
         let resolved: Option<(Arc<Mount>, String)> =
             mounts.resolve(&call.path).map(|(mount, rest)| (Arc::clone(mount), rest.to_owned()));
@@ -191,11 +194,7 @@ impl Api {
 }
 
 /// Method, path, parameters. The error is an answer already.
-fn read(
-    parts: &request::Parts,
-    body: &[u8],
-    now: Timestamp,
-) -> Result<Call, Box<HttpResponse>> {
+fn read(parts: &request::Parts, body: &[u8], now: Timestamp) -> Result<Call, Box<HttpResponse>> {
     let refuse = |status, text: &[String]| Box::new(errors_response(status, text));
     let bad = |text: &str| refuse(StatusCode::BAD_REQUEST, &[text.to_owned()]);
     let Some(path) = parts.uri.path().strip_prefix("/v1/") else {
@@ -231,7 +230,8 @@ fn read(
             &["PATCH needs Content-Type: application/merge-patch+json".to_owned()],
         ));
     }
-    let parameters = if writes { body_parameters(parts, body).map_err(|why| bad(&why))? } else { query };
+    let parameters =
+        if writes { body_parameters(parts, body).map_err(|why| bad(&why))? } else { query };
     Ok(Call { now, path, operation, parameters, head: parts.method == Method::HEAD })
 }
 

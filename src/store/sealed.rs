@@ -89,6 +89,11 @@ impl Sealed {
         Arc::new(Self { engine, seal, entropy, keyring: ArcSwapOption::empty() })
     }
 
+    /// The name of the seal's kind: `static`, `ephemeral`.
+    pub fn kind(&self) -> &'static str {
+        self.seal.kind()
+    }
+
     /// Whether there is a root key, and whether it is in use.
     ///
     /// # Errors

@@ -1,1 +1,5 @@
-//! To be described.
+//! JSON shapes shared by server and client; serde only, no behaviour.
+
+pub mod answer;
+pub mod lifecycle;
+pub mod mount;

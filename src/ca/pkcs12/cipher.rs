@@ -1,4 +1,5 @@
-//! What hides a key or a list of certificates: PBES2 with AES-256-CBC.
+//! What hides a key or a list of certificates: PBES2 with AES-256-CBC, or triple DES under
+//! RFC 7292's own function for the readers that know nothing else.
 
 use aws_lc_rs::cipher::{
     AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
@@ -10,8 +11,8 @@ use der::asn1::{AnyRef, OctetStringRef};
 use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::derivation::{Password, SALT, pbkdf2_identifier};
-use super::shape::{AES_256_CBC, PBES2, Pbes2Parameters};
+use super::derivation::{Diversifier, Hash, Password, SALT, pbkdf2_identifier};
+use super::shape::{AES_256_CBC, PBE_SHA1_3DES, PBES2, Pbes1Parameters, Pbes2Parameters};
 use crate::ca::keystore::{KeyStoreError, Random};
 
 /// How the content of an archive is encrypted.
@@ -19,6 +20,8 @@ use crate::ca::keystore::{KeyStoreError, Random};
 pub(super) enum Scheme {
     /// PBES2: PBKDF2 with HMAC-SHA-256, AES-256-CBC.
     Aes256 { iterations: u32 },
+    /// `pbeWithSHAAnd3-KeyTripleDES-CBC` (RFC 7292, appendix C).
+    TripleDes { iterations: u32 },
 }
 
 /// Ciphertext with the parameters that its algorithm identifier needs.
@@ -32,6 +35,7 @@ impl Encrypted {
     pub(super) fn algorithm(&self) -> Result<AlgorithmIdentifierRef<'_>, KeyStoreError> {
         let oid = match self.scheme {
             Scheme::Aes256 { .. } => PBES2,
+            Scheme::TripleDes { .. } => PBE_SHA1_3DES,
         };
         let parameters = Some(AnyRef::try_from(self.parameters.as_slice())?);
         Ok(AlgorithmIdentifierRef { oid, parameters })
@@ -63,6 +67,16 @@ impl Scheme {
                 )?;
                 pbes2_parameters(&derivation, &vector)?
             }
+            Self::TripleDes { iterations } => {
+                let mut salt = [0; SALT];
+                random(&mut salt);
+                let (key, vector) = triple_des(password, &salt, iterations)?;
+                PaddedBlockEncryptingKey::cbc_pkcs7(key)?.less_safe_encrypt(
+                    &mut bytes,
+                    EncryptionContext::Iv64(FixedLength::from(vector)),
+                )?;
+                Pbes1Parameters { salt: OctetStringRef::new(&salt)?, iterations }.to_der()?
+            }
         };
         Ok(Encrypted { scheme: self, parameters, bytes })
     }
@@ -87,6 +101,13 @@ pub(super) fn decrypt(
     let mut plain = Zeroizing::new(bytes.to_vec());
     let (key, context) = match algorithm.oid {
         PBES2 => aes_256_cbc(parameters, password)?,
+        PBE_SHA1_3DES => {
+            let parameters = parameters.decode_as::<Pbes1Parameters<'_>>()?;
+            let (salt, iterations) = (parameters.salt.as_bytes(), parameters.iterations);
+            let (key, vector) = triple_des(password, salt, iterations)?;
+            let context = DecryptionContext::Iv64(FixedLength::from(vector));
+            (PaddedBlockDecryptingKey::cbc_pkcs7(key)?, context)
+        }
         _ => return Err(KeyStoreError::Unsupported),
     };
     let length = key.decrypt(&mut plain, context).map_err(|_| KeyStoreError::Password)?.len();
@@ -110,4 +131,22 @@ fn aes_256_cbc(
     key.zeroize();
     let context = DecryptionContext::Iv128(FixedLength::from(vector));
     Ok((PaddedBlockDecryptingKey::cbc_pkcs7(cipher?)?, context))
+}
+
+// aws-lc marks triple DES as deprecated, and so it is: this encoder is asked for by name.
+#[expect(deprecated, reason = "the one cipher that Java before 8u301 reads and we would write")]
+const TRIPLE_DES: &aws_lc_rs::cipher::Algorithm = &aws_lc_rs::cipher::DES_EDE3_FOR_LEGACY_USE_ONLY;
+
+/// Key and initialisation vector, both from the password (RFC 7292, appendix B).
+fn triple_des(
+    password: &mut Password<'_>,
+    salt: &[u8],
+    iterations: u32,
+) -> Result<(UnboundCipherKey, [u8; 8]), KeyStoreError> {
+    let mut key: [u8; 24] = password.rfc7292(Hash::Sha1, Diversifier::Key, salt, iterations)?;
+    let vector =
+        password.rfc7292(Hash::Sha1, Diversifier::InitializationVector, salt, iterations)?;
+    let cipher = UnboundCipherKey::new(TRIPLE_DES, &key);
+    key.zeroize();
+    Ok((cipher?, vector))
 }

@@ -67,7 +67,7 @@ impl<'a> Password<'a> {
         Self { utf8: password.expose().as_bytes(), bmp, budget: MAX_ITERATIONS }
     }
 
-    fn spend(&mut self, iterations: u32) -> Result<(), KeyStoreError> {
+    pub(super) fn spend(&mut self, iterations: u32) -> Result<(), KeyStoreError> {
         self.budget = self.budget.checked_sub(iterations).ok_or(KeyStoreError::TooCostly)?;
         Ok(())
     }

@@ -16,8 +16,8 @@ use crate::ca::keystore::{KeyStoreError, Random};
 /// How the integrity of an archive is shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Integrity {
-    /// HMAC-SHA-256 under RFC 7292's function.
-    HmacSha256 { iterations: u32 },
+    /// HMAC under RFC 7292's function, both over the same digest.
+    Classic { hash: Hash, iterations: u32 },
     /// PBMAC1 with PBKDF2 and HMAC-SHA-256.
     Pbmac1 { iterations: u32 },
 }
@@ -36,9 +36,16 @@ impl Integrity {
         let mut salt = [0; SALT];
         random(&mut salt);
         match self {
-            Self::HmacSha256 { iterations } => {
-                let key = classic_key(Hash::Sha256, password, &salt, iterations)?;
-                classic(SHA256, &hmac::sign(&key, content), &salt, iterations)
+            Self::Classic { hash, iterations } => {
+                let key = classic_key(hash, password, &salt, iterations)?;
+                let tag = hmac::sign(&key, content);
+                let oid = match hash {
+                    Hash::Sha1 => SHA1,
+                    Hash::Sha256 => SHA256,
+                };
+                let digest = OctetStringRef::new(tag.as_ref())?;
+                let mac = DigestInfo { algorithm: plain(oid), digest };
+                Ok(MacData { mac, salt: OctetStringRef::new(&salt)?, iterations }.to_der()?)
             }
             Self::Pbmac1 { iterations } => {
                 let (key, derivation) = password.pbkdf2(&salt, iterations)?;
@@ -57,16 +64,6 @@ impl Integrity {
             }
         }
     }
-}
-
-fn classic(
-    oid: der::asn1::ObjectIdentifier,
-    tag: &hmac::Tag,
-    salt: &[u8],
-    iterations: u32,
-) -> Result<Vec<u8>, KeyStoreError> {
-    let mac = DigestInfo { algorithm: plain(oid), digest: OctetStringRef::new(tag.as_ref())? };
-    Ok(MacData { mac, salt: OctetStringRef::new(salt)?, iterations }.to_der()?)
 }
 
 /// The key of RFC 7292, as long as the digest.

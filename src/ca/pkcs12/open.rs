@@ -29,7 +29,7 @@ struct Key {
 }
 
 #[derive(Default)]
-struct Bags {
+pub(super) struct Bags {
     certificates: Vec<Certificate>,
     keys: Vec<Key>,
 }
@@ -90,7 +90,11 @@ fn each<'a, T: Decode<'a, Error = der::Error>>(der: &'a [u8]) -> Result<Vec<T>, 
 }
 
 impl Bags {
-    fn read(&mut self, safe: &[u8], password: &mut Password<'_>) -> Result<(), KeyStoreError> {
+    pub(super) fn read(
+        &mut self,
+        safe: &[u8],
+        password: &mut Password<'_>,
+    ) -> Result<(), KeyStoreError> {
         for bag in each::<SafeBag<'_>>(safe)? {
             let alias = friendly_name(&bag)?;
             let link = match value(&bag, LOCAL_KEY_ID) {

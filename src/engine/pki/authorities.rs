@@ -19,9 +19,7 @@ use crate::keys::PrivateKey;
 use crate::secret::Secret;
 use crate::store::{Batch, Key, Revision, Snapshot, key, record};
 
-use super::records::{
-    ClusterRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord,
-};
+use super::records::{ClusterRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord};
 
 /// An issuer, ready to be used.
 #[derive(Debug)]
@@ -88,7 +86,10 @@ impl Authorities {
             let pkcs8 = Secret::new(stored.pkcs8.clone());
             let key = PrivateKey::from_pkcs8(&pkcs8)
                 .map_err(|error| Failure::Fault(error.to_string()))?;
-            keys.insert(identifier(prefix.rest(&entry.key))?, KeyEntry { name: stored.name.clone(), key });
+            keys.insert(
+                identifier(prefix.rest(&entry.key))?,
+                KeyEntry { name: stored.name.clone(), key },
+            );
         }
         let mut records = BTreeMap::new();
         let prefix = key::issuers(mount);
@@ -324,8 +325,7 @@ fn link(
             let chain_der: Vec<Vec<u8>> =
                 chain.iter().filter_map(|id| der.get(id).cloned()).collect();
             let chain_pem = chain_der.iter().map(|der| pem::encode("CERTIFICATE", der)).collect();
-            let key =
-                record.key.and_then(|id| keys.get(&id)).map(|entry| entry.key.clone());
+            let key = record.key.and_then(|id| keys.get(&id)).map(|entry| entry.key.clone());
             let is_root = is_self_signed(&certificate);
             let issuer =
                 Issuer { id, record, certificate, is_root, key, chain, chain_der, chain_pem };

@@ -55,9 +55,10 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let (snapshot, authorities) = self.authorities(mount).await?;
-        let group = authorities.issuers.get(issuer).or_else(|| {
-            authorities.defaults.issuer.and_then(|id| authorities.issuers.get(&id))
-        });
+        let group = authorities
+            .issuers
+            .get(issuer)
+            .or_else(|| authorities.defaults.issuer.and_then(|id| authorities.issuers.get(&id)));
         let Some(signer) = group.and_then(|issuer| signer_of(&authorities, issuer)) else {
             return Ok(());
         };
@@ -88,7 +89,7 @@ impl Engine {
         seen: Option<u64>,
     ) -> Result<CrlRecord, Failure> {
         let _one_at_a_time = mount.pki.crl.lock().await;
-        repeatedly(async || {
+        repeatedly!({
             let (snapshot, authorities) = self.authorities(mount).await?;
             let place = key::crl(&mount.id, signer);
             let before = snapshot.record::<CrlRecord>(&place).await?;
@@ -108,7 +109,6 @@ impl Engine {
             self.env.store.commit(batch).await?;
             Ok(record)
         })
-        .await
     }
 }
 
@@ -128,9 +128,9 @@ fn sign_crl(
         algorithm: issuer.revocation_algorithm(),
         freshest_crl: &[],
     };
-    let composed = compose_crl(&view, &values, entries).map_err(|error| fault(error.to_string()))?;
-    let linted =
-        lint::lint_crl(composed, &view).map_err(|findings| fault(findings.to_string()))?;
+    let composed =
+        compose_crl(&view, &values, entries).map_err(|error| fault(error.to_string()))?;
+    let linted = lint::lint_crl(composed, &view).map_err(|findings| fault(findings.to_string()))?;
     let key = issuer.key.as_ref().ok_or_else(|| fault("a CRL's issuer has no key".to_owned()))?;
     let signed = key.sign(linted).map_err(|error| fault(error.to_string()))?;
     Ok(CrlRecord {

@@ -136,7 +136,7 @@ impl Engine {
         request: &RootRequest,
         now: Timestamp,
     ) -> Result<Root, Failure> {
-        let root = repeatedly(async || {
+        let root = repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
             let key = self.obtain_key(&authorities, &request.key).await?;
@@ -155,13 +155,11 @@ impl Engine {
             let (linted, serial, not_after) = self.compose_root(permit, &key)?;
             let tbs = linted.document().der().to_vec();
             self.record_intent(mount, serial, tbs, now).await?;
-            let signed =
-                key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+            let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
             let issuer = self.record_root(mount, &authorities, &key, &name, &signed).await?;
             let der = signed.into_der();
             Ok(Root { der, issuer: (issuer, name), key, serial, not_after, warnings })
-        })
-        .await?;
+        })?;
         // The CRL of a new issuer is ready before anybody asks; its failure is not the root's.
         self.rebuild_crls(mount, now).await?;
         Ok(root)
@@ -174,9 +172,8 @@ impl Engine {
     ) -> Result<(Linted<Tbs>, Serial, Timestamp), Failure> {
         let serial =
             Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
-        let tbs = compose_self_signed(permit, key.key.public(), serial).map_err(|error| {
-            Failure::Mistaken(format!("unable to create certificate: {error}"))
-        })?;
+        let tbs = compose_self_signed(permit, key.key.public(), serial)
+            .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;
         let not_after = tbs.facts().not_after;
         let linted = lint::lint_self_signed(tbs)
             .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
@@ -241,7 +238,9 @@ impl Engine {
             ));
         }
         match wish.origin {
-            KeyOrigin::Kms => Err(Failure::refused("keys of a key management service are not supported")),
+            KeyOrigin::Kms => {
+                Err(Failure::refused("keys of a key management service are not supported"))
+            }
             KeyOrigin::Existing => {
                 let (id, entry) = authorities.key(&wish.reference).map_err(|unknown| {
                     Failure::refused(format!(

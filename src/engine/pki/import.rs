@@ -47,11 +47,10 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Imported, Failure> {
         let certificates = read_bundle(bundle)?;
-        let imported = repeatedly(async || {
+        let imported = repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             self.import(mount, &authorities, &certificates).await
-        })
-        .await?;
+        })?;
         if !imported.issuers.is_empty() {
             self.rebuild_crls(mount, now).await?;
         }
@@ -148,7 +147,11 @@ fn read_bundle(bundle: &str) -> Result<Vec<Certificate>, Failure> {
             "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
                 let index = certificates.len();
                 let parsed = Certificate::parse(block.der.to_vec()).map_err(|error| {
-                    refused_issuer(index, &format!("unable to parse certificate: {error}"), &block.der)
+                    refused_issuer(
+                        index,
+                        &format!("unable to parse certificate: {error}"),
+                        &block.der,
+                    )
                 })?;
                 if !parsed.is_authority() {
                     let why = "Refusing to import non-CA certificate";

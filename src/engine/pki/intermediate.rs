@@ -88,7 +88,7 @@ impl Engine {
         mount: &Mount,
         request: &IntermediateRequest,
     ) -> Result<Intermediate, Failure> {
-        repeatedly(async || {
+        repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             let key = self.obtain_key(&authorities, &request.key).await?;
             let (subject, names) = request.ask.request()?;
@@ -103,8 +103,7 @@ impl Engine {
                 .map_err(|error| Failure::refused(error.to_string()))?;
             let linted = lint::lint_request(composed)
                 .map_err(|findings| Failure::Fault(findings.to_string()))?;
-            let signed =
-                key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+            let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
             let mut defaults = authorities.defaults.clone();
             let batch = put_key(authorities.change(&mount.id), mount, &key, &mut defaults)?;
             self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
@@ -114,7 +113,6 @@ impl Engine {
             }
             Ok(Intermediate { csr: signed.into_der(), key, warnings })
         })
-        .await
     }
 
     /// Signs an intermediate.
@@ -129,7 +127,7 @@ impl Engine {
         request: &SignIntermediateRequest,
         now: Timestamp,
     ) -> Result<SignedIntermediate, Failure> {
-        repeatedly(async || {
+        repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             let issuer = issuing(&authorities, &request.issuer_ref)?;
             if !request.format_is_known {
@@ -182,7 +180,6 @@ impl Engine {
             let authorities = Arc::clone(&authorities);
             Ok(SignedIntermediate { der, issuer, authorities, serial, not_after, warnings })
         })
-        .await
     }
 }
 

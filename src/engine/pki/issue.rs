@@ -124,7 +124,7 @@ impl Engine {
         request: &LeafRequest,
         now: Timestamp,
     ) -> Result<Recorded<Leaf>, Failure> {
-        repeatedly(async || {
+        repeatedly!({
             let ready = self.prepare(mount, request).await?;
             let permit = self.permit(mount, &ready, &request.ask, now)?;
             let mut warnings = ready.warnings.clone();
@@ -145,7 +145,6 @@ impl Engine {
                 warnings,
             }))
         })
-        .await
     }
 
     /// Steps 1 to 10: role, issuer, format, CSR.
@@ -217,9 +216,8 @@ impl Engine {
         let serial =
             Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
         let view = ready.issuer.certificate.issuer_view();
-        let tbs = compose(permit, &view, public, serial).map_err(|error| {
-            Failure::Mistaken(format!("unable to create certificate: {error}"))
-        })?;
+        let tbs = compose(permit, &view, public, serial)
+            .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;
         let linted = lint::lint(tbs, &view)
             .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
         let key = ready
@@ -241,8 +239,7 @@ impl Engine {
             return Ok(());
         }
         let key = key::certificate(&mount.id, signed.facts().serial.as_bytes());
-        let record =
-            CertificateRecord { der: signed.der().to_vec(), issuer: ready.issuer.id };
+        let record = CertificateRecord { der: signed.der().to_vec(), issuer: ready.issuer.id };
         let batch: Batch = ready
             .authorities
             .guarded(&mount.id)
@@ -254,10 +251,7 @@ impl Engine {
 }
 
 /// Step 3: an issuer that resolves, may issue and has a key.
-pub(super) fn issuing(
-    authorities: &Authorities,
-    reference: &str,
-) -> Result<Arc<Issuer>, Failure> {
+pub(super) fn issuing(authorities: &Authorities, reference: &str) -> Result<Arc<Issuer>, Failure> {
     let issuer = authorities.issuer(reference).map_err(|unknown| {
         Failure::Mistaken(format!("could not fetch the CA certificate (was one set?): {unknown}"))
     })?;
@@ -338,9 +332,7 @@ fn generated_kind(
 /// P-224 is recognised and never issued (design D2).
 fn supported(kind: KeyKind) -> Result<KeyKind, Failure> {
     if kind == KeyKind::Ec(Curve::P224) {
-        return Err(Failure::refused(
-            "P-224 keys are not supported; use key_bits 256, 384 or 521",
-        ));
+        return Err(Failure::refused("P-224 keys are not supported; use key_bits 256, 384 or 521"));
     }
     Ok(kind)
 }
@@ -372,9 +364,7 @@ fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failure> {
 }
 
 /// Step 26, or a new key. RSA keys are made off the I/O threads.
-async fn subject_key(
-    ready: &Ready,
-) -> Result<(PublicKey, Option<Secret<Vec<u8>>>), Failure> {
+async fn subject_key(ready: &Ready) -> Result<(PublicKey, Option<Secret<Vec<u8>>>), Failure> {
     if let Some(csr) = &ready.csr {
         let verified = csr.clone().verify().map_err(csr_failure)?;
         return Ok((verified.public_key().clone(), None));

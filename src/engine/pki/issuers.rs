@@ -58,7 +58,7 @@ impl Engine {
         reference: &str,
         change: &IssuerChange,
     ) -> Result<(Arc<Issuer>, Arc<Authorities>, Vec<String>), Failure> {
-        let id = repeatedly(async || {
+        let id = repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             let issuer = authorities.issuer(reference)?;
             let record = changed(&authorities, issuer, change)?;
@@ -67,8 +67,7 @@ impl Engine {
                 .put_record(key::issuer(&mount.id, &issuer.id), &record);
             self.env.store.commit(batch).await?;
             Ok(issuer.id)
-        })
-        .await?;
+        })?;
         let (_, authorities) = self.authorities(mount).await?;
         let issuer = authorities.issuers.get(&id).cloned().ok_or(Failure::Missing)?;
         let mut warnings = Vec::new();
@@ -88,7 +87,7 @@ impl Engine {
         reference: &str,
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
-        let warnings = repeatedly(async || {
+        let warnings = repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             let Ok(issuer) = authorities.issuer(reference) else { return Ok(Vec::new()) };
             let mut defaults = authorities.defaults.clone();
@@ -103,8 +102,7 @@ impl Engine {
             let batch = authorities.change(&mount.id).delete(key::issuer(&mount.id, &issuer.id));
             self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
             Ok(warnings)
-        })
-        .await?;
+        })?;
         self.rebuild_crls(mount, now).await?;
         Ok(warnings)
     }
@@ -163,10 +161,8 @@ fn set_usage(
         )));
     }
     let has = |wanted: &str| words.iter().any(|word| word.trim() == wanted);
-    let signs_crls = issuer
-        .certificate
-        .key_usage()
-        .is_none_or(|usage| usage.contains(KeyUsage::CRL_SIGN));
+    let signs_crls =
+        issuer.certificate.key_usage().is_none_or(|usage| usage.contains(KeyUsage::CRL_SIGN));
     if has("crl-signing") && !signs_crls {
         return Err(Failure::refused(
             "This issuer's underlying certificate lacks the CRLSign KeyUsage value; unable to set CRLSigningUsage on this issuer as a result.",
@@ -206,11 +202,7 @@ fn manual_chain(
 ) -> Result<Vec<Id>, Failure> {
     let mut chain = Vec::new();
     for (position, reference) in references.iter().enumerate() {
-        let id = if reference == "self" {
-            issuer.id
-        } else {
-            authorities.issuer(reference)?.id
-        };
+        let id = if reference == "self" { issuer.id } else { authorities.issuer(reference)?.id };
         if position == 0 && id != issuer.id {
             return Err(Failure::refused(format!(
                 "expected first cert in chain to be a self-reference, but was: {reference}/{}",

@@ -112,7 +112,9 @@ impl Engine {
                 entropy.fill(Purpose::Salt, salt);
             })
         };
-        tokio::task::spawn_blocking(work).await.map_err(|error| Failure::Fault(error.to_string()))?
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Failure::Fault(error.to_string()))?
     }
 }
 
@@ -146,8 +148,7 @@ fn write_archives(
         Some(written.map_err(store_failure)?)
     };
     let chain: Vec<&[u8]> = contents.chain.iter().map(Vec::as_slice).collect();
-    let stored =
-        StoreContents { key: contents.key.as_ref(), leaf: &contents.leaf, chain: &chain };
+    let stored = StoreContents { key: contents.key.as_ref(), leaf: &contents.leaf, chain: &chain };
     let certificate = match wish.format {
         Format::JksBundle => jks::key_store(stored, &wish.alias, &wish.password, now, random)
             .map_err(store_failure)?,
@@ -196,10 +197,7 @@ fn store_failure(error: KeyStoreError) -> Failure {
 ///
 /// # Errors
 /// Fails only on bytes that are no key.
-pub fn private_key(
-    pkcs8: &Secret<Vec<u8>>,
-    form: KeyForm,
-) -> Result<pem::EncodedKey, Failure> {
+pub fn private_key(pkcs8: &Secret<Vec<u8>>, form: KeyForm) -> Result<pem::EncodedKey, Failure> {
     pem::private_key(pkcs8.expose(), form).map_err(|error| Failure::Fault(error.to_string()))
 }
 

@@ -2,9 +2,9 @@
 
 use crate::auth::Granted;
 use crate::ca::certificate::Certificate;
+use crate::ca::pem;
 use crate::ca::serial::{colon_hex, parse_separated_hex};
 use crate::ca::time::Timestamp;
-use crate::ca::pem;
 use crate::engine::mount::{Mount, format_uuid};
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::store::key;
@@ -42,8 +42,7 @@ impl Engine {
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<(Revocation, String), Failure> {
-        let (outcome, serial) =
-            repeatedly(async || self.mark_revoked(mount, request, now).await).await?;
+        let (outcome, serial) = repeatedly!({ self.mark_revoked(mount, request, now).await })?;
         if let (Revocation::Revoked(_), Some(issuer)) = (outcome, serial.issuer) {
             self.publish_revocation(mount, &issuer, now).await?;
         }
@@ -77,8 +76,7 @@ impl Engine {
             )));
         }
         let key = place(mount, &octets);
-        let (_, record) =
-            snapshot.record::<CertificateRecord>(&key).await?.ok_or_else(unknown)?;
+        let (_, record) = snapshot.record::<CertificateRecord>(&key).await?.ok_or_else(unknown)?;
         if let RevokeRequest::Certificate(text) = request
             && given_certificate(text)?.der() != record.der
         {
@@ -88,8 +86,8 @@ impl Engine {
         if let Some(at) = revocation(&snapshot, mount, &record.issuer, &octets).await? {
             return Ok((Revocation::Revoked(at), Marked { text, issuer: None }));
         }
-        let certificate = Certificate::parse(record.der)
-            .map_err(|error| Failure::Fault(error.to_string()))?;
+        let certificate =
+            Certificate::parse(record.der).map_err(|error| Failure::Fault(error.to_string()))?;
         if certificate.not_after() < now.plus(2) {
             return Ok((Revocation::Expired, Marked { text, issuer: None }));
         }
@@ -99,10 +97,8 @@ impl Engine {
             nanoseconds: now.nanoseconds(),
             not_after: certificate.not_after().unix(),
         };
-        let batch = authorities
-            .guarded(&mount.id)
-            .expect_absent(entry.clone())
-            .put_record(entry, &revoked);
+        let batch =
+            authorities.guarded(&mount.id).expect_absent(entry.clone()).put_record(entry, &revoked);
         self.env.store.commit(batch).await?;
         Ok((Revocation::Revoked(now), Marked { text, issuer: Some(record.issuer) }))
     }

@@ -45,19 +45,17 @@ impl Engine {
         name: &str,
         change: impl Fn(RoleFields) -> Result<RoleFields, Failure>,
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
-        repeatedly(async || {
+        repeatedly!({
             let snapshot = self.env.store.snapshot().await?;
             let key = key::role(&mount.id, name);
             let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
                 return Err(Failure::refused("Unable to fetch role entry to patch"));
             };
             let (role, warnings) = change(fields)?.compile(name)?;
-            let batch =
-                Batch::new().expect(key.clone(), revision).put_record(key, role.fields());
+            let batch = Batch::new().expect(key.clone(), revision).put_record(key, role.fields());
             self.env.store.commit(batch).await?;
             Ok((Arc::new(role), warnings))
         })
-        .await
     }
 
     /// The fields of a role.
@@ -108,8 +106,7 @@ impl Engine {
         let fields: RoleFields = crate::store::record::decode(&value)
             .map_err(|error| Failure::Fault(error.to_string()))?;
         // It was compiled before it was stored.
-        let (role, _) =
-            fields.compile(name).map_err(|error| Failure::Fault(error.to_string()))?;
+        let (role, _) = fields.compile(name).map_err(|error| Failure::Fault(error.to_string()))?;
         let role = Arc::new(role);
         mount.pki.remember_role(name, revision, &role);
         Ok(Some(role))

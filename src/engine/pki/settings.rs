@@ -24,7 +24,7 @@ impl Engine {
         reference: &str,
         follows_latest: Option<bool>,
     ) -> Result<(Arc<Authorities>, Vec<String>), Failure> {
-        let warnings = repeatedly(async || {
+        let warnings = repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
@@ -41,8 +41,7 @@ impl Engine {
             self.env.store.commit(batch).await?;
             let keyless = issuer.key.is_none().then(|| W_NO_KEY.to_owned());
             Ok(keyless.into_iter().collect())
-        })
-        .await?;
+        })?;
         Ok((self.authorities(mount).await?.1, warnings))
     }
 
@@ -55,7 +54,7 @@ impl Engine {
         mount: &Mount,
         reference: &str,
     ) -> Result<Arc<Authorities>, Failure> {
-        repeatedly(async || {
+        repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
@@ -70,8 +69,7 @@ impl Engine {
             let batch = put_defaults(authorities.change(&mount.id), mount, &defaults);
             self.env.store.commit(batch).await?;
             Ok(())
-        })
-        .await?;
+        })?;
         Ok(self.authorities(mount).await?.1)
     }
 
@@ -84,7 +82,7 @@ impl Engine {
         mount: &Mount,
         change: impl Fn(UrlsRecord) -> UrlsRecord,
     ) -> Result<(UrlsRecord, Vec<String>), Failure> {
-        repeatedly(async || {
+        repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             let urls = change(authorities.urls.clone());
             check_urls(&urls)?;
@@ -95,13 +93,11 @@ impl Engine {
             {
                 warnings.push(may_fail(&why));
             }
-            let batch = authorities
-                .change(&mount.id)
-                .put_record(key::config(&mount.id, "urls"), &urls);
+            let batch =
+                authorities.change(&mount.id).put_record(key::config(&mount.id, "urls"), &urls);
             self.env.store.commit(batch).await?;
             Ok((urls, warnings))
         })
-        .await
     }
 
     /// Sets where this mount is reached.
@@ -114,7 +110,7 @@ impl Engine {
         path: Option<&str>,
         aia_path: Option<&str>,
     ) -> Result<ClusterRecord, Failure> {
-        repeatedly(async || {
+        repeatedly!({
             let (_, authorities) = self.authorities(mount).await?;
             let mut cluster = authorities.cluster.clone();
             if let Some(path) = path {
@@ -139,6 +135,5 @@ impl Engine {
             self.env.store.commit(batch).await?;
             Ok(cluster)
         })
-        .await
     }
 }

@@ -55,8 +55,7 @@ pub(super) async fn dispatch(
                     .optional_text("revocation_signature_algorithm"),
                 issuing_certificates: sent.optional_words("issuing_certificates"),
                 crl_distribution_points: sent.optional_words("crl_distribution_points"),
-                delta_crl_distribution_points: sent
-                    .optional_words("delta_crl_distribution_points"),
+                delta_crl_distribution_points: sent.optional_words("delta_crl_distribution_points"),
                 ocsp_servers: sent.optional_words("ocsp_servers"),
                 templating: sent.optional_flag("enable_aia_url_templating"),
             };
@@ -75,9 +74,7 @@ fn replaced(change: IssuerChange) -> IssuerChange {
     let all = ["read-only", "issuing-certificates", "crl-signing", "ocsp-signing"];
     IssuerChange {
         name: change.name.or_else(|| Some(String::new())),
-        leaf_not_after_behavior: change
-            .leaf_not_after_behavior
-            .or_else(|| Some("err".to_owned())),
+        leaf_not_after_behavior: change.leaf_not_after_behavior.or_else(|| Some("err".to_owned())),
         manual_chain: change.manual_chain.or_else(|| Some(Vec::new())),
         usage: change.usage.or_else(|| Some(all.map(str::to_owned).to_vec())),
         revocation_signature_algorithm: change

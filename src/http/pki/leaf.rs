@@ -81,12 +81,7 @@ pub(super) async fn sign(
     answer(engine, granted, mount, &fields, request(&fields, issuer, role, key), call.now).await
 }
 
-fn read(
-    call: &Call,
-    issuer: Option<&str>,
-    role: &str,
-    own: Schema,
-) -> Result<Fields, Failure> {
+fn read(call: &Call, issuer: Option<&str>, role: &str, own: Schema) -> Result<Fields, Failure> {
     let mut path = vec![("role", role)];
     if let Some(issuer) = issuer {
         path.push(("issuer_ref", issuer));
@@ -210,11 +205,7 @@ pub(super) fn key_text(
 ) -> Result<String, Failure> {
     let form = if wanted == "pkcs8" { KeyForm::Pkcs8 } else { KeyForm::Traditional };
     let encoded = private_key(key, form)?;
-    Ok(if as_der {
-        data_encoding::BASE64.encode(&encoded.der)
-    } else {
-        encoded.pem().to_string()
-    })
+    Ok(if as_der { data_encoding::BASE64.encode(&encoded.der) } else { encoded.pem().to_string() })
 }
 
 /// A key store in `certificate`, and the trust store of the same moment beside it.
@@ -226,8 +217,7 @@ async fn archive(
     now: Timestamp,
 ) -> Result<Value, Failure> {
     let named = if format == Format::JksBundle { "jks_password" } else { "pkcs12_password" };
-    let password =
-        fields.optional_text(named).unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
+    let password = fields.optional_text(named).unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
     let encoder = fields
         .optional_text("pkcs12_encoder")
         .unwrap_or_else(|| leaf.role.fields().pkcs12_encoder.clone());
@@ -263,24 +253,24 @@ pub(super) async fn revoke(
     call: &Call,
 ) -> Result<Reply, Failure> {
     let fields = fields(call, &[], &[REVOKE])?;
-    let request =
-        match (fields.optional_text("serial_number"), fields.optional_text("certificate")) {
-            (Some(_), Some(_)) => {
-                return Err(Failure::refused(
-                    "Must provide either the certificate or the serial to revoke; not both.",
-                ));
-            }
-            (None, None) => {
-                return Err(Failure::refused(
-                    "The serial number or certificate to revoke must be provided.",
-                ));
-            }
-            (Some(serial), None) if serial.is_empty() => {
-                return Err(Failure::refused("The serial number must be provided"));
-            }
-            (Some(serial), None) => RevokeRequest::Serial(serial),
-            (None, Some(certificate)) => RevokeRequest::Certificate(certificate),
-        };
+    let request = match (fields.optional_text("serial_number"), fields.optional_text("certificate"))
+    {
+        (Some(_), Some(_)) => {
+            return Err(Failure::refused(
+                "Must provide either the certificate or the serial to revoke; not both.",
+            ));
+        }
+        (None, None) => {
+            return Err(Failure::refused(
+                "The serial number or certificate to revoke must be provided.",
+            ));
+        }
+        (Some(serial), None) if serial.is_empty() => {
+            return Err(Failure::refused("The serial number must be provided"));
+        }
+        (Some(serial), None) => RevokeRequest::Serial(serial),
+        (None, Some(certificate)) => RevokeRequest::Certificate(certificate),
+    };
     let (outcome, serial) = engine.revoke(granted, mount, &request, call.now).await?;
     Ok(match outcome {
         Revocation::Revoked(at) => Reply::data(json!({

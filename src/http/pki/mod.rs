@@ -91,8 +91,7 @@ impl Route {
                 Self::GenerateRoot((*kind).to_owned(), false)
             }
             ["root", "rotate", kind] => Self::GenerateRoot((*kind).to_owned(), true),
-            ["intermediate", "generate", kind]
-            | ["issuers", "generate", "intermediate", kind] => {
+            ["intermediate", "generate", kind] | ["issuers", "generate", "intermediate", kind] => {
                 Self::GenerateIntermediate((*kind).to_owned())
             }
             ["intermediate", "cross-sign"] => Self::GenerateIntermediate("existing".to_owned()),

@@ -143,9 +143,8 @@ async fn issuer_crl(
 
 async fn default_certificate(engine: &Engine, mount: &Mount) -> Result<Vec<u8>, Failure> {
     let authorities = engine.read_authorities(mount).await?;
-    let issuer = authorities
-        .issuer("default")
-        .map_err(|unknown| Failure::refused(unknown.to_string()))?;
+    let issuer =
+        authorities.issuer("default").map_err(|unknown| Failure::refused(unknown.to_string()))?;
     Ok(issuer.certificate.der().to_vec())
 }
 
@@ -160,9 +159,8 @@ async fn authority_json(engine: &Engine, mount: &Mount) -> Result<Reply, Failure
 
 async fn chain_json(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
     let authorities = engine.read_authorities(mount).await?;
-    let issuer = authorities
-        .issuer("default")
-        .map_err(|unknown| Failure::refused(unknown.to_string()))?;
+    let issuer =
+        authorities.issuer("default").map_err(|unknown| Failure::refused(unknown.to_string()))?;
     let chain = issuer.chain_pem.join("\n");
     Ok(Reply::data(json!({
         "ca_chain": chain,
@@ -181,13 +179,8 @@ async fn crl_json(engine: &Engine, mount: &Mount, call: &Call) -> Result<Reply, 
     })))
 }
 
-async fn certificate_json(
-    engine: &Engine,
-    mount: &Mount,
-    serial: &str,
-) -> Result<Reply, Failure> {
-    let StoredCertificate { der, issuer, revoked } =
-        engine.read_certificate(mount, serial).await?;
+async fn certificate_json(engine: &Engine, mount: &Mount, serial: &str) -> Result<Reply, Failure> {
+    let StoredCertificate { der, issuer, revoked } = engine.read_certificate(mount, serial).await?;
     let mut data = json!({
         "certificate": pem::encode("CERTIFICATE", &der),
         "revocation_time": revoked.map_or(0, |at| at.unix()),

@@ -12,8 +12,7 @@ use crate::http::v1::{Call, Operation};
 
 use super::{Route, fields};
 
-const ISSUERS: Schema =
-    &[("default", Kind::Text), ("default_follows_latest_issuer", Kind::Flag)];
+const ISSUERS: Schema = &[("default", Kind::Text), ("default_follows_latest_issuer", Kind::Flag)];
 const KEYS: Schema = &[("default", Kind::Text)];
 const URLS: Schema = &[
     ("issuing_certificates", Kind::Words),

@@ -1,0 +1,210 @@
+//! From flags and environment to a client: `SIGNET_*`, and where unset `VAULT_*`.
+
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgMatches, Command};
+
+use super::arguments::{flag, is_on, repeated, switch, text, texts, truth};
+use super::failure::Failure;
+use super::{Context, duration};
+use crate::client::{Client, Settings, Trust};
+use crate::secret::Secret;
+
+/// The flags of every command that talks to a server.
+pub(super) fn with_connection(command: Command) -> Command {
+    let flags: [Arg; 11] = [
+        flag(
+            "address",
+            "URL",
+            "Address of the server (SIGNET_ADDR); https://127.0.0.1:8200 if unset",
+        ),
+        flag("ca-cert", "FILE", "PEM certificates to believe (SIGNET_CACERT)"),
+        flag("ca-path", "FOLDER", "Folder of PEM certificates to believe (SIGNET_CAPATH)"),
+        flag("client-cert", "FILE", "Our certificate for TLS, PEM (SIGNET_CLIENT_CERT)"),
+        flag("client-key", "FILE", "Its private key, PEM (SIGNET_CLIENT_KEY)"),
+        flag(
+            "tls-server-name",
+            "NAME",
+            "Name to expect in the server's certificate (SIGNET_TLS_SERVER_NAME)",
+        ),
+        switch(
+            "tls-skip-verify",
+            "Believe any certificate (SIGNET_SKIP_VERIFY); never outside your own machine",
+        ),
+        flag("namespace", "NAME", "Namespace (SIGNET_NAMESPACE)").alias("ns"),
+        repeated("header", "NAME=VALUE", "A further header; repeatable"),
+        flag(
+            "wrap-ttl",
+            "DURATION",
+            "Ask for the answer in a wrapping token of this life (SIGNET_WRAP_TTL)",
+        ),
+        flag("agent-address", "URL", "Address of an agent, wins over -address (SIGNET_AGENT_ADDR)"),
+    ];
+    command.args(flags.map(|flag| flag.help_heading("Connection")))
+}
+
+impl Context<'_> {
+    /// `SIGNET_name`, else `VAULT_name`; empty counts as unset.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        ["SIGNET_", "VAULT_"]
+            .iter()
+            .filter_map(|prefix| (self.environment)(&format!("{prefix}{name}")))
+            .find(|value| !value.is_empty())
+    }
+
+    /// The name of the variable that holds a token, if one does.
+    pub(super) fn token_variable(&self) -> Option<&'static str> {
+        ["SIGNET_TOKEN", "VAULT_TOKEN"]
+            .into_iter()
+            .find(|name| (self.environment)(name).is_some_and(|value| !value.is_empty()))
+    }
+
+    /// The token of the environment, else the stored one.
+    pub(super) fn token(&self) -> Result<Option<Secret<String>>, Failure> {
+        if let Some(token) = self.variable("TOKEN") {
+            return Ok(Some(Secret::new(token)));
+        }
+        let Ok(path) = self.token_file() else { return Ok(None) };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim())
+                .filter(|text| !text.is_empty())
+                .map(|text| Secret::new(text.to_owned()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                Err(Failure::local(format!("{} cannot be read: {error}", path.display())))
+            }
+        }
+    }
+
+    fn token_file(&self) -> Result<PathBuf, Failure> {
+        (self.environment)("HOME").filter(|home| !home.is_empty()).map(|home| PathBuf::from(home).join(".vault-token")).ok_or_else(
+            || Failure::local("HOME is not set, so there is no place for a token: set SIGNET_TOKEN, or use -no-store"),
+        )
+    }
+
+    /// Keeps the token for the commands to come, readable by its owner alone. The file is
+    /// written beside its place and renamed, so that no moment shows half a token.
+    pub(super) fn store_token(&self, token: &Secret<String>) -> Result<(), Failure> {
+        let path = self.token_file()?;
+        let failed = |error: io::Error| {
+            Failure::server(format!(
+                "Error storing token: {} cannot be written: {error}",
+                path.display()
+            ))
+        };
+        let fresh = path.with_extension(format!("tmp-{}", std::process::id()));
+        // Left behind by a process of the same number that was killed: `create_new` would refuse.
+        let _ = std::fs::remove_file(&fresh);
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        options.mode(0o600);
+        let written = options
+            .open(&fresh)
+            .and_then(|mut file| {
+                file.write_all(token.expose().as_bytes())?;
+                file.sync_all()
+            })
+            .and_then(|()| std::fs::rename(&fresh, &path));
+        written.map_err(|error| {
+            let _ = std::fs::remove_file(&fresh);
+            failed(error)
+        })
+    }
+
+    /// A client with the token that is there.
+    pub(super) fn client(&self, matches: &ArgMatches) -> Result<Client, Failure> {
+        let token = self.token()?;
+        self.client_with(matches, token)
+    }
+
+    /// A client with this token, or none.
+    pub(super) fn client_with(
+        &self,
+        matches: &ArgMatches,
+        token: Option<Secret<String>>,
+    ) -> Result<Client, Failure> {
+        let choose = |name: &str, variable: &str| {
+            text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
+        };
+        let defaults = Settings::default();
+        let settings = Settings {
+            address: choose("agent-address", "AGENT_ADDR")
+                .or_else(|| choose("address", "ADDR"))
+                .unwrap_or(defaults.address),
+            token,
+            namespace: choose("namespace", "NAMESPACE"),
+            wrap_ttl: choose("wrap-ttl", "WRAP_TTL").map(|text| wrap_ttl(&text)).transpose()?,
+            headers: headers(&texts(matches, "header"))?,
+            trust: self.trust(matches)?,
+            timeout: self.timeout()?.unwrap_or(defaults.timeout),
+            retries: self.retries()?,
+            pause: defaults.pause,
+        };
+        // Vault's command line answers 2 for settings that the client refuses.
+        Client::new(settings).map_err(|error| Failure::server(error.to_string()))
+    }
+
+    fn trust(&self, matches: &ArgMatches) -> Result<Trust, Failure> {
+        let choose = |name: &str, variable: &str| {
+            text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
+        };
+        let path = |name: &str, variable: &str| choose(name, variable).map(PathBuf::from);
+        let skip = match matches.get_one::<bool>("tls-skip-verify") {
+            Some(_) => is_on(matches, "tls-skip-verify"),
+            None => match self.variable("SKIP_VERIFY") {
+                Some(text) => truth(&text)
+                    .map_err(|why| Failure::server(format!("SIGNET_SKIP_VERIFY: {why}")))?,
+                None => false,
+            },
+        };
+        Ok(Trust {
+            authority_file: path("ca-cert", "CACERT"),
+            authority_folder: path("ca-path", "CAPATH"),
+            client_certificate: path("client-cert", "CLIENT_CERT"),
+            client_key: path("client-key", "CLIENT_KEY"),
+            server_name: choose("tls-server-name", "TLS_SERVER_NAME"),
+            danger_accept_any: skip,
+        })
+    }
+
+    fn timeout(&self) -> Result<Option<Duration>, Failure> {
+        let Some(text) = self.variable("CLIENT_TIMEOUT") else { return Ok(None) };
+        let seconds = duration::parse(&text)
+            .map_err(|why| Failure::server(format!("SIGNET_CLIENT_TIMEOUT: {why}")))?;
+        Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
+    }
+
+    /// None unless asked for: a person sees the error and decides.
+    fn retries(&self) -> Result<u32, Failure> {
+        let Some(text) = self.variable("MAX_RETRIES") else { return Ok(0) };
+        text.parse()
+            .map_err(|_| Failure::server(format!("SIGNET_MAX_RETRIES: {text:?} is no count")))
+    }
+}
+
+fn headers(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let mut headers = Vec::new();
+    for text in given {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            Failure::local(format!(
+                "invalid value {text:?} for flag -header: missing = in KV pair: {text:?}"
+            ))
+        })?;
+        if name.to_ascii_lowercase().starts_with("x-vault-") {
+            return Err(Failure::server(format!(
+                "failed to setup Headers[{name}]: Header starting by 'X-Vault-' are for internal usage only"
+            )));
+        }
+        headers.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(headers)
+}
+
+fn wrap_ttl(text: &str) -> Result<String, Failure> {
+    duration::parse(text)
+        .map(duration::full)
+        .map_err(|why| Failure::local(format!("invalid value {text:?} for flag -wrap-ttl: {why}")))
+}

@@ -1,0 +1,42 @@
+//! `signet delete`.
+
+use clap::{ArgMatches, Command};
+
+use super::arguments::{positional, words};
+use super::connection::with_connection;
+use super::failure::Failure;
+use super::render::{Display, Format, tidy, with_display};
+use super::write::path_and_pairs;
+use super::{Context, Outcome, data};
+
+pub(super) fn command() -> Command {
+    with_display(with_connection(
+        Command::new("delete")
+            .about("Delete what a path holds")
+            .override_usage("signet delete [flags] PATH [KEY=VALUE...]")
+            .arg(positional("PATH"))
+            .after_help("Example:\n  signet delete pki/roles/web"),
+    ))
+}
+
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let display = Display::cooked(context, matches)?;
+    let words = words(matches, 1, usize::MAX)?;
+    let (path, pairs) = path_and_pairs(&words);
+    let query = data::query(pairs, context.input).map_err(Failure::local)?;
+    let client = context.client(matches)?;
+    let answer = client
+        .delete(&path, &query)
+        .await
+        .map_err(|error| Failure::request(format_args!("Error deleting {path}"), &error))?;
+    match answer {
+        Some(answer) => display.answer(context, &tidy(answer)),
+        None => {
+            if display.format == Format::Table {
+                let text = format!("Success! Data deleted (if it existed) at: {path}");
+                context.output.line(&text)?;
+            }
+            Ok(0)
+        }
+    }
+}

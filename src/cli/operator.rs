@@ -1,0 +1,150 @@
+//! `signet operator init`.
+
+use clap::{ArgMatches, Command};
+use hyper::Method;
+use serde::Serialize;
+
+use super::arguments::{flag, is_on, positional, switch, text, words};
+use super::connection::with_connection;
+use super::failure::Failure;
+use super::render::{Display, Format, with_format};
+use super::status::seal_status;
+use super::{Context, Outcome, paragraph};
+use crate::client::Client;
+use crate::wire::lifecycle::{Init, InitAsk, Initialized};
+
+pub(super) fn command() -> Command {
+    Command::new("operator")
+        .about("Run a server's life: initialise it")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(with_format(with_connection(
+            Command::new("init")
+                .about("Initialise a new server; the first token is printed here, once")
+                .override_usage("signet operator init [flags]")
+                .arg(positional(""))
+                .arg(switch("status", "Only tell whether it is done: exit code 0 yes, 2 no"))
+                .arg(flag("key-shares", "NUMBER", "Shares of the unseal key; 5 if unset").alias("n"))
+                .arg(flag("key-threshold", "NUMBER", "How many unseal; 3 if unset").alias("t"))
+                .arg(flag("recovery-shares", "NUMBER", "Shares of the recovery key, where the server unseals by itself"))
+                .arg(flag("recovery-threshold", "NUMBER", "How many of them recover"))
+                .after_help("Examples:\n  signet operator init\n  signet operator init -format=json > init.json\n  signet operator init -status"),
+        )))
+}
+
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    // `init` is the only one; clap refuses any other.
+    let Some((_, matches)) = matches.subcommand() else { return Ok(1) };
+    let display = Display::cooked(context, matches)?;
+    words(matches, 0, 0)?;
+    let client = context.client(matches)?;
+    if is_on(matches, "status") {
+        return status(context, &client).await;
+    }
+    let seal = seal_status(&client).await.map_err(|error| Failure::server(error.to_string()))?;
+    let ask = ask(matches, seal.recovery_seal)?;
+    let body = serde_json::to_vec(&ask).map_err(|error| Failure::local(error.to_string()))?;
+    let init: Init = client
+        .raw(Method::PUT, "sys/init", &[], Some(body.into()))
+        .await
+        .and_then(crate::client::Reply::bare)
+        .map_err(|error| Failure::request("Error initializing", &error))?;
+    if display.format == Format::Table {
+        context.output.line(&told(&ask, &init))?;
+        Ok(0)
+    } else {
+        display.whole(context, &Printed::new(&ask, &init))
+    }
+}
+
+async fn status(context: &mut Context<'_>, client: &Client) -> Outcome {
+    let reply = client.raw(Method::GET, "sys/init", &[], None).await;
+    let state: Initialized = reply
+        .and_then(crate::client::Reply::bare)
+        .map_err(|error| Failure::request("Error checking init status", &error))?;
+    let (text, code) = if state.initialized {
+        ("Signet is initialized", 0)
+    } else {
+        ("Signet is not initialized", 2)
+    };
+    context.output.line(text)?;
+    Ok(code)
+}
+
+/// Vault's default of five shares, three of which unseal; recovery shares only when named.
+fn ask(matches: &ArgMatches, recovers: bool) -> Result<InitAsk, Failure> {
+    let number = |name: &str, otherwise: u32| match text(matches, name) {
+        None => Ok(otherwise),
+        Some(given) => given.parse::<u32>().map_err(|_| {
+            Failure::local(format!("invalid value {given:?} for flag -{name}: write a number"))
+        }),
+    };
+    let (shares, threshold) = if recovers { (0, 0) } else { (5, 3) };
+    Ok(InitAsk {
+        secret_shares: number("key-shares", shares)?,
+        secret_threshold: number("key-threshold", threshold)?,
+        recovery_shares: number("recovery-shares", if recovers { 5 } else { 0 })?,
+        recovery_threshold: number("recovery-threshold", if recovers { 3 } else { 0 })?,
+        ..InitAsk::default()
+    })
+}
+
+/// For people.
+fn told(ask: &InitAsk, init: &Init) -> String {
+    let mut lines = Vec::new();
+    let unseal = init.keys_base64.as_deref().unwrap_or_default();
+    let recovery = init.recovery_keys_base64.as_deref().unwrap_or_default();
+    for (kind, keys) in [("Unseal", unseal), ("Recovery", recovery)] {
+        let numbered = keys.iter().enumerate();
+        lines.extend(numbered.map(|(at, key)| format!("{kind} Key {}: {key}", at + 1)));
+    }
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines.push(format!("Initial Root Token: {}", init.root_token));
+    lines.push(String::new());
+    if unseal.is_empty() {
+        lines.push("Success! Signet is initialized".to_owned());
+    } else {
+        let (shares, threshold) = (ask.secret_shares, ask.secret_threshold);
+        lines.push(paragraph::wrap(&format!("Signet initialized with {shares} key shares and a key threshold of {threshold}. Please securely distribute the key shares printed above. When Signet is re-sealed, restarted, or stopped, you must supply at least {threshold} of these keys to unseal it before it can start servicing requests."), 0));
+        lines.push(String::new());
+        lines.push(paragraph::wrap(&format!("Signet does not store the generated root key. Without at least {threshold} keys to reconstruct the root key, Signet will remain permanently sealed!"), 0));
+    }
+    if !recovery.is_empty() {
+        let (shares, threshold) = (ask.recovery_shares, ask.recovery_threshold);
+        lines.push(String::new());
+        lines.push(paragraph::wrap(&format!("Recovery key initialized with {shares} key shares and a key threshold of {threshold}. Please securely distribute the key shares printed above."), 0));
+    }
+    lines.join("\n")
+}
+
+/// For scripts, in Vault's names and order.
+#[derive(Serialize)]
+struct Printed<'a> {
+    unseal_keys_b64: &'a [String],
+    unseal_keys_hex: &'a [String],
+    unseal_shares: u32,
+    unseal_threshold: u32,
+    recovery_keys_b64: Option<&'a [String]>,
+    recovery_keys_hex: Option<&'a [String]>,
+    recovery_keys_shares: u32,
+    recovery_keys_threshold: u32,
+    root_token: &'a str,
+}
+
+impl<'a> Printed<'a> {
+    fn new(ask: &InitAsk, init: &'a Init) -> Self {
+        Self {
+            unseal_keys_b64: init.keys_base64.as_deref().unwrap_or_default(),
+            unseal_keys_hex: init.keys.as_deref().unwrap_or_default(),
+            unseal_shares: ask.secret_shares,
+            unseal_threshold: ask.secret_threshold,
+            recovery_keys_b64: init.recovery_keys_base64.as_deref(),
+            recovery_keys_hex: init.recovery_keys.as_deref(),
+            recovery_keys_shares: ask.recovery_shares,
+            recovery_keys_threshold: ask.recovery_threshold,
+            root_token: &init.root_token,
+        }
+    }
+}

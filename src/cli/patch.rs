@@ -1,0 +1,42 @@
+//! `signet patch`.
+
+use clap::{ArgMatches, Command};
+use serde_json::Value;
+
+use super::arguments::{is_on, positional, switch, words};
+use super::connection::with_connection;
+use super::failure::Failure;
+use super::render::{Display, with_display};
+use super::write::{finish, path_and_pairs};
+use super::{Context, Outcome, data};
+
+pub(super) fn command() -> Command {
+    with_display(with_connection(
+        Command::new("patch")
+            .about("Change some of what a path holds, and leave the rest")
+            .override_usage("signet patch [flags] PATH KEY=VALUE...")
+            .arg(positional("PATH"))
+            .arg(switch("force", "Patch without data").alias("f"))
+            .after_help(
+                "Examples:\n  \
+                 signet patch pki/roles/web max_ttl=48h\n  \
+                 signet patch pki/issuer/default issuer_name=root-2026",
+            ),
+    ))
+}
+
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let display = Display::cooked(context, matches)?;
+    let words = words(matches, 1, usize::MAX)?;
+    let (path, pairs) = path_and_pairs(&words);
+    if pairs.is_empty() && !is_on(matches, "force") {
+        return Err(Failure::local("Must supply data or use -force"));
+    }
+    let data = Value::Object(data::parse(pairs, context.input).map_err(Failure::local)?);
+    let client = context.client(matches)?;
+    let answer = client
+        .patch(&path, &data)
+        .await
+        .map_err(|error| Failure::request(format_args!("Error writing data to {path}"), &error))?;
+    finish(context, &display, &path, answer)
+}

@@ -1,0 +1,57 @@
+//! `signet read`.
+
+use clap::{ArgMatches, Command};
+use hyper::Method;
+
+use super::arguments::{positional, words};
+use super::connection::with_connection;
+use super::failure::Failure;
+use super::render::{Display, Format, tidy, with_display};
+use super::{Context, Outcome, data};
+
+pub(super) fn command() -> Command {
+    with_display(with_connection(
+        Command::new("read")
+            .about("Read what a path holds")
+            .override_usage("signet read [flags] PATH [KEY=VALUE...]")
+            .arg(positional("PATH"))
+            .after_help(
+                "Examples:\n  \
+                 signet read pki/roles/web\n  \
+                 signet read -field=certificate pki/cert/ca\n  \
+                 signet read -format=raw pki/ca/pem > ca.pem",
+            ),
+    ))
+}
+
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let display = Display::from(context, matches)?;
+    let words = words(matches, 1, usize::MAX).map_err(|mut failure| {
+        // Vault's text counts the path alone here.
+        failure.text = failure.text.replace("at least ", "");
+        failure
+    })?;
+    let (path, pairs) = words.split_first().map_or((String::new(), &[][..]), |(path, pairs)| {
+        (path.trim_start_matches('/').to_owned(), pairs)
+    });
+    let query = data::query(pairs, context.input).map_err(Failure::local)?;
+    let client = context.client(matches)?;
+    if display.format == Format::Raw && display.field.is_none() {
+        let reply = client.raw(Method::GET, &path, &query, None).await;
+        let reply = reply.and_then(crate::client::Reply::succeeded);
+        let reply = reply
+            .map_err(|error| Failure::request(format_args!("Error reading: {path}"), &error))?;
+        context.output.bytes(reply.body())?;
+        if std::str::from_utf8(reply.body()).is_ok() {
+            // Vault's line end; behind DER it would be a stray byte.
+            context.output.bytes(b"\n")?;
+        }
+        return Ok(0);
+    }
+    let answer = client
+        .read(&path, &query)
+        .await
+        .map_err(|error| Failure::request(format_args!("Error reading {path}"), &error))?
+        .ok_or_else(|| Failure::server(format!("No value found at {path}")))?;
+    display.answer(context, &tidy(answer))
+}

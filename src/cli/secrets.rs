@@ -1,0 +1,284 @@
+//! `signet secrets enable | tune | list | disable`.
+
+use std::collections::BTreeMap;
+
+use clap::{ArgMatches, Command};
+use hyper::Method;
+use serde_json::Value;
+
+use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
+use super::connection::with_connection;
+use super::failure::Failure;
+use super::render::{Display, Format, with_format};
+use super::{Context, Outcome, duration, table};
+use crate::client::Reply;
+use crate::wire::mount::{Enable, Mount, Tuning};
+
+pub(super) fn command() -> Command {
+    Command::new("secrets")
+        .about("Enable, tune, list and disable engines")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([enable_command(), tune_command(), list_command(), disable_command()])
+}
+
+fn enable_command() -> Command {
+    with_connection(with_tuning(
+        Command::new("enable")
+            .about("Enable an engine at a path")
+            .override_usage("signet secrets enable [flags] TYPE")
+            .arg(positional("TYPE"))
+            .arg(flag("path", "PATH", "Where it shall be; its type if unset"))
+            .arg(switch("local", "Keep it on this cluster"))
+            .arg(switch("seal-wrap", "Wrap its values by the seal once more"))
+            .arg(switch("external-entropy-access", "Let it use a source of randomness outside"))
+            .after_help(
+                "Examples:\n  \
+                 signet secrets enable pki\n  \
+                 signet secrets enable -path=pki_int -max-lease-ttl=43800h pki",
+            ),
+    ))
+}
+
+fn tune_command() -> Command {
+    with_connection(with_tuning(
+        Command::new("tune")
+            .about("Change lifetimes and other settings of a mounted engine")
+            .override_usage("signet secrets tune [flags] PATH")
+            .arg(positional("PATH"))
+            .after_help("Example:\n  signet secrets tune -max-lease-ttl=8760h pki"),
+    ))
+}
+
+fn list_command() -> Command {
+    with_format(with_connection(
+        Command::new("list")
+            .about("List mounted engines")
+            .override_usage("signet secrets list [flags]")
+            .arg(positional(""))
+            .arg(switch("detailed", "Also lifetimes, options and versions"))
+            .after_help("Example:\n  signet secrets list -format=json"),
+    ))
+}
+
+fn disable_command() -> Command {
+    with_connection(
+        Command::new("disable")
+            .about("Disable an engine and delete all that it holds")
+            .override_usage("signet secrets disable [flags] PATH")
+            .arg(positional("PATH"))
+            .after_help("Example:\n  signet secrets disable pki_int"),
+    )
+}
+
+fn with_tuning(command: Command) -> Command {
+    let header = "A header that reaches the engine; repeatable";
+    command.args([
+        flag("description", "TEXT", "For people"),
+        flag("default-lease-ttl", "DURATION", "Lifetime where none is asked for"),
+        flag("max-lease-ttl", "DURATION", "Longest lifetime"),
+        switch("force-no-cache", "Cache nothing"),
+        flag("version", "NUMBER", "Version of the engine"),
+        repeated("options", "KEY=VALUE", "An option of the engine; repeatable"),
+        repeated(
+            "audit-non-hmac-request-keys",
+            "KEY",
+            "Shown in clear in the audit log; repeatable",
+        ),
+        repeated(
+            "audit-non-hmac-response-keys",
+            "KEY",
+            "Shown in clear in the audit log; repeatable",
+        ),
+        repeated("passthrough-request-headers", "NAME", header),
+        repeated("allowed-response-headers", "NAME", "A header the engine may answer; repeatable"),
+        flag("listing-visibility", "WHO", "unauth or hidden"),
+    ])
+}
+
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    match matches.subcommand() {
+        Some(("enable", matches)) => enable(context, matches).await,
+        Some(("tune", matches)) => tune(context, matches).await,
+        Some(("disable", matches)) => disable(context, matches).await,
+        Some((_, matches)) => list(context, matches).await,
+        None => Ok(1),
+    }
+}
+
+async fn enable(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let words = words(matches, 1, 1)?;
+    let kind = words.first().cloned().unwrap_or_default();
+    let path = text(matches, "path").unwrap_or(&kind).trim_matches('/').to_owned();
+    let options = options(matches)?;
+    let ask = Enable {
+        description: text(matches, "description").unwrap_or_default().to_owned(),
+        config: Tuning { options: None, ..tuning(matches, "0s")? },
+        local: is_on(matches, "local"),
+        seal_wrap: is_on(matches, "seal-wrap"),
+        external_entropy_access: is_on(matches, "external-entropy-access"),
+        options,
+        kind,
+    };
+    let client = context.client(matches)?;
+    client
+        .post(&format!("sys/mounts/{path}"), &ask)
+        .await
+        .map_err(|error| Failure::request("Error enabling", &error))?;
+    let kind = ask.kind;
+    context.output.line(&format!("Success! Enabled the {kind} secrets engine at: {path}/"))?;
+    Ok(0)
+}
+
+async fn tune(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let words = words(matches, 1, 1)?;
+    let path = words.first().map_or("", |path| path.trim_matches('/'));
+    let mut ask = tuning(matches, "")?;
+    ask.description = text(matches, "description").map(str::to_owned);
+    ask.options = options(matches)?;
+    let client = context.client(matches)?;
+    client.post(&format!("sys/mounts/{path}/tune"), &ask).await.map_err(|error| {
+        Failure::request(format_args!("Error tuning secrets engine {path}/"), &error)
+    })?;
+    context.output.line(&format!("Success! Tuned the secrets engine at: {path}/"))?;
+    Ok(0)
+}
+
+async fn disable(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let words = words(matches, 1, 1)?;
+    let path = words.first().map_or("", |path| path.trim_matches('/'));
+    let client = context.client(matches)?;
+    client.delete(&format!("sys/mounts/{path}"), &[]).await.map_err(|error| {
+        Failure::request(format_args!("Error disabling secrets engine at {path}/"), &error)
+    })?;
+    let text = format!("Success! Disabled the secrets engine (if it existed) at: {path}/");
+    context.output.line(&text)?;
+    Ok(0)
+}
+
+async fn list(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let display = Display::cooked(context, matches)?;
+    words(matches, 0, 0)?;
+    let client = context.client(matches)?;
+    let failed = |error| Failure::request("Error listing secrets engines", &error);
+    let answer = client
+        .raw(Method::GET, "sys/mounts", &[], None)
+        .await
+        .and_then(Reply::answer)
+        .map_err(failed)?;
+    let mounts = Value::Object(answer.and_then(|answer| answer.data).unwrap_or_default());
+    let mounts: BTreeMap<String, Mount> = serde_json::from_value(mounts).map_err(|error| {
+        Failure::server(format!("Error listing secrets engines: an entry is malformed: {error}"))
+    })?;
+    if display.format != Format::Table {
+        return display.whole(context, &mounts);
+    }
+    let rows = if is_on(matches, "detailed") { detailed(&mounts) } else { brief(&mounts) };
+    context.output.line(&table::columns(&rows))?;
+    Ok(0)
+}
+
+fn brief(mounts: &BTreeMap<String, Mount>) -> Vec<Vec<String>> {
+    let mut rows = vec![row(&["Path", "Type", "Accessor", "Description"])];
+    rows.extend(
+        mounts
+            .iter()
+            .map(|(path, mount)| row(&[path, &mount.kind, &mount.accessor, &mount.description])),
+    );
+    rows
+}
+
+fn detailed(mounts: &BTreeMap<String, Mount>) -> Vec<Vec<String>> {
+    let mut rows = vec![row(&[
+        "Path",
+        "Plugin",
+        "Accessor",
+        "Default TTL",
+        "Max TTL",
+        "Force No Cache",
+        "Replication",
+        "Seal Wrap",
+        "External Entropy Access",
+        "Options",
+        "Description",
+        "UUID",
+        "Version",
+        "Running Version",
+        "Running SHA256",
+        "Deprecation Status",
+    ])];
+    rows.extend(mounts.iter().map(|(path, mount)| {
+        let lifetime = |seconds: i64| match (mount.kind.as_str(), seconds) {
+            ("system" | "cubbyhole", _) => String::new(),
+            (_, 0) => "system".to_owned(),
+            (_, seconds) => seconds.to_string(),
+        };
+        let options = serde_json::to_value(mount.options.clone().unwrap_or_default());
+        row(&[
+            path,
+            &mount.kind,
+            &mount.accessor,
+            &lifetime(mount.config.default_lease_ttl),
+            &lifetime(mount.config.max_lease_ttl),
+            &mount.config.force_no_cache.to_string(),
+            if mount.local { "local" } else { "replicated" },
+            &mount.seal_wrap.to_string(),
+            &mount.external_entropy_access.to_string(),
+            &table::go(&options.unwrap_or_default()),
+            &mount.description,
+            &mount.uuid,
+            &mount.plugin_version,
+            &mount.running_plugin_version,
+            &mount.running_sha256,
+            &mount.deprecation_status,
+        ])
+    }));
+    rows
+}
+
+fn row(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|cell| (*cell).to_owned()).collect()
+}
+
+/// What both enabling and tuning ask for; `unset` stands for a lifetime that was not named.
+fn tuning(matches: &ArgMatches, unset: &str) -> Result<Tuning, Failure> {
+    let lifetime = |name: &str| match text(matches, name) {
+        None => Ok(unset.to_owned()),
+        Some(given) => match duration::parse(given) {
+            Ok(seconds) if seconds < 0 => Ok("system".to_owned()),
+            Ok(seconds) => Ok(duration::full(seconds)),
+            Err(why) => {
+                Err(Failure::local(format!("invalid value {given:?} for flag -{name}: {why}")))
+            }
+        },
+    };
+    let several = |name: &str| Some(texts(matches, name)).filter(|texts| !texts.is_empty());
+    Ok(Tuning {
+        default_lease_ttl: lifetime("default-lease-ttl")?,
+        description: None,
+        max_lease_ttl: lifetime("max-lease-ttl")?,
+        force_no_cache: is_on(matches, "force-no-cache"),
+        options: None,
+        audit_non_hmac_request_keys: several("audit-non-hmac-request-keys"),
+        audit_non_hmac_response_keys: several("audit-non-hmac-response-keys"),
+        listing_visibility: text(matches, "listing-visibility").map(str::to_owned),
+        passthrough_request_headers: several("passthrough-request-headers"),
+        allowed_response_headers: several("allowed-response-headers"),
+    })
+}
+
+fn options(matches: &ArgMatches) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    let mut options = BTreeMap::new();
+    for given in texts(matches, "options") {
+        let (name, value) = given.split_once('=').ok_or_else(|| {
+            Failure::local(format!(
+                "invalid value {given:?} for flag -options: missing = in KV pair: {given:?}"
+            ))
+        })?;
+        options.insert(name.to_owned(), value.to_owned());
+    }
+    if let Some(version) = text(matches, "version") {
+        options.insert("version".to_owned(), version.to_owned());
+    }
+    Ok(Some(options).filter(|options| !options.is_empty()))
+}

@@ -1,0 +1,113 @@
+//! `signet status`: exit code 0 unsealed, 2 sealed, 1 unreachable.
+
+use clap::{ArgMatches, Command};
+use hyper::Method;
+use serde::Serialize;
+
+use super::arguments::{positional, words};
+use super::connection::with_connection;
+use super::failure::Failure;
+use super::render::{Display, Format, with_display};
+use super::{Context, Outcome, table};
+use crate::client::{Client, Error};
+use crate::wire::lifecycle::{Leader, SealStatus};
+
+/// Both answers as one, in Vault's order.
+#[derive(Serialize)]
+struct Status {
+    #[serde(flatten)]
+    seal: SealStatus,
+    #[serde(flatten)]
+    leader: Leader,
+}
+
+pub(super) fn command() -> Command {
+    with_display(with_connection(
+        Command::new("status")
+            .about("Tell whether the server is initialised, sealed, and who leads")
+            .override_usage("signet status [flags]")
+            .arg(positional(""))
+            .after_help("Exit code: 0 unsealed, 2 sealed, 1 not reachable.\n\nExample:\n  signet status -format=json"),
+    ))
+}
+
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let display = Display::cooked(context, matches)?;
+    words(matches, 0, 0)?;
+    // 2 is what says "sealed": nothing else may end this command with it.
+    let client = context.client(matches).map_err(|failure| Failure::local(failure.text))?;
+    let seal = seal_status(&client)
+        .await
+        .map_err(|error| Failure::local(format!("Error checking seal status: {error}")))?;
+    let leader = match client.raw(Method::GET, "sys/leader", &[], None).await {
+        Ok(reply) => reply.bare(),
+        Err(error) => Err(error),
+    };
+    let leader = match leader {
+        Ok(leader) => leader,
+        // Only where several servers share a store does this endpoint need an unsealed one.
+        Err(error) if error.says("is sealed") => Leader { ha_enabled: true, ..Leader::default() },
+        Err(error) => return Err(Failure::local(format!("Error checking leader status: {error}"))),
+    };
+    let code = if seal.sealed { 2 } else { 0 };
+    print(context, &display, &Status { seal, leader })?;
+    Ok(code)
+}
+
+/// `GET sys/seal-status`.
+pub(super) async fn seal_status(client: &Client) -> Result<SealStatus, Error> {
+    client.raw(Method::GET, "sys/seal-status", &[], None).await?.bare()
+}
+
+fn print(context: &mut Context<'_>, display: &Display, status: &Status) -> Outcome {
+    if let Some(name) = &display.field {
+        let members = serde_json::to_value(status).ok();
+        let value = members.and_then(|members| members.get(name).cloned());
+        return display.value(context, name, value);
+    }
+    if display.format != Format::Table {
+        return display.whole(context, status);
+    }
+    context.output.line(&table::pairs(&rows(status)))?;
+    Ok(0)
+}
+
+fn rows(Status { seal, leader }: &Status) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("Seal Type", seal.kind.clone())];
+    if !seal.recovery_seal_type.is_empty() {
+        rows.push(("Recovery Seal Type", seal.recovery_seal_type.clone()));
+    }
+    rows.push(("Initialized", seal.initialized.to_string()));
+    rows.push(("Sealed", seal.sealed.to_string()));
+    let shares = if seal.recovery_seal { "Total Recovery Shares" } else { "Total Shares" };
+    rows.push((shares, seal.n.to_string()));
+    rows.push(("Threshold", seal.t.to_string()));
+    if seal.sealed {
+        rows.push(("Unseal Progress", format!("{}/{}", seal.progress, seal.t)));
+        rows.push(("Unseal Nonce", seal.nonce.clone()));
+    }
+    if seal.migration {
+        rows.push(("Seal Migration in Progress", "true".to_owned()));
+    }
+    rows.push(("Version", seal.version.clone()));
+    match &seal.commit_date {
+        Some(date) => rows.push(("Commit Date", date.clone())),
+        None => rows.push(("Build Date", seal.build_date.clone().unwrap_or_default())),
+    }
+    rows.push(("Storage Type", seal.storage_type.clone()));
+    if !seal.cluster_name.is_empty() && !seal.cluster_id.is_empty() {
+        rows.push(("Cluster Name", seal.cluster_name.clone()));
+        rows.push(("Cluster ID", seal.cluster_id.clone()));
+    }
+    rows.push(("HA Enabled", leader.ha_enabled.to_string()));
+    if leader.ha_enabled && !seal.sealed {
+        rows.push(("HA Cluster", leader.leader_cluster_address.clone()));
+        rows.push(("HA Mode", if leader.is_self { "active" } else { "standby" }.to_owned()));
+        if leader.is_self {
+            rows.push(("Active Since", leader.active_time.clone()));
+        } else if !leader.leader_address.is_empty() {
+            rows.push(("Active Node Address", leader.leader_address.clone()));
+        }
+    }
+    rows
+}

@@ -1,0 +1,61 @@
+//! `signet print token` and `signet token lookup`.
+
+use clap::{ArgMatches, Command};
+use serde_json::json;
+
+use super::arguments::{positional, words};
+use super::connection::with_connection;
+use super::failure::Failure;
+use super::render::{Display, tidy, with_display};
+use super::{Context, Outcome};
+
+pub(super) fn print_command() -> Command {
+    Command::new("print")
+        .about("Print what the commands would use")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("token")
+                .about("Print the token of the environment, else the stored one")
+                .arg(positional("")),
+        )
+}
+
+pub(super) fn command() -> Command {
+    Command::new("token")
+        .about("Look at tokens")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(with_display(with_connection(
+            Command::new("lookup")
+                .about("Tell what is known of a token; of one's own without an argument")
+                .override_usage("signet token lookup [flags] [TOKEN]")
+                .arg(positional("TOKEN"))
+                .after_help("Example:\n  signet token lookup -field=policies"),
+        )))
+}
+
+pub(super) fn print(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    if let Some((_, matches)) = matches.subcommand() {
+        words(matches, 0, 0)?;
+    }
+    let token = context.token()?;
+    context.output.line(token.as_ref().map_or("", |token| token.expose()))?;
+    Ok(0)
+}
+
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    // `lookup` is the only one; clap refuses any other.
+    let Some((_, matches)) = matches.subcommand() else { return Ok(1) };
+    let display = Display::cooked(context, matches)?;
+    let words = words(matches, 0, 1)?;
+    let client = context.client(matches)?;
+    let answer = match words.first() {
+        None => client.read("auth/token/lookup-self", &[]).await,
+        Some(token) => client.post("auth/token/lookup", &json!({ "token": token.trim() })).await,
+    };
+    let answer = answer
+        .map_err(|error| Failure::request("Error looking up token", &error))?
+        .ok_or_else(|| Failure::server("Error looking up token: the server answered nothing"))?;
+    display.answer(context, &tidy(answer))
+}

@@ -1,0 +1,15 @@
+//! `signet version`.
+
+use clap::Command;
+
+use super::arguments::positional;
+use super::{Context, Outcome};
+
+pub(super) fn command() -> Command {
+    Command::new("version").about("Print the version").arg(positional(""))
+}
+
+pub(super) fn run(context: &mut Context<'_>) -> Outcome {
+    context.output.line(concat!("Signet v", env!("CARGO_PKG_VERSION")))?;
+    Ok(0)
+}

@@ -1,0 +1,72 @@
+//! `signet write`.
+
+use clap::{ArgMatches, Command};
+use serde_json::Value;
+
+use super::arguments::{is_on, positional, switch, words};
+use super::connection::with_connection;
+use super::failure::Failure;
+use super::render::{Display, Format, tidy, with_display};
+use super::{Context, Outcome, data};
+use crate::wire::answer::Answer;
+
+pub(super) fn command() -> Command {
+    with_display(with_connection(
+        Command::new("write")
+            .about("Write data to a path, or ask it to do something")
+            .override_usage("signet write [flags] PATH [KEY=VALUE...]")
+            .arg(positional("PATH"))
+            .arg(switch("force", "Write without data").alias("f"))
+            .after_help(
+                "A value is a string: KEY=VALUE, KEY=@FILE, or KEY=- for standard input. A repeated\n\
+                 key makes a list. @FILE.json, or - for standard input, is a whole JSON document.\n\n\
+                 Examples:\n  \
+                 signet write pki/roles/web allowed_domains=example.com allow_subdomains=true\n  \
+                 signet write pki/issue/web common_name=www.example.com\n  \
+                 signet write -field=certificate pki/sign/web csr=@request.pem\n  \
+                 echo '{\"common_name\":\"www.example.com\",\"ttl\":3600}' | signet write pki/issue/web -",
+            ),
+    ))
+}
+
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let display = Display::cooked(context, matches)?;
+    let words = words(matches, 1, usize::MAX)?;
+    let (path, pairs) = path_and_pairs(&words);
+    if pairs.is_empty() && !is_on(matches, "force") {
+        return Err(Failure::local("Must supply data or use -force"));
+    }
+    let data = data::parse(pairs, context.input).map_err(Failure::local)?;
+    let data = Some(Value::Object(data)).filter(|_| !pairs.is_empty());
+    let client = context.client(matches)?;
+    let answer = client
+        .write(&path, data.as_ref())
+        .await
+        .map_err(|error| Failure::request(format_args!("Error writing data to {path}"), &error))?;
+    finish(context, &display, &path, answer)
+}
+
+/// Splits off the path; a slash in front says nothing.
+pub(super) fn path_and_pairs(words: &[String]) -> (String, &[String]) {
+    words
+        .split_first()
+        .map_or((String::new(), &[][..]), |(path, rest)| (path.trim_matches('/').to_owned(), rest))
+}
+
+/// Prints the answer of a write, or that there was none.
+pub(super) fn finish(
+    context: &mut Context<'_>,
+    display: &Display,
+    path: &str,
+    answer: Option<Answer>,
+) -> Outcome {
+    match answer {
+        Some(answer) => display.answer(context, &tidy(answer)),
+        None => {
+            if display.format == Format::Table {
+                context.output.line(&format!("Success! Data written to: {path}"))?;
+            }
+            Ok(0)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What can go wrong, by whose fault it is; the texts are Vault's where it has one.
+
+use std::fmt;
+use std::time::Duration;
+
+use hyper::Method;
+
+/// Why there is no answer to use.
+#[derive(Debug)]
+pub enum Error {
+    /// The caller's settings cannot work; nothing was sent.
+    Settings(String),
+    /// No whole answer came; `why` says what to do about it.
+    Transport {
+        /// Of the request.
+        method: Method,
+        /// Of the request.
+        url: String,
+        /// A sentence that names the fix.
+        why: String,
+    },
+    /// The server answered with an error status.
+    Refused(Refused),
+    /// The server answered with success, but not in this API's shape.
+    Garbled {
+        /// Of the request.
+        url: String,
+        /// What the parser missed.
+        why: String,
+    },
+}
+
+/// An answer with an error status.
+#[derive(Debug)]
+pub struct Refused {
+    /// Of the request.
+    pub method: Method,
+    /// Of the request.
+    pub url: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The texts of the server.
+    pub errors: Vec<String>,
+    /// The body, where it is not this API's JSON.
+    pub body: Option<String>,
+}
+
+impl Error {
+    /// Whether the server answered `status` and one of its texts holds `words`.
+    pub fn says(&self, words: &str) -> bool {
+        matches!(self, Self::Refused(refused) if refused.errors.iter().any(|text| text.contains(words)))
+    }
+
+    pub(super) fn timed_out(limit: Duration) -> Fault {
+        Fault::lasting(format!(
+            "no answer within {} s: raise SIGNET_CLIENT_TIMEOUT if the server needs longer",
+            limit.as_secs()
+        ))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(why) => formatter.write_str(why),
+            Self::Transport { method, url, why } => {
+                let mut verb = method.as_str().to_ascii_lowercase();
+                if let Some(first) = verb.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                write!(formatter, "{verb} \"{url}\": {why}")
+            }
+            Self::Refused(refused) => refused.fmt(formatter),
+            Self::Garbled { url, why } => {
+                write!(
+                    formatter,
+                    "the answer of {url} is not this API's JSON ({why}): is it the address of the API?"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, status, errors, body } = self;
+        let kind = if body.is_some() { "Raw Message" } else { "Errors" };
+        write!(
+            formatter,
+            "Error making API request.\n\nURL: {method} {url}\nCode: {status}. {kind}:\n\n"
+        )?;
+        match body {
+            Some(body) => formatter.write_str(body),
+            None => {
+                for (position, error) in errors.iter().enumerate() {
+                    write!(formatter, "{}* {error}", if position == 0 { "" } else { "\n" })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Why one attempt brought no answer.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) why: String,
+    /// Whether it may pass by itself, so that another attempt makes sense.
+    pub(super) passes: bool,
+}
+
+impl Fault {
+    pub(super) const fn passing(why: String) -> Self {
+        Self { why, passes: true }
+    }
+
+    pub(super) const fn lasting(why: String) -> Self {
+        Self { why, passes: false }
+    }
+}

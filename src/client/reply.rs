@@ -1,0 +1,143 @@
+//! An answer as it came, and what the API's clients read out of it.
+
+use bytes::Bytes;
+use hyper::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use hyper::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::error::{Error, Refused};
+use crate::wire::answer::{Answer, Refusal};
+
+/// A whole answer. No `Debug`: the body may hold a private key.
+pub struct Reply {
+    pub(super) method: Method,
+    pub(super) url: String,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// What tells an envelope from a bare object.
+const ENVELOPE: [&str; 8] = [
+    "request_id",
+    "lease_id",
+    "lease_duration",
+    "renewable",
+    "data",
+    "warnings",
+    "auth",
+    "wrap_info",
+];
+
+impl Reply {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// The body as it came.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The envelope; a body without one is taken whole as its data; an empty body is `None`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an error status, [`Error::Garbled`] for a foreign body.
+    pub fn answer(self) -> Result<Option<Answer>, Error> {
+        self.succeeded()?.envelope()
+    }
+
+    /// Like [`Self::answer`], but a 404 that carries neither data nor warnings is `None`.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn found(self) -> Result<Option<Answer>, Error> {
+        if self.status != StatusCode::NOT_FOUND {
+            return self.answer();
+        }
+        match self.envelope() {
+            Ok(answer) => Ok(answer.filter(|answer| {
+                answer.data.as_ref().is_some_and(|data| !data.contains_key("errors"))
+                    || answer.warnings.is_some()
+            })),
+            // Some stranger's page: the status alone tells nothing of our API.
+            Err(_) => Err(self.refused()),
+        }
+    }
+
+    /// A body that has no envelope, such as that of `sys/seal-status`.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn bare<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let reply = self.succeeded()?;
+        serde_json::from_slice(&reply.body).map_err(|error| reply.garbled(&error))
+    }
+
+    /// The reply itself, if its status is one of success.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the server's texts.
+    pub fn succeeded(self) -> Result<Self, Error> {
+        if self.status.is_client_error() || self.status.is_server_error() {
+            Err(self.refused())
+        } else {
+            Ok(self)
+        }
+    }
+
+    fn envelope(&self) -> Result<Option<Answer>, Error> {
+        if self.body.is_empty() {
+            return Ok(None);
+        }
+        let mut members: Map<String, Value> =
+            serde_json::from_slice(&self.body).map_err(|error| self.garbled(&error))?;
+        if ENVELOPE.iter().any(|name| members.contains_key(*name)) {
+            return serde_json::from_value(Value::Object(members))
+                .map(Some)
+                .map_err(|error| self.garbled(&error));
+        }
+        if members.get("errors").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            members.shift_remove("errors");
+        }
+        Ok((!members.is_empty()).then(|| Answer { data: Some(members), ..Answer::default() }))
+    }
+
+    fn refused(&self) -> Error {
+        let (errors, body) = match serde_json::from_slice::<Refusal>(&self.body) {
+            Ok(refusal) => (refusal.errors, None),
+            Err(_) if self.body.is_empty() => (Vec::new(), None),
+            Err(_) => (Vec::new(), Some(String::from_utf8_lossy(&self.body).into_owned())),
+        };
+        Error::Refused(Refused {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            status: self.status(),
+            errors,
+            body,
+        })
+    }
+
+    fn garbled(&self, error: &serde_json::Error) -> Error {
+        // The parser's own text may quote the body: only its place is told.
+        let why = format!("line {}, column {}", error.line(), error.column());
+        Error::Garbled { url: self.url.clone(), why }
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.status(), 412 | 429) || (self.status() >= 500 && self.status() != 501)
+    }
+
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+    }
+
+    pub(super) fn redirect(&self) -> Option<String> {
+        matches!(self.status(), 301 | 302 | 307)
+            .then(|| self.headers.get(LOCATION)?.to_str().ok().map(str::to_owned))
+            .flatten()
+    }
+}

@@ -1,0 +1,194 @@
+//! Whom to believe behind an `https` address, and the certificate that says who we are.
+//!
+//! Trust anchors: the file, else the folder, else the system's bundle; never two of them at
+//! once, so that naming a CA always narrows. TLS 1.2 or newer, aws-lc underneath (design D2).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+
+use super::error::{Error, Fault};
+use super::settings::Address;
+
+/// Files and switches of TLS.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// PEM certificates to believe.
+    pub authority_file: Option<PathBuf>,
+    /// A folder of such files; the file wins.
+    pub authority_folder: Option<PathBuf>,
+    /// Our certificate and chain, PEM.
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub client_key: Option<PathBuf>,
+    /// The name to expect instead of the address's host.
+    pub server_name: Option<String>,
+    /// Believe any certificate: only for a server of one's own, on one's own machine.
+    pub danger_accept_any: bool,
+}
+
+/// Where systems keep their bundle: Debian, Fedora, openSUSE, RHEL, Alpine and macOS.
+const SYSTEM_BUNDLES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// What rustls needs of it. Reads files: call it at the start.
+pub(super) fn configuration(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Settings(format!("TLS cannot be set up: {error}")))?;
+    let builder = if trust.danger_accept_any {
+        let verifier = Arc::new(DangerAcceptAny(provider));
+        builder.dangerous().with_custom_certificate_verifier(verifier)
+    } else {
+        builder.with_root_certificates(roots(trust)?)
+    };
+    let mut configuration = match (&trust.client_certificate, &trust.client_key) {
+        (None, None) => builder.with_no_client_auth(),
+        (Some(certificate), Some(key)) => {
+            let chain = certificates(certificate)?;
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| unusable(key, &format!("holds no private key ({error})")))?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| {
+                unusable(certificate, &format!("does not fit the client key ({error})"))
+            })?
+        }
+        _ => {
+            return Err(Error::Settings(
+                "-client-cert and -client-key belong together: name both or none".to_owned(),
+            ));
+        }
+    };
+    configuration.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(configuration))
+}
+
+fn roots(trust: &Trust) -> Result<RootCertStore, Error> {
+    let mut store = RootCertStore::empty();
+    if let Some(file) = &trust.authority_file {
+        store.add_parsable_certificates(certificates(file)?);
+    } else if let Some(folder) = &trust.authority_folder {
+        let entries = fs::read_dir(folder)
+            .map_err(|error| unusable(folder, &format!("cannot be read ({error})")))?;
+        for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()) {
+            // A folder may hold other files too; one without a certificate says nothing.
+            store.add_parsable_certificates(certificates(&path).unwrap_or_default());
+        }
+    } else {
+        let bundle = SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.is_file());
+        let bundle = bundle.ok_or_else(|| {
+            Error::Settings(
+                "this system has no bundle of CA certificates: name the server's CA with -ca-cert or SIGNET_CACERT"
+                    .to_owned(),
+            )
+        })?;
+        store.add_parsable_certificates(certificates(bundle)?);
+    }
+    if store.is_empty() {
+        let named = trust.authority_file.as_ref().or(trust.authority_folder.as_ref());
+        return Err(Error::Settings(format!(
+            "no usable CA certificate in {}",
+            named.map_or_else(
+                || "the system's bundle".to_owned(),
+                |path| path.display().to_string()
+            )
+        )));
+    }
+    Ok(store)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    match found {
+        Ok(found) if found.is_empty() => Err(unusable(path, "holds no PEM certificate")),
+        Ok(found) => Ok(found),
+        Err(error) => Err(unusable(path, &format!("cannot be read ({error})"))),
+    }
+}
+
+fn unusable(path: &Path, why: &str) -> Error {
+    Error::Settings(format!("{} {why}", path.display()))
+}
+
+/// Says what a failed handshake means for the one who typed the command.
+pub(super) fn explain(address: &Address, error: &std::io::Error) -> Fault {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let host = &address.host;
+    Fault::lasting(match inner {
+        Some(rustls::Error::InvalidMessage(_)) => format!(
+            "the server answers plain HTTP on an https address: write http://{}",
+            address.authority
+        ),
+        Some(rustls::Error::InvalidCertificate(fault)) => match fault {
+            CertificateError::UnknownIssuer => {
+                "the server's certificate is signed by no authority known here: name its CA with -ca-cert or SIGNET_CACERT".to_owned()
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                format!("the server's certificate is not for {host}: use a name it holds in -address, or name one with -tls-server-name")
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the server's certificate has expired: renew it there, and check this machine's clock".to_owned()
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the server's certificate is not valid yet: check this machine's clock".to_owned()
+            }
+            other => format!("the server's certificate is refused: {other}"),
+        },
+        Some(other) => format!("TLS failed: {other}"),
+        None => format!("TLS failed: {error}; if the server speaks plain HTTP, write http://{}", address.authority),
+    })
+}
+
+/// Believes any certificate, but still demands that the server holds its key.
+#[derive(Debug)]
+struct DangerAcceptAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for DangerAcceptAny {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,447 @@
+//! The configuration as meant: every value final, every default filled in.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::Fault;
+use crate::config::file::{Place, Setting, Written, from_text};
+use crate::config::manual::{Key, SECTIONS, Section};
+use crate::config::seal::{self, Seal, SealKey};
+
+/// What the server is to do.
+#[derive(Debug)]
+pub struct Checked {
+    /// Where to serve; at least one.
+    pub listeners: Vec<Listener>,
+    /// Where records lie.
+    pub storage: Storage,
+    /// What unseals them.
+    pub seal: Seal,
+    /// What is logged and how.
+    pub log: Log,
+    /// The URL by which clients reach this server, without a slash at its end.
+    pub api_addr: Option<String>,
+    /// The installation's name.
+    pub cluster_name: Option<String>,
+    /// The lease where nobody asked.
+    pub default_lease_ttl: Duration,
+    /// The longest lease.
+    pub max_lease_ttl: Duration,
+    /// Where the process's number is written.
+    pub pid_file: Option<PathBuf>,
+}
+
+/// One address to serve on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// `None` serves in clear.
+    pub tls: Option<ListenerTls>,
+    /// Octets of a body.
+    pub max_request_size: usize,
+    /// Octets of the headers.
+    pub max_request_header_size: usize,
+    /// Time of a whole request.
+    pub max_request_duration: Duration,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Time of the headers.
+    pub http_read_header_timeout: Duration,
+    /// How long a silent connection stays.
+    pub http_idle_timeout: Duration,
+    /// Time of the TLS handshake.
+    pub tls_handshake_timeout: Duration,
+    /// Time for requests in flight at the end.
+    pub shutdown_timeout: Duration,
+}
+
+/// A listener's TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerTls {
+    /// The certificate and its chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The oldest version.
+    pub minimum: TlsVersion,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+/// Where records lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// The embedded store in this folder.
+    Rocksdb {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Memory.
+    Inmem,
+}
+
+/// What is logged and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least important lines.
+    pub level: LogLevel,
+    /// How they are written.
+    pub format: LogFormat,
+}
+
+/// How important a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Every step.
+    Trace,
+    /// For those who look for a fault.
+    Debug,
+    /// What an operator wants to know.
+    Info,
+    /// What may need a hand.
+    Warn,
+    /// What needs one.
+    Error,
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For eyes.
+    Standard,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads the meaning of all sections. `broken` says that a file could not be read whole, so
+/// that what seems to be missing may stand there.
+pub(super) fn check(
+    sections: &[Written],
+    origin: &Path,
+    broken: bool,
+    lookup: &dyn Fn(&str) -> Option<String>,
+    faults: &mut Vec<Fault>,
+) -> Option<Checked> {
+    let mut checking = Checking {
+        origin: Place { file: origin.to_owned(), position: None },
+        broken,
+        lookup,
+        faults,
+    };
+    let listeners = checking.listeners(sections);
+    let storage = checking.storage(sections);
+    let seal = checking.seal(sections, storage.as_ref());
+    let top = checking.top(sections)?;
+    let log = Log {
+        level: match top.text("log_level").as_deref() {
+            Some("trace") => LogLevel::Trace,
+            Some("debug") => LogLevel::Debug,
+            Some("warn") => LogLevel::Warn,
+            Some("error") => LogLevel::Error,
+            _ => LogLevel::Info,
+        },
+        format: match top.text("log_format").as_deref() {
+            Some("json") => LogFormat::Json,
+            _ => LogFormat::Standard,
+        },
+    };
+    let (default_lease_ttl, max_lease_ttl) =
+        (top.duration("default_lease_ttl"), top.duration("max_lease_ttl"));
+    if default_lease_ttl > max_lease_ttl {
+        let message = "`default_lease_ttl` is longer than `max_lease_ttl`: lower it";
+        let place = top.place("default_lease_ttl").or_else(|| top.place("max_lease_ttl"));
+        checking.fault(place, message);
+    }
+    let api_addr = top.text("api_addr").map(|url| url.trim_end_matches('/').to_owned());
+    if api_addr.as_deref().is_some_and(|url| !is_url(url)) {
+        checking.fault(top.place("api_addr"), "`api_addr` must be a URL: https://host:port");
+    }
+    Some(Checked {
+        listeners,
+        storage: storage?,
+        seal: seal?,
+        log,
+        api_addr,
+        cluster_name: top.text("cluster_name"),
+        default_lease_ttl,
+        max_lease_ttl,
+        pid_file: top.text("pid_file").map(PathBuf::from),
+    })
+}
+
+fn is_url(url: &str) -> bool {
+    ["https://", "http://"]
+        .iter()
+        .filter_map(|scheme| url.strip_prefix(scheme))
+        .any(|host| !host.is_empty() && !host.starts_with([':', '/']))
+}
+
+/// The values of one section: what was set, else the default of the manual.
+struct Values {
+    section: &'static Section,
+    set: Vec<(&'static str, Place, Setting)>,
+}
+
+impl Values {
+    fn of(written: &Written) -> Self {
+        let mut values = Self { section: written.section, set: Vec::new() };
+        values.add(written);
+        values
+    }
+
+    fn add(&mut self, written: &Written) {
+        for (name, (place, setting)) in &written.values {
+            self.set(name, place.clone(), setting.clone());
+        }
+    }
+
+    fn set(&mut self, name: &'static str, place: Place, setting: Setting) {
+        self.set.retain(|(known, ..)| *known != name);
+        self.set.push((name, place, setting));
+    }
+
+    fn place(&self, name: &str) -> Option<&Place> {
+        self.set.iter().find(|(known, ..)| *known == name).map(|(_, place, _)| place)
+    }
+
+    fn value(&self, name: &str) -> Option<Setting> {
+        if let Some((.., setting)) = self.set.iter().find(|(known, ..)| *known == name) {
+            return Some(setting.clone());
+        }
+        let key: &Key = self.section.keys.iter().find(|key| key.name == name)?;
+        from_text(key, key.default)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        match self.value(name) {
+            Some(Setting::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn yes(&self, name: &str) -> bool {
+        self.value(name) == Some(Setting::Bool(true))
+    }
+
+    /// Zero only for a key without a default, of which there is none; a test looks.
+    fn duration(&self, name: &str) -> Duration {
+        match self.value(name) {
+            Some(Setting::Duration(duration)) => duration,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// As [`Values::duration`].
+    fn count(&self, name: &str) -> usize {
+        match self.value(name) {
+            Some(Setting::Count(count)) => count,
+            _ => 0,
+        }
+    }
+}
+
+struct Checking<'a> {
+    origin: Place,
+    broken: bool,
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Checking<'_> {
+    fn fault(&mut self, place: Option<&Place>, message: impl Into<String>) {
+        self.faults.push(place.unwrap_or(&self.origin).fault(message));
+    }
+
+    fn missing(&mut self, message: &str) {
+        if !self.broken {
+            self.fault(None, message);
+        }
+    }
+
+    fn listeners(&mut self, sections: &[Written]) -> Vec<Listener> {
+        let blocks: Vec<_> = named(sections, "listener").collect();
+        if blocks.is_empty() {
+            self.missing("no listener: add listener \"tcp\" { address = \"127.0.0.1:8200\" … }");
+        }
+        blocks.into_iter().filter_map(|block| self.listener(block)).collect()
+    }
+
+    fn listener(&mut self, block: &Written) -> Option<Listener> {
+        let values = Values::of(block);
+        let address = values.text("address").and_then(|text| address(&text));
+        if address.is_none() {
+            let place = values.place("address").unwrap_or(&block.place);
+            self.fault(Some(place), "`address` must be an IP address and a port: 127.0.0.1:8200");
+        }
+        Some(Listener {
+            tls: self.tls(block, &values),
+            max_request_size: values.count("max_request_size"),
+            max_request_header_size: values.count("max_request_header_size"),
+            max_request_duration: values.duration("max_request_duration"),
+            max_connections: values.count("max_connections"),
+            http_read_header_timeout: values.duration("http_read_header_timeout"),
+            http_idle_timeout: values.duration("http_idle_timeout"),
+            tls_handshake_timeout: values.duration("tls_handshake_timeout"),
+            shutdown_timeout: values.duration("shutdown_timeout"),
+            address: address?,
+        })
+    }
+
+    fn tls(&mut self, block: &Written, values: &Values) -> Option<ListenerTls> {
+        if values.yes("tls_disable") {
+            return None;
+        }
+        for name in ["tls_cert_file", "tls_key_file"] {
+            // A value in a wrong form has its fault already.
+            if values.text(name).is_none() && !block.misshapen.contains(name) {
+                let message = format!("this listener needs `{name}`, or tls_disable = true");
+                self.fault(Some(&block.place), message);
+            }
+        }
+        Some(ListenerTls {
+            certificate: values.text("tls_cert_file")?.into(),
+            key: values.text("tls_key_file")?.into(),
+            minimum: match values.text("tls_min_version").as_deref() {
+                Some("tls13") => TlsVersion::Tls13,
+                _ => TlsVersion::Tls12,
+            },
+        })
+    }
+
+    fn storage(&mut self, sections: &[Written]) -> Option<Storage> {
+        let Some(block) = self.only(sections, "storage") else {
+            self.missing("no storage: add storage \"rocksdb\" { path = \"/var/lib/signet\" }");
+            return None;
+        };
+        if block.section.label == "inmem" {
+            return Some(Storage::Inmem);
+        }
+        let path = Values::of(block).text("path");
+        if path.is_none() && !block.misshapen.contains("path") {
+            self.fault(Some(&block.place), "this storage needs `path`: the database's folder");
+        }
+        Some(Storage::Rocksdb { path: path?.into() })
+    }
+
+    fn seal(&mut self, sections: &[Written], storage: Option<&Storage>) -> Option<Seal> {
+        let Some(block) = self.only(sections, "seal") else {
+            if matches!(storage, Some(Storage::Rocksdb { .. })) {
+                self.missing(
+                    "no seal: add seal \"static\" { current_key_id = \"1\" current_key = \"file:///…\" }",
+                );
+                return None;
+            }
+            return Some(Seal::Ephemeral);
+        };
+        let values = Values::of(block);
+        let current = self.seal_key(block, &values, "current_key", "current_key_id", true);
+        let previous = self.seal_key(block, &values, "previous_key", "previous_key_id", false);
+        if let (Some(current), Some(previous)) = (&current, &previous)
+            && current.id == previous.id
+        {
+            let message =
+                "`previous_key_id` is the same as `current_key_id`: give each key its own";
+            self.fault(values.place("previous_key_id"), message);
+        }
+        Some(Seal::Static { current: current?, previous })
+    }
+
+    fn seal_key(
+        &mut self,
+        block: &Written,
+        values: &Values,
+        key: &str,
+        id: &str,
+        needed: bool,
+    ) -> Option<SealKey> {
+        let (key_text, id_text) = (values.text(key), values.text(id));
+        for (name, here, other) in [(key, &key_text, &id_text), (id, &id_text, &key_text)] {
+            if here.is_none() && (needed || other.is_some()) && !block.misshapen.contains(name) {
+                self.fault(Some(&block.place), format!("this seal needs `{name}`"));
+            }
+        }
+        match seal::find(&key_text?, self.lookup) {
+            Ok(found) => Some(SealKey { id: id_text?, key: found }),
+            Err(message) => {
+                self.fault(values.place(key), format!("`{key}`: {message}"));
+                None
+            }
+        }
+    }
+
+    /// The one section of this name, a second one being a fault.
+    fn only<'b>(&mut self, sections: &'b [Written], name: &str) -> Option<&'b Written> {
+        let mut blocks = named(sections, name);
+        let first = blocks.next();
+        for further in blocks {
+            self.fault(Some(&further.place), format!("a second {name}: keep one"));
+        }
+        first
+    }
+
+    /// The keys outside blocks: later files over earlier ones, the environment over all.
+    fn top(&mut self, sections: &[Written]) -> Option<Values> {
+        let mut values = Values { section: SECTIONS.first()?, set: Vec::new() };
+        for written in sections.iter().filter(|written| written.section.name.is_empty()) {
+            values.add(written);
+        }
+        for key in values.section.keys {
+            let Some(variable) = key.variable else { continue };
+            let names = [format!("SIGNET_{variable}"), format!("VAULT_{variable}")];
+            let found = names.into_iter().find_map(|name| {
+                let text = (self.lookup)(&name).filter(|text| !text.is_empty())?;
+                Some((name, text))
+            });
+            let Some((name, text)) = found else { continue };
+            let place = Place { file: name.into(), position: None };
+            match from_text(key, &text) {
+                Some(setting) => values.set(key.name, place, setting),
+                None => self.fault(Some(&place), format!("must be {}", key.form.words())),
+            }
+        }
+        Some(values)
+    }
+}
+
+fn named<'a>(sections: &'a [Written], name: &str) -> impl Iterator<Item = &'a Written> {
+    sections.iter().filter(move |written| written.section.name == name)
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    const PORT: u16 = 8200;
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse() {
+        return Some(SocketAddr::new(address, PORT));
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, "8200"));
+    let host = match host {
+        "" => Ipv4Addr::UNSPECIFIED,
+        "localhost" => Ipv4Addr::LOCALHOST,
+        _ => return None,
+    };
+    Some(SocketAddr::from((host, port.parse().ok()?)))
+}

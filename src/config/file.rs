@@ -1,0 +1,223 @@
+//! The file as written: sections and keys that exist, each value in its form, each with its
+//! place. What the values mean together is `checked`'s business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::manual::{Form, Key, SECTIONS, Section};
+use crate::config::{Fault, duration};
+use crate::hcl::{self, Body, Entry, Kind, Position, Value};
+
+/// A section of a file and what was set in it.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) section: &'static Section,
+    pub(super) place: Place,
+    pub(super) values: BTreeMap<&'static str, (Place, Setting)>,
+    /// Keys that were set to something else than their form: their fault is told.
+    pub(super) misshapen: BTreeSet<&'static str>,
+}
+
+/// Where something stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) file: PathBuf,
+    pub(super) position: Option<Position>,
+}
+
+impl Place {
+    pub(super) fn fault(&self, message: impl Into<String>) -> Fault {
+        Fault { file: self.file.clone(), position: self.position, message: message.into() }
+    }
+}
+
+/// A value in the form that its key has.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Setting {
+    Text(String),
+    Bool(bool),
+    Duration(Duration),
+    Count(usize),
+}
+
+/// Reads one file's text. Faults are added, and what is sound is returned all the same, so
+/// that one run shows every fault.
+pub(super) fn read(file: &Path, text: &str, faults: &mut Vec<Fault>) -> Vec<Written> {
+    let mut reading = Reading { file, faults };
+    match hcl::parse(text) {
+        Ok(tree) => reading.sections(&tree),
+        Err(error) => {
+            reading.fault(error.position, error.message);
+            Vec::new()
+        }
+    }
+}
+
+struct Reading<'a> {
+    file: &'a Path,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Reading<'_> {
+    fn place(&self, position: Position) -> Place {
+        Place { file: self.file.to_owned(), position: Some(position) }
+    }
+
+    fn fault(&mut self, position: Position, message: impl Into<String>) {
+        self.faults.push(self.place(position).fault(message));
+    }
+
+    fn sections(&mut self, tree: &Body) -> Vec<Written> {
+        let Some(top) = SECTIONS.first() else { return Vec::new() };
+        let (blocks, plain): (Vec<_>, Vec<_>) = tree
+            .entries
+            .iter()
+            .partition(|entry| names(SECTIONS.iter()).any(|name| name == entry.key.text));
+        let whole = Position { line: 1, column: 1 };
+        let mut sections = vec![self.section(top, whole, plain.into_iter())];
+        for entry in blocks {
+            match entry.blocks(1) {
+                Err(error) => self.fault(error.position, error.message),
+                Ok(found) => {
+                    for block in found {
+                        let label = block.labels.first().map_or("", |word| word.text.as_str());
+                        let known = SECTIONS
+                            .iter()
+                            .find(|known| known.name == entry.key.text && known.label == label);
+                        match known {
+                            Some(known) => {
+                                let entries = block.body.entries.iter();
+                                sections.push(self.section(known, block.position, entries));
+                            }
+                            None => self.unknown_label(entry, block.position, label),
+                        }
+                    }
+                }
+            }
+        }
+        sections
+    }
+
+    fn unknown_label(&mut self, entry: &Entry, position: Position, label: &str) {
+        let name = &entry.key.text;
+        let known: Vec<_> = SECTIONS
+            .iter()
+            .filter(|known| known.name == *name)
+            .map(|known| format!("{name} \"{}\"", known.label))
+            .collect();
+        self.fault(
+            position,
+            format!("there is no {name} \"{label}\": write {}", known.join(" or ")),
+        );
+    }
+
+    fn section<'b>(
+        &mut self,
+        section: &'static Section,
+        position: Position,
+        entries: impl Iterator<Item = &'b Entry>,
+    ) -> Written {
+        let mut values = BTreeMap::new();
+        let mut misshapen = BTreeSet::new();
+        for entry in entries {
+            let (at, name) = (entry.key.position, entry.key.text.as_str());
+            let Some(key) = section.keys.iter().find(|key| key.name == name) else {
+                self.fault(at, unknown_key(section, name));
+                continue;
+            };
+            if values.contains_key(key.name) {
+                self.fault(at, format!("`{name}` is set twice: keep one"));
+                continue;
+            }
+            if !entry.labels.is_empty() {
+                self.fault(at, format!("`{name}` is set with an equals sign"));
+                continue;
+            }
+            match setting(key, &entry.value) {
+                Some(value) => {
+                    values.insert(key.name, (self.place(entry.value.position), value));
+                }
+                None => {
+                    misshapen.insert(key.name);
+                    let message = format!("`{name}` must be {}", key.form.words());
+                    self.fault(entry.value.position, message);
+                }
+            }
+        }
+        Written { section, place: self.place(position), values, misshapen }
+    }
+}
+
+fn names(sections: impl Iterator<Item = &'static Section>) -> impl Iterator<Item = &'static str> {
+    sections.map(|section| section.name).filter(|name| !name.is_empty())
+}
+
+fn unknown_key(section: &Section, name: &str) -> String {
+    let mut known: Vec<_> = section.keys.iter().map(|key| key.name).collect();
+    if section.name.is_empty() {
+        known.extend(names(SECTIONS.iter()));
+        known.dedup();
+    }
+    let differ = |known: &str| {
+        if name.len() > 2 && known.starts_with(name) { 1 } else { distance(known, name) }
+    };
+    let close = known.iter().map(|known| (differ(known), known)).min();
+    match close {
+        Some((distance, known)) if distance <= 3 => {
+            format!("unknown key `{name}`: did you mean `{known}`?")
+        }
+        _ if known.is_empty() => format!("unknown key `{name}`: this block has none"),
+        _ => format!("unknown key `{name}`: remove it; known here are {}", known.join(", ")),
+    }
+}
+
+/// How many letters differ between two words (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (line, left) in one.chars().enumerate() {
+        let mut diagonal = line;
+        let mut before = line.saturating_add(1);
+        let mut next = vec![before];
+        for (right, above) in other.chars().zip(row.iter().skip(1)) {
+            let changed = diagonal.saturating_add(usize::from(left != right));
+            before = changed.min(above.saturating_add(1)).min(before.saturating_add(1));
+            diagonal = *above;
+            next.push(before);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+fn setting(key: &Key, value: &Value) -> Option<Setting> {
+    match (&value.kind, key.form) {
+        (Kind::String(text), _) => from_text(key, text),
+        (Kind::Bool(yes), Form::Bool) => Some(Setting::Bool(*yes)),
+        (Kind::Integer(number @ (0 | 1)), Form::Bool) => Some(Setting::Bool(*number == 1)),
+        (Kind::Integer(number), Form::Duration | Form::Count) => {
+            from_text(key, &number.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// A value that stands in quotes, or in the environment.
+pub(super) fn from_text(key: &Key, text: &str) -> Option<Setting> {
+    match key.form {
+        Form::Text => (!text.is_empty()).then(|| Setting::Text(text.to_owned())),
+        Form::Bool => match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(Setting::Bool(true)),
+            "false" | "0" => Some(Setting::Bool(false)),
+            _ => None,
+        },
+        Form::Duration => {
+            duration::parse(text).filter(|time| !time.is_zero()).map(Setting::Duration)
+        }
+        Form::Count => text.parse().ok().filter(|count| *count > 0).map(Setting::Count),
+        Form::OneOf(words) => words
+            .iter()
+            .find(|word| word.eq_ignore_ascii_case(text))
+            .map(|word| Setting::Text((*word).to_owned())),
+    }
+}

@@ -1,0 +1,242 @@
+//! Every key there is: the table that the reader obeys and that `docs/config.md` is made of.
+
+/// What a key is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Any text.
+    Text,
+    /// `true` or `false`; also 1, 0 and these words in quotes.
+    Bool,
+    /// `"90s"`, `"1h30m"`, `"30d"`, or a number of seconds. Not zero.
+    Duration,
+    /// A whole number above zero.
+    Count,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+impl Form {
+    /// The form in words, for the manual and for faults.
+    pub(super) fn words(self) -> String {
+        match self {
+            Self::Text => "a string".to_owned(),
+            Self::Bool => "true or false".to_owned(),
+            Self::Duration => "a duration above zero such as \"90s\" or \"1h30m\"".to_owned(),
+            Self::Count => "a whole number above zero".to_owned(),
+            Self::OneOf(words) => format!("one of \"{}\"", words.join("\", \"")),
+        }
+    }
+}
+
+/// One key of a section.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) form: Form,
+    /// As it would be written; empty where there is none.
+    pub(super) default: &'static str,
+    /// `X` where `SIGNET_X`, else `VAULT_X` of the environment wins over the files.
+    pub(super) variable: Option<&'static str>,
+    pub(super) text: &'static str,
+}
+
+/// A block, or the top of the file.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// The word before the brace; empty for the top of the file.
+    pub(super) name: &'static str,
+    /// The name in quotes.
+    pub(super) label: &'static str,
+    pub(super) text: &'static str,
+    pub(super) keys: &'static [Key],
+}
+
+const fn key(name: &'static str, form: Form, default: &'static str, text: &'static str) -> Key {
+    Key { name, form, default, variable: None, text }
+}
+
+/// Every section, in the order of the manual; the first is the top of the file.
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "",
+        label: "",
+        text: "Keys outside any block.",
+        keys: &[
+            Key {
+                name: "api_addr",
+                form: Form::Text,
+                default: "",
+                variable: Some("API_ADDR"),
+                text: "The URL (`https://…`) by which clients reach this server.",
+            },
+            key(
+                "cluster_name",
+                Form::Text,
+                "",
+                "A name for this installation, shown by `sys/health`.",
+            ),
+            key(
+                "default_lease_ttl",
+                Form::Duration,
+                "768h",
+                "How long a lease lasts where nobody asked.",
+            ),
+            key(
+                "max_lease_ttl",
+                Form::Duration,
+                "768h",
+                "The longest lease; not below `default_lease_ttl`.",
+            ),
+            Key {
+                name: "log_level",
+                form: Form::OneOf(&["trace", "debug", "info", "warn", "error"]),
+                default: "info",
+                variable: Some("LOG_LEVEL"),
+                text: "The least important lines that are logged.",
+            },
+            Key {
+                name: "log_format",
+                form: Form::OneOf(&["standard", "json"]),
+                default: "standard",
+                variable: Some("LOG_FORMAT"),
+                text: "How lines are written to the standard error stream.",
+            },
+            key(
+                "pid_file",
+                Form::Text,
+                "",
+                "A file that holds the process's number while it runs.",
+            ),
+            key("disable_mlock", Form::Bool, "", "Accepted for Vault's files; has no effect."),
+            key("ui", Form::Bool, "", "Accepted for Vault's files; has no effect."),
+        ],
+    },
+    Section {
+        name: "listener",
+        label: "tcp",
+        text: "An address to serve on. At least one; each block is a further one.",
+        keys: &[
+            key(
+                "address",
+                Form::Text,
+                "127.0.0.1:8200",
+                "IP address and port. `:8200` means every IPv4 address; `localhost` means 127.0.0.1; port 0 takes a free one; without a port it is 8200.",
+            ),
+            key(
+                "tls_cert_file",
+                Form::Text,
+                "",
+                "The certificate in PEM, followed by its intermediates. Read again on SIGHUP and when it changes.",
+            ),
+            key("tls_key_file", Form::Text, "", "Its private key in PEM, not encrypted."),
+            key(
+                "tls_disable",
+                Form::Bool,
+                "false",
+                "Serve without TLS. Tokens and keys then cross the network in clear.",
+            ),
+            key(
+                "tls_min_version",
+                Form::OneOf(&["tls12", "tls13"]),
+                "tls12",
+                "The oldest TLS that is spoken.",
+            ),
+            key("max_request_size", Form::Count, "33554432", "Octets of a request's body."),
+            key(
+                "max_request_header_size",
+                Form::Count,
+                "65536",
+                "Octets of a request's headers; below 8192 counts as 8192.",
+            ),
+            key(
+                "max_request_duration",
+                Form::Duration,
+                "90s",
+                "The time a request may take, its body included.",
+            ),
+            key("max_connections", Form::Count, "8192", "Connections at once; further ones wait."),
+            key(
+                "http_read_header_timeout",
+                Form::Duration,
+                "10s",
+                "The time for a request's headers.",
+            ),
+            key(
+                "http_idle_timeout",
+                Form::Duration,
+                "5m",
+                "How long a silent connection stays open.",
+            ),
+            key("tls_handshake_timeout", Form::Duration, "10s", "The time for the TLS handshake."),
+            key(
+                "shutdown_timeout",
+                Form::Duration,
+                "30s",
+                "How long requests in flight may go on after SIGTERM.",
+            ),
+        ],
+    },
+    Section {
+        name: "storage",
+        label: "rocksdb",
+        text: "The embedded store on this machine's disk.",
+        keys: &[key("path", Form::Text, "", "The folder of the database. Needed.")],
+    },
+    Section {
+        name: "storage",
+        label: "inmem",
+        text: "Everything in memory, gone when the process ends. For trials.",
+        keys: &[],
+    },
+    Section {
+        name: "seal",
+        label: "static",
+        text: "The key under which the store's keys are sealed: 32 octets, as `env://NAME` or `file:///path` (where they stand in base64, in hexadecimal or, in a file, as they are) or in base64 or hexadecimal here. To change it, put the new key in `current_*` and the old one in `previous_*`, and start once. May be left out with `storage \"inmem\"`.",
+        keys: &[
+            key("current_key", Form::Text, "", "The key that seals. Needed."),
+            key(
+                "current_key_id",
+                Form::Text,
+                "",
+                "A name for it, kept beside what it seals. Needed.",
+            ),
+            key("previous_key", Form::Text, "", "A key that may still unseal."),
+            key("previous_key_id", Form::Text, "", "Its name; given together with `previous_key`."),
+        ],
+    },
+];
+
+/// `docs/config.md`, whole.
+pub fn manual() -> String {
+    let mut page = String::from(
+        "# Configuration of `signet server`\n\n\
+         <!-- Made from the table in src/config/manual.rs; a test compares. -->\n\n\
+         The files are HCL as Vault's, or JSON. `-config` names a file, or a folder whose `*.hcl` and \
+         `*.json` files are read in the order of their names; it may be given several times. Listeners \
+         add up, a later value of a key wins. A key that is not on this page is an error. \
+         `signet config check` prints every fault with its place.\n",
+    );
+    for section in SECTIONS {
+        let title = match section.name {
+            "" => "Top of the file".to_owned(),
+            name => format!("`{name} \"{}\"`", section.label),
+        };
+        page.push_str(&format!("\n## {title}\n\n{}\n", section.text));
+        if section.keys.is_empty() {
+            continue;
+        }
+        page.push_str("\n| key | is | default | what it does |\n|---|---|---|---|\n");
+        for key in section.keys {
+            let default = match key.default {
+                "" => String::new(),
+                default => format!("`{default}`"),
+            };
+            let variable = key.variable.map_or_else(String::new, |name| {
+                format!(" The environment's `SIGNET_{name}`, or else `VAULT_{name}`, wins over it.")
+            });
+            let (name, form, text) = (key.name, key.form.words(), key.text);
+            page.push_str(&format!("| `{name}` | {form} | {default} | {text}{variable} |\n"));
+        }
+    }
+    page
+}

@@ -1,0 +1,185 @@
+//! HCL 1, as the files of Vault's servers, agents and policies are written, and its JSON form.
+//!
+//! The reader gives a tree with positions and knows nothing of what the keys mean. It is
+//! wider than the language in one place: `path "a" = { … }` is read as `path "a" { … }`,
+//! since files with it are about. Values are not interpolated: `${…}` stays as it is.
+
+mod reader;
+
+use std::fmt;
+
+pub use reader::parse;
+
+/// A place in a text: both numbers start at 1, columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The line.
+    pub line: u32,
+    /// The character within the line.
+    pub column: u32,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Why a text is not HCL, and where the reader stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Where.
+    pub position: Position,
+    /// What was wrong, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.position, self.message)
+    }
+}
+
+impl std::error::Error for SyntaxError {}
+
+/// What stands between braces, or in a file: entries in their order, repetitions kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Body {
+    /// The entries.
+    pub entries: Vec<Entry>,
+}
+
+/// `key = value`, or a block: `key "label" { … }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The first word.
+    pub key: Word,
+    /// The words between it and the brace; empty where there is an equals sign.
+    pub labels: Vec<Word>,
+    /// What it is set to; a block's is an object.
+    pub value: Value,
+}
+
+/// A key or a label, quoted or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// Where it begins.
+    pub position: Position,
+    /// The word, without quotes.
+    pub text: String,
+}
+
+/// A value and where it begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// Where it begins.
+    pub position: Position,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// The kinds of value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Text in quotes, or a heredoc.
+    String(String),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+    /// `true` or `false`.
+    Bool(bool),
+    /// Values in brackets.
+    List(Vec<Value>),
+    /// Entries in braces.
+    Object(Body),
+}
+
+impl Kind {
+    /// What a reader calls such a value.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::String(_) => "a string",
+            Self::Integer(_) | Self::Float(_) => "a number",
+            Self::Bool(_) => "a boolean",
+            Self::List(_) => "a list",
+            Self::Object(_) => "a block",
+        }
+    }
+}
+
+/// A block with all its labels, however it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block<'a> {
+    /// Where the block's key stands.
+    pub position: Position,
+    /// As many as were asked for.
+    pub labels: Vec<&'a Word>,
+    /// What is in it.
+    pub body: &'a Body,
+}
+
+impl Entry {
+    /// This entry as blocks with `labels` labels: `a "b" { … }`, `a = { b = { … } }` and JSON's
+    /// `"a": [{"b": { … }}]` are the same.
+    ///
+    /// # Errors
+    /// Where something else stands in the place of a block or of a label.
+    pub fn blocks(&self, labels: usize) -> Result<Vec<Block<'_>>, SyntaxError> {
+        if self.labels.len() > labels {
+            let position = self.labels.get(labels).map_or(self.key.position, |word| word.position);
+            let message = format!("`{}` takes {labels} names before its brace", self.key.text);
+            return Err(SyntaxError { position, message });
+        }
+        let mut blocks = Vec::new();
+        let given = self.labels.iter().collect();
+        self.gather(&self.value, given, labels, &mut blocks)?;
+        Ok(blocks)
+    }
+
+    fn gather<'a>(
+        &'a self,
+        value: &'a Value,
+        labels: Vec<&'a Word>,
+        wanted: usize,
+        blocks: &mut Vec<Block<'a>>,
+    ) -> Result<(), SyntaxError> {
+        match &value.kind {
+            Kind::Object(body) if labels.len() == wanted => {
+                blocks.push(Block { position: self.key.position, labels, body });
+            }
+            Kind::Object(body) => {
+                for entry in &body.entries {
+                    let mut deeper = labels.clone();
+                    deeper.push(&entry.key);
+                    deeper.extend(&entry.labels);
+                    if deeper.len() > wanted {
+                        let message = format!("`{}` has too many names", self.key.text);
+                        return Err(SyntaxError { position: entry.key.position, message });
+                    }
+                    self.gather(&entry.value, deeper, wanted, blocks)?;
+                }
+            }
+            Kind::List(values) => {
+                for value in values {
+                    self.gather(value, labels.clone(), wanted, blocks)?;
+                }
+            }
+            other => {
+                let message = if labels.len() < wanted {
+                    format!(
+                        "`{}` needs a name and a block: {} \"name\" {{ … }}",
+                        self.key.text, self.key.text
+                    )
+                } else {
+                    format!("`{}` is a block in braces, not {}", self.key.text, other.name())
+                };
+                return Err(SyntaxError { position: value.position, message });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+"""A pytest plug-in: hvac's integration tests use a server that already runs.
+
+They start a server of their own in setUpClass; here a manager without a process stands in, whose
+client knows the address and token of the server under test.
+"""
+
+import os
+from types import SimpleNamespace
+
+
+def _set_up_class(cls):
+    import hvac
+
+    address, token = os.environ["SIGNET_ADDR"], os.environ["SIGNET_TOKEN"]
+    cls.manager = SimpleNamespace(
+        root_token=token,
+        keys=[],
+        client=hvac.Client(url=address, token=token),
+        stop=lambda: None,
+    )
+
+
+def pytest_configure(config):
+    from tests.utils.hvac_integration_test_case import HvacIntegrationTestCase
+
+    HvacIntegrationTestCase.setUpClass = classmethod(_set_up_class)
