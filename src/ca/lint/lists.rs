@@ -9,7 +9,7 @@ use crate::ca::request::TbsRequest;
 use crate::ca::signed::ToSign;
 
 fn findings(broken: Vec<Finding>) -> Result<(), Findings> {
-    if broken.is_empty() { Ok(()) } else { Err(Findings(broken)) }
+    if broken.is_empty() { Ok(()) } else { Err(Findings::of_ours(broken)) }
 }
 
 /// The parts of a `TBSCertList` that rules look at. Entries are not read one by one: each was

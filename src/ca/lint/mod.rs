@@ -12,11 +12,13 @@ mod view;
 
 use std::fmt;
 
+use const_oid::ObjectIdentifier;
 use view::{Case, Signer};
 
 use super::cert::Tbs;
 use super::certificate::IssuerView;
 use super::crl::TbsCrl;
+use super::permit::RawExtension;
 use super::public_key::PublicKey;
 use super::request::TbsRequest;
 use super::signed::Linted;
@@ -26,12 +28,22 @@ struct Rule {
     name: &'static str,
     clause: &'static str,
     holds: fn(&Case<'_>) -> bool,
-    refuses: bool,
+    refuses: Refuses,
+}
+
+/// When a broken rule refuses.
+#[derive(Clone, Copy)]
+enum Refuses {
+    Always,
+    /// Not where a CSR brought this extension along and the caller asked to take it as it is:
+    /// the reference signs that.
+    UnlessRequested(ObjectIdentifier),
+    Never,
 }
 
 impl Rule {
     const fn must(name: &'static str, clause: &'static str, holds: fn(&Case<'_>) -> bool) -> Self {
-        Self { name, clause, holds, refuses: true }
+        Self { name, clause, holds, refuses: Refuses::Always }
     }
 
     const fn should(
@@ -39,7 +51,19 @@ impl Rule {
         clause: &'static str,
         holds: fn(&Case<'_>) -> bool,
     ) -> Self {
-        Self { name, clause, holds, refuses: false }
+        Self { name, clause, holds, refuses: Refuses::Never }
+    }
+
+    const fn unless_requested(self, oid: ObjectIdentifier) -> Self {
+        Self { refuses: Refuses::UnlessRequested(oid), ..self }
+    }
+
+    fn refuses(&self, requested: &[RawExtension]) -> bool {
+        match self.refuses {
+            Refuses::Always => true,
+            Refuses::UnlessRequested(oid) => requested.iter().all(|found| found.oid != oid),
+            Refuses::Never => false,
+        }
     }
 }
 
@@ -54,18 +78,30 @@ pub struct Finding {
 
 /// Every rule that was broken; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Findings(Vec<Finding>);
+pub struct Findings {
+    broken: Vec<Finding>,
+    from_request: bool,
+}
 
 impl Findings {
+    const fn of_ours(broken: Vec<Finding>) -> Self {
+        Self { broken, from_request: false }
+    }
+
     /// The broken rules.
     pub fn as_slice(&self) -> &[Finding] {
-        &self.0
+        &self.broken
+    }
+
+    /// Were extensions of a CSR taken as they are? Then this is the caller's mistake, not ours.
+    pub const fn is_from_request(&self) -> bool {
+        self.from_request
     }
 }
 
 impl fmt::Display for Findings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, finding) in self.0.iter().enumerate() {
+        for (position, finding) in self.broken.iter().enumerate() {
             let comma = if position == 0 { "" } else { ", " };
             write!(formatter, "{comma}{} ({})", finding.rule, finding.clause)?;
         }
@@ -82,13 +118,13 @@ pub fn lint(tbs: Tbs, issuer: &IssuerView<'_>) -> Result<Linted<Tbs>, Findings> 
         key_identifier: issuer.key_identifier,
         key_kind: issuer.key_kind,
     };
-    let notices = check(tbs.der(), Some(signer))?;
+    let notices = check(tbs.der(), Some(signer), &tbs.template().verbatim_extensions)?;
     Ok(Linted::new(tbs, notices))
 }
 
 /// Lints a self-signed certificate.
 pub fn lint_self_signed(tbs: Tbs) -> Result<Linted<Tbs>, Findings> {
-    let notices = check(tbs.der(), None)?;
+    let notices = check(tbs.der(), None, &tbs.template().verbatim_extensions)?;
     Ok(Linted::new(tbs, notices))
 }
 
@@ -105,21 +141,26 @@ pub fn lint_request(request: TbsRequest) -> Result<Linted<TbsRequest>, Findings>
 }
 
 /// Judges bytes by every rule. Without a signer they sign themselves.
-fn check(der: &[u8], signer: Option<Signer<'_>>) -> Result<Vec<Finding>, Findings> {
+fn check(
+    der: &[u8],
+    signer: Option<Signer<'_>>,
+    requested: &[RawExtension],
+) -> Result<Vec<Finding>, Findings> {
     const READABLE: Finding = Finding { rule: "reads_as_der", clause: "RFC 5280, 4.1" };
-    let mut case = Case::read(der, signer).map_err(|_| Findings(vec![READABLE]))?;
+    let refuse = |broken| Findings { broken, from_request: !requested.is_empty() };
+    let mut case = Case::read(der, signer).map_err(|_| refuse(vec![READABLE]))?;
     if signer.is_none() {
-        let own = PublicKey::parse(case.public_key).map_err(|_| Findings(vec![READABLE]))?;
+        let own = PublicKey::parse(case.public_key).map_err(|_| refuse(vec![READABLE]))?;
         case.signer.key_kind = own.kind();
     }
     let (mut refused, mut told) = (Vec::new(), Vec::new());
     for rule in [rfc5280::RULES, spiffe::RULES, house::RULES].into_iter().flatten() {
         if !(rule.holds)(&case) {
-            let list = if rule.refuses { &mut refused } else { &mut told };
+            let list = if rule.refuses(requested) { &mut refused } else { &mut told };
             list.push(Finding { rule: rule.name, clause: rule.clause });
         }
     }
-    if refused.is_empty() { Ok(told) } else { Err(Findings(refused)) }
+    if refused.is_empty() { Ok(told) } else { Err(refuse(refused)) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use super::Rule;
 use super::view::Case;
 use crate::ca::asn1::tag;
-use crate::ca::extensions::{AUTHORITY_KEY_IDENTIFIER, SUBJECT_ALT_NAME, SUBJECT_KEY_IDENTIFIER};
+use crate::ca::extensions::{
+    AUTHORITY_KEY_IDENTIFIER, KEY_USAGE, SUBJECT_ALT_NAME, SUBJECT_KEY_IDENTIFIER,
+};
 use crate::ca::permit::KeyUsage;
 
 /// The rules of this file.
@@ -17,11 +19,14 @@ pub(super) const RULES: &[Rule] = &[
         "names_are_critical_without_subject",
         "RFC 5280, 4.1.2.6",
         names_are_critical_without_subject,
-    ),
-    Rule::must("names_are_not_empty", "RFC 5280, 4.2.1.6", names_are_not_empty),
+    )
+    .unless_requested(SUBJECT_ALT_NAME),
+    Rule::must("names_are_not_empty", "RFC 5280, 4.2.1.6", names_are_not_empty)
+        .unless_requested(SUBJECT_ALT_NAME),
     Rule::must("signer_is_identified", "RFC 5280, 4.2.1.1", signer_is_identified),
     Rule::must("authority_is_identified", "RFC 5280, 4.2.1.2", authority_is_identified),
-    Rule::must("authority_may_sign", "RFC 5280, 4.2.1.9", authority_may_sign),
+    Rule::must("authority_may_sign", "RFC 5280, 4.2.1.9", authority_may_sign)
+        .unless_requested(KEY_USAGE),
     Rule::must(
         "path_length_needs_an_authority",
         "RFC 5280, 4.2.1.9",

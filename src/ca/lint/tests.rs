@@ -36,9 +36,9 @@ fn signer() -> Signer<'static> {
 
 /// The names of the rules that these bytes break, refusing ones and others.
 fn broken(der: &[u8]) -> Vec<&'static str> {
-    let findings = match check(der, Some(signer())) {
+    let findings = match check(der, Some(signer()), &[]) {
         Ok(told) => told,
-        Err(refused) => refused.0,
+        Err(refused) => refused.broken,
     };
     findings.into_iter().map(|finding| finding.rule).collect()
 }
@@ -261,4 +261,17 @@ fn a_request_of_ours_is_good() {
     let key = for_tests::known_key();
     let request = compose_request(&values, &key, SignatureAlgorithm::Ed25519).unwrap();
     assert!(lint_request(request).is_ok());
+}
+
+#[test]
+fn what_a_request_brought_along_is_the_callers() {
+    let mut template = for_tests::authority("middle");
+    verbatim(&mut template, "2.5.29.15", true, &[3, 2, 7, 0x80]);
+    let linted = lint(composed(template), &ISSUER).unwrap();
+    assert_eq!(linted.notices()[0].rule, "authority_may_sign");
+    let mut template = for_tests::leaf();
+    verbatim(&mut template, "2.5.29.15", true, &[5, 0]);
+    assert!(lint(composed(template), &ISSUER).unwrap_err().is_from_request());
+    let template = Template { not_after: NOW.plus(-31), ..for_tests::leaf() };
+    assert!(!lint(composed(template), &ISSUER).unwrap_err().is_from_request());
 }
