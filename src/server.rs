@@ -1,1 +1,300 @@
-//! The composition root.
+//! The composition root: configuration in, running server out. It only connects.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::auth::Capability;
+use crate::ca::role::TtlLimits;
+use crate::ca::spiffe::SpiffeId;
+use crate::clock::Clock;
+use crate::config::{self, Checked, Seal, SealKey, Storage, TlsVersion};
+use crate::engine::{Engine, Env, Failure};
+use crate::entropy::Entropy;
+use crate::http::body::{BodyError, read_body};
+use crate::http::limits::Limits;
+use crate::http::listener::{Listener, Signals};
+use crate::http::reply::errors_response;
+use crate::http::tls::{MinimumVersion, Tls, TlsError, TlsFiles, self_signed};
+use crate::http::v1::Api;
+use crate::secret::Secret;
+use crate::store::sealed::StaticKey;
+use crate::store::{Engine as StoreEngine, Memory, Rocks, Sealed, Store, sealed};
+
+/// A server for one evening: it initialises itself and keeps everything in memory.
+#[derive(Debug, Default)]
+pub struct Development {
+    /// The root token; made up if `None`.
+    pub root_token: Option<String>,
+    /// Serve TLS with a certificate made for the occasion.
+    pub tls: bool,
+    /// The trust domain to prepare.
+    pub trust_domain: Option<SpiffeId>,
+}
+
+/// What a server tells once it can be reached.
+#[derive(Debug)]
+pub struct Announcement {
+    /// The addresses that were really bound.
+    pub addresses: Vec<SocketAddr>,
+    /// Is the first of them encrypted?
+    pub tls: bool,
+    /// The root token of a development server.
+    pub root_token: Option<Secret<String>>,
+    /// The certificate to trust, PEM, of a development server with TLS.
+    pub trust: Option<String>,
+    /// `false` until `signet operator init`.
+    pub initialized: bool,
+}
+
+/// Why a server did not start. Each text names the fix.
+#[derive(Debug)]
+pub enum ServerError {
+    /// The store cannot be opened.
+    Store(String),
+    /// The store cannot be unsealed, or what lies in it cannot be read.
+    Start(String),
+    /// A certificate or key cannot be used.
+    Tls(TlsError),
+    /// An address cannot be bound.
+    Bind(SocketAddr, std::io::Error),
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(text) | Self::Start(text) => formatter.write_str(text),
+            Self::Tls(error) => error.fmt(formatter),
+            Self::Bind(address, error) => write!(
+                formatter,
+                "cannot listen on {address}: {error}; choose another address, or stop the program that has it"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+/// Runs until `stop` says so, then lets requests in flight finish.
+///
+/// # Errors
+/// See [`ServerError`]; nothing is served in that case.
+pub async fn run(
+    config: Checked,
+    development: Option<Development>,
+    announce: impl FnOnce(&Announcement),
+    signals: Signals,
+) -> Result<(), ServerError> {
+    let clock = Clock::System;
+    let entropy = Entropy::System;
+    let engine = open_engine(&config, clock.clone(), entropy)?;
+    let status = engine.start().await.map_err(start_error)?;
+    let mut announcement = Announcement {
+        addresses: Vec::new(),
+        tls: false,
+        root_token: None,
+        trust: None,
+        initialized: status.initialized,
+    };
+    if let Some(development) = &development {
+        let token = prepare(&engine, development).await.map_err(start_error)?;
+        announcement.root_token = Some(token);
+        announcement.initialized = true;
+    }
+    let dev_tls = development.as_ref().is_some_and(|development| development.tls);
+    let mut listeners = Vec::new();
+    for listener in &config.listeners {
+        let tls = match &listener.tls {
+            Some(files) => Some(load_tls(files, &clock)?),
+            None if dev_tls => {
+                let (tls, trust) = made_up_tls(&clock)?;
+                announcement.trust = Some(trust);
+                Some(tls)
+            }
+            None => None,
+        };
+        announcement.tls |= tls.is_some() && listeners.is_empty();
+        let bound = Listener::bind(listener.address, tls.map(Arc::new), Limits::from(listener))
+            .await
+            .map_err(|error| ServerError::Bind(listener.address, error))?;
+        announcement.addresses.push(bound.address());
+        listeners.push((bound, Limits::from(listener)));
+    }
+    write_process_id(config.pid_file.as_deref());
+    announce(&announcement);
+    drop(announcement);
+    serve(listeners, Api::new(engine), signals).await;
+    Ok(())
+}
+
+async fn serve(listeners: Vec<(Listener, Limits)>, api: Api, signals: Signals) {
+    let mut serving = JoinSet::new();
+    for (listener, limits) in listeners {
+        let api = api.clone();
+        let signals = signals.clone();
+        serving.spawn(async move {
+            let handler =
+                move |request: Request<Incoming>, _info| answer(api.clone(), request, limits);
+            listener.serve(handler, signals).await
+        });
+    }
+    while let Some(ended) = serving.join_next().await {
+        match ended {
+            Ok(drained) if drained.cut > 0 => {
+                tracing::warn!(connections = drained.cut, "cut connections that did not finish");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "a listener ended abnormally"),
+        }
+    }
+}
+
+/// Reads the body, bounded, and lets the API answer.
+async fn answer(api: Api, request: Request<Incoming>, limits: Limits) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    match read_body(body, limits.body_size, limits.request).await {
+        Ok(body) => api.answer(parts, body).await,
+        Err(error) => {
+            let status = match error {
+                BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+                BodyError::Broken => StatusCode::BAD_REQUEST,
+            };
+            errors_response(status, &[error.to_string()])
+        }
+    }
+}
+
+/// Does a server with this configuration find its certificates? For `config check`.
+///
+/// # Errors
+/// The first pair that cannot be used.
+pub fn check_certificates(config: &Checked) -> Result<(), ServerError> {
+    for files in config.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
+        load_tls(files, &Clock::System)?;
+    }
+    Ok(())
+}
+
+fn open_engine(
+    config: &Checked,
+    clock: Clock,
+    entropy: Entropy,
+) -> Result<Arc<Engine>, ServerError> {
+    let (engine, storage_type): (StoreEngine, _) = match &config.storage {
+        Storage::Inmem => (Memory::new().into(), "inmem"),
+        Storage::Rocksdb { path } => {
+            let store = Rocks::open(path, end_process)
+                .map_err(|error| ServerError::Store(error.to_string()))?;
+            (store.into(), "rocksdb")
+        }
+    };
+    let sealed = Sealed::new(engine, seal(&config.seal, &entropy), entropy.clone());
+    let seconds =
+        |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    Ok(Engine::new(Env {
+        store: Store::from(Arc::clone(&sealed)),
+        sealed,
+        clock,
+        entropy,
+        storage_type,
+        lifetimes: TtlLimits {
+            default: seconds(config.default_lease_ttl),
+            max: seconds(config.max_lease_ttl),
+        },
+    }))
+}
+
+/// A write failed and nobody can say what the disk holds: nothing may be answered any more.
+fn end_process(why: &str) {
+    tracing::error!(why, "the store failed; the process ends so that nothing false is answered");
+    std::process::abort();
+}
+
+fn seal(seal: &Seal, entropy: &Entropy) -> sealed::Seal {
+    let key = |key: &SealKey| StaticKey { id: key.id.clone(), key: Secret::new(*key.key.expose()) };
+    match seal {
+        Seal::Ephemeral => sealed::Seal::ephemeral(entropy),
+        Seal::Static { current, previous } => {
+            sealed::Seal::Static { current: key(current), previous: previous.as_ref().map(key) }
+        }
+    }
+}
+
+async fn prepare(
+    engine: &Arc<Engine>,
+    development: &Development,
+) -> Result<Secret<String>, Failure> {
+    let now = engine.env().clock.now();
+    let given = development.root_token.as_deref();
+    let token = engine.initialize(None, given, now).await?;
+    if let Some(domain) = &development.trust_domain {
+        let snapshot = engine.env().store.snapshot().await?;
+        let presented = Some(Secret::new(token.expose().clone()));
+        let granted = engine
+            .gate()
+            .admit(&snapshot, presented, Capability::Update)
+            .await
+            .map_err(|denied| Failure::Fault(format!("the new root token: {denied:?}")))?;
+        engine.prepare_trust_domain(&granted, domain, now).await?;
+    }
+    Ok(token)
+}
+
+fn load_tls(files: &config::ListenerTls, clock: &Clock) -> Result<Tls, ServerError> {
+    let minimum = match files.minimum {
+        TlsVersion::Tls12 => MinimumVersion::Tls12,
+        TlsVersion::Tls13 => MinimumVersion::Tls13,
+    };
+    let files = TlsFiles { certificate: files.certificate.clone(), key: files.key.clone() };
+    Tls::load(files, minimum, clock.clone()).map_err(ServerError::Tls)
+}
+
+fn made_up_tls(clock: &Clock) -> Result<(Tls, String), ServerError> {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let made = self_signed(&names, clock.now()).map_err(ServerError::Tls)?;
+    let tls = Tls::from_pem(
+        made.certificate.as_bytes(),
+        made.key.expose().as_bytes(),
+        MinimumVersion::Tls12,
+        clock.clone(),
+    )
+    .map_err(ServerError::Tls)?;
+    Ok((tls, made.ca))
+}
+
+fn start_error(failure: Failure) -> ServerError {
+    ServerError::Start(failure.to_string())
+}
+
+fn write_process_id(path: Option<&Path>) {
+    if let Some(path) = path
+        && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))
+    {
+        tracing::warn!(%error, path = %path.display(), "the pid_file could not be written");
+    }
+}
+
+/// Senders of the signals that a server listens to.
+#[derive(Debug)]
+pub struct Levers {
+    /// `true` stops the server.
+    pub stop: watch::Sender<bool>,
+    /// Any change makes it look at its certificates again.
+    pub reload: watch::Sender<u64>,
+}
+
+/// A pair of ends: the levers for whoever runs the server, the signals for [`run`].
+pub fn levers() -> (Levers, Signals) {
+    let (stop, stopped) = watch::channel(false);
+    let (reload, reloaded) = watch::channel(0);
+    (Levers { stop, reload }, Signals { stop: stopped, reload: reloaded })
+}

@@ -114,6 +114,7 @@ impl AuthorityAsk {
         template.subject_key_identifier = skid;
         if self.use_csr_values {
             template.verbatim_extensions = verbatim(csr.extensions());
+            check_key_usage(&template.verbatim_extensions)?;
         }
         Ok(Permit::new(template, warnings))
     }
@@ -263,6 +264,24 @@ fn names(ask: &Ask) -> Result<AlternativeNames, Refusal> {
     names.ip = addresses(&ask.ip_sans).map_err(refused)?;
     names.uri = uris(&ask.uri_sans).map_err(refused)?;
     Ok(names)
+}
+
+/// RFC 5280, 4.2.1.3: an authority whose key usage lacks keyCertSign can sign nothing. The
+/// reference signs it all the same; here it is the request's mistake (design D15).
+fn check_key_usage(extensions: &[RawExtension]) -> Result<(), Refusal> {
+    let usage = extensions
+        .iter()
+        .find(|extension| extension.oid == const_oid::db::rfc5280::ID_CE_KEY_USAGE);
+    // BIT STRING: tag, length, unused bits, then keyCertSign is bit 5 of the first octet.
+    let signs =
+        usage.is_none_or(|usage| usage.value.get(3).is_some_and(|octet| octet & 0b0000_0100 != 0));
+    if signs {
+        return Ok(());
+    }
+    Err(Refusal {
+        text: "the CSR's key usage lacks keyCertSign, so that the certificate could not sign; leave key usage out of the CSR, or do not set use_csr_values".to_owned(),
+        hint: None,
+    })
 }
 
 /// Every extension of a CSR but basic constraints, which are never a requester's to choose.

@@ -30,12 +30,12 @@ pub(in crate::ca) fn write(writer: &mut Writer, subject: &SubjectName) {
 fn relative_names(writer: &mut Writer, subject: &Subject) {
     for (oid, values) in [
         (&COUNTRY, &subject.country),
-        (&ORGANIZATION, &subject.organization),
-        (&ORGANIZATIONAL_UNIT, &subject.organizational_unit),
-        (&LOCALITY, &subject.locality),
         (&PROVINCE, &subject.province),
+        (&LOCALITY, &subject.locality),
         (&STREET, &subject.street_address),
         (&POSTAL_CODE, &subject.postal_code),
+        (&ORGANIZATION, &subject.organization),
+        (&ORGANIZATIONAL_UNIT, &subject.organizational_unit),
     ] {
         shared(writer, oid, values);
     }

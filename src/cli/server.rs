@@ -1,15 +1,221 @@
-//! `signet server`.
+//! `signet server`: flags and configuration in, a running server out.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::arguments::positional;
+use crate::ca::spiffe::SpiffeId;
+use crate::config::{self, Checked, Fault};
+use crate::server::{self, Announcement, Development, Levers};
+
+use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
 use super::failure::Failure;
 use super::{Context, Outcome};
 
+/// Where a development server listens if nothing else was said.
+const DEVELOPMENT_ADDRESS: &str = "127.0.0.1:8200";
+
 pub(super) fn command() -> Command {
-    Command::new("server").about("Run a server").arg(positional(""))
+    Command::new("server")
+        .about("Run a server")
+        .arg(repeated("config", "FILE", "A configuration file or folder; repeat to merge"))
+        .arg(switch("dev", "A server for one evening: in memory, initialised, unsealed"))
+        .arg(flag("dev-root-token-id", "TOKEN", "The root token (SIGNET_DEV_ROOT_TOKEN_ID)"))
+        .arg(flag(
+            "dev-listen-address",
+            "ADDRESS",
+            "Where to listen (SIGNET_DEV_LISTEN_ADDRESS); 127.0.0.1:8200 if unset, port 0 takes a free one",
+        ))
+        .arg(switch("dev-no-store-token", "Do not put the root token into ~/.vault-token"))
+        .arg(switch("dev-tls", "Serve TLS with a certificate made for the occasion"))
+        .arg(flag(
+            "dev-tls-cert-dir",
+            "FOLDER",
+            "Where to write the certificate to trust; a new folder if unset",
+        ))
+        .arg(flag(
+            "dev-spiffe",
+            "TRUST_DOMAIN",
+            "Make a root, an intermediate that signs, and a role for this trust domain",
+        ))
+        .arg(flag("log-level", "LEVEL", "trace, debug, info, warn or error (SIGNET_LOG_LEVEL)"))
+        .arg(flag("log-format", "FORMAT", "standard or json (SIGNET_LOG_FORMAT)"))
+        .arg(positional(""))
+        .after_help(
+            "Examples:\n  signet server -dev -dev-spiffe=example.com\n  signet server -config=/etc/signet/server.hcl\n  signet config check /etc/signet/server.hcl",
+        )
 }
 
-pub(super) fn run(_context: &mut Context<'_>, _matches: &ArgMatches) -> Outcome {
-    Err(Failure::local("The server is not part of this build."))
+pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    words(matches, 0, 0)?;
+    let development = is_on(matches, "dev").then(|| development(context, matches)).transpose()?;
+    let config = configuration(context, matches, development.is_some())?;
+    config::logs::install(config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local(format!("cannot start the runtime: {error}")))?;
+    let stores_token = development.is_some() && !is_on(matches, "dev-no-store-token");
+    let folder = text(matches, "dev-tls-cert-dir").map(PathBuf::from);
+    let domain = development.as_ref().and_then(|development| development.trust_domain.clone());
+    runtime.block_on(async {
+        let (levers, signals) = server::levers();
+        tokio::spawn(follow_signals(levers));
+        let announce = |announcement: &Announcement| {
+            if let Err(failure) = introduce(context, announcement, domain.as_ref(), folder) {
+                context.output.note(&failure.text);
+            }
+            if let (true, Some(token)) = (stores_token, &announcement.root_token)
+                && let Err(failure) = context.store_token(token)
+            {
+                context.output.note(&failure.text);
+            }
+        };
+        server::run(config, development, announce, signals)
+            .await
+            .map_err(|error| Failure::local(format!("The server did not start: {error}")))
+    })?;
+    Ok(0)
+}
+
+/// SIGTERM and SIGINT stop, SIGHUP reloads certificates.
+async fn follow_signals(levers: Levers) {
+    let listen = |kind| signal(kind).ok();
+    let (Some(mut terminate), Some(mut interrupt), Some(mut hang_up)) = (
+        listen(SignalKind::terminate()),
+        listen(SignalKind::interrupt()),
+        listen(SignalKind::hangup()),
+    ) else {
+        // Without signals the process can still be killed; the store survives that.
+        std::future::pending::<()>().await;
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => levers.reload.send_modify(|count| *count = count.wrapping_add(1)),
+        }
+    }
+    // The receivers live as long as the server does.
+    let _ = levers.stop.send(true);
+    levers.stop.closed().await;
+}
+
+fn development(context: &Context<'_>, matches: &ArgMatches) -> Result<Development, Failure> {
+    let trust_domain = match text(matches, "dev-spiffe") {
+        None => None,
+        Some(name) => {
+            let id = name.strip_prefix("spiffe://").unwrap_or(name);
+            let id =
+                SpiffeId::parse(&format!("spiffe://{id}")).ok().filter(|id| id.path().is_empty());
+            Some(id.ok_or_else(|| {
+                Failure::local(format!(
+                    "-dev-spiffe={name} is not a trust domain: write a name such as example.com, in lower case and without a path"
+                ))
+            })?)
+        }
+    };
+    Ok(Development {
+        root_token: text(matches, "dev-root-token-id")
+            .map(str::to_owned)
+            .or_else(|| context.variable("DEV_ROOT_TOKEN_ID")),
+        tls: is_on(matches, "dev-tls"),
+        trust_domain,
+    })
+}
+
+fn configuration(
+    context: &Context<'_>,
+    matches: &ArgMatches,
+    development: bool,
+) -> Result<Checked, Failure> {
+    let overrides =
+        [("LOG_LEVEL", text(matches, "log-level")), ("LOG_FORMAT", text(matches, "log-format"))];
+    let lookup = |name: &str| {
+        let own = name.strip_prefix("SIGNET_").unwrap_or_default();
+        let given = overrides.iter().find(|(known, _)| *known == own).and_then(|(_, value)| *value);
+        given.map(str::to_owned).or_else(|| (context.environment)(name))
+    };
+    let files: Vec<PathBuf> = texts(matches, "config").into_iter().map(PathBuf::from).collect();
+    if files.is_empty() && !development {
+        return Err(Failure::local(
+            "Must specify at least one configuration file with -config=FILE, or -dev for a server to play with",
+        ));
+    }
+    let mut config = if files.is_empty() {
+        config::in_memory(&lookup).map_err(|faults| all(&faults))?
+    } else {
+        config::load(&files, &lookup).map_err(|faults| all(&faults))?
+    };
+    if development {
+        let address = text(matches, "dev-listen-address")
+            .map(str::to_owned)
+            .or_else(|| context.variable("DEV_LISTEN_ADDRESS"))
+            .unwrap_or_else(|| DEVELOPMENT_ADDRESS.to_owned());
+        let address = address_of(&address)?;
+        for listener in config.listeners.iter_mut().take(1) {
+            listener.address = address;
+        }
+    }
+    Ok(config)
+}
+
+fn address_of(text: &str) -> Result<SocketAddr, Failure> {
+    text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next()).ok_or_else(|| {
+        Failure::local(format!(
+            "-dev-listen-address={text} is not an address: write HOST:PORT, such as 127.0.0.1:8200"
+        ))
+    })
+}
+
+/// Every fault, a line each.
+pub(super) fn all(faults: &[Fault]) -> Failure {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    Failure::local(lines.join("\n"))
+}
+
+/// What a person, or a script, needs to go on: address, token, three lines to paste.
+fn introduce(
+    context: &mut Context<'_>,
+    announcement: &Announcement,
+    domain: Option<&SpiffeId>,
+    folder: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let scheme = if announcement.tls { "https" } else { "http" };
+    for address in &announcement.addresses {
+        context.output.line(&format!("address: {scheme}://{address}"))?;
+    }
+    let Some(address) = announcement.addresses.first() else { return Ok(()) };
+    let mut paste = vec![format!("export SIGNET_ADDR={scheme}://{address}")];
+    if let Some(trust) = &announcement.trust {
+        let folder = folder.unwrap_or_else(|| {
+            std::env::temp_dir().join(format!("signet-dev-tls-{}", std::process::id()))
+        });
+        let file = folder.join("ca.pem");
+        std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(&file, trust))
+            .map_err(|error| Failure::local(format!("cannot write {}: {error}", file.display())))?;
+        paste.push(format!("export SIGNET_CACERT={}", file.display()));
+    }
+    match &announcement.root_token {
+        Some(token) => {
+            let token = token.expose();
+            context.output.line(&format!("root token: {token}"))?;
+            paste.push(format!("export SIGNET_TOKEN={token}"));
+            paste.push(match domain {
+                Some(id) => format!("signet pki issue -role=spiffe {id}/hello"),
+                None => "signet secrets enable pki".to_owned(),
+            });
+        }
+        None if !announcement.initialized => paste.push("signet operator init".to_owned()),
+        None => return Ok(()),
+    }
+    context.output.line("\nNow paste into another terminal:\n")?;
+    for line in paste {
+        context.output.line(&format!("  {line}"))?;
+    }
+    Ok(context.output.line("")?)
 }

@@ -73,9 +73,30 @@ pub fn load(
             Err(error) => faults.push(whole(&path, format!("cannot be read: {error}"))),
         }
     }
-    let origin = paths.first().cloned().unwrap_or_else(|| PathBuf::from("configuration"));
+    settle(&sections, paths.first().cloned(), faults, lookup)
+}
+
+/// The configuration of a server for one evening: in memory, one listener in clear.
+///
+/// # Errors
+/// What the environment says wrong.
+pub fn in_memory(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Checked, Vec<Fault>> {
+    let text = "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = true }\nstorage \"inmem\" {}\n";
+    let mut faults = Vec::new();
+    let path = PathBuf::from("built-in configuration");
+    let sections: Vec<_> = file::read(&path, text, &mut faults).into_iter().collect();
+    settle(&sections, Some(path), faults, lookup)
+}
+
+fn settle(
+    sections: &[file::Written],
+    origin: Option<PathBuf>,
+    mut faults: Vec<Fault>,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Checked, Vec<Fault>> {
+    let origin = origin.unwrap_or_else(|| PathBuf::from("configuration"));
     let broken = !faults.is_empty();
-    let checked = checked::check(&sections, &origin, broken, lookup, &mut faults);
+    let checked = checked::check(sections, &origin, broken, lookup, &mut faults);
     match checked {
         Some(checked) if faults.is_empty() => Ok(checked),
         _ => {

@@ -58,9 +58,8 @@ impl Fields {
             if path.iter().any(|(given, _)| *given == name) {
                 replaced.push(name);
             } else if let Some((_, kind)) = known(&name) {
-                if let Some(value) = convert(&name, *kind, value)? {
-                    values.insert(name, value);
-                }
+                let value = convert(&name, *kind, value)?;
+                values.insert(name, value);
             } else {
                 ignored.push(name);
             }
@@ -138,15 +137,21 @@ impl Fields {
     }
 }
 
-/// The converted value; `None` if `null` was sent, which counts as nothing.
-fn convert(name: &str, kind: Kind, value: Value) -> Result<Option<Value>, FieldError> {
+/// The converted value. `null` is not the same as nothing: it is the empty value of its kind.
+fn convert(name: &str, kind: Kind, value: Value) -> Result<Value, FieldError> {
     let wrong = |why: String| {
         Err(FieldError(format!(
             "Field validation failed: error converting input for field \"{name}\": {why}"
         )))
     };
     if value.is_null() {
-        return Ok(None);
+        return Ok(match kind {
+            Kind::Text => Value::from(""),
+            Kind::Flag => Value::from(false),
+            Kind::Integer | Kind::Seconds => Value::from(0),
+            Kind::Words => Value::Array(Vec::new()),
+            Kind::Pairs | Kind::Object => Value::Object(Map::new()),
+        });
     }
     let converted = match kind {
         Kind::Text => text(&value),
@@ -160,7 +165,7 @@ fn convert(name: &str, kind: Kind, value: Value) -> Result<Option<Value>, FieldE
             other => Err(format!("'' expected a map, got '{}'", go_kind(&other))),
         },
     };
-    converted.map(Some).or_else(wrong)
+    converted.or_else(wrong)
 }
 
 fn text(value: &Value) -> Result<Value, String> {
@@ -180,12 +185,11 @@ fn flag(value: &Value) -> Result<Value, String> {
         "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => Some(false),
         _ => None,
     };
+    let wrong = || "'' cannot parse value as 'bool': strconv.ParseBool: invalid syntax".to_owned();
     match value {
         Value::Bool(_) => Ok(value.clone()),
-        Value::Number(number) => Ok(Value::Bool(number.as_f64() != Some(0.0))),
-        Value::String(text) => read(text).map(Value::Bool).ok_or_else(|| {
-            "'' cannot parse value as 'bool': strconv.ParseBool: invalid syntax".to_owned()
-        }),
+        Value::Number(number) => read(&number.to_string()).map(Value::Bool).ok_or_else(wrong),
+        Value::String(text) => read(text).map(Value::Bool).ok_or_else(wrong),
         other => {
             Err(format!("'' expected type 'bool', got unconvertible type '{}'", go_kind(other)))
         }
@@ -379,7 +383,7 @@ mod tests {
 
     use super::*;
 
-    fn one(kind: Kind, value: Value) -> Result<Option<Value>, String> {
+    fn one(kind: Kind, value: Value) -> Result<Value, String> {
         convert("ttl", kind, value).map_err(|error| {
             let prefix = "Field validation failed: error converting input for field \"ttl\": ";
             error.0.strip_prefix(prefix).unwrap().to_owned()
@@ -398,7 +402,7 @@ mod tests {
             (json!("500ms"), 0),
             (json!(""), 0),
         ] {
-            assert_eq!(one(Kind::Seconds, value.clone()), Ok(Some(json!(seconds))), "{value}");
+            assert_eq!(one(Kind::Seconds, value.clone()), Ok(json!(seconds)), "{value}");
         }
     }
 
@@ -421,10 +425,10 @@ mod tests {
 
     #[test]
     fn reads_lists_from_commas_and_arrays() {
-        assert_eq!(one(Kind::Words, json!("a, b ,c")), Ok(Some(json!(["a", "b", "c"]))));
-        assert_eq!(one(Kind::Words, json!("")), Ok(Some(json!([]))));
-        assert_eq!(one(Kind::Words, json!(["a,b", 5])), Ok(Some(json!(["a,b", "5"]))));
-        assert_eq!(one(Kind::Words, Value::Null), Ok(None));
+        assert_eq!(one(Kind::Words, json!("a, b ,c")), Ok(json!(["a", "b", "c"])));
+        assert_eq!(one(Kind::Words, json!("")), Ok(json!([])));
+        assert_eq!(one(Kind::Words, json!(["a,b", 5])), Ok(json!(["a,b", "5"])));
+        assert_eq!(one(Kind::Words, Value::Null), Ok(json!([])));
     }
 
     #[test]

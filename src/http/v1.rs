@@ -200,7 +200,8 @@ fn read(parts: &request::Parts, body: &[u8], now: Timestamp) -> Result<Call, Box
     let Some(path) = parts.uri.path().strip_prefix("/v1/") else {
         return Err(refuse(StatusCode::NOT_FOUND, &[]));
     };
-    let path = percent_decoded(path);
+    // Slashes in front of the mount count for nothing; what follows is taken as it is.
+    let path = percent_decoded(path.trim_start_matches('/'));
     if path.chars().any(|character| character.is_control() || character == '\u{fffd}') {
         return Err(bad("path contains characters that cannot be printed"));
     }

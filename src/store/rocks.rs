@@ -428,9 +428,9 @@ fn options() -> Options {
 /// The format of the database as a whole.
 const FORMAT: u8 = 1;
 /// Blocks, filters, indexes and memtables together, in bytes.
-const MEMORY: usize = 48 * 1024 * 1024;
+const MEMORY: usize = 40 * 1024 * 1024;
 /// The part of it that unflushed writes may take.
-const MEMTABLES: usize = 24 * 1024 * 1024;
+const MEMTABLES: usize = 16 * 1024 * 1024;
 /// The longest scan that may be answered without leaving the thread.
 const SHORT_SCAN: usize = 128;
 const LOCK_FILE: &str = "signet.lock";

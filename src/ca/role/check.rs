@@ -179,6 +179,9 @@ impl RoleFields {
         let wrong = |text: String| {
             Err(RoleError::InvalidWrapped(format!("cn_validations value incorrect: {text}")))
         };
+        if self.cn_validations.is_empty() {
+            self.cn_validations = vec!["email".to_owned(), "hostname".to_owned()];
+        }
         let mut seen: Vec<String> = Vec::new();
         for word in &mut self.cn_validations {
             *word = word.to_lowercase();

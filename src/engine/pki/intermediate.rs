@@ -192,7 +192,7 @@ fn signing_warnings(
 ) -> Vec<String> {
     let mut warnings = of_permit.to_vec();
     if !authorities.urls.is_configured() && !issuer.record.urls.is_configured() {
-        warnings.push(format!("{W_AIA}{W_AIA_INTERMEDIATE}"));
+        warnings.push(W_AIA.to_owned());
     }
     let constraints = permit.template().basic_constraints;
     if constraints == (crate::ca::permit::BasicConstraints::Authority { path_length: Some(0) }) {

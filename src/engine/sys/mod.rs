@@ -1,7 +1,10 @@
 //! The system itself: initialising, unsealing, health.
 
-use minicbor::{Decode, Encode};
+mod development;
+
 use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
 
 use crate::auth::{TokenRecord, accessor_key, new_token, token_key};
 use crate::ca::time::Timestamp;

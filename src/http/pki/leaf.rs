@@ -238,8 +238,7 @@ async fn archive(
     let text = data_encoding::BASE64.encode(&archives.certificate);
     let mut data = shared(fields, &leaf, false, text);
     if let Some(truststore) = archives.truststore.filter(|_| format != Format::Pkcs12Truststore) {
-        let name = if format == Format::JksBundle { "jks_truststore" } else { "pkcs12_truststore" };
-        data.insert(name.to_owned(), data_encoding::BASE64.encode(&truststore).into());
+        data.insert("truststore".to_owned(), data_encoding::BASE64.encode(&truststore).into());
     }
     Ok(Value::Object(data))
 }

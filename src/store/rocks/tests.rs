@@ -1,10 +1,9 @@
 use std::os::unix::fs::PermissionsExt;
-use std::time::Instant;
 
 use super::super::sealed::{Seal, StaticKey};
 use super::super::{Sealed, Store};
 use super::*;
-use crate::entropy::{Entropy, Purpose};
+use crate::entropy::Entropy;
 use crate::secret::Secret;
 
 const MOUNT: &[u8; 16] = &[7; 16];
@@ -187,51 +186,4 @@ async fn makes_the_sample_database() {
             fs::copy(path, sample_folder().join(name)).unwrap();
         }
     }
-}
-
-/// `cargo test --release --lib store::rocks -- --ignored --nocapture measures`.
-/// `SIGNET_MEASURE_RECORDS` other than 100,000 and a folder on the disk in question by `TMPDIR`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "a measurement reads clock and environment")]
-async fn measures_commits_of_64_callers() {
-    let records: usize =
-        std::env::var("SIGNET_MEASURE_RECORDS").map_or(100_000, |records| records.parse().unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let (rocks, store) = sample(folder.path()).await;
-    let start = Instant::now();
-    let mut callers = tokio::task::JoinSet::new();
-    for _ in 0..64 {
-        let store = store.clone();
-        callers.spawn(async move {
-            for _ in 0..records / 64 {
-                let mut serial: [u8; 20] = Entropy::System.bytes(Purpose::Serial);
-                serial[..4].copy_from_slice(&0x01c0_0000_u32.to_be_bytes());
-                let key = key::certificate(MOUNT, &serial);
-                let batch = Batch::new().expect_absent(key.clone()).put(key, vec![0x5a; 700]);
-                store.commit(batch).await.unwrap();
-            }
-        });
-    }
-    callers.join_all().await;
-    let seconds = start.elapsed().as_secs_f64();
-    println!("{records} sealed commits of 700 octets: {:.0}/s", records as f64 / seconds);
-    println!("{}", memory_of_this_process());
-    let start = Instant::now();
-    let certificates = key::certificates(MOUNT).range();
-    let keys = store.snapshot().await.unwrap().keys(&certificates, usize::MAX).await.unwrap();
-    println!("{} keys listed in {:.2} s", keys.len(), start.elapsed().as_secs_f64());
-    drop(keys);
-    println!("{}", memory_of_this_process());
-    drop((rocks, store));
-    let start = Instant::now();
-    let (_rocks, _store) = sample(folder.path()).await;
-    println!("opened again in {:.2} s", start.elapsed().as_secs_f64());
-}
-
-fn memory_of_this_process() -> String {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let lines =
-        status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
-    lines.map(|line| line.replace('\t', " ")).collect::<Vec<_>>().join(", ")
 }

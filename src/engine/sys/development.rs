@@ -1,0 +1,105 @@
+//! What `signet server -dev -dev-spiffe=example.com` finds ready: a root, an intermediate that
+//! signs, and a role for that trust domain.
+
+use crate::auth::Granted;
+use crate::ca::authority::AuthorityAsk;
+use crate::ca::pem;
+use crate::ca::role::{Ask, RoleFields};
+use crate::ca::spiffe::SpiffeId;
+use crate::ca::time::Timestamp;
+use crate::engine::pki::generate::{KeyOrigin, KeyWish, RootRequest};
+use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
+use crate::engine::{Engine, Failure};
+
+use super::new_mount;
+
+/// Where the root lives, and where the intermediate signs.
+const ROOT_MOUNT: &str = "pki_root/";
+const MOUNT: &str = "pki/";
+
+/// Seconds that the root lives: ten years; and the intermediate: one.
+const ROOT_LIFE: i64 = 10 * 8760 * 3600;
+const INTERMEDIATE_LIFE: i64 = 8760 * 3600;
+
+impl Engine {
+    /// Makes the mounts `pki_root` and `pki`, and in the latter the role `spiffe`.
+    ///
+    /// # Errors
+    /// Fails if one of the mounts is there already.
+    pub async fn prepare_trust_domain(
+        &self,
+        granted: &Granted,
+        domain: &SpiffeId,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        for (path, life) in [(ROOT_MOUNT, ROOT_LIFE), (MOUNT, INTERMEDIATE_LIFE)] {
+            let mut record = new_mount(&self.env.entropy, path, "pki");
+            record.max_lease_ttl = life;
+            self.mount(record).await?;
+        }
+        let mounts = self.mounts();
+        let above = mounts.at(ROOT_MOUNT).ok_or(Failure::Missing)?;
+        let below = mounts.at(MOUNT).ok_or(Failure::Missing)?;
+        let root = RootRequest {
+            ask: authority(domain, "root", ROOT_LIFE),
+            key: new_key(),
+            issuer_name: Some("root".to_owned()),
+        };
+        let root = self.generate_root(granted, above, &root, now).await?;
+        let request = IntermediateRequest {
+            ask: authority(domain, "intermediate", INTERMEDIATE_LIFE),
+            key: new_key(),
+            add_basic_constraints: false,
+        };
+        let request = self.generate_intermediate(granted, below, &request).await?;
+        let signing = SignIntermediateRequest {
+            ask: authority(domain, "intermediate", INTERMEDIATE_LIFE),
+            csr: pem::encode("CERTIFICATE REQUEST", &request.csr),
+            issuer_ref: "default".to_owned(),
+            format_is_known: true,
+        };
+        let signed = self.sign_intermediate(granted, above, &signing, now).await?;
+        let bundle = [&signed.der, &root.der].map(|der| pem::encode("CERTIFICATE", der)).join("\n");
+        self.set_signed(granted, below, &bundle, now).await?;
+        self.write_role(granted, below, "spiffe", role(domain)).await?;
+        Ok(())
+    }
+}
+
+fn new_key() -> KeyWish {
+    KeyWish {
+        origin: KeyOrigin::Internal,
+        key_type: Some("ec".to_owned()),
+        key_bits: Some(256),
+        name: None,
+        reference: String::new(),
+    }
+}
+
+/// X509-SVID, section 3.2: a signing certificate carries the trust domain's ID.
+fn authority(domain: &SpiffeId, what: &str, life: i64) -> AuthorityAsk {
+    AuthorityAsk {
+        ask: Ask {
+            common_name: format!("{} {what}", domain.trust_domain()),
+            uri_sans: vec![domain.to_string()],
+            exclude_cn_from_sans: true,
+            ttl: life,
+            ..Ask::default()
+        },
+        ..AuthorityAsk::default()
+    }
+}
+
+fn role(domain: &SpiffeId) -> RoleFields {
+    RoleFields {
+        allow_localhost: false,
+        allow_ip_sans: false,
+        allowed_uri_sans: vec![format!("{domain}/*")],
+        require_cn: false,
+        key_type: "ec".to_owned(),
+        key_bits: 256,
+        ttl: 3600,
+        max_ttl: 24 * 3600,
+        ..RoleFields::unspecified()
+    }
+}
