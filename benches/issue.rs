@@ -1,5 +1,7 @@
 //! What one leaf costs, step by step: keys and signature (the floor), composing, linting.
 
+#![expect(clippy::unwrap_used, reason = "a bench stops where something is wrong")]
+
 use std::hint::black_box;
 
 use aws_lc_rs::rand::SystemRandom;

@@ -2,6 +2,8 @@
 //!
 //! Skipped where `openssl` is not installed, unless `SIGNET_REQUIRE_TOOLS=1`.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
