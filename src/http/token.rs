@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::auth::Granted;
 use crate::engine::Failure;
 
+use super::call::{Call, Operation};
 use super::reply::{Envelope, Reply};
-use super::v1::{Call, Operation};
 
 /// Answers for the caller's own token.
 ///

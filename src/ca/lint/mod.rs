@@ -10,13 +10,12 @@ mod rfc5280;
 mod spiffe;
 mod view;
 
-use std::fmt;
-
 use view::{Case, Signer};
 
 use super::cert::Tbs;
 use super::certificate::IssuerView;
 use super::crl::TbsCrl;
+pub use super::finding::{Finding, Findings};
 use super::public_key::PublicKey;
 use super::request::TbsRequest;
 use super::signed::Linted;
@@ -42,38 +41,6 @@ impl Rule {
         Self { name, clause, holds, refuses: false }
     }
 }
-
-/// One broken rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The rule's name; fixed, so that it can be counted.
-    pub rule: &'static str,
-    /// The clause that it comes from.
-    pub clause: &'static str,
-}
-
-/// Every rule that was broken; never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Findings(Vec<Finding>);
-
-impl Findings {
-    /// The broken rules.
-    pub fn as_slice(&self) -> &[Finding] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Findings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, finding) in self.0.iter().enumerate() {
-            let comma = if position == 0 { "" } else { ", " };
-            write!(formatter, "{comma}{} ({})", finding.rule, finding.clause)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Findings {}
 
 /// Lints a certificate against the issuer that will sign it.
 pub fn lint(tbs: Tbs, issuer: &IssuerView<'_>) -> Result<Linted<Tbs>, Findings> {

@@ -27,6 +27,7 @@ use crate::ca::serial::Serial;
 use crate::ca::signed::Signed;
 use crate::ca::time::Timestamp;
 use crate::ca::{lint, pem};
+use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::entropy::Purpose;
@@ -256,7 +257,7 @@ pub(super) fn issuing(authorities: &Authorities, reference: &str) -> Result<Arc<
         Failure::Mistaken(format!("could not fetch the CA certificate (was one set?): {unknown}"))
     })?;
     if !issuer.record.may_issue {
-        let id = crate::engine::mount::format_uuid(&issuer.id);
+        let id = format_uuid(&issuer.id);
         return Err(Failure::Mistaken(format!(
             "error fetching CA certificate: error while attempting to use issuer {id}: requested usage issuing-certificates for issuer [id:{id} / name:{}] but only had usage {}",
             issuer.record.name,
@@ -266,7 +267,7 @@ pub(super) fn issuing(authorities: &Authorities, reference: &str) -> Result<Arc<
     if issuer.key.is_none() {
         return Err(Failure::Mistaken(format!(
             "could not fetch the CA certificate (was one set?): unable to fetch corresponding key for issuer {}; unable to use this issuer for signing",
-            crate::engine::mount::format_uuid(&issuer.id)
+            format_uuid(&issuer.id)
         )));
     }
     Ok(Arc::clone(issuer))

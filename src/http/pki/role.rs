@@ -6,9 +6,9 @@ use crate::auth::Granted;
 use crate::ca::role::{PolicyFields, RoleFields};
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure};
+use crate::http::call::{Call, Operation};
 use crate::http::fields::{FieldError, Fields, Kind, Schema};
 use crate::http::reply::Reply;
-use crate::http::v1::{Call, Operation};
 
 const SCHEMA: Schema = &[
     ("issuer_ref", Kind::Text),
