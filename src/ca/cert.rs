@@ -205,6 +205,8 @@ impl Tbs {
     }
 }
 
+impl super::signed::sealed::Sealed for Tbs {}
+
 impl ToSign for Tbs {
     type Facts = CertificateFacts;
 

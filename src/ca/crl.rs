@@ -134,6 +134,8 @@ impl TbsCrl {
     }
 }
 
+impl super::signed::sealed::Sealed for TbsCrl {}
+
 impl ToSign for TbsCrl {
     type Facts = CrlFacts;
 

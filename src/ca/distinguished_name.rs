@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_come_in_the_order_of_the_reference() {
+    fn attributes_come_in_the_order_of_the_recording() {
         let der = encode(Subject {
             country: list(&["DE"]),
             organization: list(&["O"]),
@@ -194,19 +194,19 @@ mod tests {
             oids,
             [
                 COUNTRY,
-                ORGANIZATION,
-                ORGANIZATIONAL_UNIT,
-                LOCALITY,
                 PROVINCE,
+                LOCALITY,
                 STREET,
                 POSTAL_CODE,
+                ORGANIZATION,
+                ORGANIZATIONAL_UNIT,
                 COMMON_NAME,
                 SERIAL_NUMBER,
                 USER_ID,
                 USER_ID
             ]
         );
-        let units = name.iter_rdn().nth(2).unwrap();
+        let units = name.iter_rdn().nth(6).unwrap();
         assert_eq!(units.iter().map(|unit| unit.value.value()).collect::<Vec<_>>(), [b"U1", b"U2"]);
     }
 

@@ -15,6 +15,7 @@ pub mod crl;
 pub mod csr;
 mod distinguished_name;
 mod extensions;
+pub mod finding;
 #[cfg(test)]
 mod for_tests;
 mod general_names;

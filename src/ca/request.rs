@@ -77,6 +77,8 @@ impl TbsRequest {
     }
 }
 
+impl super::signed::sealed::Sealed for TbsRequest {}
+
 impl ToSign for TbsRequest {
     type Facts = ();
 

@@ -5,14 +5,12 @@
 
 use super::algorithm_identifier;
 use super::asn1::{Writer, header, tag};
+use super::finding::Finding;
 use super::key::SignatureAlgorithm;
-use super::lint::Finding;
 
-mod sealed {
+pub(in crate::ca) mod sealed {
+    /// Written only where a document to be signed is composed.
     pub trait Sealed {}
-    impl Sealed for crate::ca::cert::Tbs {}
-    impl Sealed for crate::ca::crl::TbsCrl {}
-    impl Sealed for crate::ca::request::TbsRequest {}
 }
 
 /// Something of ours that a key may sign once it is linted. Sealed: no other module adds to it.

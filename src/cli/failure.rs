@@ -34,6 +34,10 @@ impl Failure {
 impl From<io::Error> for Failure {
     /// Standard output is gone, or cannot be written.
     fn from(error: io::Error) -> Self {
+        // Whoever reads has read enough (`signet list … | head`): nothing to complain about.
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::local("");
+        }
         Self::local(format!("cannot write the output: {error}"))
     }
 }

@@ -14,9 +14,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::Call;
+use super::address::Address;
 use super::error::Fault;
 use super::reply::Reply;
-use super::settings::Address;
 use super::trust;
 
 type Body = Full<bytes::Bytes>;

@@ -41,6 +41,8 @@ pub struct Refused {
     pub status: u16,
     /// The texts of the server.
     pub errors: Vec<String>,
+    /// What the server says would help.
+    pub warnings: Vec<String>,
     /// The body, where it is not this API's JSON.
     pub body: Option<String>,
 }
@@ -85,7 +87,7 @@ impl std::error::Error for Error {}
 
 impl fmt::Display for Refused {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, url, status, errors, body } = self;
+        let Self { method, url, status, errors, warnings, body } = self;
         let kind = if body.is_some() { "Raw Message" } else { "Errors" };
         write!(
             formatter,
@@ -99,7 +101,12 @@ impl fmt::Display for Refused {
                 }
                 Ok(())
             }
+        }?;
+        // Never wrapped: it may hold a line to paste.
+        if !warnings.is_empty() {
+            formatter.write_str("\n\nThe server's advice:\n")?;
         }
+        warnings.iter().try_for_each(|warning| write!(formatter, "\n* {warning}"))
     }
 }
 

@@ -6,6 +6,7 @@
 //! through ordinary buffers; the program's allocator overwrites those when they are freed.
 //! Start reading at [`Client::write`]; [`Settings`] says what can be configured.
 
+mod address;
 mod connection;
 mod error;
 mod reply;
@@ -21,9 +22,10 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::Value;
 
+pub use address::Address;
 pub use error::{Error, Refused};
 pub use reply::Reply;
-pub use settings::{Address, Settings};
+pub use settings::Settings;
 pub use trust::Trust;
 
 use crate::secret::Secret;

@@ -106,16 +106,19 @@ impl Reply {
     }
 
     fn refused(&self) -> Error {
-        let (errors, body) = match serde_json::from_slice::<Refusal>(&self.body) {
-            Ok(refusal) => (refusal.errors, None),
-            Err(_) if self.body.is_empty() => (Vec::new(), None),
-            Err(_) => (Vec::new(), Some(String::from_utf8_lossy(&self.body).into_owned())),
+        let (refusal, body) = match serde_json::from_slice::<Refusal>(&self.body) {
+            Ok(refusal) => (refusal, None),
+            Err(_) if self.body.is_empty() => (Refusal::default(), None),
+            Err(_) => {
+                (Refusal::default(), Some(String::from_utf8_lossy(&self.body).into_owned()))
+            }
         };
         Error::Refused(Refused {
             method: self.method.clone(),
             url: self.url.clone(),
             status: self.status(),
-            errors,
+            errors: refusal.errors,
+            warnings: refusal.warnings.unwrap_or_default(),
             body,
         })
     }

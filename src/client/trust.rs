@@ -15,8 +15,8 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
+use super::address::Address;
 use super::error::{Error, Fault};
-use super::settings::Address;
 
 /// Files and switches of TLS.
 #[derive(Clone, Debug, Default)]

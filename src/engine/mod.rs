@@ -6,6 +6,7 @@
 
 pub mod env;
 pub mod failure;
+pub mod identifier;
 pub mod mount;
 pub mod pki;
 pub mod sys;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
-use super::pki::PkiState;
+use super::identifier::{MountId, parse_uuid};
+use super::pki::state::PkiState;
 use super::{Engine, Failure, repeatedly};
 use crate::ca::role::TtlLimits;
 use crate::store::{Batch, Key, Record, Revision, key};
@@ -59,9 +60,6 @@ pub struct MountRecord {
 }
 
 impl Record for MountRecord {}
-
-/// The 16 octets that start every key of a mount.
-pub type MountId = [u8; 16];
 
 /// A mount that answers.
 #[derive(Debug)]
@@ -220,24 +218,4 @@ impl Engine {
 /// Written by every new mount: the prefix itself, which is no mount's key.
 fn generation_key() -> Key {
     key::mounts().with(&[])
-}
-
-/// The 16 octets of a UUID's text.
-pub fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let digits: String = text.chars().filter(|character| *character != '-').collect();
-    let octets = data_encoding::HEXLOWER.decode(digits.as_bytes()).ok()?;
-    octets.try_into().ok()
-}
-
-/// The text of 16 octets as a UUID.
-pub fn format_uuid(octets: &[u8; 16]) -> String {
-    let hex = data_encoding::HEXLOWER.encode(octets);
-    let mut text = String::with_capacity(36);
-    for (position, character) in hex.chars().enumerate() {
-        if matches!(position, 8 | 12 | 16 | 20) {
-            text.push('-');
-        }
-        text.push(character);
-    }
-    text
 }

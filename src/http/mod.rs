@@ -1,6 +1,7 @@
 //! The only place that knows HTTP: connections, the way of a request, answers.
 
 pub mod body;
+pub mod call;
 mod connection;
 pub mod fields;
 pub mod json;

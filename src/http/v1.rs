@@ -6,12 +6,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
 use serde_json::{Map, Value};
 
-use crate::auth::{Capability, Granted};
+use crate::auth::Granted;
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
 
+use super::call::{Call, Operation};
 use super::json::{form, parameters, percent_decoded};
 use super::reply::{HttpResponse, Reply, Wording, denied, errors_response, failure};
 use super::{pki, sys, token};
@@ -21,48 +22,6 @@ use super::{pki, sys, token};
 pub struct Api {
     engine: Arc<Engine>,
     request_id: HeaderName,
-}
-
-/// A request after reading: what the rest of the road needs.
-#[derive(Debug)]
-pub struct Call {
-    /// The one instant of this request.
-    pub now: Timestamp,
-    /// The path behind `/v1/`, decoded.
-    pub path: String,
-    /// What is to be done.
-    pub operation: Operation,
-    /// Parameters of body or query.
-    pub parameters: Map<String, Value>,
-    /// The address of the request's header `Host`, for texts.
-    pub head: bool,
-}
-
-/// What a method means to Vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// GET, HEAD
-    Read,
-    /// LIST, or GET with `list=true`
-    List,
-    /// POST, PUT
-    Write,
-    /// PATCH
-    Patch,
-    /// DELETE
-    Delete,
-}
-
-impl Operation {
-    const fn capability(self) -> Capability {
-        match self {
-            Self::Read => Capability::Read,
-            Self::List => Capability::List,
-            Self::Write => Capability::Update,
-            Self::Patch => Capability::Patch,
-            Self::Delete => Capability::Delete,
-        }
-    }
 }
 
 /// A reply or a failure, with how it is worded and which mount type answered.

@@ -82,4 +82,7 @@ pub struct Refusal {
     /// One text each.
     #[serde(default)]
     pub errors: Vec<String>,
+    /// What would help, such as a line to paste; `null` or absent where there is nothing.
+    #[serde(default)]
+    pub warnings: Option<Vec<String>>,
 }

@@ -1,10 +1,10 @@
 //! Revocation lists (RFC 5280, 5) and requests of ours (RFC 2986).
 
-use super::{Finding, Findings};
 use crate::ca::asn1::{ReadError, Reader, tag};
 use crate::ca::certificate::IssuerView;
 use crate::ca::crl::TbsCrl;
 use crate::ca::extensions::{AUTHORITY_KEY_IDENTIFIER, CRL_NUMBER};
+use crate::ca::finding::{Finding, Findings};
 use crate::ca::request::TbsRequest;
 use crate::ca::signed::ToSign;
 

@@ -14,7 +14,7 @@ use crate::ca::pem;
 use crate::ca::permit::IssuingUrls;
 use crate::ca::role::LeafNotAfterBehavior;
 use crate::engine::Failure;
-use crate::engine::mount::{MountId, format_uuid, parse_uuid};
+use crate::engine::identifier::{MountId, format_uuid, parse_uuid};
 use crate::keys::PrivateKey;
 use crate::secret::Secret;
 use crate::store::{Batch, Key, Revision, Snapshot, key, record};

@@ -6,7 +6,8 @@ use crate::ca::key::SignatureAlgorithm;
 use crate::ca::permit::KeyUsage;
 use crate::ca::role::LeafNotAfterBehavior;
 use crate::ca::time::Timestamp;
-use crate::engine::mount::{Mount, format_uuid};
+use crate::engine::identifier::format_uuid;
+use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::store::key;
 

@@ -13,27 +13,15 @@ pub mod records;
 pub mod revoke;
 pub mod roles;
 pub mod settings;
+pub mod state;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use arc_swap::ArcSwapOption;
+use std::sync::Arc;
 
 use super::mount::Mount;
 use super::{Engine, Failure};
-use crate::ca::role::Role;
-use crate::store::{Revision, Snapshot};
+use crate::store::Snapshot;
 
 pub use authorities::{Authorities, Issuer};
-
-/// What a PKI mount keeps in memory; all of it can be read again from the store.
-#[derive(Debug, Default)]
-pub struct PkiState {
-    authorities: ArcSwapOption<Authorities>,
-    roles: Mutex<HashMap<String, (Revision, Arc<Role>)>>,
-    /// One CRL build at a time.
-    pub(crate) crl: tokio::sync::Mutex<()>,
-}
 
 impl Engine {
     /// A snapshot and the authorities of the mount as of it.
@@ -54,21 +42,5 @@ impl Engine {
         let loaded = Arc::new(Authorities::load(&snapshot, &mount.id, generation).await?);
         mount.pki.authorities.store(Some(Arc::clone(&loaded)));
         Ok((snapshot, loaded))
-    }
-}
-
-impl PkiState {
-    fn known_role(&self, name: &str, revision: Revision) -> Option<Arc<Role>> {
-        let roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
-        roles.get(name).filter(|(known, _)| *known == revision).map(|(_, role)| Arc::clone(role))
-    }
-
-    fn remember_role(&self, name: &str, revision: Revision, role: &Arc<Role>) {
-        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
-        // A bound, not a policy: compiled roles are a few kilobytes each.
-        if roles.len() >= 4096 {
-            roles.clear();
-        }
-        roles.insert(name.to_owned(), (revision, Arc::clone(role)));
     }
 }

@@ -5,7 +5,8 @@ use crate::ca::certificate::Certificate;
 use crate::ca::pem;
 use crate::ca::serial::{colon_hex, parse_separated_hex};
 use crate::ca::time::Timestamp;
-use crate::engine::mount::{Mount, format_uuid};
+use crate::engine::identifier::format_uuid;
+use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::store::key;
 

@@ -11,7 +11,7 @@ use crate::ca::time::Timestamp;
 use crate::entropy::Entropy;
 use crate::secret::Secret;
 use crate::store::sealed::SealError;
-use crate::store::{Batch, Record, key};
+use crate::store::{Batch, Record, Snapshot, key};
 
 use super::mount::MountRecord;
 use super::{Engine, Failure};
@@ -69,7 +69,24 @@ impl Engine {
         let snapshot = self.env.store.snapshot().await?;
         let found = snapshot.record::<Cluster>(&key::cluster()).await?;
         self.cluster.store(Arc::new(found.map(|(_, cluster)| cluster).unwrap_or_default()));
-        self.load_mounts().await
+        self.load_mounts().await?;
+        self.tell_unfinished(&snapshot).await
+    }
+
+    /// What was about to be signed when the power went (design D6): signed or not, nobody has
+    /// it. The record stays, so that an auditor can read what it was.
+    async fn tell_unfinished(&self, snapshot: &Snapshot) -> Result<(), Failure> {
+        for mount in self.mounts().iter() {
+            let unfinished = snapshot.keys(&key::intents(&mount.id).range(), usize::MAX).await?;
+            if !unfinished.is_empty() {
+                tracing::warn!(
+                    mount = mount.record.path,
+                    count = unfinished.len(),
+                    "authorities were about to be signed when the server stopped; nobody has them"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Makes the root key, the cluster's name and the root token.

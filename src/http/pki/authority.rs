@@ -7,18 +7,19 @@ use crate::ca::authority::AuthorityAsk;
 use crate::ca::key::SignaturePreference;
 use crate::ca::pem;
 use crate::ca::permit::Subject;
-use crate::engine::mount::{Mount, format_uuid};
+use crate::engine::identifier::format_uuid;
+use crate::engine::mount::Mount;
 use crate::engine::pki::generate::{KeyInUse, KeyOrigin, KeyWish, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
 use crate::engine::pki::output::{ArchiveContents, ArchiveWish, Format};
 use crate::engine::{Engine, Failure};
+use crate::http::call::Call;
 use crate::http::fields::{Fields, Kind, Schema};
 use crate::http::reply::Reply;
-use crate::http::v1::Call;
 use crate::secret::Secret;
 
-use super::fields;
 use super::leaf::{NAMES, ask, format, key_text};
+use super::route::fields;
 
 const SUBJECT: Schema = &[
     ("ou", Kind::Words),

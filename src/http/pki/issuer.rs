@@ -3,15 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use crate::ca::pem;
-use crate::engine::mount::{Mount, format_uuid};
+use crate::engine::identifier::format_uuid;
+use crate::engine::mount::Mount;
 use crate::engine::pki::Issuer;
 use crate::engine::pki::issuers::IssuerChange;
 use crate::engine::{Engine, Failure};
+use crate::http::call::{Call, Operation};
 use crate::http::fields::{Kind, Schema};
 use crate::http::reply::Reply;
-use crate::http::v1::{Call, Operation};
 
-use super::fields;
+use super::route::fields;
 
 const SCHEMA: Schema = &[
     ("issuer_name", Kind::Text),

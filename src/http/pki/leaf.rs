@@ -11,12 +11,12 @@ use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
 use crate::engine::pki::output::{ArchiveContents, ArchiveWish, Format, private_key};
 use crate::engine::pki::revoke::{Revocation, RevokeRequest};
 use crate::engine::{Engine, Failure};
+use crate::http::call::Call;
 use crate::http::fields::{Fields, Kind, Schema};
 use crate::http::reply::Reply;
-use crate::http::v1::Call;
 use crate::secret::Secret;
 
-use super::fields;
+use super::route::fields;
 
 /// What every path that makes a certificate knows.
 pub(super) const NAMES: Schema = &[

@@ -5,14 +5,15 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::ca::pem;
-use crate::engine::mount::{Mount, format_uuid};
+use crate::engine::identifier::format_uuid;
+use crate::engine::mount::Mount;
 use crate::engine::pki::certificates::StoredCertificate;
 use crate::engine::{Engine, Failure};
+use crate::http::call::{Call, Operation};
 use crate::http::reply::Reply;
-use crate::http::v1::{Call, Operation};
 
-use super::Route;
 use super::issuer::{list, with_newline, with_newlines};
+use super::route::Route;
 
 const PKIX_CERT: &str = "application/pkix-cert";
 const PEM_CHAIN: &str = "application/pem-certificate-chain";

@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::mount::{Mount, format_uuid};
+use crate::engine::identifier::format_uuid;
+use crate::engine::mount::Mount;
 use crate::engine::pki::Authorities;
 use crate::engine::pki::records::{ClusterRecord, UrlsRecord};
 use crate::engine::{Engine, Failure};
+use crate::http::call::{Call, Operation};
 use crate::http::fields::{Fields, Kind, Schema};
 use crate::http::reply::Reply;
-use crate::http::v1::{Call, Operation};
 
-use super::{Route, fields};
+use super::route::{Route, fields};
 
 const ISSUERS: Schema = &[("default", Kind::Text), ("default_follows_latest_issuer", Kind::Flag)];
 const KEYS: Schema = &[("default", Kind::Text)];

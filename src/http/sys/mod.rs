@@ -9,9 +9,9 @@ use crate::auth::Granted;
 use crate::engine::{Engine, Failure};
 use crate::http::fields::{FieldError, Fields, Kind, Schema};
 
+use super::call::{Call, Operation};
 use super::json::form;
 use super::reply::Reply;
-use super::v1::{Call, Operation};
 
 /// The version that clients see. Vault's line whose PKI surface is spoken comes first, because
 /// clients gate features on it (clients.md 6.2); the build metadata is ours.

@@ -8,9 +8,9 @@ use crate::auth::Granted;
 use crate::engine::mount::{Mount, MountRecord};
 use crate::engine::sys::new_mount;
 use crate::engine::{Engine, Failure};
+use crate::http::call::{Call, Operation};
 use crate::http::fields::{FieldError, Fields, Kind, Schema, seconds};
 use crate::http::reply::{Envelope, Reply};
-use crate::http::v1::{Call, Operation};
 
 const ENABLE: Schema = &[
     ("type", Kind::Text),
