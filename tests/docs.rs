@@ -1,5 +1,7 @@
 //! The pages are true: their tables are those of the code, and what they name is there.
 
+#![expect(clippy::panic, reason = "the helpers of tests, too")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +31,9 @@ fn pages() -> Vec<(PathBuf, String)> {
 fn rows(page: &str) -> Vec<Vec<String>> {
     page.lines()
         .filter(|line| line.starts_with("| `"))
-        .map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect())
+        .map(|line| {
+            line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
+        })
         .collect()
 }
 
@@ -47,8 +51,11 @@ fn the_floors_on_the_page_are_those_of_the_test() {
     let page = read("docs/architecture.md");
     let section = page.split("## Who may import whom").nth(1).unwrap_or_default();
     let section = section.split("\n## ").next().unwrap_or_default();
-    let on_page: Vec<_> =
-        section.lines().filter(|line| line.starts_with("| `")).map(|line| marked(line, '`')).collect();
+    let on_page: Vec<_> = section
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| marked(line, '`'))
+        .collect();
     assert!(in_test.len() > 10, "the table of tests/layers.rs was not found");
     assert_eq!(on_page, in_test);
 }

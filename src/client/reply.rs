@@ -109,9 +109,7 @@ impl Reply {
         let (refusal, body) = match serde_json::from_slice::<Refusal>(&self.body) {
             Ok(refusal) => (refusal, None),
             Err(_) if self.body.is_empty() => (Refusal::default(), None),
-            Err(_) => {
-                (Refusal::default(), Some(String::from_utf8_lossy(&self.body).into_owned()))
-            }
+            Err(_) => (Refusal::default(), Some(String::from_utf8_lossy(&self.body).into_owned())),
         };
         Error::Refused(Refused {
             method: self.method.clone(),

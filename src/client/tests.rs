@@ -109,6 +109,20 @@ async fn a_refusal_reads_as_vaults_clients_print_it() {
 }
 
 #[tokio::test]
+async fn the_advice_of_a_refusal_stands_below_it_in_one_line() {
+    let line = "to allow this name: signet patch pki/roles/web allowed_domains=payments-api allow_bare_domains=true";
+    for (warnings, expected) in [
+        (format!("[{line:?}]"), format!("* no\n\nThe server's advice:\n\n* {line}")),
+        ("null".to_owned(), "* no".to_owned()),
+    ] {
+        let body = format!(r#"{{"errors":["no"],"warnings":{warnings}}}"#);
+        let (address, _) = server(vec![answer("400 Bad Request", "", &body)]).await;
+        let error = client(&address).write("pki/issue/web", None::<&Value>).await.err().unwrap();
+        assert!(error.to_string().ends_with(&expected), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_s_page_is_shown_as_it_came() {
     let (address, _) = server(vec![answer("404 Not Found", "", "nothing here")]).await;
     let error = client(&address).read("x", &[]).await.err().unwrap();
