@@ -6,7 +6,7 @@ use crate::auth::Granted;
 use crate::engine::Failure;
 
 use super::call::{Call, Operation};
-use super::reply::{Envelope, Reply};
+use super::reply::Reply;
 
 /// Answers for the caller's own token.
 ///
@@ -15,7 +15,10 @@ use super::reply::{Envelope, Reply};
 pub fn dispatch(granted: &Granted, call: &Call) -> Result<Reply, Failure> {
     match (call.path.as_str(), call.operation) {
         ("auth/token/lookup-self", Operation::Read) => Ok(Reply::data(lookup(granted))),
-        ("auth/token/renew-self", Operation::Write) => Ok(renewed(granted)),
+        // A root token does not expire, so there is no lease to renew.
+        ("auth/token/renew-self", Operation::Write) => {
+            Err(Failure::refused("lease is not renewable"))
+        }
         ("auth/token/lookup-self" | "auth/token/renew-self", _) => {
             Err(Failure::UnsupportedOperation)
         }
@@ -42,27 +45,5 @@ fn lookup(granted: &Granted) -> serde_json::Value {
         "renewable": false,
         "ttl": 0,
         "type": "service",
-    })
-}
-
-/// A root token does not expire: renewing it changes nothing.
-fn renewed(granted: &Granted) -> Reply {
-    let token = granted.token();
-    Reply::Envelope(Envelope {
-        auth: Some(json!({
-            "client_token": granted.presented().expose(),
-            "accessor": token.accessor,
-            "policies": token.policies,
-            "token_policies": token.policies,
-            "metadata": null,
-            "lease_duration": 0,
-            "renewable": false,
-            "entity_id": "",
-            "token_type": "service",
-            "orphan": true,
-            "mfa_requirement": null,
-            "num_uses": 0,
-        })),
-        ..Envelope::default()
     })
 }

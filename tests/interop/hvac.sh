@@ -6,7 +6,7 @@ source "$(dirname "$0")/support.sh"
 # What applies to the endpoints that Signet has.
 selected=(
     read_ca_certificate_0 read_ca_certificate_chain read_certificate list_certificates
-    read_urls set_urls read_crl_0
+    read_urls set_urls
     generate_intermediate set_signed_intermediate generate_certificate revoke_certificate
     create_or_update_role read_role list_roles delete_role generate_root
     test_sign_intermediate sign_certificate
@@ -17,6 +17,7 @@ declare -A left_out=(
     [submit_ca_information]="config/ca comes with the import of issuers"
     [read_crl_configuration]="config/crl comes with the full CRL settings"
     [set_crl_configuration]="config/crl comes with the full CRL settings"
+    [read_crl]="it writes config/crl first; hvac's read_crl is asked below instead"
     [rotate_crl]="crl/rotate comes with the full CRL settings; ours is always fresh"
     [delete_root]="DELETE root comes with the rotation of roots"
     [sign_self_issued]="root/sign-self-issued comes with cross-signing"
@@ -60,5 +61,14 @@ run_pytest -q -k "${expression# or }" >"$work/pytest.log" 2>&1 || {
     tail -n 60 "$work/pytest.log"
     fail "$(tail -n 1 "$work/pytest.log")"
 }
+pki_with_root hvac_crl "Example Root"
+"$cache/$folder/bin/python" - >"$work/hvac.crl" <<'EOF' || fail "hvac's read_crl failed"
+import os, hvac
+client = hvac.Client(url=os.environ["SIGNET_ADDR"], token=os.environ["SIGNET_TOKEN"])
+print(client.secrets.pki.read_crl(mount_point="hvac_crl"))
+EOF
+openssl crl -in "$work/hvac.crl" -noout -CAfile "$work/hvac_crl.root.pem" >"$work/crl.log" 2>&1 || true
+grep -q 'verify OK' "$work/crl.log" || fail "hvac's read_crl returned no CRL of the root: $(tail -n 1 "$work/crl.log")"
+
 grep -q ' skipped' "$work/pytest.log" && fail "hvac skipped tests: $(tail -n 1 "$work/pytest.log")"
-ok "hvac $HVAC_VERSION: $(grep -oE '[0-9]+ passed' "$work/pytest.log") of its $everything PKI tests, ${#left_out[@]} left out by name"
+ok "hvac $HVAC_VERSION: $(grep -oE '[0-9]+ passed' "$work/pytest.log") of its $everything PKI tests, ${#left_out[@]} left out by name, and its read_crl"

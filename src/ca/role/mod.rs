@@ -327,3 +327,6 @@ impl Role {
         self.key
     }
 }
+
+#[cfg(test)]
+mod tests;

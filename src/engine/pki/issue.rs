@@ -33,7 +33,7 @@ use crate::engine::{Engine, Failure, repeatedly};
 use crate::entropy::Purpose;
 use crate::keys::{KeyError, SubjectKey};
 use crate::secret::Secret;
-use crate::store::{Batch, key};
+use crate::store::{Batch, Revision, key};
 
 use super::authorities::{Authorities, Issuer};
 use super::output::Format;
@@ -106,6 +106,7 @@ impl<T> Recorded<T> {
 /// What was checked before the role is asked.
 struct Ready {
     role: Arc<Role>,
+    role_revision: Revision,
     issuer: Arc<Issuer>,
     authorities: Arc<Authorities>,
     csr: Option<ParsedCsr>,
@@ -151,7 +152,7 @@ impl Engine {
     /// Steps 1 to 10: role, issuer, format, CSR.
     async fn prepare(&self, mount: &Mount, request: &LeafRequest) -> Result<Ready, Failure> {
         let (snapshot, authorities) = self.authorities(mount).await?;
-        let role = self
+        let (role_revision, role) = self
             .role(&snapshot, mount, &request.role)
             .await?
             .ok_or_else(|| Failure::refused(format!("unknown role: {}", request.role)))?;
@@ -178,7 +179,7 @@ impl Engine {
             (None, Some(kind)) => kind,
             (None, None) => return Err(Failure::Fault("a leaf has no key".to_owned())),
         };
-        Ok(Ready { role, issuer, authorities, csr, kind, warnings })
+        Ok(Ready { role, role_revision, issuer, authorities, csr, kind, warnings })
     }
 
     /// Steps 11 to 25.
@@ -239,11 +240,13 @@ impl Engine {
         if ready.role.fields().no_store {
             return Ok(());
         }
+        let role = key::role(&mount.id, ready.role.name());
         let key = key::certificate(&mount.id, signed.facts().serial.as_bytes());
         let record = CertificateRecord { der: signed.der().to_vec(), issuer: ready.issuer.id };
         let batch: Batch = ready
             .authorities
             .guarded(&mount.id)
+            .expect(role, ready.role_revision)
             .expect_absent(key.clone())
             .put_record(key, &record);
         self.env.store.commit(batch).await?;

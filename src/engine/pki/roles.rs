@@ -6,7 +6,7 @@ use crate::auth::Granted;
 use crate::ca::role::{Role, RoleFields};
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
-use crate::store::{Batch, Snapshot, key};
+use crate::store::{Batch, Revision, Snapshot, key};
 
 impl Engine {
     /// Creates or replaces a role. The warnings come with it.
@@ -64,7 +64,8 @@ impl Engine {
     /// [`Failure::Missing`] if there is no such role.
     pub async fn read_role(&self, mount: &Mount, name: &str) -> Result<Arc<Role>, Failure> {
         let snapshot = self.env.store.snapshot().await?;
-        self.role(&snapshot, mount, name).await?.ok_or(Failure::Missing)
+        let found = self.role(&snapshot, mount, name).await?;
+        found.map(|(_, role)| role).ok_or(Failure::Missing)
     }
 
     /// The names of all roles, sorted bytewise.
@@ -91,17 +92,17 @@ impl Engine {
         Ok(())
     }
 
-    /// The compiled role of this name, if there is one.
+    /// The compiled role of this name, if there is one, and the commit that wrote it.
     pub(crate) async fn role(
         &self,
         snapshot: &Snapshot,
         mount: &Mount,
         name: &str,
-    ) -> Result<Option<Arc<Role>>, Failure> {
+    ) -> Result<Option<(Revision, Arc<Role>)>, Failure> {
         let key = key::role(&mount.id, name);
         let Some((revision, value)) = snapshot.get(&key).await? else { return Ok(None) };
         if let Some(role) = mount.pki.known_role(name, revision) {
-            return Ok(Some(role));
+            return Ok(Some((revision, role)));
         }
         let fields: RoleFields = crate::store::record::decode(&value)
             .map_err(|error| Failure::Fault(error.to_string()))?;
@@ -109,6 +110,6 @@ impl Engine {
         let (role, _) = fields.compile(name).map_err(|error| Failure::Fault(error.to_string()))?;
         let role = Arc::new(role);
         mount.pki.remember_role(name, revision, &role);
-        Ok(Some(role))
+        Ok(Some((revision, role)))
     }
 }

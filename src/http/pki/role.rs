@@ -191,68 +191,27 @@ fn to_json(role: &RoleFields) -> Value {
             $(object.insert(stringify!($field).to_owned(), json!(role.$field));)*
         };
     }
-    put!(
-        allow_any_name,
-        allow_bare_domains,
-        allow_glob_domains,
-        allow_globs_in_identity_templates,
-        allow_ip_sans,
-        allow_localhost,
-        allow_subdomains
-    );
+    put! {
+        allow_any_name, allow_bare_domains, allow_glob_domains, allow_globs_in_identity_templates,
+        allow_ip_sans, allow_localhost, allow_subdomains,
+    }
     // Not settable, and always false (pki-api 3.5).
     object.insert("allow_token_displayname".to_owned(), json!(false));
-    put!(
-        allow_wildcard_certificates,
-        allowed_domains,
-        allowed_domains_template,
-        allowed_ip_sans_cidr,
-        allowed_other_sans,
-        allowed_serial_numbers,
-        allowed_uri_sans,
-        allowed_uri_sans_template,
-        allowed_user_ids,
-        basic_constraints_valid_for_non_ca,
-        client_flag,
-        cn_from_spiffe_path,
-        cn_validations,
-        code_signing_flag,
-        country,
-        email_protection_flag,
-        enforce_hostnames,
-        ext_key_usage,
-        ext_key_usage_oids,
-        generate_lease,
-        issuer_ref,
-        key_bits,
-        key_type,
-        key_usage,
-        locality,
-        max_ttl,
-        no_store,
-        not_after,
-        not_after_bound,
-        not_before,
-        not_before_bound,
-        not_before_duration,
-        organization,
-        ou,
-        pkcs12_encoder
-    );
+    put! {
+        allow_wildcard_certificates, allowed_domains, allowed_domains_template,
+        allowed_ip_sans_cidr, allowed_other_sans, allowed_serial_numbers, allowed_uri_sans,
+        allowed_uri_sans_template, allowed_user_ids, basic_constraints_valid_for_non_ca,
+        client_flag, cn_from_spiffe_path, cn_validations, code_signing_flag, country,
+        email_protection_flag, enforce_hostnames, ext_key_usage, ext_key_usage_oids,
+        generate_lease, issuer_ref, key_bits, key_type, key_usage, locality, max_ttl, no_store,
+        not_after, not_after_bound, not_before, not_before_bound, not_before_duration,
+        organization, ou, pkcs12_encoder,
+    }
     let policies: Vec<_> = role.policy_identifiers.iter().map(policy_json).collect();
     object.insert("policy_identifiers".to_owned(), Value::Array(policies));
-    put!(
-        postal_code,
-        province,
-        require_cn,
-        serial_number_source,
-        server_flag,
-        signature_bits,
-        street_address,
-        ttl,
-        use_csr_common_name,
-        use_csr_sans,
-        use_pss
-    );
+    put! {
+        postal_code, province, require_cn, serial_number_source, server_flag, signature_bits,
+        street_address, ttl, use_csr_common_name, use_csr_sans, use_pss,
+    }
     Value::Object(object)
 }

@@ -1,0 +1,409 @@
+use super::*;
+use crate::ca::key::Curve;
+use crate::ca::permit::{BasicConstraints, IssuingUrls, Permit, SubjectName, Template};
+use crate::ca::time::Timestamp;
+
+const NOW: i64 = 1_795_348_800;
+const P256: KeyKind = KeyKind::Ec(Curve::P256);
+
+fn now() -> Timestamp {
+    Timestamp::from_unix(NOW)
+}
+
+fn bounds() -> Bounds {
+    Bounds {
+        issuer_end: Timestamp::from_unix(NOW + 1000 * 86_400),
+        behavior: LeafNotAfterBehavior::Err,
+        mount: TtlLimits { default: 3600, max: 86_400 },
+        urls: IssuingUrls::default(),
+    }
+}
+
+/// A role that allows `*.example.org` and SPIFFE IDs of one trust domain; then `change`.
+fn role(change: impl FnOnce(&mut RoleFields)) -> Role {
+    let mut fields = RoleFields {
+        allowed_domains: words(&["example.org"]),
+        allow_subdomains: true,
+        allowed_uri_sans: words(&["spiffe://example.org/*"]),
+        key_type: "ec".to_owned(),
+        ..RoleFields::unspecified()
+    };
+    change(&mut fields);
+    fields.compile("web").unwrap().0
+}
+
+fn words(list: &[&str]) -> Vec<String> {
+    list.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn ask(common_name: &str) -> Ask {
+    Ask { common_name: common_name.to_owned(), ..Ask::default() }
+}
+
+fn svid(uri: &str) -> Ask {
+    Ask { uri_sans: words(&[uri]), ..Ask::default() }
+}
+
+fn decide(role: &Role, ask: &Ask) -> Result<Permit, Refusal> {
+    role.permit(ask, None, P256, &bounds(), now())
+}
+
+fn permitted(role: &Role, ask: &Ask) -> Template {
+    decide(role, ask).unwrap().template().clone()
+}
+
+#[track_caller]
+fn refused(role: &Role, ask: &Ask, text: &str) {
+    let refusal = decide(role, ask).map(|_| ()).unwrap_err();
+    assert!(refusal.text.contains(text), "{:?} does not say {text:?}", refusal.text);
+}
+
+fn common_name(template: &Template) -> &str {
+    match &template.subject {
+        SubjectName::Composed(subject) => &subject.common_name,
+        SubjectName::Verbatim(_) => panic!("a role composes its subjects"),
+    }
+}
+
+#[test]
+fn refuses_names_outside_its_domains() {
+    let role = role(|_| {});
+    for name in ["a.example.org", "a.b.example.org", "*.example.org", "localhost"] {
+        assert!(decide(&role, &ask(name)).is_ok(), "{name}");
+    }
+    for name in [
+        "example.org",
+        "example.com",
+        "aexample.org",
+        "a.example.org.evil.com",
+        "example.org.",
+        ".example.org",
+        "a..example.org",
+        "a_b\u{0}.example.org",
+        "*.*.example.org",
+        "a.*.example.org",
+        "x@example.org@example.org",
+        "*@a.example.org",
+        "a b.example.org",
+    ] {
+        refused(&role, &ask(name), "not allowed by this role");
+    }
+}
+
+#[test]
+fn each_way_to_match_is_its_own_switch() {
+    let bare = role(|fields| {
+        fields.allow_subdomains = false;
+        fields.allow_bare_domains = true;
+    });
+    assert!(decide(&bare, &ask("EXAMPLE.org")).is_ok());
+    refused(&bare, &ask("a.example.org"), "common name a.example.org not allowed");
+    let globs = role(|fields| {
+        fields.allow_subdomains = false;
+        fields.allow_glob_domains = true;
+        fields.allowed_domains = words(&["web-*.example.org"]);
+    });
+    assert!(decide(&globs, &ask("web-1.example.org")).is_ok());
+    refused(&globs, &ask("db-1.example.org"), "not allowed");
+    let plain = role(|fields| fields.allow_wildcard_certificates = false);
+    refused(&plain, &ask("*.example.org"), "not allowed");
+    let remote = role(|fields| fields.allow_localhost = false);
+    refused(&remote, &ask("localhost"), "not allowed");
+    let nothing = role(|fields| fields.allowed_domains = words(&[""]));
+    refused(&nothing, &ask("a.example.org"), "not allowed");
+}
+
+#[test]
+fn an_alternative_name_is_held_to_the_same_rule_as_the_common_name() {
+    let role = role(|_| {});
+    let with = |names: &str| Ask { alt_names: Some(names.to_owned()), ..ask("a.example.org") };
+    assert_eq!(
+        permitted(&role, &with("b.example.org, c.example.org,b.example.org")).names.dns,
+        ["a.example.org", "b.example.org", "c.example.org"]
+    );
+    refused(&role, &with("b.example.com"), "subject alternate name b.example.com not allowed");
+    refused(&role, &with("me@example.com"), "email address me@example.com not allowed");
+}
+
+#[test]
+fn a_common_name_that_stays_out_of_the_sans_is_still_checked() {
+    let role = role(|_| {});
+    let hidden = |name| Ask { exclude_cn_from_sans: true, ..ask(name) };
+    assert!(permitted(&role, &hidden("a.example.org")).names.is_empty());
+    refused(&role, &hidden("evil.com"), "common name evil.com not allowed");
+}
+
+#[test]
+fn the_first_check_that_fails_is_told() {
+    // Each request has the faults of all the later ones; taking one away shows the next.
+    let role = role(|_| {});
+    let mut wrong = Ask {
+        common_name: String::new(),
+        alt_names: Some("evil.com".to_owned()),
+        ip_sans: words(&["no address"]),
+        uri_sans: words(&["spiffe://evil.com/x"]),
+        other_sans: words(&["1.2.3;UTF8:x"]),
+        user_ids: words(&["root"]),
+        serial_number: "7".to_owned(),
+        ttl: 0,
+        not_after: "yesterday".to_owned(),
+        ..Ask::default()
+    };
+    refused(&role, &wrong, "the common_name field is required");
+    wrong.common_name = "evil.com".to_owned();
+    refused(&role, &wrong, "common name evil.com");
+    wrong.common_name = "a.example.org".to_owned();
+    refused(&role, &wrong, "serial_number 7 not allowed");
+    wrong.serial_number.clear();
+    refused(&role, &wrong, "subject alternate name evil.com");
+    wrong.alt_names = None;
+    refused(&role, &wrong, "other SAN OID 1.2.3 not allowed");
+    wrong.other_sans.clear();
+    refused(&role, &wrong, "no address");
+    wrong.ip_sans.clear();
+    refused(&role, &wrong, "which are not valid for this role");
+    wrong.uri_sans.clear();
+    refused(&role, &wrong, "yesterday");
+    wrong.not_after.clear();
+    refused(&role, &wrong, "user_id root is not allowed");
+    wrong.user_ids.clear();
+    assert!(decide(&role, &wrong).is_ok());
+}
+
+#[test]
+fn ip_addresses_need_the_switch_and_one_of_the_ranges() {
+    let with = |address: &str| Ask { ip_sans: words(&[address]), ..ask("a.example.org") };
+    let none = role(|fields| fields.allow_ip_sans = false);
+    refused(&none, &with("10.0.0.1"), "IP Subject Alternative Names are not allowed");
+    let ranges = role(|fields| {
+        fields.allowed_ip_sans_cidr = words(&["10.1.2.3/8", "fd00::/8", "192.0.2.7/32"]);
+    });
+    for inside in ["10.255.255.255", "fd12::1", "192.0.2.7"] {
+        assert!(decide(&ranges, &with(inside)).is_ok(), "{inside}");
+    }
+    for outside in ["11.0.0.1", "9.255.255.255", "fe00::1", "192.0.2.8", "::ffff:11.0.0.1", "::"] {
+        refused(&ranges, &with(outside), "is not allowed in this role");
+    }
+}
+
+#[test]
+fn refuses_a_range_that_is_none() {
+    for range in ["10.0.0.0", "10.0.0.0/33", "::/129", "a/8", "10.0.0.0/-1", "/", ""] {
+        let fields =
+            RoleFields { allowed_ip_sans_cidr: words(&[range]), ..RoleFields::unspecified() };
+        let error = fields.compile("web").unwrap_err();
+        assert!(format!("{error:?}").contains("invalid CIDR address"), "{range}: {error:?}");
+    }
+}
+
+#[test]
+fn uri_sans_must_match_a_pattern_every_one_of_them() {
+    let role = role(|fields| fields.require_cn = false);
+    assert!(decide(&role, &svid("spiffe://example.org/a")).is_ok());
+    for uri in [
+        "spiffe://example.com/a",
+        "spiffe://example.org",
+        "spiffe://example.org.evil.com/a",
+        "https://example.org/a",
+        " spiffe://example.org/a",
+    ] {
+        refused(&role, &svid(uri), "which are not valid for this role");
+    }
+    let two = Ask { uri_sans: words(&["spiffe://example.org/a", "urn:x"]), ..Ask::default() };
+    refused(&role, &two, "which are not valid for this role");
+    for no_id in ["a/../b", "a//b", "a/", "", "a?q", "a#f", "a/./b"] {
+        let uri = format!("spiffe://example.org/{no_id}");
+        assert!(decide(&role, &svid(&uri)).is_err(), "{uri}");
+    }
+}
+
+#[test]
+fn refuses_uri_sans_where_none_is_allowed() {
+    let role = role(|fields| fields.allowed_uri_sans.clear());
+    let with = Ask { uri_sans: words(&["spiffe://example.org/a"]), ..ask("a.example.org") };
+    refused(&role, &with, "URI Subject Alternative Names are not allowed in this role");
+}
+
+#[test]
+fn other_sans_need_their_type_and_their_value() {
+    let with = |san: &str| Ask { other_sans: words(&[san]), ..ask("a.example.org") };
+    let role = role(|fields| fields.allowed_other_sans = words(&["1.2.3;UTF8:a*"]));
+    assert!(decide(&role, &with("1.2.3;utf-8:abc")).is_ok());
+    refused(&role, &with("1.2.4;UTF8:a"), "other SAN OID 1.2.4 not allowed");
+    refused(&role, &with("1.2.3;UTF8:b"), "other SAN b not allowed for OID 1.2.3");
+    refused(&role, &with("1.2.3"), "expected a semicolon");
+    refused(&role, &with("1.2.3;UTF8"), "expected a colon");
+    refused(&role, &with("1.2.3;IA5:a"), "only utf8 other SANs are supported");
+    refused(&role, &with("one;UTF8:a"), "could not parse");
+}
+
+#[test]
+fn user_ids_and_serial_numbers_match_whole() {
+    let role = role(|fields| {
+        fields.allowed_user_ids = words(&["bob", "svc-*"]);
+        fields.allowed_serial_numbers = words(&["A-*"]);
+    });
+    let user = |id: &str| Ask { user_ids: words(&[id]), ..ask("a.example.org") };
+    assert!(decide(&role, &user("BOB")).is_ok());
+    assert!(decide(&role, &user("svc-1")).is_ok());
+    refused(&role, &user("bobby"), "user_id bobby is not allowed");
+    refused(&role, &user("xsvc-1"), "user_id xsvc-1 is not allowed");
+    let serial = |text: &str| Ask { serial_number: text.to_owned(), ..ask("a.example.org") };
+    assert!(decide(&role, &serial("A-1")).is_ok());
+    refused(&role, &serial("B-1"), "serial_number B-1 not allowed");
+}
+
+#[test]
+fn the_path_of_a_spiffe_id_becomes_the_common_name() {
+    let role = role(|fields| fields.cn_from_spiffe_path = true);
+    let template = permitted(&role, &svid("spiffe://example.org/kafka/orders"));
+    assert_eq!(common_name(&template), "kafka/orders");
+    assert!(template.names.dns.is_empty(), "a path is no DNS name");
+    let same =
+        Ask { common_name: "kafka/orders".to_owned(), ..svid("spiffe://example.org/kafka/orders") };
+    assert!(decide(&role, &same).is_ok());
+}
+
+#[test]
+fn refuses_a_common_name_that_is_not_the_path() {
+    let role = role(|fields| fields.cn_from_spiffe_path = true);
+    let other = Ask { common_name: "a.example.org".to_owned(), ..svid("spiffe://example.org/a") };
+    refused(&role, &other, "common name a.example.org not allowed by this role");
+    refused(&role, &ask("a.example.org"), "exactly one URI SAN");
+    let two = words(&["spiffe://example.org/a", "spiffe://example.org/b"]);
+    refused(&role, &Ask { uri_sans: two, ..Ask::default() }, "exactly one URI SAN");
+}
+
+#[test]
+fn a_path_fills_a_common_name_up_to_its_bound() {
+    let role = role(|fields| fields.cn_from_spiffe_path = true);
+    let uri = |length: usize| svid(&format!("spiffe://example.org/{}", "p".repeat(length)));
+    assert_eq!(common_name(&permitted(&role, &uri(64))).len(), 64);
+    refused(&role, &uri(65), "longer than the 64 characters");
+}
+
+#[test]
+fn a_newcomer_is_told_the_line_that_admits_the_name() {
+    let role = role(|_| {});
+    let newcomer = |name: &str, uri: &str| {
+        let ask = Ask { common_name: name.to_owned(), ..svid(uri) };
+        decide(&role, &ask).map(|_| ()).unwrap_err().hint
+    };
+    let hint = newcomer("payments-api", "spiffe://example.org/payments/api").unwrap();
+    assert!(hint.contains("roles/web allowed_domains=example.org,payments-api"), "{hint}");
+    // Nothing to paste for who was not allowed the identity, nor text that a shell would read.
+    assert_eq!(newcomer("payments-api", "spiffe://example.com/x"), None);
+    assert_eq!(newcomer("$(reboot)", "spiffe://example.org/x"), None);
+    assert_eq!(newcomer("a b", "spiffe://example.org/x"), None);
+}
+
+#[test]
+fn key_encipherment_stands_on_rsa_keys_only() {
+    let role = role(|_| {});
+    let usage = |kind| {
+        let permit = role.permit(&ask("a.example.org"), None, kind, &bounds(), now()).unwrap();
+        permit.template().key_usage
+    };
+    assert!(usage(KeyKind::Rsa(2048)).contains(KeyUsage::KEY_ENCIPHERMENT));
+    for kind in [P256, KeyKind::Ed25519] {
+        let usage = usage(kind);
+        assert!(!usage.contains(KeyUsage::KEY_ENCIPHERMENT), "{kind:?}");
+        assert!(usage.contains(KeyUsage::DIGITAL_SIGNATURE), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_leaf_with_a_spiffe_id_says_that_it_is_no_authority() {
+    let role = role(|fields| fields.require_cn = false);
+    let template = permitted(&role, &svid("spiffe://example.org/a"));
+    assert_eq!(template.basic_constraints, BasicConstraints::EndEntity);
+    let template = permitted(&role, &ask("a.example.org"));
+    assert_eq!(template.basic_constraints, BasicConstraints::Absent);
+}
+
+#[test]
+fn a_ttl_past_the_longest_is_cut_with_a_warning() {
+    let role = role(|fields| fields.max_ttl = 7200);
+    let long = Ask { ttl: 9000, ..ask("a.example.org") };
+    let permit = decide(&role, &long).unwrap();
+    assert_eq!(permit.template().not_after.unix(), NOW + 7200);
+    assert_eq!(permit.warnings().len(), 1, "{:?}", permit.warnings());
+    let exact = decide(&role, &Ask { ttl: 7200, ..ask("a.example.org") }).unwrap();
+    assert!(exact.warnings().is_empty());
+}
+
+#[test]
+fn the_longest_life_bounds_a_fixed_end_too() {
+    let role = role(|fields| fields.max_ttl = 7200);
+    let until = |text: &str| Ask { not_after: text.to_owned(), ..ask("a.example.org") };
+    let far = decide(&role, &until("2099-01-01T00:00:00Z"));
+    if let Ok(permit) = far {
+        assert!(permit.template().not_after.unix() <= NOW + 7200, "{:?}", permit.template());
+    }
+    let near = decide(&role, &until("2026-11-22T13:00:00Z")).unwrap();
+    assert_eq!(near.template().not_after.unix(), NOW + 3600);
+}
+
+#[test]
+fn an_end_past_the_issuers_is_what_the_issuer_says() {
+    let role = role(|_| {});
+    let short = |behavior| {
+        let bounds = Bounds { issuer_end: Timestamp::from_unix(NOW + 60), behavior, ..bounds() };
+        role.permit(&ask("a.example.org"), None, P256, &bounds, now())
+            .map(|permit| permit.template().not_after.unix())
+    };
+    let refusal = short(LeafNotAfterBehavior::Err).unwrap_err();
+    assert!(refusal.text.contains("beyond the expiration"), "{}", refusal.text);
+    assert_eq!(short(LeafNotAfterBehavior::Truncate), Ok(NOW + 60));
+    assert_eq!(short(LeafNotAfterBehavior::Permit), Ok(NOW + 3600));
+}
+
+#[test]
+fn refuses_an_end_before_the_start() {
+    let role = role(|_| {});
+    let past = Ask { not_after: "2020-01-01T00:00:00Z".to_owned(), ..ask("a.example.org") };
+    assert!(decide(&role, &past).is_err());
+}
+
+#[test]
+fn refuses_roles_that_contradict_themselves() {
+    type Change = fn(&mut RoleFields);
+    let table: [(Change, &str); 7] = [
+        (|fields| (fields.ttl, fields.max_ttl) = (2, 1), "must be less than"),
+        (|fields| fields.key_type = "dsa".to_owned(), "unknown key type dsa"),
+        (|fields| (fields.key_type, fields.key_bits) = ("ec".to_owned(), 255), "255"),
+        (|fields| (fields.key_type, fields.key_bits) = ("rsa".to_owned(), 1024), "1024"),
+        (|fields| fields.ext_key_usage_oids = words(&["one"]), "one"),
+        (|fields| fields.allowed_other_sans = words(&["1.2.3"]), "semicolon"),
+        (|fields| fields.cn_validations = words(&["anything"]), "cn_validations"),
+    ];
+    for (change, text) in table {
+        let mut fields = RoleFields::unspecified();
+        change(&mut fields);
+        let error = fields.compile("web").map(|_| ()).unwrap_err();
+        assert!(format!("{error:?}").contains(text), "{error:?} does not say {text}");
+    }
+}
+
+#[test]
+fn a_request_for_signature_brings_names_only_where_the_role_takes_them() {
+    let csr = CsrFacts {
+        common_name: "a.example.org".to_owned(),
+        names: crate::ca::permit::AlternativeNames {
+            dns: words(&["evil.com"]),
+            ..Default::default()
+        },
+        ..CsrFacts::default()
+    };
+    let decide =
+        |role: &Role| role.permit(&ask("b.example.org"), Some(&csr), P256, &bounds(), now());
+    let refusal = decide(&role(|_| {})).map(|_| ()).unwrap_err();
+    assert!(refusal.text.contains("evil.com"), "{}", refusal.text);
+    let own = role(|fields| {
+        fields.use_csr_sans = false;
+        fields.use_csr_common_name = false;
+    });
+    let permit = decide(&own).unwrap();
+    assert_eq!(permit.template().names.dns, ["b.example.org"]);
+    assert_eq!(common_name(permit.template()), "b.example.org");
+}

@@ -1,0 +1,54 @@
+//! A recorded conversation with a real server as expectation (see `testdata/README.md`): the
+//! same requests in the same order, and each answer says the same, but for what the two rules
+//! in `wire/normal.rs` let pass and for the table in `wire/deliberate.rs`.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of a test, where a surprise is a failure"
+)]
+
+mod support;
+
+#[path = "wire/deliberate.rs"]
+mod deliberate;
+#[path = "wire/facts.rs"]
+mod facts;
+#[path = "wire/normal.rs"]
+mod normal;
+#[path = "wire/replay.rs"]
+mod replay;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use deliberate::DELIBERATE;
+use replay::{Replay, Verdict};
+
+async fn replay() -> Verdict {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/wire/pki-matrix.jsonl");
+    let recording = std::fs::read_to_string(path).unwrap();
+    let mut replay = Replay::new().await;
+    for line in recording.lines() {
+        replay.line(&serde_json::from_str(line).unwrap()).await;
+    }
+    replay.finish()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_what_the_recorded_server_answered() {
+    let verdict = replay().await;
+    let known = |id: Option<u64>| DELIBERATE.iter().any(|(known, _)| Some(*known) == id);
+    let (deliberate, others): (Vec<_>, Vec<_>) =
+        verdict.differences.iter().partition(|difference| known(difference.id));
+    assert!(verdict.judged > 1000, "only {} lines were judged", verdict.judged);
+    let report: Vec<String> = others
+        .iter()
+        .map(|d| format!("{:?} {} {}: {:#?}", d.id, d.group, d.request, d.why))
+        .collect();
+    assert!(others.is_empty(), "{} differences:\n{}", others.len(), report.join("\n"));
+    let found: BTreeSet<u64> = deliberate.iter().filter_map(|difference| difference.id).collect();
+    let listed: BTreeSet<u64> = DELIBERATE.iter().map(|(id, _)| *id).collect();
+    assert_eq!(found, listed, "a listed difference that is none any more leaves the table");
+}

@@ -1,0 +1,27 @@
+//! Where Signet answers otherwise on purpose: the recorded case, and the reason. Each has a
+//! test of its own in `tests/deliberate.rs` and a line in `docs/compatibility.md`.
+
+const NO_SPIFFE_ID: &str =
+    "A URI SAN with the scheme spiffe that the SPIFFE standard forbids is refused.";
+const NO_P224: &str = "P-224 is no longer offered by the cryptographic library.";
+
+/// Recorded case, reason.
+pub const DELIBERATE: &[(u64, &str)] = &[
+    (246, NO_SPIFFE_ID),
+    (249, NO_SPIFFE_ID),
+    (265, NO_SPIFFE_ID),
+    (326, NO_SPIFFE_ID),
+    (329, NO_SPIFFE_ID),
+    (390, NO_SPIFFE_ID),
+    (393, NO_SPIFFE_ID),
+    (463, NO_SPIFFE_ID),
+    (464, NO_SPIFFE_ID),
+    (465, NO_SPIFFE_ID),
+    (466, NO_SPIFFE_ID),
+    (484, "A refusal of one thing is told as one sentence, not as a list of one."),
+    (583, NO_P224),
+    (856, "A key usage of nothing but keyEncipherment on an EC key leaves no empty extension."),
+    (941, "SANs are critical wherever the subject is empty (RFC 5280, 4.2.1.6)."),
+    (1090, "An authority whose request forbids it to sign certificates is not signed."),
+    (1127, NO_P224),
+];

@@ -1,0 +1,242 @@
+//! Sends the recorded requests in their order and says where an answer differs.
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use serde_json::{Map, Value, json};
+
+use super::facts::facts;
+use super::normal;
+use super::support::{Answer, ROOT_TOKEN, Server, der};
+
+/// A recorded request and why its answer here is another.
+#[derive(Debug)]
+pub struct Difference {
+    pub id: Option<u64>,
+    pub group: String,
+    pub request: Value,
+    pub why: Vec<String>,
+}
+
+/// What a replay found.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    pub judged: usize,
+    pub differences: Vec<Difference>,
+}
+
+/// The recording, one line at a time, against one server.
+pub struct Replay {
+    server: Server,
+    requests: BTreeMap<String, String>,
+    kept: BTreeMap<String, String>,
+    roles: BTreeMap<String, String>,
+    verdict: Verdict,
+}
+
+impl Replay {
+    pub async fn new() -> Self {
+        Self {
+            server: Server::new().await,
+            requests: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            verdict: Verdict::default(),
+        }
+    }
+
+    pub fn finish(self) -> Verdict {
+        self.verdict
+    }
+
+    /// Takes one line of the recording.
+    pub async fn line(&mut self, line: &Value) {
+        let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        match line["kind"].as_str() {
+            Some("csr") => {
+                self.requests.insert(text("name"), text("pem"));
+            }
+            Some("role") => {
+                self.roles.insert(text("name"), line["body"].to_string());
+                let path = format!("{}/roles/{}", text("mount"), text("name"));
+                let request = json!({ "method": "POST", "path": path, "body": line["body"] });
+                let answer = self.send(&request).await;
+                let mut why = judge(&answer, line);
+                if answer.status < 400 {
+                    why.extend(self.read_back(&path, &line["read_diff"]).await);
+                }
+                self.note(None, "role", request, why);
+            }
+            Some(kind @ ("case" | "setup")) => {
+                let request = line["request"].clone();
+                let answer = self.send(&request).await;
+                self.keep(&answer, &line["keep"]);
+                if kind == "setup" {
+                    let recorded = line["status"].as_u64().unwrap_or_default();
+                    assert!(recorded >= 400 || answer.status < 400, "{request}: {answer:?}");
+                    return;
+                }
+                let mut why = judge(&answer, line);
+                let fixed = request["body"].to_string().contains("not_after")
+                    || self.roles.get(&text("role")).is_some_and(|role| role.contains("not_after"));
+                why.extend(judge_data(&answer, &line["data"]));
+                why.extend(judge_certificate(&answer, &line["cert"], fixed));
+                self.note(line["id"].as_u64(), &text("group"), request, why);
+            }
+            other => panic!("an unknown kind of line: {other:?}"),
+        }
+    }
+
+    fn note(&mut self, id: Option<u64>, group: &str, request: Value, why: Vec<String>) {
+        self.verdict.judged += 1;
+        if !why.is_empty() {
+            let group = group.to_owned();
+            self.verdict.differences.push(Difference { id, group, request, why });
+        }
+    }
+
+    async fn send(&self, request: &Value) -> Answer {
+        let method = request["method"].as_str().unwrap();
+        let path = self.filled(request["path"].as_str().unwrap());
+        let body = match (request["raw"].as_str(), &request["body"]) {
+            (Some(raw), _) => raw.to_owned(),
+            (None, Value::Null) => String::new(),
+            (None, body) => self.substituted(body).to_string(),
+        };
+        self.server.send(method, &path, Some(ROOT_TOKEN), &[], body.into()).await
+    }
+
+    /// `{var:NAME}` in a path; what a URI cannot hold is escaped, as clients do.
+    fn filled(&self, path: &str) -> String {
+        let mut path = path.to_owned();
+        for (name, value) in &self.kept {
+            path = path.replace(&format!("{{var:{name}}}"), value);
+        }
+        let mut escaped = String::new();
+        for byte in path.bytes() {
+            if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
+                escaped.push(char::from(byte));
+            } else {
+                escaped.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        escaped
+    }
+
+    fn substituted(&self, body: &Value) -> Value {
+        match body {
+            Value::String(text) => self.named(text).unwrap_or_else(|| body.clone()),
+            Value::Array(items) => items.iter().map(|item| self.substituted(item)).collect(),
+            Value::Object(members) => {
+                let members = members.iter();
+                Value::Object(
+                    members.map(|(name, value)| (name.clone(), self.substituted(value))).collect(),
+                )
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn named(&self, text: &str) -> Option<Value> {
+        if let Some(name) = text.strip_prefix("@csr:") {
+            return Some(self.requests[name].clone().into());
+        }
+        let name = text.strip_prefix("@var:")?;
+        Some(self.kept[name].clone().into())
+    }
+
+    fn keep(&mut self, answer: &Answer, names: &Value) {
+        let data = answer.data();
+        for (member, name) in names.as_object().unwrap_or(&Map::new()) {
+            if let (Some(value), Some(name)) = (data[member].as_str(), name.as_str()) {
+                self.kept.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+
+    async fn read_back(&self, path: &str, expected: &Value) -> Vec<String> {
+        let Some(expected) = expected.as_object() else { return Vec::new() };
+        let data = self.server.get(path).await.data();
+        expected
+            .iter()
+            .filter(|(name, value)| data[name.as_str()] != **value)
+            .map(|(name, value)| format!("role reads {name}={} for {value}", data[name.as_str()]))
+            .collect()
+    }
+}
+
+/// Status, errors, warnings, content type.
+fn judge(answer: &Answer, expected: &Value) -> Vec<String> {
+    let mut why = Vec::new();
+    let recorded = expected["status"].as_u64().unwrap_or_default();
+    let status = u64::from(answer.status);
+    // The third rule: a client's mistake is 4xx where the recording has 500.
+    if status != recorded && !(recorded == 500 && (400..500).contains(&status)) {
+        why.push(format!("status {status} for {recorded}"));
+    }
+    let texts = |list: &Value| -> Vec<String> {
+        let list = list.as_array().into_iter().flatten();
+        list.map(|item| normal::text(item.as_str().unwrap_or_default())).collect()
+    };
+    let body = answer.json();
+    if body.is_object() {
+        for (member, ordered) in [("errors", true), ("warnings", false)] {
+            let (mut said, mut wanted) = (texts(&body[member]), texts(&expected[member]));
+            if !ordered {
+                said.sort();
+                wanted.sort();
+            }
+            if said != wanted {
+                why.push(format!("{member} {said:?} for {wanted:?}"));
+            }
+        }
+    } else if expected["errors"].is_array() || expected["data"].is_object() {
+        why.push(format!("no JSON: {:?}", answer.body));
+    }
+    let content_type = expected["content_type"].as_str();
+    if content_type.is_some() && content_type != answer.content_type.as_deref() {
+        why.push(format!("content type {:?} for {content_type:?}", answer.content_type));
+    }
+    why
+}
+
+fn judge_data(answer: &Answer, expected: &Value) -> Vec<String> {
+    let Some(expected) = normal::data(expected).as_object().cloned() else { return Vec::new() };
+    let said = normal::data(&normal::shape(&answer.data()));
+    expected
+        .iter()
+        .filter_map(|(name, value)| match said.get(name) {
+            None => Some(format!("data lacks {name}")),
+            Some(said) if said != value => Some(format!("data.{name} {said} for {value}")),
+            Some(_) => None,
+        })
+        .collect()
+}
+
+fn judge_certificate(answer: &Answer, expected: &Value, fixed_end: bool) -> Vec<String> {
+    let data = answer.data();
+    let (true, Some(text)) = (expected.is_object(), data["certificate"].as_str()) else {
+        return Vec::new();
+    };
+    let der = match BASE64.decode(text.as_bytes()) {
+        Ok(der) => der,
+        Err(_) => der(text),
+    };
+    let (said, wanted) = (normal::certificate(&facts(&der)), normal::certificate(expected));
+    let empty = Map::new();
+    let names = [&said, &wanted].map(|facts| facts.as_object().unwrap_or(&empty).keys());
+    let names: std::collections::BTreeSet<&String> = names.into_iter().flatten().collect();
+    names
+        .into_iter()
+        .filter(|name| said.get(*name) != wanted.get(*name))
+        .filter(|name| !(*name == "validity_s" && near(&said, &wanted, fixed_end)))
+        .map(|name| format!("cert.{name} {:?} for {:?}", said.get(name), wanted.get(name)))
+        .collect()
+}
+
+/// A second of the recording's own clock may lie between request and certificate; an end that
+/// the request fixes makes the length depend on the day of the run.
+fn near(said: &Value, wanted: &Value, fixed_end: bool) -> bool {
+    let length = |facts: &Value| facts["validity_s"].as_i64().unwrap_or_default();
+    fixed_end || (length(said) - length(wanted)).abs() <= 2
+}
