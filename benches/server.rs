@@ -12,7 +12,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     reason = "a measurement, told by the environment, that may end badly"
@@ -29,8 +28,8 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
-use serde_json::json;
 use process::{Connection, ROLE, Server, prepare};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 const CONNECTIONS: usize = 64;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use der::{Decode, Encode};
 use serde_json::{Value, json};
-use signet::engine::mount::MountId;
+use signet::engine::identifier::MountId;
 use signet::store::memory::Fault;
 use signet::store::{Batch, key};
 use support::{Answer, Server, der, pem};

@@ -84,7 +84,7 @@ async fn nothing_there_is_none_for_reading_and_an_error_for_writing() {
     assert!(client.list("x").await.unwrap().is_none());
     assert!(matches!(
         client.write("x", None::<&Value>).await,
-        Err(Error::Refused(Refused { status: 404, .. }))
+        Err(Error::Refused(refused)) if refused.status == 404
     ));
 }
 
