@@ -14,8 +14,8 @@ pub mod revoke;
 pub mod roles;
 pub mod settings;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
@@ -33,6 +33,16 @@ pub struct PkiState {
     roles: Mutex<HashMap<String, (Revision, Arc<Role>)>>,
     /// One CRL build at a time.
     pub(crate) crl: tokio::sync::Mutex<()>,
+    lists: Mutex<Lists>,
+}
+
+/// What this process knows of the revocation lists.
+#[derive(Debug, Default)]
+struct Lists {
+    /// Signers whose list names every revocation that is on record.
+    whole: BTreeSet<records::Id>,
+    /// How often a revocation failed half-way.
+    doubts: u64,
 }
 
 impl Engine {
@@ -58,6 +68,30 @@ impl Engine {
 }
 
 impl PkiState {
+    /// Does this signer's list name every revocation on record, as far as this process knows?
+    fn owes_nothing(&self, signer: &records::Id) -> bool {
+        self.lists().whole.contains(signer)
+    }
+
+    /// A list was built, and there were so many doubts when that began.
+    fn list_is_whole(&self, signer: records::Id, doubts: u64) {
+        let mut lists = self.lists();
+        if lists.doubts == doubts {
+            lists.whole.insert(signer);
+        }
+    }
+
+    /// A revocation may be on record and on no list.
+    fn doubt_lists(&self) {
+        let mut lists = self.lists();
+        lists.doubts = lists.doubts.saturating_add(1);
+        lists.whole.clear();
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn known_role(&self, name: &str, revision: Revision) -> Option<Arc<Role>> {
         let roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
         roles.get(name).filter(|(known, _)| *known == revision).map(|(_, role)| Arc::clone(role))
