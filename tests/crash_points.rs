@@ -4,7 +4,6 @@
 //! second engine over the same store.
 
 #![expect(
-    clippy::expect_used,
     clippy::unwrap_used,
     reason = "helpers of a test, where a surprise is a failure"
 )]
