@@ -57,6 +57,10 @@ impl Replay {
                 self.requests.insert(text("name"), text("pem"));
             }
             Some("role") => {
+                // The roots are older than the first request, as they were then.
+                if self.roles.is_empty() {
+                    self.server.advance(1);
+                }
                 self.roles.insert(text("name"), line["body"].to_string());
                 let path = format!("{}/roles/{}", text("mount"), text("name"));
                 let request = json!({ "method": "POST", "path": path, "body": line["body"] });
