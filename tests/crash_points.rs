@@ -3,10 +3,7 @@
 //! The store is the reference engine, made to fail at the commit in question; "on restart" is a
 //! second engine over the same store.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of a test, where a surprise is a failure"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
