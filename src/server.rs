@@ -96,7 +96,7 @@ pub async fn run(
     let clock = Clock::System;
     let entropy = Entropy::System;
     let engine = open_engine(&config, clock.clone(), entropy)?;
-    let status = engine.start().await.map_err(start_error)?;
+    let status = engine.start().await.map_err(|failure| start_error(&failure))?;
     let mut announcement = Announcement {
         addresses: Vec::new(),
         tls: false,
@@ -105,7 +105,7 @@ pub async fn run(
         initialized: status.initialized,
     };
     if let Some(development) = &development {
-        let token = prepare(&engine, development).await.map_err(start_error)?;
+        let token = prepare(&engine, development).await.map_err(|failure| start_error(&failure))?;
         announcement.root_token = Some(token);
         announcement.initialized = true;
     }
@@ -271,7 +271,7 @@ fn made_up_tls(clock: &Clock) -> Result<(Tls, String), ServerError> {
     Ok((tls, made.ca))
 }
 
-fn start_error(failure: Failure) -> ServerError {
+fn start_error(failure: &Failure) -> ServerError {
     ServerError::Start(failure.to_string())
 }
 

@@ -1,5 +1,7 @@
 //! The floors of the house: imports only go down, files and functions stay small.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests, too")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,11 @@ use super::uri;
 /// An e-mail address if there is an `@`, else a DNS name if it looks like one, else nothing.
 pub(in crate::ca) fn add_name(name: &str, names: &mut AlternativeNames) -> Result<(), String> {
     if name.contains('@') {
+        // A reader in C would stop at a NUL and see another mailbox.
+        if name.chars().any(char::is_control) {
+            let quoted = uri::go_quote(name);
+            return Err(format!("the e-mail address {quoted} holds a control character"));
+        }
         names.email.push(name.to_owned());
         return Ok(());
     }

@@ -19,9 +19,16 @@ impl fmt::Display for InvalidLabel {
 const LONGEST_LABEL: usize = 63;
 const LONGEST_NAME: usize = 253;
 
+/// No longer text has an ASCII form: a character, of at most four octets, becomes one or more.
+/// Punycode takes quadratic time, so nothing longer may come near it.
+const LONGEST_TEXT: usize = 4 * (LONGEST_NAME + 1);
+
 /// The ASCII form of a name, or the label that has none.
 pub fn to_ascii(name: &str) -> Result<String, InvalidLabel> {
     let invalid = |label: &str| Err(InvalidLabel(label.to_owned()));
+    if name.len() > LONGEST_TEXT {
+        return invalid(&name.chars().take(LONGEST_NAME).chain("…".chars()).collect::<String>());
+    }
     let without_root = name.strip_suffix('.').unwrap_or(name);
     if without_root.split('.').any(str::is_empty) {
         return invalid(name);
@@ -104,6 +111,13 @@ mod tests {
         assert_eq!(to_ascii(&label).unwrap_err(), InvalidLabel(label));
         assert!(to_ascii(&vec!["abcdefg"; 40].join(".")).is_err());
         assert!(to_ascii("").is_err());
+    }
+
+    #[test]
+    fn refuses_an_endless_name_without_converting_it() {
+        for name in ["a", "ü", "xn--a", "a."].map(|part| part.repeat(1_000_000)) {
+            assert!(to_ascii(&name).unwrap_err().to_string().len() < 1_100);
+        }
     }
 
     #[test]

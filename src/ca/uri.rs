@@ -127,10 +127,7 @@ fn write_authority(authority: &str, out: &mut String) -> Option<()> {
 }
 
 fn optional_port(text: &str) -> Option<()> {
-    let digits = match text.strip_prefix(':') {
-        Some(digits) => digits,
-        None => return text.is_empty().then_some(()),
-    };
+    let Some(digits) = text.strip_prefix(':') else { return text.is_empty().then_some(()) };
     digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(())
 }
 

@@ -19,8 +19,8 @@ pub enum Error {
         /// A sentence that names the fix.
         why: String,
     },
-    /// The server answered with an error status.
-    Refused(Refused),
+    /// The server answered with an error status. Boxed: it is rare, and large.
+    Refused(Box<Refused>),
     /// The server answered with success, but not in this API's shape.
     Garbled {
         /// Of the request.

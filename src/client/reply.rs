@@ -109,18 +109,16 @@ impl Reply {
         let (refusal, body) = match serde_json::from_slice::<Refusal>(&self.body) {
             Ok(refusal) => (refusal, None),
             Err(_) if self.body.is_empty() => (Refusal::default(), None),
-            Err(_) => {
-                (Refusal::default(), Some(String::from_utf8_lossy(&self.body).into_owned()))
-            }
+            Err(_) => (Refusal::default(), Some(String::from_utf8_lossy(&self.body).into_owned())),
         };
-        Error::Refused(Refused {
+        Error::Refused(Box::new(Refused {
             method: self.method.clone(),
             url: self.url.clone(),
             status: self.status(),
             errors: refusal.errors,
             warnings: refusal.warnings.unwrap_or_default(),
             body,
-        })
+        }))
     }
 
     fn garbled(&self, error: &serde_json::Error) -> Error {

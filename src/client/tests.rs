@@ -84,7 +84,7 @@ async fn nothing_there_is_none_for_reading_and_an_error_for_writing() {
     assert!(client.list("x").await.unwrap().is_none());
     assert!(matches!(
         client.write("x", None::<&Value>).await,
-        Err(Error::Refused(Refused { status: 404, .. }))
+        Err(Error::Refused(refused)) if refused.status == 404
     ));
 }
 
@@ -106,6 +106,20 @@ async fn a_refusal_reads_as_vaults_clients_print_it() {
             "Error making API request.\n\nURL: PUT {address}/v1/pki/issue/web\nCode: 400. Errors:\n\n* unknown role: web"
         )
     );
+}
+
+#[tokio::test]
+async fn the_advice_of_a_refusal_stands_below_it_in_one_line() {
+    let line = "to allow this name: signet patch pki/roles/web allowed_domains=payments-api allow_bare_domains=true";
+    for (warnings, expected) in [
+        (format!("[{line:?}]"), format!("* no\n\nThe server's advice:\n\n* {line}")),
+        ("null".to_owned(), "* no".to_owned()),
+    ] {
+        let body = format!(r#"{{"errors":["no"],"warnings":{warnings}}}"#);
+        let (address, _) = server(vec![answer("400 Bad Request", "", &body)]).await;
+        let error = client(&address).write("pki/issue/web", None::<&Value>).await.err().unwrap();
+        assert!(error.to_string().ends_with(&expected), "{error}");
+    }
 }
 
 #[tokio::test]

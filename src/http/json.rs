@@ -11,6 +11,13 @@ pub struct BodyError(pub String);
 /// The deepest nesting that is read. Vault's requests have three levels.
 const DEEPEST: usize = 32;
 
+/// The longest string that is read, in octets as they were sent (Vault's `max_json_string_value_length`).
+const LONGEST: usize = 1024 * 1024;
+
+/// The most entries of one object or array (Vault's `max_json_object_entry_count` and
+/// `max_json_array_element_count`).
+const MOST: usize = 10_000;
+
 /// The parameters in a body; an empty body has none.
 ///
 /// # Errors
@@ -20,8 +27,8 @@ pub fn parameters(body: &[u8]) -> Result<Map<String, Value>, BodyError> {
     let Some(first) = body.iter().find(|byte| !byte.is_ascii_whitespace()) else {
         return Ok(Map::new());
     };
-    if depth(body) > DEEPEST {
-        return failed(format!("the JSON is nested deeper than {DEEPEST} levels"));
+    if let Some(why) = beyond_bounds(body) {
+        return failed(why);
     }
     // Go reads one value and leaves what follows alone.
     let mut stream = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
@@ -81,23 +88,48 @@ pub fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&plain).into_owned()
 }
 
-/// The deepest level of brackets outside strings.
-fn depth(body: &[u8]) -> usize {
-    let (mut level, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+/// What in this JSON is deeper, longer or more than is read. It is looked for before anything is
+/// decoded, so that a body of permitted size cannot become many times its size in memory.
+fn beyond_bounds(body: &[u8]) -> Option<String> {
+    // The commas of each open bracket.
+    let mut open: Vec<usize> = Vec::with_capacity(DEEPEST);
+    let (mut length, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in body {
+        if in_string {
+            length = length.saturating_add(1);
+            if length > LONGEST {
+                return Some(format!("the JSON holds a string longer than {LONGEST} octets"));
+            }
+        }
         match byte {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
+            b'"' => (in_string, length) = (!in_string, 0),
             b'{' | b'[' if !in_string => {
-                level = level.saturating_add(1);
-                deepest = deepest.max(level);
+                if open.len() == DEEPEST {
+                    return Some(format!("the JSON is nested deeper than {DEEPEST} levels"));
+                }
+                open.push(0);
             }
-            b'}' | b']' if !in_string => level = level.saturating_sub(1),
+            b'}' | b']' if !in_string => drop(open.pop()),
+            b',' if !in_string => {
+                let Some(commas) = open.last_mut() else { continue };
+                *commas = commas.saturating_add(1);
+                if *commas >= MOST {
+                    return Some(format!(
+                        "the JSON holds an object or array of more than {MOST} entries"
+                    ));
+                }
+            }
             _ => {}
         }
     }
-    deepest
+    None
+}
+
+/// Is a form longer than a single value may be?
+pub const fn is_long_form(body: &[u8]) -> bool {
+    body.len() > LONGEST
 }
 
 fn quoted(byte: u8) -> String {
@@ -135,6 +167,17 @@ mod tests {
     #[test]
     fn refuses_deep_nesting_without_recursing() {
         assert!(text(&b"[".repeat(100_000)).contains("nested deeper"));
+    }
+
+    #[test]
+    fn refuses_long_strings_and_many_entries_before_decoding() {
+        let string = |length| [b"{\"a\":\"", &*b"x".repeat(length), b"\"}"].concat();
+        assert!(parameters(&string(LONGEST - 1)).is_ok());
+        assert!(text(&string(LONGEST + 1)).contains("string longer than 1048576 octets"));
+        let array = |count| format!("{{\"a\":[{}]}}", vec!["1"; count].join(",")).into_bytes();
+        assert!(parameters(&array(MOST)).is_ok());
+        assert!(text(&array(MOST + 1)).contains("more than 10000 entries"));
+        assert!(parameters(br#"{"a":"[{,,\"\\","b":[[1],[2]]}"#).is_ok());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
 
 use super::call::{Call, Operation};
-use super::json::{form, parameters, percent_decoded};
+use super::json::{form, is_long_form, parameters, percent_decoded};
 use super::reply::{HttpResponse, Reply, Wording, denied, errors_response, failure};
 use super::{pki, sys, token};
 
@@ -205,6 +205,9 @@ fn body_parameters(parts: &request::Parts, body: &[u8]) -> Result<Map<String, Va
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     let is_form = content_type(parts) == "application/x-www-form-urlencoded"
         && !matches!(first, Some(b'{' | b'['));
+    if is_form && is_long_form(body) {
+        return Err("the form is too long; send JSON".to_owned());
+    }
     if is_form { Ok(form(body)) } else { parameters(body).map_err(|error| error.0) }
 }
 

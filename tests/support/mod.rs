@@ -21,35 +21,35 @@ use signet::store::sealed::Seal;
 use signet::store::{Memory, Sealed, Store};
 
 /// The token that may do everything.
-pub const ROOT_TOKEN: &str = "root";
+pub(crate) const ROOT_TOKEN: &str = "root";
 
 /// Where the clock stands at first: 2026-11-22 12:00:00 UTC.
-pub const START: i64 = 1_795_348_800;
+pub(crate) const START: i64 = 1_795_348_800;
 
 /// A server without its sockets.
-pub struct Server {
-    pub api: Api,
-    pub engine: Arc<Engine>,
-    pub memory: Memory,
+pub(crate) struct Server {
+    pub(crate) api: Api,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) memory: Memory,
     hand: Arc<AtomicI64>,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub content_type: Option<String>,
-    pub request_id: Option<String>,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) body: Bytes,
 }
 
 impl Server {
     /// Nobody has initialised it.
-    pub fn uninitialised() -> Self {
+    pub(crate) fn uninitialised() -> Self {
         let memory = Memory::new();
         let (clock, hand) = Clock::manual(START);
         let entropy = Entropy::danger_seeded(1);
-        let sealed = Sealed::new(memory.clone().into(), Seal::ephemeral(&entropy), entropy.clone());
+        let sealed = Sealed::new(memory.clone(), Seal::ephemeral(&entropy), entropy.clone());
         let engine = Engine::new(Env {
             store: Store::from(Arc::clone(&sealed)),
             sealed,
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Ready, with [`ROOT_TOKEN`].
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let server = Self::uninitialised();
         let now = server.engine.env().clock.now();
         server.engine.initialize(None, Some(ROOT_TOKEN), now).await.unwrap();
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// Ready, with a PKI mount `pki` that has an EC root named `root`.
-    pub async fn with_root() -> Self {
+    pub(crate) async fn with_root() -> Self {
         let server = Self::new().await;
         let mount = json!({ "type": "pki", "config": { "max_lease_ttl": "87600h" } });
         server.post("sys/mounts/pki", mount).await.ok();
@@ -82,17 +82,17 @@ impl Server {
     }
 
     /// Moves the clock.
-    pub fn advance(&self, seconds: i64) {
+    pub(crate) fn advance(&self, seconds: i64) {
         self.hand.fetch_add(seconds, Ordering::SeqCst);
     }
 
     /// Seconds since the Unix epoch, as the server sees them.
-    pub fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.hand.load(Ordering::SeqCst)
     }
 
     /// One request, as it comes from the listener.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: &str,
         path: &str,
@@ -125,51 +125,51 @@ impl Server {
     }
 
     /// A request with the root token and a JSON body, if any.
-    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let body = body.map(|body| body.to_string().into()).unwrap_or_default();
         self.send(method, path, Some(ROOT_TOKEN), &[], body).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.call("GET", path, None).await
     }
 
-    pub async fn list(&self, path: &str) -> Answer {
+    pub(crate) async fn list(&self, path: &str) -> Answer {
         self.call("LIST", path, None).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.call("DELETE", path, None).await
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "`json!` is written in place")]
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.call("POST", path, Some(&body)).await
     }
 }
 
 impl Answer {
     /// The JSON body; `null` if there is none or it is not JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
     /// Fails the test unless the status says success.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         let text = String::from_utf8_lossy(&self.body);
         assert!(self.status < 300, "status {}: {text}", self.status);
         self
     }
 
     /// `data` of the envelope.
-    pub fn data(&self) -> Value {
+    pub(crate) fn data(&self) -> Value {
         self.json().get("data").cloned().unwrap_or(Value::Null)
     }
 
     /// A text member of `data`.
     #[track_caller]
-    pub fn text(&self, member: &str) -> String {
+    pub(crate) fn text(&self, member: &str) -> String {
         let data = self.data();
         let text = data.get(member).and_then(Value::as_str);
         assert!(text.is_some(), "no text {member} in {}", String::from_utf8_lossy(&self.body));
@@ -177,18 +177,18 @@ impl Answer {
     }
 
     /// `errors`.
-    pub fn errors(&self) -> Vec<String> {
+    pub(crate) fn errors(&self) -> Vec<String> {
         texts(&self.json(), "errors")
     }
 
     /// `warnings`.
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         texts(&self.json(), "warnings")
     }
 
     /// Is it refused with this status and one text that contains `text`?
     #[track_caller]
-    pub fn refused(&self, status: u16, text: &str) {
+    pub(crate) fn refused(&self, status: u16, text: &str) {
         let body = String::from_utf8_lossy(&self.body);
         let said = self.errors().iter().any(|error| error.contains(text));
         assert!(self.status == status && said, "{} for {status} {text:?}: {body}", self.status);
@@ -200,11 +200,17 @@ fn texts(body: &Value, member: &str) -> Vec<String> {
     list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The DER of the first certificate of a PEM text.
-pub fn der(pem: &str) -> Vec<u8> {
-    let begin = "-----BEGIN CERTIFICATE-----";
-    let (_, rest) = pem.split_once(begin).unwrap();
+/// The DER of the first block of a PEM text.
+pub(crate) fn der(pem: &str) -> Vec<u8> {
+    let (_, rest) = pem.split_once("-----BEGIN ").unwrap();
+    let (_, rest) = rest.split_once("-----").unwrap();
     let (body, _) = rest.split_once("-----END").unwrap();
     let body: String = body.split_whitespace().collect();
     data_encoding::BASE64.decode(body.as_bytes()).unwrap()
+}
+
+/// A PEM block.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let body = data_encoding::BASE64.encode(der);
+    format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
 }

@@ -6,7 +6,7 @@ const NO_SPIFFE_ID: &str =
 const NO_P224: &str = "P-224 is no longer offered by the cryptographic library.";
 
 /// Recorded case, reason.
-pub const DELIBERATE: &[(u64, &str)] = &[
+pub(crate) const DELIBERATE: &[(u64, &str)] = &[
     (246, NO_SPIFFE_ID),
     (249, NO_SPIFFE_ID),
     (265, NO_SPIFFE_ID),

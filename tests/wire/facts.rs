@@ -16,7 +16,7 @@ use x509_cert::name::Name;
 use x509_cert::time::Time;
 
 /// Decodes a certificate into the recorded facts.
-pub fn facts(der: &[u8]) -> Value {
+pub(crate) fn facts(der: &[u8]) -> Value {
     let certificate = Certificate::from_der(der).unwrap();
     let tbs = certificate.tbs_certificate();
     let (start, end) = (&tbs.validity().not_before, &tbs.validity().not_after);

@@ -17,7 +17,7 @@ const VOLATILE: &[&str] = &[
 
 /// The facts of a certificate after the two rules of `docs/compatibility.md`: keyEncipherment
 /// never stands on EC and Ed25519 keys, and a leaf with a SPIFFE ID says that it is no CA.
-pub fn certificate(facts: &Value) -> Value {
+pub(crate) fn certificate(facts: &Value) -> Value {
     let mut facts = facts.clone();
     let members = facts.as_object_mut().unwrap();
     if let Some(Value::Array(names)) = members.get_mut("san") {
@@ -48,7 +48,7 @@ pub fn certificate(facts: &Value) -> Value {
 }
 
 /// An answer's value in the form of the recording: PEM by its labels, long base64 by a flag.
-pub fn shape(value: &Value) -> Value {
+pub(crate) fn shape(value: &Value) -> Value {
     match value {
         Value::String(text) => text_shape(text),
         Value::Array(items) => items.iter().map(shape).collect(),
@@ -93,7 +93,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 /// `data` without what depends on the run.
-pub fn data(value: &Value) -> Value {
+pub(crate) fn data(value: &Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(members.iter().map(member).collect::<Map<_, _>>()),
         Value::Array(items) => items.iter().map(data).collect(),
@@ -118,7 +118,7 @@ fn member((name, value): (&String, &Value)) -> (String, Value) {
 }
 
 /// A text without times, identifiers, serial numbers and the name of the product.
-pub fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

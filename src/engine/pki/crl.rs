@@ -3,6 +3,10 @@
 //! Issuers with the same subject and key share one list (pki-api chapter 21); the list lies
 //! under the lowest identifier of the group. It is built when a certificate is revoked or an
 //! issuer comes or goes, and when somebody reads one that is past half of its life.
+//!
+//! A revocation is recorded first and listed next. If the power goes between the two, or the
+//! second fails, the list owes an entry; so the first read of a process builds it anew, and so
+//! does the first one after a failure.
 
 use std::sync::Arc;
 
@@ -39,6 +43,7 @@ impl Engine {
         let place = key::crl(&mount.id, &signer.id);
         if let Some((_, record)) = snapshot.record::<CrlRecord>(&place).await?
             && now.unix() < record.this_update.saturating_add(LIFETIME / 2)
+            && mount.pki.owes_nothing(&signer.id)
         {
             return Ok(Some(record.der));
         }
@@ -46,15 +51,16 @@ impl Engine {
         Ok(Some(record.der))
     }
 
-    /// Builds the list that names what was just revoked. Revocations that come while one build
-    /// runs are all in the next one, so that many cost two builds.
+    /// Builds the list that names what was just revoked, unless another build did. Revocations
+    /// that come while one build runs are all in the next one, so that many cost two builds.
     pub(super) async fn publish_revocation(
         &self,
         mount: &Mount,
         issuer: &Id,
+        (serial, at): (&[u8], Timestamp),
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let (snapshot, authorities) = self.authorities(mount).await?;
+        let (_, authorities) = self.authorities(mount).await?;
         let group = authorities
             .issuers
             .get(issuer)
@@ -62,9 +68,9 @@ impl Engine {
         let Some(signer) = group.and_then(|issuer| signer_of(&authorities, issuer)) else {
             return Ok(());
         };
-        let place = key::crl(&mount.id, &signer.id);
-        let before = snapshot.record::<CrlRecord>(&place).await?.map(|(_, crl)| crl.number);
-        self.build_crl(mount, &signer.id, now, before).await?;
+        let entry =
+            encode_entry(serial, at.whole()).map_err(|error| Failure::Fault(error.to_string()))?;
+        self.build_crl(mount, &signer.id, now, Some(&entry)).await?;
         Ok(())
     }
 
@@ -79,22 +85,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Builds one list, unless one that is newer than `seen` was built while we waited for two
-    /// builds: the second of them began after our revocation was on record.
+    /// Builds one list, unless it is there and holds `wanted` already.
     async fn build_crl(
         &self,
         mount: &Mount,
         signer: &Id,
         now: Timestamp,
-        seen: Option<u64>,
+        wanted: Option<&[u8]>,
     ) -> Result<CrlRecord, Failure> {
         let _one_at_a_time = mount.pki.crl.lock().await;
         repeatedly!({
+            let doubts = mount.pki.lists().doubts;
             let (snapshot, authorities) = self.authorities(mount).await?;
             let place = key::crl(&mount.id, signer);
             let before = snapshot.record::<CrlRecord>(&place).await?;
-            if let (Some(seen), Some((_, built))) = (seen, &before)
-                && built.number > seen.saturating_add(1)
+            if let (Some(entry), Some((_, built))) = (wanted, &before)
+                && built.der.windows(entry.len()).any(|window| window == entry)
             {
                 return Ok(built.clone());
             }
@@ -107,6 +113,7 @@ impl Engine {
                 .expect_unchanged(place.clone(), before.map(|(revision, _)| revision))
                 .put_record(place, &record);
             self.env.store.commit(batch).await?;
+            mount.pki.list_is_whole(*signer, doubts);
             Ok(record)
         })
     }

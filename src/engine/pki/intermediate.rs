@@ -151,7 +151,7 @@ impl Engine {
             let limits = mount.lifetimes(self.env.lifetimes);
             let permit = request.ask.permit_intermediate(&csr, above, limits, urls, now)?;
             let warnings = signing_warnings(permit.warnings(), &permit, &authorities, &issuer);
-            let verified = csr.verify().map_err(csr_failure)?;
+            let verified = csr.verify().map_err(|error| csr_failure(&error))?;
             let serial =
                 Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
             let view = issuer.certificate.issuer_view();

@@ -285,10 +285,10 @@ pub(super) fn read_csr(text: &str) -> Result<ParsedCsr, Failure> {
         .into_iter()
         .next()
         .ok_or_else(|| Failure::refused("csr contains no data"))?;
-    ParsedCsr::parse(&block.der).map_err(csr_failure)
+    ParsedCsr::parse(&block.der).map_err(|error| csr_failure(&error))
 }
 
-pub(super) fn csr_failure(error: CsrError) -> Failure {
+pub(super) fn csr_failure(error: &CsrError) -> Failure {
     Failure::refused(error.to_string())
 }
 
@@ -370,7 +370,7 @@ fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failure> {
 /// Step 26, or a new key. RSA keys are made off the I/O threads.
 async fn subject_key(ready: &Ready) -> Result<(PublicKey, Option<Secret<Vec<u8>>>), Failure> {
     if let Some(csr) = &ready.csr {
-        let verified = csr.clone().verify().map_err(csr_failure)?;
+        let verified = csr.clone().verify().map_err(|error| csr_failure(&error))?;
         return Ok((verified.public_key().clone(), None));
     }
     let made = match ready.kind {

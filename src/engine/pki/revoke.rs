@@ -43,11 +43,25 @@ impl Engine {
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<(Revocation, String), Failure> {
-        let (outcome, serial) = repeatedly!({ self.mark_revoked(mount, request, now).await })?;
-        if let (Revocation::Revoked(_), Some(issuer)) = (outcome, serial.issuer) {
-            self.publish_revocation(mount, &issuer, now).await?;
+        let outcome = self.revoke_and_publish(mount, request, now).await;
+        if let Err(Failure::Fault(_) | Failure::Busy | Failure::Sealed) = outcome {
+            mount.pki.doubt_lists();
         }
-        Ok((outcome, serial.text))
+        outcome
+    }
+
+    async fn revoke_and_publish(
+        &self,
+        mount: &Mount,
+        request: &RevokeRequest,
+        now: Timestamp,
+    ) -> Result<(Revocation, String), Failure> {
+        let (outcome, marked) = repeatedly!({ self.mark_revoked(mount, request, now).await })?;
+        // Also where it was revoked before: whoever did that may not have come this far.
+        if let Revocation::Revoked(at) = outcome {
+            self.publish_revocation(mount, &marked.issuer, (&marked.serial, at), now).await?;
+        }
+        Ok((outcome, colon_hex(&marked.serial)))
     }
 
     async fn mark_revoked(
@@ -83,16 +97,16 @@ impl Engine {
         {
             return Err(unknown());
         }
-        let text = colon_hex(&octets);
-        if let Some(at) = revocation(&snapshot, mount, &record.issuer, &octets).await? {
-            return Ok((Revocation::Revoked(at), Marked { text, issuer: None }));
+        let marked = Marked { issuer: record.issuer, serial: octets };
+        if let Some(at) = revocation(&snapshot, mount, &record.issuer, &marked.serial).await? {
+            return Ok((Revocation::Revoked(at), marked));
         }
         let certificate =
             Certificate::parse(record.der).map_err(|error| Failure::Fault(error.to_string()))?;
         if certificate.not_after() < now.plus(2) {
-            return Ok((Revocation::Expired, Marked { text, issuer: None }));
+            return Ok((Revocation::Expired, marked));
         }
-        let entry = key::revoked(&mount.id, &record.issuer, &octets);
+        let entry = key::revoked(&mount.id, &record.issuer, &marked.serial);
         let revoked = RevocationRecord {
             seconds: now.unix(),
             nanoseconds: now.nanoseconds(),
@@ -101,14 +115,14 @@ impl Engine {
         let batch =
             authorities.guarded(&mount.id).expect_absent(entry.clone()).put_record(entry, &revoked);
         self.env.store.commit(batch).await?;
-        Ok((Revocation::Revoked(now), Marked { text, issuer: Some(record.issuer) }))
+        Ok((Revocation::Revoked(now), marked))
     }
 }
 
-/// A certificate that is marked; its issuer is named if the CRL must be built.
+/// A certificate of this mount.
 struct Marked {
-    text: String,
-    issuer: Option<Id>,
+    serial: Vec<u8>,
+    issuer: Id,
 }
 
 fn given_certificate(text: &str) -> Result<Certificate, Failure> {

@@ -1,0 +1,308 @@
+//! The tables of crash points in `src/engine/pki/issue.rs` and `generate.rs`: one test a row.
+//!
+//! The store is the reference engine, made to fail at the commit in question; "on restart" is a
+//! second engine over the same store.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use signet::auth::{Capability, Granted};
+use signet::ca::authority::AuthorityAsk;
+use signet::ca::role::{Ask, RoleFields, TtlLimits};
+use signet::ca::time::Timestamp;
+use signet::clock::Clock;
+use signet::engine::env::SYSTEM_TTL;
+use signet::engine::mount::Mount;
+use signet::engine::pki::generate::{KeyOrigin, KeyWish, RootRequest};
+use signet::engine::pki::issue::{KeySource, LeafRequest};
+use signet::engine::pki::output::Format;
+use signet::engine::pki::revoke::RevokeRequest;
+use signet::engine::sys::new_mount;
+use signet::engine::{Engine, Env, Failure};
+use signet::entropy::Entropy;
+use signet::secret::Secret;
+use signet::store::memory::Fault;
+use signet::store::sealed::{Seal, StaticKey};
+use signet::store::{Memory, Sealed, Store, key};
+
+const NOW: i64 = 1_800_000_000;
+const TOKEN: &str = "root";
+
+/// An initialised engine with one mount, one root and one role, over a store that can be made
+/// to fail.
+struct World {
+    memory: Memory,
+    engine: Arc<Engine>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let memory = Memory::new();
+        let world = Self { engine: engine(&memory), memory };
+        world.engine.initialize(None, Some(TOKEN), now()).await.unwrap();
+        world.engine.mount(new_mount(&Entropy::System, "pki/", "pki")).await.unwrap();
+        world.root("first").await.unwrap();
+        let fields = RoleFields {
+            allowed_uri_sans: vec!["spiffe://example.org/*".to_owned()],
+            require_cn: false,
+            key_type: "ec".to_owned(),
+            key_bits: 256,
+            ..RoleFields::unspecified()
+        };
+        let granted = world.granted().await;
+        world.engine.write_role(&granted, &world.mount(), "workload", fields).await.unwrap();
+        world
+    }
+
+    /// The same store after the power came back.
+    async fn restarted(self) -> Self {
+        let engine = engine(&self.memory);
+        assert!(!engine.start().await.unwrap().sealed);
+        Self { engine, memory: self.memory }
+    }
+
+    async fn granted(&self) -> Granted {
+        let snapshot = self.engine.env().store.snapshot().await.unwrap();
+        let token = Some(Secret::new(TOKEN.to_owned()));
+        self.engine.gate().admit(&snapshot, token, Capability::Update).await.unwrap()
+    }
+
+    fn mount(&self) -> Arc<Mount> {
+        Arc::clone(self.engine.mounts().at("pki/").unwrap())
+    }
+
+    /// Asks for a leaf: its serial number and its certificate.
+    async fn issue(&self, path: &str) -> Result<(String, Vec<u8>), Failure> {
+        let request = LeafRequest {
+            role: "workload".to_owned(),
+            issuer_ref: None,
+            ask: Ask { uri_sans: vec![format!("spiffe://example.org{path}")], ..Ask::default() },
+            format: Some(Format::Pem),
+            key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
+        };
+        let granted = self.granted().await;
+        let leaf = self.engine.issue(&granted, &self.mount(), &request, now()).await?.into_inner();
+        Ok((leaf.serial.to_string(), leaf.der))
+    }
+
+    async fn root(&self, name: &str) -> Result<(), Failure> {
+        let ask = Ask { common_name: name.to_owned(), ..Ask::default() };
+        let request = RootRequest {
+            ask: AuthorityAsk { ask, ..AuthorityAsk::default() },
+            key: KeyWish {
+                origin: KeyOrigin::Internal,
+                key_type: Some("ec".to_owned()),
+                key_bits: Some(256),
+                name: None,
+                reference: String::new(),
+            },
+            issuer_name: Some(name.to_owned()),
+        };
+        let granted = self.granted().await;
+        self.engine.generate_root(&granted, &self.mount(), &request, now()).await.map(drop)
+    }
+
+    async fn revoke(&self, serial: &str) -> Result<(), Failure> {
+        let request = RevokeRequest::Serial(serial.to_owned());
+        let granted = self.granted().await;
+        self.engine.revoke(&granted, &self.mount(), &request, now()).await.map(drop)
+    }
+
+    /// Serial numbers of the mount's certificates.
+    async fn serials(&self) -> BTreeSet<String> {
+        self.engine.list_certificates(&self.mount()).await.unwrap().into_iter().collect()
+    }
+
+    /// Names of the mount's issuers.
+    async fn issuers(&self) -> BTreeSet<String> {
+        let authorities = self.engine.read_authorities(&self.mount()).await.unwrap();
+        authorities.issuers.values().map(|issuer| issuer.record.name.clone()).collect()
+    }
+
+    /// How many keys the mount holds.
+    async fn keys(&self) -> usize {
+        self.engine.read_authorities(&self.mount()).await.unwrap().keys.len()
+    }
+
+    /// How many intents are on record.
+    async fn intents(&self) -> usize {
+        let snapshot = self.engine.env().store.snapshot().await.unwrap();
+        snapshot.keys(&key::intents(&self.mount().id).range(), 10).await.unwrap().len()
+    }
+
+    /// Is this serial number on the list that anybody may fetch?
+    async fn on_crl(&self, serial: &str) -> bool {
+        let list = self.engine.crl(&self.mount(), "default", now()).await.unwrap().unwrap();
+        let octets: Vec<u8> = signet::ca::serial::parse_separated_hex(serial).unwrap();
+        list.windows(octets.len()).any(|window| window == octets)
+    }
+}
+
+fn engine(memory: &Memory) -> Arc<Engine> {
+    let current = StaticKey { id: "1".to_owned(), key: Secret::new([7; 32]) };
+    let seal = Seal::Static { current, previous: None };
+    let sealed = Sealed::new(memory.clone(), seal, Entropy::System);
+    Engine::new(Env {
+        store: Store::from(Arc::clone(&sealed)),
+        sealed,
+        clock: Clock::manual(NOW).0,
+        entropy: Entropy::System,
+        storage_type: "inmem",
+        lifetimes: TtlLimits { default: SYSTEM_TTL, max: SYSTEM_TTL },
+    })
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_unix(NOW)
+}
+
+#[tokio::test]
+async fn a_refused_leaf_leaves_nothing() {
+    let world = World::new().await;
+    let (before, tally) = (world.serials().await, world.memory.tally());
+    let request = LeafRequest {
+        role: "workload".to_owned(),
+        issuer_ref: None,
+        ask: Ask { uri_sans: vec!["spiffe://other.org/x".to_owned()], ..Ask::default() },
+        format: Some(Format::Pem),
+        key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
+    };
+    let (granted, mount) = (world.granted().await, world.mount());
+    let refused = world.engine.issue(&granted, &mount, &request, now()).await;
+    assert!(matches!(refused, Err(Failure::Refused { .. })));
+    assert_eq!(world.memory.tally(), tally);
+    assert_eq!(world.restarted().await.serials().await, before);
+}
+
+#[tokio::test]
+async fn a_leaf_whose_commit_was_not_done_is_gone_and_nobody_saw_it() {
+    let world = World::new().await;
+    let before = world.serials().await;
+    world.memory.danger_inject(1, Fault::FailedNotDone);
+    assert!(matches!(world.issue("/a").await, Err(Failure::Fault(_))));
+    assert_eq!(world.serials().await, before);
+    assert_eq!(world.restarted().await.serials().await, before);
+}
+
+#[tokio::test]
+async fn a_leaf_whose_commit_was_lost_on_its_way_is_an_error_and_absent() {
+    let world = World::new().await;
+    let before = world.serials().await;
+    world.memory.danger_inject(1, Fault::LostRequest);
+    assert!(matches!(world.issue("/a").await, Err(Failure::Fault(_))));
+    let world = world.restarted().await;
+    assert_eq!(world.serials().await, before);
+    let (serial, _) = world.issue("/a").await.unwrap();
+    assert!(!before.contains(&serial) && world.serials().await.contains(&serial));
+}
+
+#[tokio::test]
+async fn a_leaf_whose_commit_was_not_answered_is_an_error_and_on_record() {
+    let world = World::new().await;
+    let before = world.serials().await;
+    world.memory.danger_inject(1, Fault::LostResponse);
+    assert!(matches!(world.issue("/a").await, Err(Failure::Fault(_))));
+    let world = world.restarted().await;
+    let unanswered: Vec<String> = world.serials().await.difference(&before).cloned().collect();
+    assert_eq!(unanswered.len(), 1);
+    // Nobody has it; whoever reads the list can still revoke it. Asking again makes another one.
+    world.revoke(&unanswered[0]).await.unwrap();
+    assert!(world.on_crl(&unanswered[0]).await);
+    assert_ne!(world.issue("/a").await.unwrap().0, unanswered[0]);
+}
+
+#[tokio::test]
+async fn a_leaf_that_met_another_commit_is_signed_again_under_a_new_serial_number() {
+    let world = World::new().await;
+    let before = world.serials().await;
+    world.memory.danger_inject(1, Fault::Conflict);
+    let (serial, _) = world.issue("/a").await.unwrap();
+    let after = world.serials().await;
+    assert_eq!(after.difference(&before).collect::<Vec<_>>(), [&serial]);
+}
+
+#[tokio::test]
+async fn a_leaf_that_was_answered_is_on_record_octet_for_octet() {
+    let world = World::new().await;
+    let (serial, der) = world.issue("/a").await.unwrap();
+    let world = world.restarted().await;
+    let stored = world.engine.read_certificate(&world.mount(), &serial).await.unwrap();
+    assert_eq!((stored.der, stored.revoked), (der, None));
+}
+
+#[tokio::test]
+async fn a_root_whose_intent_was_lost_leaves_nothing() {
+    let world = World::new().await;
+    world.memory.danger_inject(1, Fault::LostRequest);
+    assert!(matches!(world.root("second").await, Err(Failure::Fault(_))));
+    let world = world.restarted().await;
+    assert_eq!((world.intents().await, world.keys().await), (0, 1));
+    assert_eq!(world.issuers().await, BTreeSet::from(["first".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_root_that_died_after_its_intent_was_never_signed_and_the_intent_tells() {
+    let world = World::new().await;
+    world.memory.danger_inject(1, Fault::LostResponse);
+    assert!(matches!(world.root("second").await, Err(Failure::Fault(_))));
+    let world = world.restarted().await;
+    assert_eq!((world.intents().await, world.keys().await), (1, 1));
+    assert_eq!(world.issuers().await, BTreeSet::from(["first".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_root_that_was_signed_and_not_recorded_leaves_its_intent() {
+    let world = World::new().await;
+    let before = world.serials().await;
+    world.memory.danger_inject(2, Fault::LostRequest);
+    assert!(matches!(world.root("second").await, Err(Failure::Fault(_))));
+    let world = world.restarted().await;
+    assert_eq!((world.intents().await, world.keys().await), (1, 1));
+    assert_eq!(world.serials().await, before);
+    // The name was not taken, and the next root of that name is a whole one.
+    world.root("second").await.unwrap();
+    assert_eq!((world.intents().await, world.keys().await), (1, 2));
+}
+
+#[tokio::test]
+async fn a_root_that_was_recorded_and_not_answered_is_whole() {
+    let world = World::new().await;
+    world.memory.danger_inject(2, Fault::LostResponse);
+    assert!(matches!(world.root("second").await, Err(Failure::Fault(_))));
+    let world = world.restarted().await;
+    assert_eq!((world.intents().await, world.keys().await), (0, 2));
+    assert_eq!(world.issuers().await, ["first", "second"].map(str::to_owned).into());
+    let list = world.engine.crl(&world.mount(), "second", now()).await.unwrap();
+    assert!(list.is_some(), "its first CRL is made when somebody asks");
+}
+
+#[tokio::test]
+async fn a_root_that_was_answered_leaves_no_intent() {
+    let world = World::new().await;
+    world.root("second").await.unwrap();
+    assert_eq!((world.intents().await, world.keys().await), (0, 2));
+}
+
+/// The first commit records the revocation, the second one the list.
+#[tokio::test]
+async fn a_revocation_whose_list_was_lost_is_on_the_list_after_the_restart() {
+    for fault in [Fault::FailedNotDone, Fault::LostRequest, Fault::LostResponse] {
+        let world = World::new().await;
+        let (serial, _) = world.issue("/a").await.unwrap();
+        world.memory.danger_inject(2, fault);
+        assert!(matches!(world.revoke(&serial).await, Err(Failure::Fault(_))));
+        assert!(world.restarted().await.on_crl(&serial).await);
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_asked_for_again_is_on_the_list_before_it_is_answered() {
+    let world = World::new().await;
+    let (serial, _) = world.issue("/a").await.unwrap();
+    world.memory.danger_inject(2, Fault::LostRequest);
+    assert!(matches!(world.revoke(&serial).await, Err(Failure::Fault(_))));
+    world.revoke(&serial).await.unwrap();
+    assert!(world.on_crl(&serial).await);
+}

@@ -1,0 +1,124 @@
+//! The pages are true: their tables are those of the code, and what they name is there.
+
+#![expect(clippy::panic, reason = "the helpers of tests, too")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    match fs::read_to_string(root().join(path)) {
+        Ok(text) => text,
+        Err(error) => panic!("{path}: {error}"),
+    }
+}
+
+/// The pages by which a reader finds the rest.
+fn pages() -> Vec<(PathBuf, String)> {
+    let folder = fs::read_dir(root().join("docs")).into_iter().flatten().flatten();
+    let pages = folder.map(|entry| entry.path()).chain([root().join("README.md")]);
+    pages
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap_or_default()))
+        .collect()
+}
+
+/// The cells of the tables' rows that begin with a word in backquotes.
+fn rows(page: &str) -> Vec<Vec<String>> {
+    page.lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
+        })
+        .collect()
+}
+
+/// What stands in backquotes or in quotes, by the mark.
+fn marked(text: &str, mark: char) -> Vec<String> {
+    text.split(mark).skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_floors_on_the_page_are_those_of_the_test() {
+    let source = include_str!("layers.rs");
+    let table = source.split("MAY_IMPORT: &[(&str, &[&str])] = &[").nth(1).unwrap_or_default();
+    let table = table.split("\n];").next().unwrap_or_default();
+    let in_test: Vec<_> = table.split('(').skip(1).map(|entry| marked(entry, '"')).collect();
+    let page = read("docs/architecture.md");
+    let section = page.split("## Who may import whom").nth(1).unwrap_or_default();
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let on_page: Vec<_> = section
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| marked(line, '`'))
+        .collect();
+    assert!(in_test.len() > 10, "the table of tests/layers.rs was not found");
+    assert_eq!(on_page, in_test);
+}
+
+/// The names under the manifest's tables of dependencies.
+fn direct_dependencies() -> BTreeSet<String> {
+    let mut inside = false;
+    let mut names = BTreeSet::new();
+    for line in read("Cargo.toml").lines() {
+        if line.starts_with('[') {
+            inside = line.contains("dependencies]");
+        } else if let (true, Some((name, _))) = (inside, line.split_once('=')) {
+            names.insert(name.trim().trim_end_matches(".workspace").to_owned());
+        }
+    }
+    names
+}
+
+#[test]
+fn every_dependency_has_its_line_and_no_other() {
+    let page = rows(&read("docs/dependencies.md"));
+    let listed: Vec<_> =
+        page.iter().filter_map(|row| marked(row.first()?, '`').into_iter().next()).collect();
+    let distinct: BTreeSet<_> = listed.iter().cloned().collect();
+    assert_eq!(distinct.len(), listed.len(), "a dependency is listed twice");
+    assert_eq!(distinct, direct_dependencies());
+    for row in page {
+        assert!(row.len() == 3 && row.iter().all(|cell| cell.len() > 3), "{row:?} says too little");
+    }
+}
+
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    let mut missing = Vec::new();
+    for (path, text) in pages() {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c)));
+        for word in words.map(|word| word.trim_end_matches('.')) {
+            let ours = ["src/", "docs/", "scripts/", "tests/", "testdata/", "benches/", ".ci/"];
+            if ours.iter().any(|folder| word.starts_with(folder)) && !root().join(word).exists() {
+                missing.push(format!("{} names {word}", path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn every_page_stands_on_the_map() {
+    let map = read("README.md");
+    for (path, _) in pages() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        assert!(name == "README.md" || map.contains(&format!("(docs/{name})")), "{name}");
+    }
+}
+
+#[test]
+fn every_page_has_a_command_to_paste() {
+    for (path, text) in pages() {
+        let command = text.lines().any(|line| {
+            ["    signet ", "    scripts/", "    cargo ", "    openssl ", "    curl ", "$ "]
+                .iter()
+                .any(|start| line.starts_with(start))
+        });
+        assert!(command || path.ends_with("config.md"), "{} shows no command", path.display());
+    }
+}

@@ -1,0 +1,353 @@
+//! Use cases end to end, in memory: what is on record, what is refused, what a lost race does.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
+
+mod support;
+
+use std::sync::Arc;
+
+use der::{Decode, Encode};
+use serde_json::{Value, json};
+use signet::engine::identifier::MountId;
+use signet::store::memory::Fault;
+use signet::store::{Batch, key};
+use support::{Answer, Server, der, pem};
+use tokio::sync::Notify;
+use x509_cert::crl::CertificateList;
+use x509_cert::ext::pkix::CrlNumber;
+
+const REQUEST: &str = "CERTIFICATE REQUEST";
+const SPIFFE_ROLE: &str = "spiffe://example.org/*";
+
+async fn server() -> Server {
+    let server = Server::with_root().await;
+    let role = json!({ "allow_any_name": true, "key_type": "ec", "max_ttl": "24h" });
+    server.post("pki/roles/web", role).await.ok();
+    server
+}
+
+async fn issue(server: &Server) -> Answer {
+    server.post("pki/issue/web", json!({ "common_name": "a.example.org" })).await
+}
+
+async fn list(server: &Server, path: &str) -> Vec<String> {
+    let data = server.list(path).await.data();
+    let keys = data.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
+    keys.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The number of the mount's CRL and the serial numbers on it, in colon form.
+async fn crl(server: &Server) -> (u64, Vec<String>) {
+    let list: CertificateList =
+        CertificateList::from_der(&server.get("pki/crl").await.ok().body).unwrap();
+    let (_, number): (bool, CrlNumber) = list
+        .tbs_cert_list
+        .crl_extensions
+        .iter()
+        .flatten()
+        .find(|extension| extension.extn_id == const_oid::db::rfc5280::ID_CE_CRL_NUMBER)
+        .map(|extension| {
+            (extension.critical, CrlNumber::from_der(extension.extn_value.as_bytes()).unwrap())
+        })
+        .unwrap();
+    let number =
+        number.0.as_bytes().iter().fold(0, |number, octet| number << 8 | u64::from(*octet));
+    let colons = |octets: &[u8]| {
+        octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
+    };
+    let entries = list.tbs_cert_list.revoked_certificates.iter().flatten();
+    (number, entries.map(|entry| colons(entry.serial_number.as_bytes())).collect())
+}
+
+fn mount_id(server: &Server) -> MountId {
+    server.engine.mounts().at("pki/").unwrap().id
+}
+
+#[tokio::test]
+async fn what_was_issued_can_be_read_and_listed() {
+    let server = server().await;
+    let answer = issue(&server).await.ok();
+    let serial = answer.text("serial_number");
+    assert!(list(&server, "pki/certs").await.contains(&serial));
+    let read = server.get(&format!("pki/cert/{serial}")).await.ok();
+    assert_eq!(read.text("certificate").trim(), answer.text("certificate").trim());
+}
+
+#[tokio::test]
+async fn what_a_role_does_not_store_is_nowhere() {
+    let server = server().await;
+    let role = json!({ "allow_any_name": true, "key_type": "ec", "no_store": true });
+    server.post("pki/roles/web", role).await.ok();
+    let before = list(&server, "pki/certs").await;
+    let serial = issue(&server).await.ok().text("serial_number");
+    assert_eq!(list(&server, "pki/certs").await, before);
+    assert_eq!(server.get(&format!("pki/cert/{serial}")).await.status, 404);
+    let revoked = server.post("pki/revoke", json!({ "serial_number": serial })).await;
+    revoked.refused(400, "not found");
+}
+
+#[tokio::test]
+async fn revoking_twice_gives_the_first_time_again() {
+    let server = server().await;
+    let serial = issue(&server).await.ok().text("serial_number");
+    let first = server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
+    server.advance(600);
+    let (number, _) = crl(&server).await;
+    let again = server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
+    for member in ["revocation_time", "revocation_time_rfc3339"] {
+        assert_eq!(first.data().get(member), again.data().get(member), "{member}");
+    }
+    assert_eq!(crl(&server).await.0, number, "nothing new to list");
+}
+
+#[tokio::test]
+async fn a_revocation_is_on_the_list_when_it_is_answered() {
+    let server = server().await;
+    let (mut number, listed) = crl(&server).await;
+    assert!(listed.is_empty());
+    let mut revoked = Vec::new();
+    for _ in 0..3 {
+        let serial = issue(&server).await.ok().text("serial_number");
+        server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
+        revoked.push(serial);
+        let (next, listed) = crl(&server).await;
+        assert!(next > number, "{next} after {number}");
+        number = next;
+        revoked.sort();
+        assert_eq!(listed, revoked);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_renewed_before_it_ends() {
+    let server = server().await;
+    let (number, _) = crl(&server).await;
+    server.advance(35 * 3600);
+    assert_eq!(crl(&server).await.0, number, "in the first half of its life");
+    server.advance(2 * 3600);
+    assert_eq!(crl(&server).await.0, number + 1, "in the second");
+    server.advance(200 * 3600);
+    let list: CertificateList =
+        CertificateList::from_der(&server.get("pki/crl").await.body).unwrap();
+    let end = list.tbs_cert_list.next_update.unwrap().to_unix_duration().as_secs();
+    assert!(i64::try_from(end).unwrap() > server.now());
+}
+
+#[tokio::test]
+async fn refuses_to_revoke_what_is_not_there_or_is_its_own_issuer() {
+    let server = server().await;
+    let unknown = "11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44";
+    for serial in [unknown, "zz", "../roles/web", "1"] {
+        let answer = server.post("pki/revoke", json!({ "serial_number": serial })).await;
+        assert_eq!(answer.status, 400, "{serial}: {answer:?}");
+    }
+    let root = list(&server, "pki/certs").await;
+    let answer = server.post("pki/revoke", json!({ "serial_number": root[0] })).await;
+    answer.refused(400, "to its own CRL is not allowed");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_not_revoked_any_more() {
+    let server = server().await;
+    let serial = issue(&server).await.ok().text("serial_number");
+    server.advance(25 * 3600);
+    let (number, _) = crl(&server).await;
+    let answer = server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
+    assert!(!answer.warnings().is_empty(), "{answer:?}");
+    assert_eq!(crl(&server).await, (number, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_conflict_is_tried_again_and_nobody_notices() {
+    let server = server().await;
+    let before = list(&server, "pki/certs").await.len();
+    server.memory.danger_inject(1, Fault::Conflict);
+    issue(&server).await.ok();
+    assert_eq!(list(&server, "pki/certs").await.len(), before + 1);
+}
+
+#[tokio::test]
+async fn no_certificate_leaves_the_house_that_is_not_on_record() {
+    let server = server().await;
+    let before = list(&server, "pki/certs").await;
+    for fault in [Fault::FailedNotDone, Fault::LostRequest, Fault::LostResponse] {
+        server.memory.danger_inject(1, fault.clone());
+        let answer = issue(&server).await;
+        assert_eq!(answer.status, 500, "{fault:?}: {answer:?}");
+        assert_eq!(answer.errors().len(), 1);
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(!text.contains("BEGIN") && !text.contains("injected"), "{text}");
+    }
+    // The lost response is on record, so that it can be revoked.
+    assert_eq!(list(&server, "pki/certs").await.len(), before.len() + 1);
+}
+
+/// Starts an issue, holds its commit, lets `change` happen, and gives the answer.
+async fn issue_while<F: Future<Output = ()>>(
+    server: &Arc<Server>,
+    change: impl FnOnce(Arc<Server>) -> F,
+) -> Answer {
+    let gate = Arc::new(Notify::new());
+    let batches = server.memory.tally().batches;
+    server.memory.danger_inject(1, Fault::Slow(Arc::clone(&gate)));
+    let issuing = {
+        let server = Arc::clone(server);
+        tokio::spawn(async move { issue(&server).await })
+    };
+    while server.memory.tally().batches == batches {
+        tokio::task::yield_now().await;
+    }
+    change(Arc::clone(server)).await;
+    gate.notify_one();
+    issuing.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_role_that_narrows_before_the_record_is_obeyed() {
+    let server = Arc::new(server().await);
+    let answer = issue_while(&server, |server| async move {
+        let role = json!({ "allowed_domains": "example.com", "key_type": "ec" });
+        server.post("pki/roles/web", role).await.ok();
+    })
+    .await;
+    answer.refused(400, "common name a.example.org not allowed by this role");
+}
+
+#[tokio::test]
+async fn a_role_that_goes_before_the_record_permits_nothing() {
+    let server = Arc::new(server().await);
+    let answer = issue_while(&server, |server| async move {
+        server.delete("pki/roles/web").await.ok();
+    })
+    .await;
+    answer.refused(400, "unknown role: web");
+}
+
+#[tokio::test]
+async fn an_issuer_that_may_no_longer_issue_does_not() {
+    let server = Arc::new(server().await);
+    let answer = issue_while(&server, |server| async move {
+        let usage = json!({ "usage": "read-only,crl-signing" });
+        server.call("PATCH", "pki/issuer/root", Some(&usage)).await.ok();
+    })
+    .await;
+    answer.refused(400, "requested usage issuing-certificates");
+}
+
+#[tokio::test]
+async fn a_serial_number_that_is_taken_is_not_overwritten() {
+    let server = server().await;
+    let taken = issue(&server).await.ok().text("serial_number");
+    let octets: Vec<u8> =
+        taken.split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
+    let key = key::certificate(&mount_id(&server), octets.as_slice().try_into().unwrap());
+    let store = &server.engine.env().store;
+    let batch = Batch::new().expect_absent(key.clone()).put(key, b"other".to_vec());
+    assert!(store.commit(batch).await.is_err());
+}
+
+#[tokio::test]
+async fn refuses_a_mount_in_the_way_of_another() {
+    let server = server().await;
+    let pki = || json!({ "type": "pki" });
+    for path in ["pki", "pki/", "pki/below", "pki/roles/web"] {
+        let answer =
+            server.post(&format!("sys/mounts/{}", path.trim_end_matches('/')), pki()).await;
+        answer.refused(400, "path is already in use at pki/");
+    }
+    server.post("sys/mounts/a/b", pki()).await.ok();
+    server.post("sys/mounts/a", pki()).await.refused(400, "path is already in use at a/b/");
+    server.post("sys/mounts/pki2", pki()).await.ok();
+    for path in ["sys", "auth", "identity", "cubbyhole", "sys/below"] {
+        let answer = server.post(&format!("sys/mounts/{path}"), pki()).await;
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+    }
+    let other = server.post("sys/mounts/other", json!({ "type": "kv" })).await;
+    other.refused(400, "plugin not found in the catalog: kv");
+}
+
+#[tokio::test]
+async fn disabling_a_mount_deletes_everything_in_it() {
+    let server = server().await;
+    let serial = issue(&server).await.ok().text("serial_number");
+    server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
+    let id = mount_id(&server);
+    let left = async || {
+        let snapshot = server.engine.env().store.snapshot().await.unwrap();
+        snapshot.keys(&key::everything_in(&id).range(), usize::MAX).await.unwrap().len()
+    };
+    assert!(left().await > 5);
+    server.delete("sys/mounts/pki").await.ok();
+    assert_eq!(left().await, 0);
+    assert_eq!(server.get(&format!("pki/cert/{serial}")).await.status, 404);
+    server.post("sys/mounts/pki", json!({ "type": "pki" })).await.ok();
+    assert!(list(&server, "pki/roles").await.is_empty());
+    assert!(list(&server, "pki/issuers").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_uninvited_identity_is_refused_on_every_road() {
+    let server = server().await;
+    let role = json!({
+        "key_type": "ec", "require_cn": false, "allowed_uri_sans": SPIFFE_ROLE,
+    });
+    server.post("pki/roles/web", role).await.ok();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    let uri = "spiffe://example.com/x";
+    parameters.subject_alt_names =
+        vec![rcgen::SanType::URI(rcgen::string::Ia5String::try_from(uri).unwrap())];
+    let csr = pem(REQUEST, parameters.serialize_request(&key).unwrap().der());
+    for (path, body) in [
+        ("pki/issue/web", json!({ "uri_sans": uri })),
+        ("pki/issuer/root/issue/web", json!({ "uri_sans": uri })),
+        ("pki/sign/web", json!({ "csr": csr })),
+        ("pki/issuer/default/sign/web", json!({ "csr": csr })),
+    ] {
+        server.post(path, body).await.refused(400, "which are not valid for this role");
+    }
+}
+
+#[tokio::test]
+async fn refuses_a_csr_that_its_sender_did_not_sign() {
+    let server = server().await;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    let request = parameters.serialize_request(&key).unwrap();
+    let mut broken = request.der().to_vec();
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    let csr = pem(REQUEST, &broken);
+    let before = list(&server, "pki/certs").await;
+    let answer =
+        server.post("pki/sign/web", json!({ "csr": csr, "common_name": "a.example.org" })).await;
+    answer.refused(400, "request signature invalid");
+    assert_eq!(list(&server, "pki/certs").await, before);
+}
+
+#[tokio::test]
+async fn no_two_certificates_share_a_serial_number() {
+    let server = server().await;
+    let mut serials = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        assert!(serials.insert(issue(&server).await.ok().text("serial_number")));
+    }
+}
+
+#[tokio::test]
+async fn key_and_certificate_of_an_answer_belong_together() {
+    let server = server().await;
+    for (kind, bits) in [("ec", 256), ("ec", 384), ("ec", 521), ("ed25519", 0)] {
+        let role = json!({ "allow_any_name": true, "key_type": kind, "key_bits": bits });
+        server.post("pki/roles/web", role).await.ok();
+        let body = json!({ "common_name": "a.example.org", "private_key_format": "pkcs8" });
+        let answer = server.post("pki/issue/web", body).await.ok();
+        let key = rcgen::KeyPair::try_from(der(&answer.text("private_key"))).unwrap();
+        let certificate = der(&answer.text("certificate"));
+        let certificate = x509_cert::Certificate::from_der(&certificate).unwrap();
+        let public = certificate.tbs_certificate().subject_public_key_info().to_der().unwrap();
+        assert_eq!(rcgen::PublicKeyData::subject_public_key_info(&key), public, "{kind} {bits}");
+    }
+}
