@@ -1,0 +1,59 @@
+//! What is secret never reaches the log.
+//!
+//! A binary of its own: the subscriber is the process's, and beside other tests it would miss
+//! lines whose places were first reached without one.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
+
+mod support;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use serde_json::json;
+use support::Server;
+
+/// Where a test's log lines go.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn tokens_passwords_and_keys_never_reach_the_log() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let server = Server::with_root().await;
+    let token = "hvs.secretsecretsecretsecret";
+    server.send("GET", "sys/mounts", Some(token), &[], Bytes::new()).await;
+    let bearer = [("Authorization", "Bearer hvs.secretsecretsecretsecret")];
+    server.send("GET", "sys/mounts", None, &bearer, Bytes::new()).await;
+    server.post("pki/roles/web", json!({ "allow_any_name": true, "key_type": "ec" })).await.ok();
+    let body = json!({
+        "common_name": "a.example.org", "format": "pkcs12_bundle", "pkcs12_password": "hunter2222",
+    });
+    server.post("pki/issue/web", body).await.ok();
+    let plain = server.post("pki/issue/web", json!({ "common_name": "a.example.org" })).await.ok();
+    let key = plain.text("private_key");
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("answered"), "the log was caught: {log}");
+    let secret_line = key.lines().nth(1).unwrap();
+    for secret in ["hvs.", "hunter2222", "PRIVATE KEY", secret_line] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
