@@ -1,8 +1,6 @@
 //! Nothing behind the gate answers without a token, and nothing that answers tells more than
 //! it must.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
-
 mod support;
 
 use bytes::Bytes;

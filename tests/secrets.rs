@@ -25,7 +25,7 @@ const OPENERS: &[(&str, usize)] = &[
     ("engine/pki/generate.rs", 1),
     ("engine/pki/output.rs", 1),
     ("http/sys/mod.rs", 1),
-    ("http/token.rs", 2),
+    ("http/token.rs", 1),
     ("keys/software.rs", 1),
     ("server.rs", 3),
     ("store/sealed.rs", 1),
