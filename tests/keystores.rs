@@ -197,7 +197,9 @@ fn words(arguments: &[&'static str]) -> Vec<&'static OsStr> {
 /// `java` of the path, then those that the environment names.
 fn javas() -> Vec<PathBuf> {
     let more = std::env::var_os("SIGNET_TEST_JAVAS").unwrap_or_default();
-    std::iter::once(PathBuf::from("java")).chain(std::env::split_paths(&more)).collect()
+    // Splitting nothing gives one empty path.
+    let more = std::env::split_paths(&more).filter(|path| !path.as_os_str().is_empty());
+    std::iter::once(PathBuf::from("java")).chain(more).collect()
 }
 
 fn java_may_refuse(version: u32, case: &Case) -> bool {
