@@ -6,7 +6,7 @@ use crate::auth::Capability;
 use crate::ca::time::Timestamp;
 
 /// A request after reading: what the rest of the road needs.
-#[derive(Debug)]
+/// No `Debug`: passwords of key stores are among the parameters.
 pub struct Call {
     /// The one instant of this request.
     pub now: Timestamp,

@@ -32,7 +32,8 @@ pub type Schema = &'static [(&'static str, Kind)];
 pub struct FieldError(pub String);
 
 /// The parameters of one request, converted.
-#[derive(Debug, Default)]
+/// No `Debug`: passwords of key stores are among them.
+#[derive(Default)]
 pub struct Fields {
     values: Map<String, Value>,
     warnings: Vec<String>,

@@ -2,15 +2,13 @@
 //!
 //! Key match and chain order are checked here, before an answer leaves.
 
-use crate::ca::certificate::Certificate;
+use crate::ca::jks;
 use crate::ca::keystore::{KeyStoreError, StoreContents};
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::pkcs12::{self, Encoder};
 use crate::ca::time::Timestamp;
-use crate::ca::{jks, key::KeyKind};
 use crate::engine::{Engine, Failure};
 use crate::entropy::Purpose;
-use crate::keys::PrivateKey;
 use crate::secret::Secret;
 
 /// `format`
@@ -125,7 +123,12 @@ fn write_archives(
     now: Timestamp,
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<Archives, Failure> {
-    check(contents)?;
+    let chain: Vec<&[u8]> = contents.chain.iter().map(Vec::as_slice).collect();
+    let stored = StoreContents { key: contents.key.as_ref(), leaf: &contents.leaf, chain: &chain };
+    // A key that does not fit its certificate, or a chain out of order, never leaves.
+    if !stored.belong_together().map_err(store_failure)? {
+        return Err(Failure::Fault("key, certificate and chain do not belong together".to_owned()));
+    }
     let trusted: Vec<&[u8]> = contents
         .roots
         .iter()
@@ -147,8 +150,6 @@ fn write_archives(
         };
         Some(written.map_err(store_failure)?)
     };
-    let chain: Vec<&[u8]> = contents.chain.iter().map(Vec::as_slice).collect();
-    let stored = StoreContents { key: contents.key.as_ref(), leaf: &contents.leaf, chain: &chain };
     let certificate = match wish.format {
         Format::JksBundle => jks::key_store(stored, &wish.alias, &wish.password, now, random)
             .map_err(store_failure)?,
@@ -161,29 +162,6 @@ fn write_archives(
             .map_err(store_failure)?,
     };
     Ok(Archives { certificate, truststore })
-}
-
-/// A key that does not fit its certificate, or a chain out of order, never leaves.
-fn check(contents: &ArchiveContents) -> Result<(), Failure> {
-    let fault = |text: &str| Failure::Fault(text.to_owned());
-    let leaf = Certificate::parse(contents.leaf.clone())
-        .map_err(|error| Failure::Fault(error.to_string()))?;
-    if let Some(key) = &contents.key {
-        let key = PrivateKey::from_pkcs8(key).map_err(|error| Failure::Fault(error.to_string()))?;
-        if key.public().spki() != leaf.public_key().spki() {
-            return Err(fault("the private key is not the certificate's"));
-        }
-    }
-    let mut below = leaf;
-    for der in &contents.chain {
-        let above =
-            Certificate::parse(der.clone()).map_err(|error| Failure::Fault(error.to_string()))?;
-        if below.issuer() != above.subject() {
-            return Err(fault("the chain is out of order"));
-        }
-        below = above;
-    }
-    Ok(())
 }
 
 fn store_failure(error: KeyStoreError) -> Failure {
@@ -199,9 +177,4 @@ fn store_failure(error: KeyStoreError) -> Failure {
 /// Fails only on bytes that are no key.
 pub fn private_key(pkcs8: &Secret<Vec<u8>>, form: KeyForm) -> Result<pem::EncodedKey, Failure> {
     pem::private_key(pkcs8.expose(), form).map_err(|error| Failure::Fault(error.to_string()))
-}
-
-/// `private_key_type`
-pub const fn key_word(kind: KeyKind) -> &'static str {
-    kind.word()
 }
