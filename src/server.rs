@@ -237,11 +237,10 @@ async fn prepare(
     let given = development.root_token.as_deref();
     let token = engine.initialize(None, given, now).await?;
     if let Some(domain) = &development.trust_domain {
-        let snapshot = engine.env().store.snapshot().await?;
         let presented = Some(Secret::new(token.expose().clone()));
         let granted = engine
             .gate()
-            .admit(&snapshot, presented, Capability::Update)
+            .admit(presented, Capability::Update)
             .await
             .map_err(|denied| Failure::Fault(format!("the new root token: {denied:?}")))?;
         engine.prepare_trust_domain(&granted, domain, now).await?;

@@ -64,9 +64,8 @@ impl World {
     }
 
     async fn granted(&self) -> Granted {
-        let snapshot = self.engine.env().store.snapshot().await.unwrap();
         let token = Some(Secret::new(TOKEN.to_owned()));
-        self.engine.gate().admit(&snapshot, token, Capability::Update).await.unwrap()
+        self.engine.gate().admit(token, Capability::Update).await.unwrap()
     }
 
     fn mount(&self) -> Arc<Mount> {

@@ -1,15 +1,18 @@
 //! The gate: token, path and capability in, [`Granted`] out. Absent means no.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use super::token::{Capability, TokenRecord, token_key};
 use crate::secret::Secret;
-use crate::store::{ReadError, Snapshot, Store};
+use crate::store::{Key, ReadError, Revision, Store};
 
 /// The proof that a caller may do what it asked for. Made only here.
 #[derive(Debug)]
 #[must_use]
 pub struct Granted {
     presented: Secret<String>,
-    token: TokenRecord,
+    token: Arc<TokenRecord>,
     capability: Capability,
 }
 
@@ -20,7 +23,7 @@ impl Granted {
     }
 
     /// The record of the caller's token.
-    pub const fn token(&self) -> &TokenRecord {
+    pub fn token(&self) -> &TokenRecord {
         &self.token
     }
 
@@ -45,16 +48,32 @@ pub enum Denied {
     Fault(String),
 }
 
+impl From<ReadError> for Denied {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Sealed => Self::Sealed,
+            other => Self::Fault(other.to_string()),
+        }
+    }
+}
+
 /// The gate itself.
 #[derive(Clone, Debug)]
 pub struct Gate {
     store: Store,
+    tokens: Arc<Mutex<Tokens>>,
 }
+
+/// Records that were read before, with the commit that wrote them.
+type Tokens = HashMap<Key, (Revision, Arc<TokenRecord>)>;
+
+/// A bound, not a policy: a record is a few hundred octets.
+const MOST_TOKENS: usize = 16_384;
 
 impl Gate {
     /// A gate that looks tokens up in this store.
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store) -> Self {
+        Self { store, tokens: Arc::default() }
     }
 
     /// Admits the caller or says why not.
@@ -63,20 +82,38 @@ impl Gate {
     /// See [`Denied`].
     pub async fn admit(
         &self,
-        snapshot: &Snapshot,
         token: Option<Secret<String>>,
         capability: Capability,
     ) -> Result<Granted, Denied> {
         let presented = token.filter(|token| !token.expose().is_empty()).ok_or(Denied::NoToken)?;
         let key = token_key(&self.store, &presented).ok_or(Denied::Sealed)?;
-        let found = snapshot.record::<TokenRecord>(&key).await.map_err(|error| match error {
-            ReadError::Sealed => Denied::Sealed,
-            other => Denied::Fault(other.to_string()),
-        })?;
-        let (_, token) = found.ok_or(Denied::InvalidToken)?;
+        let token = self.find(&key).await?.ok_or(Denied::InvalidToken)?;
         if !token.policies.iter().any(|policy| policy == "root") {
             return Err(Denied::Policy);
         }
         Ok(Granted { presented, token, capability })
+    }
+
+    async fn find(&self, key: &Key) -> Result<Option<Arc<TokenRecord>>, ReadError> {
+        let Some(revision) = self.store.revision(key).await? else { return Ok(None) };
+        if let Some((at, token)) = self.tokens().get(key)
+            && *at == revision
+        {
+            return Ok(Some(Arc::clone(token)));
+        }
+        let found = self.store.snapshot().await?.record::<TokenRecord>(key).await?;
+        Ok(found.map(|(revision, token)| {
+            let token = Arc::new(token);
+            let mut tokens = self.tokens();
+            if tokens.len() >= MOST_TOKENS {
+                tokens.clear();
+            }
+            tokens.insert(key.clone(), (revision, Arc::clone(&token)));
+            token
+        }))
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

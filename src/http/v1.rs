@@ -106,12 +106,10 @@ impl Api {
         token: Option<Secret<String>>,
     ) -> Result<Outcome, HttpResponse> {
         let engine = &self.engine;
-        let snapshot = engine
-            .env()
-            .store
-            .snapshot()
-            .await
-            .map_err(|error| failure(&Failure::from(error), Wording::Public))?;
+        // A sealed server says so to everybody, token or not.
+        if engine.env().sealed.is_sealed() {
+            return Err(failure(&Failure::Sealed, Wording::Public));
+        }
         let mounts = engine.mounts();
         let resolved: Option<(Arc<Mount>, String)> =
             mounts.resolve(&call.path).map(|(mount, rest)| (Arc::clone(mount), rest.to_owned()));
@@ -125,10 +123,9 @@ impl Api {
         }
         let granted: Granted = engine
             .gate()
-            .admit(&snapshot, token, call.operation.capability())
+            .admit(token, call.operation.capability())
             .await
             .map_err(|outside| denied(&outside))?;
-        drop(snapshot);
         let wording = Wording::Authenticated;
         if call.path.starts_with("sys/") {
             let result = sys::dispatch(engine, &granted, &call).await;

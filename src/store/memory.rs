@@ -101,6 +101,10 @@ impl Memory {
         MemorySnapshot { shared: Arc::clone(&self.shared), at }
     }
 
+    pub(super) fn revision(&self, key: &Key) -> Option<Revision> {
+        lock(&self.shared).current(key).map(|(revision, _)| revision)
+    }
+
     pub(super) fn watch(&self, prefix: Prefix) -> Watch {
         self.publisher.watch(prefix)
     }

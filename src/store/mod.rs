@@ -14,6 +14,7 @@
 mod batch;
 mod committer;
 pub mod key;
+mod known;
 pub mod memory;
 pub mod record;
 pub mod rocks;
@@ -95,6 +96,18 @@ impl Store {
                 let (engine, opener) = sealed.open_snapshot()?;
                 Ok(Snapshot { engine, opener: Some(opener) })
             }
+        }
+    }
+
+    /// The commit that last wrote `key`, if it holds something: what a reader needs who has
+    /// parsed its value before. Never older than the last commit that was answered here.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub async fn revision(&self, key: &Key) -> Result<Option<Revision>, ReadError> {
+        match &self.0 {
+            Layers::Bare(engine) => engine.revision(key).await,
+            Layers::Sealed(sealed) => sealed.revision(key).await,
         }
     }
 
@@ -207,6 +220,13 @@ impl Engine {
         match self {
             Self::Memory(memory) => EngineSnapshot::Memory(memory.snapshot()),
             Self::Rocks(rocks) => EngineSnapshot::Rocks(rocks.snapshot()),
+        }
+    }
+
+    async fn revision(&self, key: &Key) -> Result<Option<Revision>, ReadError> {
+        match self {
+            Self::Memory(memory) => Ok(memory.revision(key)),
+            Self::Rocks(rocks) => rocks.revision(key).await,
         }
     }
 

@@ -25,6 +25,7 @@ use self_cell::self_cell;
 use super::batch::{Batch, CommitError, ReadError, Revision};
 use super::committer::{Committer, Disk};
 use super::key::{self, Key, KeyRange, Prefix};
+use super::known::Known;
 use super::watch::{Publisher, Watch};
 
 /// A store in a folder of this machine. Clones are the same store; dropping the last one,
@@ -34,6 +35,7 @@ pub struct Rocks {
     // Dropped first: the committer ends before the database closes.
     committer: Arc<Committer>,
     database: Arc<Database>,
+    known: Arc<Known>,
     publisher: Publisher,
 }
 
@@ -98,9 +100,11 @@ impl Rocks {
         let database = Arc::new(Database { rocksdb, _lock: lock });
         let last = database.prepare(folder)?;
         let publisher = Publisher::new();
-        let committer = Committer::start(Arc::clone(&database), last, publisher.clone(), on_fatal)
+        let known = Arc::new(Known::default());
+        let told = (Arc::clone(&known), publisher.clone());
+        let committer = Committer::start(Arc::clone(&database), last, told, on_fatal)
             .map_err(|error| engine(&error))?;
-        Ok(Self { committer: Arc::new(committer), database, publisher })
+        Ok(Self { committer: Arc::new(committer), database, known, publisher })
     }
 
     pub(super) fn snapshot(&self) -> RocksSnapshot {
@@ -108,6 +112,16 @@ impl Rocks {
         RocksSnapshot(Arc::new(OwnedSnapshot::new(database, |database| {
             database.rocksdb.snapshot()
         })))
+    }
+
+    pub(super) async fn revision(&self, key: &Key) -> Result<Option<Revision>, ReadError> {
+        if let Some(revision) = self.known.revision(key) {
+            return Ok(Some(revision));
+        }
+        let announced = self.known.announce(key);
+        let read = self.snapshot().get(key).await?.map(|(revision, _)| revision);
+        self.known.learn(key, announced, read);
+        Ok(read)
     }
 
     pub(super) fn watch(&self, prefix: Prefix) -> Watch {

@@ -100,7 +100,7 @@ impl Sealed {
     /// [`ReadError::Failed`] if the engine cannot read.
     pub async fn status(&self) -> Result<Status, ReadError> {
         let root = self.engine.snapshot().get(&key::seal()).await?;
-        Ok(Status { initialized: root.is_some(), sealed: self.keyring.load().is_none() })
+        Ok(Status { initialized: root.is_some(), sealed: self.is_sealed() })
     }
 
     /// Makes the root key, the first data key and the salt. The store stays sealed.
@@ -167,6 +167,11 @@ impl Sealed {
         Ok(())
     }
 
+    /// Can no value be read?
+    pub fn is_sealed(&self) -> bool {
+        self.keyring.load().is_none()
+    }
+
     /// How many values the newest data key sealed since this process uses it; `None` while sealed.
     pub fn values_sealed(&self) -> Option<u64> {
         self.keyring.load().as_ref().map(|keyring| keyring.values_sealed())
@@ -188,6 +193,13 @@ impl Sealed {
     pub(super) fn open_snapshot(&self) -> Result<(EngineSnapshot, Opener), ReadError> {
         let keyring = self.keyring.load_full().ok_or(ReadError::Sealed)?;
         Ok((self.engine.snapshot(), Opener(keyring)))
+    }
+
+    pub(super) async fn revision(&self, key: &Key) -> Result<Option<Revision>, ReadError> {
+        if self.is_sealed() {
+            return Err(ReadError::Sealed);
+        }
+        self.engine.revision(key).await
     }
 
     pub(super) async fn commit(&self, mut batch: Batch) -> Result<Revision, CommitError> {

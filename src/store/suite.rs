@@ -72,6 +72,7 @@ macro_rules! suite {
 
 suite! {
     what_is_committed_is_read_with_its_revision
+    the_revision_of_a_key_follows_every_commit_that_was_answered
     revisions_grow_by_commits_and_not_by_keys
     a_conflict_writes_nothing_and_names_the_key
     an_expectation_of_absence_holds_again_after_a_removal
@@ -120,6 +121,23 @@ async fn what_is_committed_is_read_with_its_revision(store: Store) {
     assert_eq!(read(&store, &role("a")).await, Some((later, b"2".to_vec())));
     store.commit(Batch::new().delete(role("a"))).await.unwrap();
     assert_eq!(read(&store, &role("a")).await, None);
+}
+
+async fn the_revision_of_a_key_follows_every_commit_that_was_answered(store: Store) {
+    assert_eq!(store.revision(&role("a")).await.unwrap(), None);
+    for batch in [put("a", "1"), put("a", "2").put(role("b"), vec![]), put("c", "3")] {
+        store.commit(batch).await.unwrap();
+        for name in ["a", "b", "c"] {
+            let read = read(&store, &role(name)).await.map(|(revision, _)| revision);
+            // Asked twice: the second answer may come from memory.
+            assert_eq!(store.revision(&role(name)).await.unwrap(), read, "{name}");
+            assert_eq!(store.revision(&role(name)).await.unwrap(), read, "{name}");
+        }
+    }
+    store.commit(Batch::new().delete(role("a"))).await.unwrap();
+    assert_eq!(store.revision(&role("a")).await.unwrap(), None);
+    store.commit(Batch::new().delete_range(key::roles(MOUNT).range())).await.unwrap();
+    assert_eq!(store.revision(&role("b")).await.unwrap(), None);
 }
 
 async fn revisions_grow_by_commits_and_not_by_keys(store: Store) {
@@ -398,6 +416,10 @@ async fn agrees_with_the_model(subject: Subject, batches: Vec<Vec<Step>>) {
     let mut kept = Vec::new();
     for steps in &batches {
         subject.store.commit(apply(&mut model, steps)).await.unwrap();
+        for name in 0..8 {
+            let found = subject.store.revision(&family.with(&[name])).await.unwrap();
+            assert_eq!(found.is_some(), model.contains_key(&[name][..]));
+        }
         kept.push((subject.store.snapshot().await.unwrap(), model.clone()));
         if kept.len() > 3 {
             kept.remove(0);

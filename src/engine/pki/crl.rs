@@ -37,7 +37,7 @@ impl Engine {
         reference: &str,
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, Failure> {
-        let (snapshot, authorities) = self.authorities(mount).await?;
+        let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
         let issuer = authorities.issuer(reference)?;
         let Some(signer) = signer_of(&authorities, issuer) else { return Ok(None) };
         let place = key::crl(&mount.id, &signer.id);
@@ -60,7 +60,7 @@ impl Engine {
         (serial, at): (&[u8], Timestamp),
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let (_, authorities) = self.authorities(mount).await?;
+        let authorities = self.authorities(mount).await?;
         let group = authorities
             .issuers
             .get(issuer)
@@ -76,7 +76,7 @@ impl Engine {
 
     /// Builds every list of the mount.
     pub(super) async fn rebuild_crls(&self, mount: &Mount, now: Timestamp) -> Result<(), Failure> {
-        let (_, authorities) = self.authorities(mount).await?;
+        let authorities = self.authorities(mount).await?;
         for issuer in authorities.issuers.values() {
             if signer_of(&authorities, issuer).is_some_and(|signer| signer.id == issuer.id) {
                 self.build_crl(mount, &issuer.id, now, None).await?;
@@ -96,7 +96,7 @@ impl Engine {
         let _one_at_a_time = mount.pki.crl.lock().await;
         repeatedly!({
             let doubts = mount.pki.lists().doubts;
-            let (snapshot, authorities) = self.authorities(mount).await?;
+            let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
             let place = key::crl(&mount.id, signer);
             let before = snapshot.record::<CrlRecord>(&place).await?;
             if let (Some(entry), Some((_, built))) = (wanted, &before)

@@ -137,7 +137,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Root, Failure> {
         let root = repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
             let key = self.obtain_key(&authorities, &request.key).await?;
             let limits = mount.lifetimes(self.env.lifetimes);

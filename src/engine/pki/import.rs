@@ -48,7 +48,7 @@ impl Engine {
     ) -> Result<Imported, Failure> {
         let certificates = read_bundle(bundle)?;
         let imported = repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             self.import(mount, &authorities, &certificates).await
         })?;
         if !imported.issuers.is_empty() {

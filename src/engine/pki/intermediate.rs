@@ -89,7 +89,7 @@ impl Engine {
         request: &IntermediateRequest,
     ) -> Result<Intermediate, Failure> {
         repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             let key = self.obtain_key(&authorities, &request.key).await?;
             let (subject, names) = request.ask.request()?;
             let values = RequestValues {
@@ -128,7 +128,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<SignedIntermediate, Failure> {
         repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             let issuer = issuing(&authorities, &request.issuer_ref)?;
             if !request.format_is_known {
                 return Err(Failure::refused(

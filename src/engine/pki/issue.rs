@@ -151,9 +151,9 @@ impl Engine {
 
     /// Steps 1 to 10: role, issuer, format, CSR.
     async fn prepare(&self, mount: &Mount, request: &LeafRequest) -> Result<Ready, Failure> {
-        let (snapshot, authorities) = self.authorities(mount).await?;
+        let authorities = self.authorities(mount).await?;
         let (role_revision, role) = self
-            .role(&snapshot, mount, &request.role)
+            .role(mount, &request.role)
             .await?
             .ok_or_else(|| Failure::refused(format!("unknown role: {}", request.role)))?;
         let mut warnings = Vec::new();

@@ -46,7 +46,7 @@ impl Engine {
     /// # Errors
     /// Fails only with the store.
     pub async fn read_authorities(&self, mount: &Mount) -> Result<Arc<Authorities>, Failure> {
-        Ok(self.authorities(mount).await?.1)
+        self.authorities(mount).await
     }
 
     /// Changes an issuer's settings; answers with the issuer and what the operator should know.
@@ -60,7 +60,7 @@ impl Engine {
         change: &IssuerChange,
     ) -> Result<(Arc<Issuer>, Arc<Authorities>, Vec<String>), Failure> {
         let id = repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             let issuer = authorities.issuer(reference)?;
             let record = changed(&authorities, issuer, change)?;
             let batch = authorities
@@ -69,7 +69,7 @@ impl Engine {
             self.env.store.commit(batch).await?;
             Ok(issuer.id)
         })?;
-        let (_, authorities) = self.authorities(mount).await?;
+        let authorities = self.authorities(mount).await?;
         let issuer = authorities.issuers.get(&id).cloned().ok_or(Failure::Missing)?;
         let mut warnings = Vec::new();
         if let Err(why) = authorities.urls_of(Some(&issuer)) {
@@ -89,7 +89,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
         let warnings = repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             let Ok(issuer) = authorities.issuer(reference) else { return Ok(Vec::new()) };
             let mut defaults = authorities.defaults.clone();
             let mut warnings = Vec::new();

@@ -24,8 +24,17 @@ use crate::store::Snapshot;
 pub use authorities::{Authorities, Issuer};
 
 impl Engine {
+    /// The authorities of the mount as they are now.
+    pub(crate) async fn authorities(&self, mount: &Mount) -> Result<Arc<Authorities>, Failure> {
+        let generation = self.env.store.revision(&authorities::generation_key(&mount.id)).await?;
+        match mount.pki.authorities.load_full() {
+            Some(known) if known.generation() == generation => Ok(known),
+            _ => Ok(self.snapshot_and_authorities(mount).await?.1),
+        }
+    }
+
     /// A snapshot and the authorities of the mount as of it.
-    pub(crate) async fn authorities(
+    pub(crate) async fn snapshot_and_authorities(
         &self,
         mount: &Mount,
     ) -> Result<(Snapshot, Arc<Authorities>), Failure> {

@@ -70,7 +70,7 @@ impl Engine {
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<(Revocation, Marked), Failure> {
-        let (snapshot, authorities) = self.authorities(mount).await?;
+        let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
         let (octets, sent) = match request {
             RevokeRequest::Serial(text) => (parse_separated_hex(text), text.clone()),
             RevokeRequest::Certificate(text) => {

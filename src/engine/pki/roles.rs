@@ -6,7 +6,7 @@ use crate::auth::Granted;
 use crate::ca::role::{Role, RoleFields};
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
-use crate::store::{Batch, Revision, Snapshot, key};
+use crate::store::{Batch, Revision, key};
 
 impl Engine {
     /// Creates or replaces a role. The warnings come with it.
@@ -21,7 +21,7 @@ impl Engine {
         fields: RoleFields,
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
         let (role, mut warnings) = fields.compile(name)?;
-        let (_, authorities) = self.authorities(mount).await?;
+        let authorities = self.authorities(mount).await?;
         let reference = &role.fields().issuer_ref;
         if authorities.issuer(reference).is_err() {
             warnings.push(if reference == "default" {
@@ -63,8 +63,7 @@ impl Engine {
     /// # Errors
     /// [`Failure::Missing`] if there is no such role.
     pub async fn read_role(&self, mount: &Mount, name: &str) -> Result<Arc<Role>, Failure> {
-        let snapshot = self.env.store.snapshot().await?;
-        let found = self.role(&snapshot, mount, name).await?;
+        let found = self.role(mount, name).await?;
         found.map(|(_, role)| role).ok_or(Failure::Missing)
     }
 
@@ -95,17 +94,18 @@ impl Engine {
     /// The compiled role of this name, if there is one, and the commit that wrote it.
     pub(crate) async fn role(
         &self,
-        snapshot: &Snapshot,
         mount: &Mount,
         name: &str,
     ) -> Result<Option<(Revision, Arc<Role>)>, Failure> {
         let key = key::role(&mount.id, name);
-        let Some((revision, value)) = snapshot.get(&key).await? else { return Ok(None) };
+        let Some(revision) = self.env.store.revision(&key).await? else { return Ok(None) };
         if let Some(role) = mount.pki.known_role(name, revision) {
             return Ok(Some((revision, role)));
         }
-        let fields: RoleFields = crate::store::record::decode(&value)
-            .map_err(|error| Failure::Fault(error.to_string()))?;
+        let snapshot = self.env.store.snapshot().await?;
+        let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
+            return Ok(None);
+        };
         // It was compiled before it was stored.
         let (role, _) = fields.compile(name).map_err(|error| Failure::Fault(error.to_string()))?;
         let role = Arc::new(role);

@@ -25,7 +25,7 @@ impl Engine {
         follows_latest: Option<bool>,
     ) -> Result<(Arc<Authorities>, Vec<String>), Failure> {
         let warnings = repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
                     "Invalid issuer specification; must be non-empty and can't be 'default'.",
@@ -42,7 +42,7 @@ impl Engine {
             let keyless = issuer.key.is_none().then(|| W_NO_KEY.to_owned());
             Ok(keyless.into_iter().collect())
         })?;
-        Ok((self.authorities(mount).await?.1, warnings))
+        Ok((self.authorities(mount).await?, warnings))
     }
 
     /// Sets the default key.
@@ -55,7 +55,7 @@ impl Engine {
         reference: &str,
     ) -> Result<Arc<Authorities>, Failure> {
         repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
                     "Invalid key specification; must be non-empty and can't be 'default'.",
@@ -70,7 +70,7 @@ impl Engine {
             self.env.store.commit(batch).await?;
             Ok(())
         })?;
-        Ok(self.authorities(mount).await?.1)
+        self.authorities(mount).await
     }
 
     /// Sets the mount's URLs; `change` is given what is there.
@@ -83,7 +83,7 @@ impl Engine {
         change: impl Fn(UrlsRecord) -> UrlsRecord,
     ) -> Result<(UrlsRecord, Vec<String>), Failure> {
         repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             let urls = change(authorities.urls.clone());
             check_urls(&urls)?;
             let mut warnings = Vec::new();
@@ -111,7 +111,7 @@ impl Engine {
         aia_path: Option<&str>,
     ) -> Result<ClusterRecord, Failure> {
         repeatedly!({
-            let (_, authorities) = self.authorities(mount).await?;
+            let authorities = self.authorities(mount).await?;
             let mut cluster = authorities.cluster.clone();
             if let Some(path) = path {
                 if !is_absolute_url(path) {
