@@ -42,7 +42,8 @@ impl World {
         let memory = Memory::new();
         let world = Self { engine: engine(&memory), memory };
         world.engine.initialize(None, Some(TOKEN), now()).await.unwrap();
-        world.engine.mount(new_mount(&Entropy::System, "pki/", "pki")).await.unwrap();
+        let granted = world.granted().await;
+        world.engine.mount(&granted, new_mount(&Entropy::System, "pki/", "pki")).await.unwrap();
         world.root("first").await.unwrap();
         let fields = RoleFields {
             allowed_uri_sans: vec!["spiffe://example.org/*".to_owned()],
@@ -51,7 +52,6 @@ impl World {
             key_bits: 256,
             ..RoleFields::unspecified()
         };
-        let granted = world.granted().await;
         world.engine.write_role(&granted, &world.mount(), "workload", fields).await.unwrap();
         world
     }
@@ -111,7 +111,12 @@ impl World {
 
     /// Serial numbers of the mount's certificates.
     async fn serials(&self) -> BTreeSet<String> {
-        self.engine.list_certificates(&self.mount()).await.unwrap().into_iter().collect()
+        self.engine
+            .list_certificates(&self.granted().await, &self.mount())
+            .await
+            .unwrap()
+            .into_iter()
+            .collect()
     }
 
     /// Names of the mount's issuers.

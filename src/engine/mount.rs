@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 use super::identifier::{MountId, parse_uuid};
 use super::pki::state::PkiState;
 use super::{Engine, Failure, repeatedly};
+use crate::auth::Granted;
 use crate::ca::role::TtlLimits;
 use crate::store::{Batch, Key, Record, Revision, key};
 
@@ -158,7 +159,7 @@ impl Engine {
     ///
     /// # Errors
     /// Refuses a path that is in use or protected.
-    pub async fn mount(&self, record: MountRecord) -> Result<(), Failure> {
+    pub async fn mount(&self, _granted: &Granted, record: MountRecord) -> Result<(), Failure> {
         let id = parse_uuid(&record.uuid)
             .ok_or_else(|| Failure::Fault("a mount's identifier is malformed".to_owned()))?;
         repeatedly!({
@@ -186,6 +187,7 @@ impl Engine {
     /// [`Failure::Missing`] if nothing is mounted there; what `change` refuses.
     pub async fn remount(
         &self,
+        _granted: &Granted,
         path: &str,
         change: impl Fn(&mut MountRecord) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
@@ -205,7 +207,7 @@ impl Engine {
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn unmount(&self, path: &str) -> Result<(), Failure> {
+    pub async fn unmount(&self, _granted: &Granted, path: &str) -> Result<(), Failure> {
         let Some(mount) = self.mounts.load().at(path).cloned() else { return Ok(()) };
         let batch = Batch::new()
             .delete(key::mount(&mount.id))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::auth::Granted;
 use crate::ca::serial::{Serial, colon_hex, parse_separated_hex};
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
@@ -45,7 +46,11 @@ impl Engine {
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn list_certificates(&self, mount: &Mount) -> Result<Vec<String>, Failure> {
+    pub async fn list_certificates(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+    ) -> Result<Vec<String>, Failure> {
         let snapshot = self.env.store.snapshot().await?;
         let mut serials = BTreeSet::new();
         for prefix in [key::certificates(&mount.id), key::foreign_certificates(&mount.id)] {

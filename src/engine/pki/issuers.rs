@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::auth::Granted;
 use crate::ca::key::SignatureAlgorithm;
 use crate::ca::permit::KeyUsage;
 use crate::ca::role::LeafNotAfterBehavior;
@@ -55,6 +56,7 @@ impl Engine {
     /// Refuses unknown words, names that are taken, and algorithms that do not fit the key.
     pub async fn change_issuer(
         &self,
+        _granted: &Granted,
         mount: &Mount,
         reference: &str,
         change: &IssuerChange,
@@ -84,6 +86,7 @@ impl Engine {
     /// Fails only with the store.
     pub async fn delete_issuer(
         &self,
+        _granted: &Granted,
         mount: &Mount,
         reference: &str,
         now: Timestamp,

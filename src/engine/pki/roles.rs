@@ -41,6 +41,7 @@ impl Engine {
     /// Refuses an unknown role, and what [`Engine::write_role`] refuses.
     pub async fn patch_role(
         &self,
+        _granted: &Granted,
         mount: &Mount,
         name: &str,
         change: impl Fn(RoleFields) -> Result<RoleFields, Failure>,
@@ -71,7 +72,11 @@ impl Engine {
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn list_roles(&self, mount: &Mount) -> Result<Vec<String>, Failure> {
+    pub async fn list_roles(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+    ) -> Result<Vec<String>, Failure> {
         let snapshot = self.env.store.snapshot().await?;
         let prefix = key::roles(&mount.id);
         let keys = snapshot.keys(&prefix.range(), usize::MAX).await?;
@@ -86,7 +91,12 @@ impl Engine {
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn delete_role(&self, mount: &Mount, name: &str) -> Result<(), Failure> {
+    pub async fn delete_role(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+        name: &str,
+    ) -> Result<(), Failure> {
         self.env.store.commit(Batch::new().delete(key::role(&mount.id, name))).await?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::auth::Granted;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::store::key;
@@ -20,6 +21,7 @@ impl Engine {
     /// Refuses an empty or unknown reference.
     pub async fn set_default_issuer(
         &self,
+        _granted: &Granted,
         mount: &Mount,
         reference: &str,
         follows_latest: Option<bool>,
@@ -51,6 +53,7 @@ impl Engine {
     /// Refuses an empty or unknown reference.
     pub async fn set_default_key(
         &self,
+        _granted: &Granted,
         mount: &Mount,
         reference: &str,
     ) -> Result<Arc<Authorities>, Failure> {
@@ -79,6 +82,7 @@ impl Engine {
     /// Refuses URLs without scheme or host, unless they are templates.
     pub async fn set_urls(
         &self,
+        _granted: &Granted,
         mount: &Mount,
         change: impl Fn(UrlsRecord) -> UrlsRecord,
     ) -> Result<(UrlsRecord, Vec<String>), Failure> {
@@ -106,6 +110,7 @@ impl Engine {
     /// Refuses what is no URL.
     pub async fn set_cluster(
         &self,
+        _granted: &Granted,
         mount: &Mount,
         path: Option<&str>,
         aia_path: Option<&str>,

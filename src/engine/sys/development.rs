@@ -35,7 +35,7 @@ impl Engine {
         for (path, life) in [(ROOT_MOUNT, ROOT_LIFE), (MOUNT, INTERMEDIATE_LIFE)] {
             let mut record = new_mount(&self.env.entropy, path, "pki");
             record.max_lease_ttl = life;
-            self.mount(record).await?;
+            self.mount(granted, record).await?;
         }
         let mounts = self.mounts();
         let above = mounts.at(ROOT_MOUNT).ok_or(Failure::Missing)?;

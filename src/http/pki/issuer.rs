@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::auth::Granted;
 use crate::ca::pem;
 use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
@@ -31,6 +32,7 @@ const W_PSS: &str = "Issuer uses a PSS Revocation Signature Algorithm. This algo
 
 pub(super) async fn dispatch(
     engine: &Engine,
+    granted: &Granted,
     mount: &Mount,
     reference: &str,
     operation: Operation,
@@ -43,7 +45,8 @@ pub(super) async fn dispatch(
             Ok(described(issuer, Vec::new()))
         }
         Operation::Delete => {
-            Ok(Reply::done(engine.delete_issuer(mount, reference, call.now).await?).or_null())
+            Ok(Reply::done(engine.delete_issuer(granted, mount, reference, call.now).await?)
+                .or_null())
         }
         Operation::Write | Operation::Patch => {
             let sent = fields(call, &[("issuer_ref", reference)], &[SCHEMA])?;
@@ -63,7 +66,8 @@ pub(super) async fn dispatch(
             if operation == Operation::Write {
                 change = replaced(change);
             }
-            let (issuer, _, warnings) = engine.change_issuer(mount, reference, &change).await?;
+            let (issuer, _, warnings) =
+                engine.change_issuer(granted, mount, reference, &change).await?;
             Ok(described(&issuer, warnings).warned(sent.warnings()))
         }
         Operation::List => Err(Failure::UnsupportedOperation),

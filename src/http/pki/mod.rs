@@ -32,7 +32,7 @@ pub async fn dispatch(
     call: &Call,
 ) -> Result<Reply, Failure> {
     match (route, call.operation) {
-        (Route::Roles, Operation::List) => role::list(engine, mount).await,
+        (Route::Roles, Operation::List) => role::list(engine, granted, mount).await,
         (Route::Role(name), operation) => {
             role::dispatch(engine, granted, mount, name, operation, call).await
         }
@@ -55,7 +55,7 @@ pub async fn dispatch(
             authority::set_signed(engine, granted, mount, call).await
         }
         (Route::Issuer(reference), operation) => {
-            issuer::dispatch(engine, mount, reference, operation, call).await
+            issuer::dispatch(engine, granted, mount, reference, operation, call).await
         }
         (Route::Keys, Operation::List) => issuer::list_keys(engine, mount).await,
         (Route::Key(reference), Operation::Read) => {
@@ -64,9 +64,9 @@ pub async fn dispatch(
         (
             Route::ConfigIssuers | Route::ConfigKeys | Route::ConfigUrls | Route::ConfigCluster,
             Operation::Read | Operation::Write,
-        ) => settings::dispatch(engine, mount, route, call).await,
+        ) => settings::dispatch(engine, granted, mount, route, call).await,
         (Route::Certificates, Operation::List) => {
-            Reply::list(&engine.list_certificates(mount).await?, None)
+            Reply::list(&engine.list_certificates(granted, mount).await?, None)
         }
         (Route::Revoke, Operation::Write) => leaf::revoke(engine, granted, mount, call).await,
         _ => Err(Failure::UnsupportedOperation),

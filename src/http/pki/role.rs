@@ -68,8 +68,12 @@ const SCHEMA: Schema = &[
     ("backend", Kind::Text),
 ];
 
-pub(super) async fn list(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
-    Reply::list(&engine.list_roles(mount).await?, None)
+pub(super) async fn list(
+    engine: &Engine,
+    granted: &Granted,
+    mount: &Mount,
+) -> Result<Reply, Failure> {
+    Reply::list(&engine.list_roles(granted, mount).await?, None)
 }
 
 pub(super) async fn dispatch(
@@ -83,7 +87,7 @@ pub(super) async fn dispatch(
     match operation {
         Operation::Read => Ok(Reply::data(to_json(engine.read_role(mount, name).await?.fields()))),
         Operation::Delete => {
-            engine.delete_role(mount, name).await?;
+            engine.delete_role(granted, mount, name).await?;
             Ok(Reply::Empty)
         }
         Operation::Write => {
@@ -95,7 +99,7 @@ pub(super) async fn dispatch(
         Operation::Patch => {
             let sent = read_fields(call, name)?;
             let (role, warnings) =
-                engine.patch_role(mount, name, |role| merged(&sent, call, role)).await?;
+                engine.patch_role(granted, mount, name, |role| merged(&sent, call, role)).await?;
             Ok(Reply::with_warnings(to_json(role.fields()), warnings).warned(sent.warnings()))
         }
         Operation::List => Err(Failure::UnsupportedOperation),

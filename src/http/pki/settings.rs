@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::auth::Granted;
 use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::pki::Authorities;
@@ -26,6 +27,7 @@ const CLUSTER: Schema = &[("path", Kind::Text), ("aia_path", Kind::Text)];
 
 pub(super) async fn dispatch(
     engine: &Engine,
+    granted: &Granted,
     mount: &Mount,
     route: &Route,
     call: &Call,
@@ -45,23 +47,25 @@ pub(super) async fn dispatch(
             let sent = fields(call, &[], &[ISSUERS])?;
             let follows = sent.optional_flag("default_follows_latest_issuer");
             let (authorities, warnings) =
-                engine.set_default_issuer(mount, &sent.text("default"), follows).await?;
+                engine.set_default_issuer(granted, mount, &sent.text("default"), follows).await?;
             (sent, issuers(&authorities), warnings)
         }
         Route::ConfigKeys => {
             let sent = fields(call, &[], &[KEYS])?;
-            let authorities = engine.set_default_key(mount, &sent.text("default")).await?;
+            let authorities = engine.set_default_key(granted, mount, &sent.text("default")).await?;
             (sent, keys(&authorities), Vec::new())
         }
         Route::ConfigUrls => {
             let sent = fields(call, &[], &[URLS])?;
-            let (record, warnings) = engine.set_urls(mount, |old| changed(&sent, old)).await?;
+            let (record, warnings) =
+                engine.set_urls(granted, mount, |old| changed(&sent, old)).await?;
             (sent, urls(&record), warnings)
         }
         Route::ConfigCluster => {
             let sent = fields(call, &[], &[CLUSTER])?;
             let (path, aia) = (sent.optional_text("path"), sent.optional_text("aia_path"));
-            let record = engine.set_cluster(mount, path.as_deref(), aia.as_deref()).await?;
+            let record =
+                engine.set_cluster(granted, mount, path.as_deref(), aia.as_deref()).await?;
             (sent, cluster(&record), Vec::new())
         }
         _ => return Err(Failure::UnsupportedPath),

@@ -101,7 +101,7 @@ pub(super) fn preflight(engine: &Engine, wanted: &str) -> Result<Reply, Failure>
 
 pub(super) async fn dispatch(
     engine: &Engine,
-    _granted: &Granted,
+    granted: &Granted,
     path: &str,
     call: &Call,
 ) -> Result<Reply, Failure> {
@@ -109,7 +109,7 @@ pub(super) async fn dispatch(
         let path = format!("{path}/");
         return match call.operation {
             Operation::Read => tuned(engine, &path),
-            Operation::Write => tune(engine, &path, call).await,
+            Operation::Write => tune(engine, granted, &path, call).await,
             _ => Err(Failure::UnsupportedOperation),
         };
     }
@@ -123,12 +123,12 @@ pub(super) async fn dispatch(
             let data = Some(described(mount));
             Ok(Reply::Envelope(Envelope { data, copied: true, ..Envelope::default() }))
         }
-        Operation::Write => enable(engine, &path, call).await,
+        Operation::Write => enable(engine, granted, &path, call).await,
         Operation::Delete => {
             if PROTECTED.contains(&path.as_str()) {
                 return Err(Failure::refused(format!("cannot unmount \"{path}\"")));
             }
-            engine.unmount(&path).await?;
+            engine.unmount(granted, &path).await?;
             Ok(Reply::Empty)
         }
         _ => Err(Failure::UnsupportedOperation),
@@ -193,7 +193,12 @@ fn put_settings(config: &mut Map<String, Value>, record: &MountRecord) {
     }
 }
 
-async fn enable(engine: &Engine, path: &str, call: &Call) -> Result<Reply, Failure> {
+async fn enable(
+    engine: &Engine,
+    granted: &Granted,
+    path: &str,
+    call: &Call,
+) -> Result<Reply, Failure> {
     let fields = Fields::read(call.parameters.clone(), &[], &[ENABLE])
         .map_err(|FieldError(text)| Failure::refused(text))?;
     let kind = match fields.text("type") {
@@ -223,7 +228,7 @@ async fn enable(engine: &Engine, path: &str, call: &Call) -> Result<Reply, Failu
         record.options = texts(options);
     }
     check_lifetimes(&record, engine)?;
-    engine.mount(record).await?;
+    engine.mount(granted, record).await?;
     Ok(Reply::Empty)
 }
 
@@ -302,7 +307,12 @@ fn tuned(engine: &Engine, path: &str) -> Result<Reply, Failure> {
     Ok(Reply::Envelope(Envelope { data, copied: true, ..Envelope::default() }))
 }
 
-async fn tune(engine: &Engine, path: &str, call: &Call) -> Result<Reply, Failure> {
+async fn tune(
+    engine: &Engine,
+    granted: &Granted,
+    path: &str,
+    call: &Call,
+) -> Result<Reply, Failure> {
     let fields = Fields::read(call.parameters.clone(), &[], &[TUNE])
         .map_err(|FieldError(text)| Failure::refused(text))?;
     if fields.has("token_type") {
@@ -318,7 +328,7 @@ async fn tune(engine: &Engine, path: &str, call: &Call) -> Result<Reply, Failure
         }
         check_lifetimes(record, engine)
     };
-    match engine.remount(path, change).await {
+    match engine.remount(granted, path, change).await {
         Err(Failure::Missing) => {
             Err(Failure::refused(format!("tune of path \"{path}\" failed: no mount entry found")))
         }
