@@ -134,6 +134,33 @@ async fn a_list_is_renewed_before_it_ends() {
 }
 
 #[tokio::test]
+async fn a_list_that_cannot_be_renewed_is_served_while_it_is_true_and_valid() {
+    let server = server().await;
+    let (number, _) = crl(&server).await;
+    server.advance(37 * 3600);
+    server.memory.danger_inject(1, Fault::FailedNotDone);
+    assert_eq!(crl(&server).await.0, number, "past half of its life, and the store refuses");
+    assert_eq!(crl(&server).await.0, number + 1, "the store writes again");
+}
+
+#[tokio::test]
+async fn a_list_that_is_over_or_owes_an_entry_is_an_error_and_not_an_empty_answer() {
+    let server = server().await;
+    crl(&server).await;
+    server.advance(73 * 3600);
+    server.memory.danger_inject(1, Fault::FailedNotDone);
+    assert_eq!(server.get("pki/crl").await.status, 500, "it is over");
+    crl(&server).await;
+    let serial = issue(&server).await.ok().text("serial_number");
+    server.memory.danger_inject(2, Fault::FailedNotDone);
+    let revoked = server.post("pki/revoke", json!({ "serial_number": serial })).await;
+    assert_eq!(revoked.status, 500, "recorded, and its list failed");
+    server.memory.danger_inject(1, Fault::FailedNotDone);
+    assert_eq!(server.get("pki/crl/pem").await.status, 500, "it owes an entry");
+    assert_eq!(crl(&server).await.1, [serial]);
+}
+
+#[tokio::test]
 async fn refuses_to_revoke_what_is_not_there_or_is_its_own_issuer() {
     let server = server().await;
     let unknown = "11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44";

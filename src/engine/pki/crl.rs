@@ -41,14 +41,22 @@ impl Engine {
         let issuer = authorities.issuer(reference)?;
         let Some(signer) = signer_of(&authorities, issuer) else { return Ok(None) };
         let place = key::crl(&mount.id, &signer.id);
-        if let Some((_, record)) = snapshot.record::<CrlRecord>(&place).await?
-            && now.unix() < record.this_update.saturating_add(LIFETIME / 2)
-            && mount.pki.owes_nothing(&signer.id)
-        {
-            return Ok(Some(record.der));
+        let kept = snapshot.record::<CrlRecord>(&place).await?.map(|(_, record)| record);
+        let whole = kept.filter(|_| mount.pki.owes_nothing(&signer.id));
+        match whole {
+            Some(list) if now.unix() < list.this_update.saturating_add(LIFETIME / 2) => {
+                Ok(Some(list.der))
+            }
+            older => match (self.build_crl(mount, &signer.id, now, None).await, older) {
+                (Ok(list), _) => Ok(Some(list.der)),
+                // It names every revocation and is not over: better than none while the disk is full.
+                (Err(why), Some(list)) if now.unix() < list.next_update => {
+                    tracing::error!(%why, "a revocation list could not be renewed");
+                    Ok(Some(list.der))
+                }
+                (Err(why), _) => Err(why),
+            },
         }
-        let record = self.build_crl(mount, &signer.id, now, None).await?;
-        Ok(Some(record.der))
     }
 
     /// Builds the list that names what was just revoked, unless another build did. Revocations

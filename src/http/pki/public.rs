@@ -64,9 +64,8 @@ pub async fn public(
             Ok(raw(PKIX_CERT, chain.ok().map(Bytes::from)))
         }
         Route::Crl(form) => {
-            // Nothing to serve is 204, whatever the reason (pki-api 10.2).
-            let der = engine.crl(mount, "default", call.now).await.ok().flatten();
-            Ok(raw_crl(der, form.is_some(), false))
+            let der = if_there(engine.crl(mount, "default", call.now).await)?;
+            Ok(raw_crl(der.flatten(), form.is_some(), false))
         }
         _ => Err(Failure::UnsupportedPath),
     }
@@ -77,12 +76,20 @@ fn raw(content_type: &'static str, body: Option<Bytes>) -> Reply {
     Reply::Raw(status, content_type, body.unwrap_or_default())
 }
 
+/// Nothing to serve is 204 (pki-api 10.2). That it could not be looked up is not nothing: who takes
+/// an empty answer for "no list" would let the revoked in.
+fn if_there<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Failure::Fault(_) | Failure::Sealed | Failure::Busy | Failure::Conflict) => {
+            found.map(Some)
+        }
+        Err(_) => Ok(None),
+    }
+}
+
 fn raw_certificate(found: Result<Vec<u8>, Failure>, as_pem: bool) -> Result<Reply, Failure> {
-    let der = match found {
-        Ok(der) => Some(der),
-        Err(fault @ (Failure::Fault(_) | Failure::Sealed)) => return Err(fault),
-        Err(_) => None,
-    };
+    let der = if_there(found)?;
     Ok(if as_pem {
         raw(PEM_CHAIN, der.map(|der| pem::encode("CERTIFICATE", &der).into()))
     } else {
