@@ -10,6 +10,7 @@ pub mod identifier;
 pub mod mount;
 pub mod pki;
 pub mod sys;
+mod workshop;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use arc_swap::ArcSwap;
 pub use env::Env;
 pub use failure::Failure;
 use mount::MountTable;
+use workshop::Workshop;
 
 use crate::auth::Gate;
 
@@ -26,6 +28,7 @@ use crate::auth::Gate;
 pub struct Engine {
     env: Env,
     gate: Gate,
+    workshop: Workshop,
     mounts: ArcSwap<MountTable>,
     cluster: ArcSwap<sys::Cluster>,
 }
@@ -36,6 +39,7 @@ impl Engine {
         Arc::new(Self {
             gate: Gate::new(env.store.clone()),
             env,
+            workshop: Workshop::default(),
             mounts: ArcSwap::from_pointee(MountTable::default()),
             cluster: ArcSwap::from_pointee(sys::Cluster::default()),
         })

@@ -12,7 +12,7 @@ use crate::keys::{KeyError, KeyPool, SubjectKey};
 
 /// Where keys are made and key stores are written.
 #[derive(Debug)]
-pub struct Workshop {
+pub(super) struct Workshop {
     /// Who is let in: to work or to wait.
     door: Semaphore,
     benches: Semaphore,
@@ -38,7 +38,7 @@ impl Workshop {
     ///
     /// # Errors
     /// [`Failure::Busy`]: nothing was done.
-    pub async fn work<T: Send + 'static>(
+    pub(super) async fn work<T: Send + 'static>(
         &self,
         piece: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
@@ -49,7 +49,7 @@ impl Workshop {
     }
 
     /// Keys of this kind will be wanted.
-    pub fn expect(&self, kind: KeyKind) {
+    pub(super) fn expect(&self, kind: KeyKind) {
         self.pool.expect(kind);
     }
 
@@ -57,7 +57,7 @@ impl Workshop {
     ///
     /// # Errors
     /// [`Failure::Busy`], and a refusal of kinds that are not made.
-    pub async fn subject_key(&self, kind: KeyKind) -> Result<SubjectKey, Failure> {
+    pub(super) async fn subject_key(&self, kind: KeyKind) -> Result<SubjectKey, Failure> {
         let made = match kind {
             KeyKind::Rsa(_) => match self.pool.take(kind) {
                 Some(key) => Ok(key),

@@ -3,12 +3,14 @@
 //! A key signs only what was linted ([`crate::ca::signed::ToSign`] is closed), and it checks its own signature
 //! where that is grave or cheap (design D7).
 
+mod pool;
 pub mod software;
 #[cfg(test)]
 mod suite;
 
 use std::fmt;
 
+pub use pool::KeyPool;
 pub use software::{PrivateKey, SubjectKey};
 
 /// Why there is no key.

@@ -261,9 +261,10 @@ impl Engine {
                         "P-224 keys are not supported; use key_bits 256, 384 or 521",
                     ));
                 }
-                let key = tokio::task::spawn_blocking(move || PrivateKey::generate(kind))
-                    .await
-                    .map_err(|error| Failure::Fault(error.to_string()))?
+                let key = self
+                    .workshop
+                    .work(move || PrivateKey::generate(kind))
+                    .await?
                     .map_err(|error| Failure::Fault(error.to_string()))?;
                 let id = self.env.entropy.bytes(Purpose::Identifier);
                 let exported = wish.origin == KeyOrigin::Exported;

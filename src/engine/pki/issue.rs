@@ -31,7 +31,6 @@ use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::entropy::Purpose;
-use crate::keys::{KeyError, SubjectKey};
 use crate::secret::Secret;
 use crate::store::{Batch, Revision, key};
 
@@ -131,7 +130,7 @@ impl Engine {
             let permit = self.permit(mount, &ready, &request.ask, now)?;
             let mut warnings = ready.warnings.clone();
             warnings.extend_from_slice(permit.warnings());
-            let (public, secret) = subject_key(&ready).await?;
+            let (public, secret) = self.subject_key(&ready).await?;
             let signed = self.sign(&ready, permit, &public)?;
             self.record(mount, &ready, &signed).await?;
             let facts = *signed.facts();
@@ -206,6 +205,19 @@ impl Engine {
             let hint = refusal.hint.map(|hint| hint.replace("{mount}", &mount.record.path));
             Failure::Refused { text: refusal.text, hint }
         })
+    }
+
+    /// Step 26, or a new key.
+    async fn subject_key(
+        &self,
+        ready: &Ready,
+    ) -> Result<(PublicKey, Option<Secret<Vec<u8>>>), Failure> {
+        if let Some(csr) = &ready.csr {
+            let verified = csr.clone().verify().map_err(|error| csr_failure(&error))?;
+            return Ok((verified.public_key().clone(), None));
+        }
+        let made = self.workshop.subject_key(ready.kind).await?;
+        Ok((made.public().clone(), Some(made.into_pkcs8())))
     }
 
     /// Compose, lint, sign.
@@ -365,26 +377,4 @@ fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failure> {
         return Err(Failure::refused("RSA keys < 2048 bits are unsafe and not supported"));
     }
     supported(kind)
-}
-
-/// Step 26, or a new key. RSA keys are made off the I/O threads.
-async fn subject_key(ready: &Ready) -> Result<(PublicKey, Option<Secret<Vec<u8>>>), Failure> {
-    if let Some(csr) = &ready.csr {
-        let verified = csr.clone().verify().map_err(|error| csr_failure(&error))?;
-        return Ok((verified.public_key().clone(), None));
-    }
-    let made = match ready.kind {
-        KeyKind::Rsa(_) => {
-            let kind = ready.kind;
-            tokio::task::spawn_blocking(move || SubjectKey::generate(kind))
-                .await
-                .map_err(|error| Failure::Fault(error.to_string()))?
-        }
-        KeyKind::Ec(_) | KeyKind::Ed25519 => SubjectKey::generate(ready.kind),
-    };
-    let made = made.map_err(|error| match error {
-        KeyError::Unsupported => Failure::refused(error.to_string()),
-        KeyError::Rejected | KeyError::Failed => Failure::Fault(error.to_string()),
-    })?;
-    Ok((made.public().clone(), Some(made.into_pkcs8())))
 }

@@ -110,9 +110,7 @@ impl Engine {
                 entropy.fill(Purpose::Salt, salt);
             })
         };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Failure::Fault(error.to_string()))?
+        self.workshop.work(work).await?
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::auth::Granted;
-use crate::ca::role::{Role, RoleFields};
+use crate::ca::role::{Role, RoleFields, RoleKey};
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::store::{Batch, Revision, key};
@@ -32,6 +32,7 @@ impl Engine {
         }
         let key = key::role(&mount.id, name);
         self.env.store.commit(Batch::new().put_record(key, role.fields())).await?;
+        self.expect_keys_for(&role);
         Ok((Arc::new(role), warnings))
     }
 
@@ -55,6 +56,7 @@ impl Engine {
             let (role, warnings) = change(fields)?.compile(name)?;
             let batch = Batch::new().expect(key.clone(), revision).put_record(key, role.fields());
             self.env.store.commit(batch).await?;
+            self.expect_keys_for(&role);
             Ok((Arc::new(role), warnings))
         })
     }
@@ -118,8 +120,16 @@ impl Engine {
         };
         // It was compiled before it was stored.
         let (role, _) = fields.compile(name).map_err(|error| Failure::Fault(error.to_string()))?;
+        self.expect_keys_for(&role);
         let role = Arc::new(role);
         mount.pki.remember_role(name, revision, &role);
         Ok(Some((revision, role)))
+    }
+
+    /// A role that names RSA keys will be asked for some.
+    fn expect_keys_for(&self, role: &Role) {
+        if let RoleKey::Kind(kind) = role.key() {
+            self.workshop.expect(kind);
+        }
     }
 }
