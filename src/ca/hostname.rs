@@ -83,12 +83,11 @@ fn is_label(label: &str) -> bool {
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// A left-most label with one `*`: `*`, `*x`, `x*` or `x*y`, the parts valid in a label.
+/// A left-most label with one `*`: `*`, `*x`, `x*` or `x*y`, where the parts are labels themselves
+/// (pki-api 15.3).
 pub fn is_wildcard_label(label: &str) -> bool {
-    let legal = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    label.split_once('*').is_some_and(|(before, after)| {
-        legal(before) && legal(after) && !before.starts_with('-') && !after.ends_with('-')
-    })
+    let legal = |part: &str| part.is_empty() || is_label(part);
+    label.split_once('*').is_some_and(|(before, after)| legal(before) && legal(after))
 }
 
 #[cfg(test)]
@@ -117,6 +116,16 @@ mod tests {
     fn refuses_an_endless_name_without_converting_it() {
         for name in ["a", "ü", "xn--a", "a."].map(|part| part.repeat(1_000_000)) {
             assert!(to_ascii(&name).unwrap_err().to_string().len() < 1_100);
+        }
+    }
+
+    #[test]
+    fn a_star_stands_beside_whole_labels() {
+        for label in ["*", "x*", "*x", "x*y", "a-b*c-d", "*9"] {
+            assert!(is_wildcard_label(label), "{label}");
+        }
+        for label in ["x-*", "*-x", "-*", "*-", "x-*y", "x*-y", "x*y-", "x_*", "**", "x"] {
+            assert!(!is_wildcard_label(label), "{label}");
         }
     }
 
