@@ -50,8 +50,12 @@ impl Timestamp {
         Self { seconds: self.seconds.saturating_add(seconds), nanoseconds: self.nanoseconds }
     }
 
-    /// Reads RFC 3339 with any offset and fraction.
+    /// Reads RFC 3339 with any offset and fraction, as Go reads it: capital letters, no leap seconds.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let capitals = text.get(10..11) == Some("T") && !text.ends_with('z');
+        if !capitals || text.get(16..19) == Some(":60") {
+            return None;
+        }
         let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         Some(Self { seconds: parsed.unix_timestamp(), nanoseconds: parsed.nanosecond() })
     }
@@ -99,6 +103,20 @@ mod tests {
         assert_eq!(instant.to_string(), "2031-01-02T03:04:05.12Z");
         assert_eq!(instant.whole().to_string(), "2031-01-02T03:04:05Z");
         assert!(Timestamp::parse_rfc3339("tomorrow").is_none());
+    }
+
+    #[test]
+    fn refuses_the_times_that_go_refuses() {
+        for text in [
+            "2030-01-01t00:00:00Z",
+            "2030-01-01T00:00:00z",
+            "2030-01-01 00:00:00Z",
+            "2026-12-31T23:59:60Z",
+            "2030-01-01T24:00:00Z",
+            "2030-02-29T00:00:00Z",
+        ] {
+            assert!(Timestamp::parse_rfc3339(text).is_none(), "{text}");
+        }
     }
 
     #[test]
