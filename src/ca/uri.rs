@@ -43,7 +43,8 @@ pub fn canonical(text: &str) -> Option<String> {
 
 /// The host of a URI with an authority, as it is written; empty if there is none.
 pub fn host(text: &str) -> &str {
-    let Some((_, rest)) = text.split_once("://") else { return "" };
+    let Some((_, rest)) = scheme(text) else { return "" };
+    let Some(rest) = rest.strip_prefix("//") else { return "" };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
@@ -264,6 +265,20 @@ mod tests {
         ] {
             assert_eq!(canonical(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_has_no_authority_has_no_host() {
+        for (text, host_of_it) in [
+            ("urn:x://a..b/c", ""),
+            ("urn:uuid:1", ""),
+            ("a/b://c", ""),
+            ("//a..b/c", "a..b"),
+            ("https://user@a.b:1/c", "a.b:1"),
+        ] {
+            assert_eq!(host(text), host_of_it, "{text}");
+        }
+        assert!(!host_is_domain("//a..b/c") && host_is_domain("urn:x://a..b/c"));
     }
 
     #[test]
