@@ -10,18 +10,23 @@ use super::uri;
 /// An e-mail address if there is an `@`, else a DNS name if it looks like one, else nothing.
 pub(in crate::ca) fn add_name(name: &str, names: &mut AlternativeNames) -> Result<(), String> {
     if name.contains('@') {
-        // A reader in C would stop at a NUL and see another mailbox.
-        if name.chars().any(char::is_control) {
-            let quoted = uri::go_quote(name);
-            return Err(format!("the e-mail address {quoted} holds a control character"));
-        }
-        names.email.push(name.to_owned());
-        return Ok(());
+        return add_address(name, names);
     }
     let ascii = to_ascii(name).map_err(|why| why.to_string())?;
     if is_host_pattern(&ascii) {
         names.dns.push(ascii);
     }
+    Ok(())
+}
+
+/// An e-mail address, whoever sends it.
+pub(in crate::ca) fn add_address(text: &str, names: &mut AlternativeNames) -> Result<(), String> {
+    // A reader in C would stop at a NUL and see another mailbox.
+    if text.chars().any(char::is_control) {
+        let quoted = uri::go_quote(text);
+        return Err(format!("the e-mail address {quoted} holds a control character"));
+    }
+    names.email.push(text.to_owned());
     Ok(())
 }
 
@@ -56,7 +61,8 @@ pub(in crate::ca) fn uris(texts: &[String]) -> Result<Vec<String>, String> {
                     uri::go_quote(&written)
                 ));
             }
-            match unlike_spiffe(&written) {
+            // What is written may differ from what was sent: a lone `#` is gone, `%2F` may be a slash.
+            match unlike_spiffe(text).or_else(|| unlike_spiffe(&written)) {
                 Some(why) => Err(named(&format!("SPIFFE ID: {why}"))),
                 None => Ok(written),
             }
@@ -65,12 +71,19 @@ pub(in crate::ca) fn uris(texts: &[String]) -> Result<Vec<String>, String> {
 }
 
 /// What in a URI of the `spiffe` scheme another reader could take for another identity.
-fn unlike_spiffe(written: &str) -> Option<&'static str> {
-    let rest = written.strip_prefix("spiffe://")?;
+fn unlike_spiffe(text: &str) -> Option<&'static str> {
+    let (scheme, rest) = text.split_once(':')?;
+    if !scheme.eq_ignore_ascii_case("spiffe") {
+        return None;
+    }
     if rest.contains(['?', '#']) {
         return Some("it has a query or a fragment");
     }
-    let (_, path) = rest.split_once('/')?;
+    let path = match rest.strip_prefix("//") {
+        Some(rest) => rest.split_once('/')?.1,
+        // Without a trust domain it is no identity, but somebody may clean it up into one.
+        None => rest.strip_prefix('/').unwrap_or(rest),
+    };
     let mut segments = path.split('/');
     if path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Some("a path segment is . or ..");

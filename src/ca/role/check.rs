@@ -276,10 +276,9 @@ pub(in crate::ca) fn key_usages(names: &[String]) -> KeyUsage {
         .fold(KeyUsage::default(), |set, (_, usage)| set.with(*usage))
 }
 
-const KEY_USAGES: [(&str, KeyUsage); 10] = [
+const KEY_USAGES: [(&str, KeyUsage); 9] = [
     ("DigitalSignature", KeyUsage::DIGITAL_SIGNATURE),
     ("ContentCommitment", KeyUsage::CONTENT_COMMITMENT),
-    ("NonRepudiation", KeyUsage::CONTENT_COMMITMENT),
     ("KeyEncipherment", KeyUsage::KEY_ENCIPHERMENT),
     ("DataEncipherment", KeyUsage::DATA_ENCIPHERMENT),
     ("KeyAgreement", KeyUsage::KEY_AGREEMENT),
@@ -309,10 +308,15 @@ impl IpRange {
     fn parse(text: &str) -> Option<Self> {
         let (address, length) = text.split_once('/')?;
         let address: IpAddr = address.parse().ok()?;
+        if !length.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         let length: u32 = length.parse().ok()?;
-        let v4 = address.is_ipv4();
-        let width: u32 = if v4 { 32 } else { 128 };
+        let width: u32 = if address.is_ipv4() { 32 } else { 128 };
         let host_bits = width.checked_sub(length)?;
+        // IPv4 addresses are compared as such, so a range of them may be written in IPv6.
+        let address = if host_bits <= 32 { address.to_canonical() } else { address };
+        let v4 = address.is_ipv4();
         let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
         Some(Self { network: number(address) & mask, mask, v4 })
     }

@@ -7,12 +7,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::names::other_name;
-use super::validity::{
-    EndChoice, LeafNotAfterBehavior, StartChoice, TtlLimits, ValidityError, ValidityWish,
-    check_order, choose_end, choose_start, overstay,
-};
+use super::validity::{LeafNotAfterBehavior, TtlLimits, ValidityError};
 use super::{OtherSans, Role};
-use crate::ca::alternative_names::{add_name, addresses, deduplicated, uris};
+use crate::ca::alternative_names::{add_address, add_name, addresses, deduplicated, uris};
 use crate::ca::glob;
 use crate::ca::hostname::is_host_pattern;
 use crate::ca::key::{KeyKind, SignaturePreference};
@@ -22,6 +19,7 @@ use crate::ca::permit::{
 };
 use crate::ca::spiffe::SpiffeId;
 use crate::ca::time::Timestamp;
+use crate::ca::uri::canonical;
 
 /// What a request asks for; every text as it was sent.
 #[derive(Clone, Debug, Default)]
@@ -135,9 +133,9 @@ impl Role {
         names.other = self.other_sans(ask, csr)?;
         names.ip = self.ip_sans(ask, csr)?;
         names.uri = self.uri_sans(ask, csr)?;
-        let (not_before, not_after) = self.validity(ask, bounds, now, &mut warnings)?;
+        let (not_before, not_after) =
+            self.validity(ask, csr.is_some(), bounds, now, &mut warnings)?;
         let user_ids = self.user_ids(ask, csr)?;
-        check_order(not_before, not_after)?;
         let common_name = self.settle_common_name(common_name, &names)?;
         let template = Template {
             subject: SubjectName::Composed(self.subject(common_name, serial_number, user_ids)),
@@ -200,7 +198,9 @@ impl Role {
         let from_csr = csr.filter(|_| self.fields.use_csr_sans);
         if let Some(csr) = from_csr {
             names.dns.clone_from(&csr.names.dns);
-            names.email.clone_from(&csr.names.email);
+            for address in &csr.names.email {
+                add_address(address, &mut names).or_else(Refusal::new)?;
+            }
         }
         let excluded = ask.exclude_cn_from_sans || self.fields.cn_from_spiffe_path;
         if !common_name.is_empty() && !excluded {
@@ -354,7 +354,12 @@ impl Role {
                 "URI Subject Alternative Names are not allowed in this role, but were provided via {via}"
             ));
         }
-        if !asked.iter().all(|uri| self.allows_uri(uri)) {
+        // 15.6: through the API the text counts as it was sent, from a CSR as it will be written.
+        let allowed = |uri: &String| match from_csr {
+            None => self.allows_uri(uri),
+            Some(_) => canonical(uri).is_some_and(|written| self.allows_uri(&written)),
+        };
+        if !asked.iter().all(allowed) {
             return Refusal::new(format!(
                 "URI Subject Alternative Names were provided via {via} which are not valid for this role"
             ));
@@ -365,38 +370,6 @@ impl Role {
     /// The one question about a URI SAN; every path asks it here.
     fn allows_uri(&self, uri: &str) -> bool {
         self.fields.allowed_uri_sans.iter().any(|pattern| glob::matches(pattern, uri))
-    }
-
-    /// Steps 23 and 24.
-    fn validity(
-        &self,
-        ask: &Ask,
-        bounds: &Bounds,
-        now: Timestamp,
-        warnings: &mut Vec<String>,
-    ) -> Result<(Timestamp, Timestamp), Refusal> {
-        let fields = &self.fields;
-        let wish =
-            ValidityWish { ttl: ask.ttl, not_after: &ask.not_after, not_before: &ask.not_before };
-        let start = StartChoice {
-            fixed: &fields.not_before,
-            bound: &fields.not_before_bound,
-            backdate: fields.not_before_duration,
-        };
-        let not_before = choose_start(start, wish, now)?;
-        let or = |value: i64, otherwise: i64| if value > 0 { value } else { otherwise };
-        let end = EndChoice {
-            fixed: &fields.not_after,
-            bound: &fields.not_after_bound,
-            limits: TtlLimits {
-                default: or(fields.ttl, bounds.mount.default),
-                max: or(fields.max_ttl, bounds.mount.max),
-            },
-            max_bounds_not_after: fields.max_ttl > 0,
-        };
-        let not_after = choose_end(end, wish, now, warnings)?;
-        let not_after = overstay(not_after, bounds.issuer_end, bounds.behavior, now)?;
-        Ok((not_before, not_after))
     }
 
     /// Step 25.

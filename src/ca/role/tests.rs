@@ -3,6 +3,11 @@ use crate::ca::key::Curve;
 use crate::ca::permit::{BasicConstraints, IssuingUrls, Permit, SubjectName, Template};
 use crate::ca::time::Timestamp;
 
+#[path = "names_tests.rs"]
+mod names_tests;
+#[path = "validity_tests.rs"]
+mod validity_tests;
+
 const NOW: i64 = 1_795_348_800;
 const P256: KeyKind = KeyKind::Ec(Curve::P256);
 
@@ -187,7 +192,8 @@ fn ip_addresses_need_the_switch_and_one_of_the_ranges() {
 
 #[test]
 fn refuses_a_range_that_is_none() {
-    for range in ["10.0.0.0", "10.0.0.0/33", "::/129", "a/8", "10.0.0.0/-1", "/", ""] {
+    for range in ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/+8", "::/129", "a/8", "10.0.0.0/-1", "/", ""]
+    {
         let fields =
             RoleFields { allowed_ip_sans_cidr: words(&[range]), ..RoleFields::unspecified() };
         let error = fields.compile("web").unwrap_err();

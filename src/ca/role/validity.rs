@@ -2,7 +2,50 @@
 
 use std::fmt;
 
+use super::{Ask, Bounds, Role};
 use crate::ca::time::{LAST_SECOND, Timestamp};
+
+impl Role {
+    /// Steps 23 and 24 of pki-api 15.1: when a leaf begins and ends.
+    pub(super) fn validity(
+        &self,
+        ask: &Ask,
+        has_csr: bool,
+        bounds: &Bounds,
+        now: Timestamp,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Timestamp, Timestamp), ValidityError> {
+        let fields = &self.fields;
+        let wish =
+            ValidityWish { ttl: ask.ttl, not_after: &ask.not_after, not_before: &ask.not_before };
+        let backdate = fields.not_before_duration;
+        let start =
+            StartChoice { fixed: &fields.not_before, bound: &fields.not_before_bound, backdate };
+        let asked = choose_start(start, wish, now)?;
+        let or = |value: i64, otherwise: i64| if value > 0 { value } else { otherwise };
+        let end = EndChoice {
+            fixed: &fields.not_after,
+            bound: &fields.not_after_bound,
+            limits: TtlLimits {
+                default: or(fields.ttl, bounds.mount.default),
+                max: or(fields.max_ttl, bounds.mount.max),
+            },
+            max_bounds_not_after: fields.max_ttl > 0,
+        };
+        let not_after = choose_end(end, wish, now, warnings)?;
+        let not_after = overstay(not_after, bounds.issuer_end, bounds.behavior, now)?;
+        let not_after = within_bound(not_after, &fields.not_after_bound)?;
+        check_order(asked, not_after)?;
+        if !has_csr {
+            return Ok((asked, not_after));
+        }
+        // 15.8: where a CSR is signed, the time is looked at and not used.
+        let unasked = ValidityWish { not_before: "", ..wish };
+        let usual = choose_start(StartChoice { fixed: "", bound: "", backdate }, unasked, now)?;
+        check_order(usual, not_after)?;
+        Ok((usual, not_after))
+    }
+}
 
 /// What happens when a leaf would outlive its issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +140,7 @@ pub fn choose_start(
         return Ok(earliest);
     }
     let start = parse_time(text)?;
-    if choice.bound == "duration" && start < earliest {
+    if choice.bound == "duration" && choice.fixed.is_empty() && start < earliest {
         return refused(format!(
             "not_before_bound is set to duration. Cannot satisfy request as it would result in notBefore of {start} that is older than the allowed not_before_duration of {}",
             go_duration(backdate)
@@ -111,7 +154,7 @@ pub fn choose_start(
 pub struct EndChoice<'a> {
     /// The role's own time, or empty.
     pub fixed: &'a str,
-    /// `permit`, `ttl-limited`, `forbid` or a time.
+    /// `permit`, `ttl-limited`, `forbid`; a time is looked at in the end.
     pub bound: &'a str,
     /// Lifetimes that apply.
     pub limits: TtlLimits,
@@ -149,17 +192,10 @@ pub fn choose_end(
         return Ok(now.plus(ttl));
     }
     let end = parse_time(text)?;
-    if choice.bound == "ttl-limited" && end > now.plus(ttl) {
+    if choice.bound == "ttl-limited" && choice.fixed.is_empty() && end > now.plus(ttl) {
         return refused(format!(
             "not_after_bound is set to ttl-limited. Cannot satisfy request as that would result in notAfter of {end} that is beyond the TTL of {}",
             go_duration(ttl)
-        ));
-    }
-    if let Some(limit) = Timestamp::parse_rfc3339(choice.bound)
-        && end > limit
-    {
-        return refused(format!(
-            "not_after_bound is set to {limit}. Cannot statisfy request as that would result in notAfter of {end} that is beyond the maximum timestamp of {limit}"
         ));
     }
     if choice.max_bounds_not_after && end > now.plus(max) {
@@ -190,6 +226,17 @@ pub fn overstay(
         LeafNotAfterBehavior::Err => refused(format!(
             "cannot satisfy request, as TTL would result in notAfter of {end} that is beyond the expiration of the CA certificate at {issuer_end}"
         )),
+    }
+}
+
+/// The last look at the end, wherever it comes from (pki-api 15.9, step 8): a `not_after_bound` that
+/// is a time.
+fn within_bound(end: Timestamp, bound: &str) -> Result<Timestamp, ValidityError> {
+    match Timestamp::parse_rfc3339(bound) {
+        Some(limit) if end > limit => refused(format!(
+            "not_after_bound is set to {limit}. Cannot statisfy request as that would result in notAfter of {end} that is beyond the maximum timestamp of {limit}"
+        )),
+        _ => Ok(end),
     }
 }
 

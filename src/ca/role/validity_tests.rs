@@ -1,0 +1,95 @@
+//! From when and until when, to the second (pki-api 15.8, 15.9).
+
+use super::*;
+
+/// Seconds from now to the start and to the end of what is permitted.
+fn span(role: &Role, ask: &Ask, csr: Option<&CsrFacts>) -> Result<(i64, i64), Refusal> {
+    let permit = role.permit(ask, csr, P256, &bounds(), now())?;
+    let template = permit.template();
+    Ok((template.not_before.unix() - NOW, template.not_after.unix() - NOW))
+}
+
+fn at(seconds: i64) -> String {
+    Timestamp::from_unix(NOW + seconds).to_string()
+}
+
+fn from(seconds: i64) -> Ask {
+    Ask { not_before: at(seconds), ..ask("a.example.org") }
+}
+
+fn until(seconds: i64) -> Ask {
+    Ask { not_after: at(seconds), ..ask("a.example.org") }
+}
+
+#[test]
+fn a_life_ends_where_it_was_asked_to_and_never_later() {
+    let role = role(|fields| (fields.ttl, fields.max_ttl) = (600, 7200));
+    let lasting = |ttl| span(&role, &Ask { ttl, ..ask("a.example.org") }, None).unwrap();
+    assert_eq!(lasting(0), (-30, 600));
+    assert_eq!(lasting(1), (-30, 1));
+    assert_eq!(lasting(7200), (-30, 7200));
+    assert_eq!(lasting(7201), (-30, 7200));
+    assert_eq!(span(&role, &until(7200), None).unwrap(), (-30, 7200));
+    assert!(span(&role, &until(7201), None).is_err());
+}
+
+#[test]
+fn a_request_starts_no_earlier_than_the_role_lets_it() {
+    let bound = |word: &str| role(|fields| fields.not_before_bound = word.to_owned());
+    assert_eq!(span(&bound("permit"), &from(-86_400), None).unwrap().0, -86_400);
+    assert_eq!(span(&bound("duration"), &from(-30), None).unwrap().0, -30);
+    assert_eq!(span(&bound("duration"), &from(60), None).unwrap().0, 60);
+    assert!(span(&bound("duration"), &from(-31), None).is_err());
+    for seconds in [-31, 0, 60] {
+        assert!(span(&bound("forbid"), &from(seconds), None).is_err());
+    }
+}
+
+#[test]
+fn signing_a_request_starts_when_the_role_says() {
+    let csr = CsrFacts::default();
+    let role = role(|fields| fields.not_before_duration = 60);
+    for seconds in [-86_400, 0, 600] {
+        assert_eq!(span(&role, &from(seconds), Some(&csr)).unwrap(), (-60, 3600));
+    }
+    // It is looked at all the same.
+    assert!(span(&role, &from(3600), Some(&csr)).is_err());
+    assert!(span(&role, &Ask { not_before: "soon".to_owned(), ..from(0) }, Some(&csr)).is_err());
+    let old = Ask { not_after: at(-60), ..from(-86_400) };
+    assert!(span(&role, &old, Some(&csr)).is_err());
+    assert_eq!(span(&role, &old, None).unwrap(), (-86_400, -60));
+}
+
+#[test]
+fn a_bound_on_requests_does_not_bind_the_times_of_the_role_itself() {
+    let role = role(|fields| {
+        (fields.not_before, fields.not_before_bound) = (at(-86_400), "duration".to_owned());
+        (fields.not_after, fields.not_after_bound) = (at(7200), "ttl-limited".to_owned());
+    });
+    assert_eq!(span(&role, &ask("a.example.org"), None).unwrap(), (-86_400, 7200));
+}
+
+#[test]
+fn a_bound_that_is_a_time_holds_for_every_end() {
+    let role = role(|fields| fields.not_after_bound = at(600));
+    assert_eq!(span(&role, &Ask { ttl: 600, ..ask("a.example.org") }, None).unwrap(), (-30, 600));
+    for ask in [ask("a.example.org"), Ask { ttl: 601, ..ask("a.example.org") }, until(601)] {
+        let refusal = span(&role, &ask, None).unwrap_err();
+        assert!(refusal.text.contains("beyond the maximum timestamp"), "{}", refusal.text);
+    }
+    // An end that the issuer cuts is compared as it is cut.
+    let short = Bounds {
+        issuer_end: Timestamp::from_unix(NOW + 500),
+        behavior: LeafNotAfterBehavior::Truncate,
+        ..bounds()
+    };
+    let cut = role.permit(&until(9000), None, P256, &short, now()).unwrap();
+    assert_eq!(cut.template().not_after.unix(), NOW + 500);
+}
+
+#[test]
+fn a_start_after_the_end_is_told_before_a_user_id_is() {
+    let role = role(|_| {});
+    let wrong = Ask { user_ids: words(&["root"]), ..from(7200) };
+    refused(&role, &wrong, "is later than the certificate's Not After");
+}
