@@ -1,0 +1,205 @@
+//! Entries of roles, and the names that they nearly or just allow.
+
+use signet::ca::role::RoleFields;
+
+use super::dice::Dice;
+
+pub(crate) const DOMAINS: &[&str] = &[
+    "example.org",
+    "Example.ORG",
+    "sub.example.org",
+    "org",
+    "*.example.org",
+    "web-*.example.org",
+    "*",
+    "",
+    "*@example.org",
+    "{{identity.entity.name}}.example.org",
+    "*{{name}}*",
+    "localhost",
+    "münchen.org",
+    "example.org.",
+    ".example.org",
+    "me@example.org",
+    "xn--mnchen-3ya.org",
+    "a*b*c.example.org",
+];
+
+pub(crate) const URI_PATTERNS: &[&str] = &[
+    "spiffe://example.org/*",
+    "spiffe://example.org/*",
+    "spiffe://example.org/ns/*/sa/*",
+    "*",
+    "spiffe://*",
+    "spiffe://example.org/a",
+    "spiffe://{{identity.entity.name}}/*",
+    "",
+    "https://example.org/*",
+    "urn:*",
+    "SPIFFE://example.org/*",
+    "spiffe://example.org/a b",
+    "spiffe://example.org/a%20b",
+    "spiffe://*/a",
+    "spiffe:*",
+    "*#",
+    "spiffe://example.org/ü",
+    "spiffe://Example.org/*",
+];
+
+/// A name that the role's entries nearly or just allow.
+pub(crate) fn name(dice: &mut Dice, role: &RoleFields) -> String {
+    let entries: Vec<&str> = role.allowed_domains.iter().map(String::as_str).collect();
+    let known = if entries.is_empty() || dice.percent(8) { DOMAINS } else { entries.as_slice() };
+    let mut base = dice.word(known);
+    if base.contains('*') && !dice.percent(10) {
+        base = base.replace('*', dice.pick::<&str>(&["1", "a.b", "", "x@", "web"]));
+    }
+    if dice.percent(8) {
+        base = dice.word(&[
+            "localhost",
+            "localdomain",
+            "localhost.localdomain",
+            "LOCALHOST",
+            "10.0.0.1",
+            "Root CA",
+        ]);
+    }
+    let front = match dice.below(60) {
+        0..=15 => "",
+        16..=39 => "a.",
+        40..=42 => "*.",
+        43..=45 => "me@",
+        _ => dice.pick(&[
+            "A.b.",
+            "*",
+            "x*.",
+            "*x.",
+            "x*y.",
+            "x-*.",
+            "*-x.",
+            "-*.",
+            "a.*.",
+            "**.",
+            "*.*.",
+            ".",
+            "-a.",
+            "a-.",
+            "a_b.",
+            "ü.",
+            "Ü*.",
+            "evil",
+            "me@a.",
+            "a@b@",
+            "*@",
+            "me@*.",
+            "@",
+            "a b.",
+            "a\n@",
+            "xn--mnchen-3ya.",
+            "{{name}}.",
+        ]),
+    };
+    let back = if dice.percent(95) {
+        ""
+    } else {
+        *dice.pick(&[".", "..", ".evil.com", "\0", " ", "@", "*", ".*"])
+    };
+    let mut name = format!("{front}{base}{back}");
+    if dice.percent(6) {
+        name = if dice.percent(50) { name.to_uppercase() } else { name.to_lowercase() };
+    }
+    if dice.percent(2) {
+        name = format!("{}.{name}", "a".repeat(*dice.pick(&[62, 63, 64])));
+    }
+    if dice.percent(1) {
+        let length = *dice.pick(&[252, 253, 254]);
+        name = format!("{}{name}", "a.".repeat(127));
+        name = name.get(name.len() - length.min(name.len())..).unwrap_or(&name).to_owned();
+    }
+    name
+}
+
+/// A URI that the role's patterns nearly or just allow.
+pub(crate) fn uri(dice: &mut Dice, role: &RoleFields) -> String {
+    let patterns: Vec<&str> = role.allowed_uri_sans.iter().map(String::as_str).collect();
+    let known =
+        if patterns.is_empty() || dice.percent(10) { URI_PATTERNS } else { patterns.as_slice() };
+    let mut text = dice.word(known);
+    while let Some(at) = text.find('*') {
+        let filler = match dice.below(4) {
+            0 => {
+                dice.word(&["a", "ns/a", "spiffe://example.org/a", "https://h/x", "example.org/a"])
+            }
+            1 | 2 => path(dice),
+            _ => dice
+                .word(&[
+                    "",
+                    "..",
+                    ".",
+                    "%2e%2e",
+                    "%2F..%2F ",
+                    "%zz",
+                    "ü",
+                    "a?",
+                    "a?q=1",
+                    "a#",
+                    "a#f",
+                    "a/",
+                    "*",
+                ])
+                .replace('*', "+"),
+        };
+        text.replace_range(at..=at, &filler);
+    }
+    match dice.below(24) {
+        0 => text.replace("spiffe:", dice.pick::<&str>(&["SPIFFE:", "Spiffe:", "", "urn:x:"])),
+        1 => text.replace(
+            "example.org",
+            dice.pick::<&str>(&[
+                "EXAMPLE.org",
+                "example.org.evil.com",
+                "me@example.org",
+                "example.org:8080",
+                "example.org:x",
+                "a b",
+                ".example.org",
+                "example.org.",
+                "",
+                "ü.org",
+                "%65xample.org",
+            ]),
+        ),
+        2 => text.replace("://", dice.pick::<&str>(&[":", ":/", ":///"])),
+        3 => format!(
+            "{text}{}",
+            dice.pick(&[
+                "/",
+                "?",
+                "#",
+                "?a",
+                "#a",
+                "/..",
+                "//",
+                " ",
+                "\n",
+                "/a,b",
+                "/p".repeat(40).as_str()
+            ])
+        ),
+        _ => text,
+    }
+}
+
+fn path(dice: &mut Dice) -> String {
+    let count = *dice.pick(&[1, 1, 2, 3]);
+    let segments: Vec<String> = (0..count)
+        .map(|_| {
+            if dice.percent(85) {
+                dice.word(&["a", "ns", "sa", "B-1", "x_y", "a.b", "..."])
+            } else {
+                dice.word(&["", ".", "..", "a b", "ü", "%2e%2e", "%2F", "a,b", "(x)", "a:b"])
+            }
+        })
+        .collect();
+    segments.join("/")
+}

@@ -1,0 +1,459 @@
+//! The decision once more, in the order of pki-api 15.1 and by nothing but that page and the
+//! deliberate differences (design D15, `docs/compatibility.md`).
+
+use signet::ca::key::KeyKind;
+use signet::ca::role::{Ask, Bounds, CsrFacts, LeafNotAfterBehavior, RoleFields};
+use signet::ca::time::Timestamp;
+
+use super::names::{
+    address, allows, allows_common_name, ascii, glob, host_pattern, lies_in, octets, range,
+};
+use super::times::{Nanoseconds, SECOND, parse};
+use super::uris::{has_readable_host, is_no_spiffe_id, spiffe_path, written};
+
+/// A role as it is written, and one request under it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    pub(crate) role: RoleFields,
+    pub(crate) ask: Ask,
+    pub(crate) csr: Option<CsrFacts>,
+    pub(crate) kind: KeyKind,
+    pub(crate) bounds: Bounds,
+    pub(crate) now: Timestamp,
+}
+
+/// What becomes of a pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The role is none (3.3).
+    NoRole,
+    /// The first step of 15.1 that fails; 18 to 19, 20 to 22 and 23 to 24 count as one. 26 is
+    /// Signet's own `cn_from_spiffe_path`.
+    Refused(u8),
+    Permitted(Box<Leaf>),
+}
+
+/// Every value that a permission decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Leaf {
+    pub(crate) common_name: String,
+    pub(crate) serial_number: String,
+    pub(crate) user_ids: Vec<String>,
+    pub(crate) attributes: Vec<Vec<String>>,
+    pub(crate) other: Vec<(String, String)>,
+    pub(crate) dns: Vec<String>,
+    pub(crate) email: Vec<String>,
+    pub(crate) ip: Vec<Vec<u8>>,
+    pub(crate) uri: Vec<String>,
+    pub(crate) not_before: Nanoseconds,
+    pub(crate) not_after: Nanoseconds,
+    /// Numbers of bits.
+    pub(crate) key_usage: Vec<u8>,
+    pub(crate) extended_key_usage: Vec<String>,
+    pub(crate) is_authority: bool,
+    pub(crate) says_it_is_none: bool,
+}
+
+/// In which values two verdicts differ, without the values.
+pub(crate) fn difference(one: &Verdict, other: &Verdict) -> String {
+    let word = |verdict: &Verdict| match verdict {
+        Verdict::Permitted(_) => "permitted".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let (Verdict::Permitted(a), Verdict::Permitted(b)) = (one, other) else {
+        return format!("{} / {}", word(one), word(other));
+    };
+    let (a, b) = (format!("{a:#?}"), format!("{b:#?}"));
+    let lines = a.lines().zip(b.lines()).filter(|(a, b)| a != b);
+    lines.map(|(a, _)| a.split(':').next().unwrap_or_default().trim().to_owned()).take(1).collect()
+}
+
+pub(crate) fn judge(pair: &Pair) -> Verdict {
+    if !is_role(&pair.role) {
+        return Verdict::NoRole;
+    }
+    let mut leaf = Leaf::default();
+    for step in [
+        names,
+        subject_serial_number,
+        check_names,
+        other_sans,
+        ip_sans,
+        uri_sans,
+        validity,
+        user_ids,
+        own_common_name,
+    ] {
+        if let Err(number) = step(pair, &mut leaf) {
+            return Verdict::Refused(number);
+        }
+    }
+    rest(pair, &mut leaf);
+    Verdict::Permitted(Box::new(leaf))
+}
+
+/// 3.3, checks 1, 2, 4, 5, 6, 7 and 10.
+fn is_role(role: &RoleFields) -> bool {
+    let any_other = role.allowed_other_sans == ["*"];
+    let bounds = ["permit", "ttl-limited", "forbid"];
+    let validations: Vec<String> =
+        role.cn_validations.iter().map(|word| word.to_lowercase()).collect();
+    let count = |word: &str| validations.iter().filter(|found| *found == word).count();
+    let known = count("email") + count("hostname") + count("disabled");
+    (any_other || role.allowed_other_sans.iter().all(|text| other(text).is_some()))
+        && role.allowed_ip_sans_cidr.iter().all(|text| range(text).is_some())
+        && (bounds.contains(&role.not_after_bound.as_str())
+            || parse(&role.not_after_bound).is_some())
+        && ["permit", "duration", "forbid"].contains(&role.not_before_bound.as_str())
+        && (role.max_ttl == 0 || role.ttl <= role.max_ttl)
+        && match role.key_type.as_str() {
+            "rsa" => {
+                [0, 2048, 3072, 4096, 8192].contains(&role.key_bits)
+                    && [0, 256, 384, 512].contains(&role.signature_bits)
+            }
+            "ec" => [0, 224, 256, 384, 521].contains(&role.key_bits),
+            "ed25519" | "any" => true,
+            _ => false,
+        }
+        && role.ext_key_usage_oids.iter().all(|oid| is_oid(oid))
+        && known == validations.len()
+        && ["email", "hostname", "disabled"].iter().all(|word| count(word) <= 1)
+        && (count("disabled") == 0 || validations.len() == 1)
+}
+
+fn is_oid(text: &str) -> bool {
+    let arcs: Vec<&str> = text.trim().split('.').collect();
+    arcs.len() > 2
+        && arcs.iter().all(|arc| !arc.is_empty() && arc.chars().all(|c| c.is_ascii_digit()))
+}
+
+/// `<oid>;UTF8:<value>`
+fn other(text: &str) -> Option<(String, String)> {
+    let (oid, rest) = text.split_once(';')?;
+    let (kind, value) = rest.split_once(':')?;
+    (["utf8", "utf-8"].contains(&kind.to_lowercase().as_str()) && is_oid(oid))
+        .then(|| (oid.to_owned(), value.to_owned()))
+}
+
+/// The CSR, if its names count (15.2).
+fn csr_names(pair: &Pair) -> Option<&CsrFacts> {
+    if pair.role.use_csr_sans { pair.csr.as_ref() } else { None }
+}
+
+/// Steps 11 to 13.
+fn names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+    let role = &pair.role;
+    if role.use_csr_common_name
+        && let Some(csr) = &pair.csr
+    {
+        leaf.common_name.clone_from(&csr.common_name);
+    }
+    if leaf.common_name.is_empty() {
+        leaf.common_name.clone_from(&pair.ask.common_name);
+    }
+    if leaf.common_name.is_empty() && role.require_cn && !role.cn_from_spiffe_path {
+        return Err(11);
+    }
+    let mut wanted: Vec<String> = Vec::new();
+    if let Some(csr) = csr_names(pair) {
+        leaf.dns.clone_from(&csr.names.dns);
+        leaf.email.clone_from(&csr.names.email);
+    }
+    if !leaf.common_name.is_empty() && !pair.ask.exclude_cn_from_sans && !role.cn_from_spiffe_path {
+        wanted.push(leaf.common_name.clone());
+    }
+    if csr_names(pair).is_none() {
+        let listed = pair.ask.alt_names.clone().unwrap_or_default();
+        wanted.extend(listed.trim().split(',').filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    for name in wanted {
+        if name.contains('@') {
+            leaf.email.push(name);
+        } else {
+            let converted = ascii(&name).ok_or(12)?;
+            if host_pattern(&converted) {
+                leaf.dns.push(converted);
+            }
+        }
+    }
+    // docs/compatibility.md: control characters in an e-mail SAN.
+    if leaf.email.iter().any(|address| address.chars().any(char::is_control)) {
+        return Err(12);
+    }
+    let all = std::mem::take(&mut leaf.dns);
+    for name in all {
+        if !leaf.dns.contains(&name) {
+            leaf.dns.push(name);
+        }
+    }
+    leaf.email.sort();
+    leaf.email.dedup();
+    let checked = !leaf.common_name.is_empty() && !role.cn_from_spiffe_path;
+    if checked && !allows_common_name(role, &leaf.common_name) { Err(13) } else { Ok(()) }
+}
+
+/// Step 14.
+fn subject_serial_number(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+    leaf.serial_number.clone_from(&pair.ask.serial_number);
+    if leaf.serial_number.is_empty()
+        && pair.role.serial_number_source == "json-csr"
+        && let Some(csr) = &pair.csr
+    {
+        leaf.serial_number.clone_from(&csr.serial_number);
+    }
+    let allowed = pair.role.allowed_serial_numbers.iter().any(|it| glob(it, &leaf.serial_number));
+    if leaf.serial_number.is_empty() || allowed { Ok(()) } else { Err(14) }
+}
+
+/// Steps 15 and 16.
+fn check_names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+    if !leaf.dns.iter().all(|name| allows(&pair.role, name)) {
+        return Err(15);
+    }
+    if !leaf.email.iter().all(|name| allows(&pair.role, name)) {
+        return Err(16);
+    }
+    Ok(())
+}
+
+/// Step 17.
+fn other_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+    for text in &pair.ask.other_sans {
+        leaf.other.push(other(text).ok_or(17)?);
+    }
+    if let Some(csr) = csr_names(pair) {
+        if csr.has_unreadable_other_name {
+            return Err(17);
+        }
+        leaf.other.extend(csr.names.other.iter().map(|it| (it.oid.to_string(), it.value.clone())));
+    }
+    let allowed = &pair.role.allowed_other_sans;
+    let is_allowed = |(oid, value): &(String, String)| {
+        *allowed == ["*"]
+            || allowed
+                .iter()
+                .filter_map(|text| other(text))
+                .any(|(its, it)| its == *oid && glob(&it, value))
+    };
+    if leaf.other.iter().all(is_allowed) { Ok(()) } else { Err(17) }
+}
+
+/// Steps 18 and 19.
+fn ip_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+    match csr_names(pair) {
+        Some(csr) => leaf.ip = csr.names.ip.iter().map(|it| octets(*it)).collect(),
+        None => {
+            for text in &pair.ask.ip_sans {
+                leaf.ip.push(address(text).ok_or(18)?);
+            }
+        }
+    }
+    if leaf.ip.is_empty() {
+        return Ok(());
+    }
+    let ranges: Vec<_> = pair.role.allowed_ip_sans_cidr.iter().filter_map(|it| range(it)).collect();
+    let inside = |it: &Vec<u8>| ranges.is_empty() || ranges.iter().any(|range| lies_in(it, range));
+    if pair.role.allow_ip_sans && leaf.ip.iter().all(inside) { Ok(()) } else { Err(18) }
+}
+
+/// Steps 20 to 22.
+fn uri_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+    let from_csr = csr_names(pair);
+    let asked = from_csr.map_or(&pair.ask.uri_sans, |csr| &csr.names.uri);
+    for sent in asked {
+        let written = written(sent);
+        // 15.6: from the API the text as sent, from a CSR the re-serialised one.
+        let compared = if from_csr.is_some() { written.clone().ok_or(20)? } else { sent.clone() };
+        if !pair.role.allowed_uri_sans.iter().any(|pattern| glob(pattern, &compared)) {
+            return Err(20);
+        }
+        let written = written.ok_or(20)?;
+        if !has_readable_host(&written) || is_no_spiffe_id(sent, &written) {
+            return Err(20);
+        }
+        leaf.uri.push(written);
+    }
+    Ok(())
+}
+
+/// Steps 23 and 24 (15.8, 15.9).
+fn validity(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+    let (role, ask) = (&pair.role, &pair.ask);
+    let now = instant(pair.now);
+    let backdate = if role.not_before_duration == 0 { 30 } else { role.not_before_duration };
+    let usual = now - Nanoseconds::from(backdate) * SECOND;
+    if role.not_before_bound == "forbid" && !ask.not_before.is_empty() {
+        return Err(24);
+    }
+    let mut wanted = usual;
+    if !role.not_before.is_empty() {
+        wanted = parse(&role.not_before).ok_or(24)?;
+    } else if !ask.not_before.is_empty() {
+        wanted = parse(&ask.not_before).ok_or(24)?;
+        if role.not_before_bound == "duration" && wanted < usual {
+            return Err(24);
+        }
+    }
+    // 15.8: in signing calls it is looked at, and not used.
+    leaf.not_before = if pair.csr.is_some() { usual } else { wanted };
+    leaf.not_after = end(pair, now)?;
+    let latest = parse("9999-12-31T23:59:59Z").unwrap() + SECOND - 1;
+    if wanted >= leaf.not_after || leaf.not_before >= leaf.not_after || leaf.not_after > latest {
+        return Err(24);
+    }
+    Ok(())
+}
+
+/// 15.9, 1 to 8.
+fn end(pair: &Pair, now: Nanoseconds) -> Result<Nanoseconds, u8> {
+    let (role, ask) = (&pair.role, &pair.ask);
+    if role.not_after_bound == "forbid" && !ask.not_after.is_empty() {
+        return Err(24);
+    }
+    let fixed = if role.not_after.is_empty() { &ask.not_after } else { &role.not_after };
+    if ask.ttl > 0 && !fixed.is_empty() {
+        return Err(24);
+    }
+    let first = |values: [i64; 3]| values.into_iter().find(|value| *value > 0).unwrap_or(0);
+    let max = first([role.max_ttl, pair.bounds.mount.max, 0]);
+    let ttl = first([ask.ttl, role.ttl, pair.bounds.mount.default]).min(max);
+    let after = |seconds: i64| now + Nanoseconds::from(seconds) * SECOND;
+    let mut end = after(ttl);
+    if !fixed.is_empty() {
+        end = parse(fixed).ok_or(24)?;
+        if role.not_after_bound == "ttl-limited" && role.not_after.is_empty() && end > after(ttl) {
+            return Err(24);
+        }
+        // Design D15: a role's max_ttl bounds not_after, too.
+        if role.max_ttl > 0 && end > after(max) {
+            return Err(24);
+        }
+    }
+    let issuer_end = instant(pair.bounds.issuer_end);
+    if end > issuer_end {
+        match pair.bounds.behavior {
+            LeafNotAfterBehavior::Err => return Err(24),
+            LeafNotAfterBehavior::Truncate if issuer_end < now => return Err(24),
+            LeafNotAfterBehavior::Truncate => end = issuer_end,
+            LeafNotAfterBehavior::Permit => {}
+        }
+    }
+    match parse(&role.not_after_bound) {
+        Some(bound) if end > bound => Err(24),
+        _ => Ok(end),
+    }
+}
+
+pub(crate) fn instant(time: Timestamp) -> Nanoseconds {
+    Nanoseconds::from(time.unix()) * SECOND + Nanoseconds::from(time.nanoseconds())
+}
+
+/// Step 25.
+fn user_ids(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+    leaf.user_ids.clone_from(&pair.ask.user_ids);
+    if leaf.user_ids.is_empty()
+        && let Some(csr) = &pair.csr
+    {
+        leaf.user_ids.clone_from(&csr.user_ids);
+    }
+    // docs/compatibility.md: only ASCII is compared without case.
+    let same = |it: &str, id: &str| it.to_ascii_lowercase() == id.to_ascii_lowercase();
+    let is_allowed = |id: &String| {
+        pair.role
+            .allowed_user_ids
+            .iter()
+            .any(|it| if it.contains('*') { glob(it, id) } else { same(it, id) })
+    };
+    if leaf.user_ids.iter().all(is_allowed) { Ok(()) } else { Err(25) }
+}
+
+/// Signet's `cn_from_spiffe_path`: exactly one URI, a SPIFFE ID whose path has at most 64
+/// characters; a common name that was asked for must be it.
+fn own_common_name(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+    if !pair.role.cn_from_spiffe_path {
+        return Ok(());
+    }
+    let path = match leaf.uri.as_slice() {
+        [only] => spiffe_path(only).filter(|path| path.len() <= 64).ok_or(26)?,
+        _ => return Err(26),
+    };
+    if !leaf.common_name.is_empty() && leaf.common_name != path {
+        return Err(26);
+    }
+    leaf.common_name = path.to_owned();
+    Ok(())
+}
+
+/// What a role decides alone: attributes (16.2), usages (3.7), basic constraints (16.1).
+fn rest(pair: &Pair, leaf: &mut Leaf) {
+    let role = &pair.role;
+    for list in [
+        &role.country,
+        &role.organization,
+        &role.ou,
+        &role.locality,
+        &role.province,
+        &role.street_address,
+        &role.postal_code,
+    ] {
+        let mut once: Vec<String> = Vec::new();
+        for value in list {
+            if !once.contains(value) {
+                once.push(value.clone());
+            }
+        }
+        leaf.attributes.push(once);
+    }
+    let named =
+        |list: &[String], word: &str| list.iter().any(|it| it.trim().eq_ignore_ascii_case(word));
+    for (bit, word) in (0u8..).zip(KEY_USAGES) {
+        // Design D15: keyEncipherment is for RSA.
+        let fits = *word != "KeyEncipherment" || matches!(pair.kind, KeyKind::Rsa(_));
+        if fits && named(&role.key_usage, word) {
+            leaf.key_usage.push(bit);
+        }
+    }
+    let flags = [
+        ("ServerAuth", role.server_flag),
+        ("ClientAuth", role.client_flag),
+        ("CodeSigning", role.code_signing_flag),
+        ("EmailProtection", role.email_protection_flag),
+    ];
+    for (word, oid) in EXTENDED_KEY_USAGES {
+        if named(&role.ext_key_usage, word) || flags.contains(&(*word, true)) {
+            leaf.extended_key_usage.push((*oid).to_owned());
+        }
+    }
+    leaf.extended_key_usage.extend(role.ext_key_usage_oids.iter().map(|oid| oid.trim().to_owned()));
+    // Design D15: CA:FALSE where a URI SAN is of the SPIFFE scheme.
+    leaf.says_it_is_none = role.basic_constraints_valid_for_non_ca
+        || leaf.uri.iter().any(|uri| uri.starts_with("spiffe://"));
+}
+
+/// 3.7, by the number of the bit (RFC 5280, 4.2.1.3).
+pub(crate) const KEY_USAGES: &[&str] = &[
+    "DigitalSignature",
+    "ContentCommitment",
+    "KeyEncipherment",
+    "DataEncipherment",
+    "KeyAgreement",
+    "CertSign",
+    "CRLSign",
+    "EncipherOnly",
+    "DecipherOnly",
+];
+
+const EXTENDED_KEY_USAGES: &[(&str, &str)] = &[
+    ("Any", "2.5.29.37.0"),
+    ("ServerAuth", "1.3.6.1.5.5.7.3.1"),
+    ("ClientAuth", "1.3.6.1.5.5.7.3.2"),
+    ("CodeSigning", "1.3.6.1.5.5.7.3.3"),
+    ("EmailProtection", "1.3.6.1.5.5.7.3.4"),
+    ("IPSECEndSystem", "1.3.6.1.5.5.7.3.5"),
+    ("IPSECTunnel", "1.3.6.1.5.5.7.3.6"),
+    ("IPSECUser", "1.3.6.1.5.5.7.3.7"),
+    ("TimeStamping", "1.3.6.1.5.5.7.3.8"),
+    ("OCSPSigning", "1.3.6.1.5.5.7.3.9"),
+    ("MicrosoftServerGatedCrypto", "1.3.6.1.4.1.311.10.3.3"),
+    ("NetscapeServerGatedCrypto", "2.16.840.1.113730.4.1"),
+];

@@ -1,0 +1,195 @@
+//! The rules a third time, as predicates over what a certificate would carry: each name must have
+//! somebody who answers for it. Written over lists of labels and octets, and knowing neither the
+//! order of checks nor what else was asked.
+
+use signet::ca::key::KeyKind;
+use signet::ca::role::{LeafNotAfterBehavior, RoleFields};
+
+use super::judge::{KEY_USAGES, Leaf, Pair, instant};
+use super::names::{lies_in, range};
+use super::times::{Nanoseconds, SECOND};
+use super::uris::written;
+
+/// The first value of the certificate that nothing in the role answers for.
+pub(crate) fn unexplained(pair: &Pair, leaf: &Leaf) -> Option<String> {
+    let role = &pair.role;
+    let dns = leaf.dns.iter().find(|name| !name_is_explained(role, name, name));
+    let email = leaf
+        .email
+        .iter()
+        .find(|it| it.chars().any(char::is_control) || !email_is_explained(role, it));
+    let ip = leaf.ip.iter().find(|ip| !ip_is_explained(role, ip)).map(|ip| format!("{ip:?}"));
+    let uri = leaf.uri.iter().find(|uri| !uri_is_explained(pair, uri));
+    let user = leaf.user_ids.iter().find(|id| {
+        !role
+            .allowed_user_ids
+            .iter()
+            .any(|it| fits(it, id) || it.to_ascii_lowercase() == id.to_ascii_lowercase())
+    });
+    dns.or(email).or(uri).or(user).cloned().or(ip).or_else(|| {
+        let faults = [
+            ("common name", common_name_is_explained(role, leaf)),
+            ("subject serial number", serial_is_explained(role, leaf)),
+            ("validity", validity_is_explained(pair, leaf)),
+            ("usage", usage_is_explained(pair, leaf)),
+            ("authority", !leaf.is_authority),
+        ];
+        faults.into_iter().find(|(_, holds)| !holds).map(|(what, _)| what.to_owned())
+    })
+}
+
+/// A pattern as the pieces between its stars, by a table of which prefixes match: no recursion, no
+/// search.
+fn fits(pattern: &str, value: &str) -> bool {
+    let value: Vec<char> = value.chars().collect();
+    let mut reached = vec![false; value.len() + 1];
+    reached[0] = true;
+    for mark in pattern.chars() {
+        let mut next = vec![false; value.len() + 1];
+        for at in 0..=value.len() {
+            next[at] = if mark == '*' {
+                reached[at] || (at > 0 && next[at - 1])
+            } else {
+                at > 0 && reached[at - 1] && value[at - 1] == mark
+            };
+        }
+        reached = next;
+    }
+    reached[value.len()]
+}
+
+fn labels(name: &str) -> Vec<&str> {
+    name.split('.').collect()
+}
+
+/// `host` is the name, or what stands behind the `@`.
+fn name_is_explained(role: &RoleFields, name: &str, host: &str) -> bool {
+    let host_labels = labels(host);
+    let stars = host.matches('*').count();
+    if stars > 0
+        && (!role.allow_wildcard_certificates || stars > 1 || !host_labels[0].contains('*'))
+    {
+        return false;
+    }
+    if role.enforce_hostnames
+        && !host_labels
+            .iter()
+            .enumerate()
+            .all(|(at, label)| label_is_plain(label, at, host_labels.len()))
+    {
+        return false;
+    }
+    let below = |base: &str| {
+        let base = labels(base);
+        host_labels.len() > base.len() && host_labels.ends_with(&base)
+    };
+    let parent = if stars > 0 { host_labels[1..].join(".") } else { host.to_owned() };
+    let local = ["localhost", "localdomain"]
+        .iter()
+        .any(|base| parent == *base || (role.allow_subdomains && below(base)));
+    role.allow_any_name
+        || (role.allow_localhost && local)
+        || role.allowed_domains.iter().any(|base| {
+            !base.is_empty()
+                && ((role.allow_bare_domains
+                    && (base.eq_ignore_ascii_case(name) || base.eq_ignore_ascii_case(host)))
+                    || (role.allow_subdomains
+                        && (below(base) || (stars > 0 && base.eq_ignore_ascii_case(&parent))))
+                    || (role.allow_glob_domains && base.contains('*') && fits(base, name)))
+        })
+}
+
+fn label_is_plain(label: &str, at: usize, count: usize) -> bool {
+    let root = at + 1 == count && label.is_empty();
+    let parts: Vec<&str> = if at == 0 { label.split('*').collect() } else { vec![label] };
+    let whole = parts.iter().all(|part| !part.starts_with('-') && !part.ends_with('-'));
+    root || (!label.is_empty()
+        && whole
+        && label.len() < 64
+        && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '*'))
+}
+
+fn email_is_explained(role: &RoleFields, address: &str) -> bool {
+    match address.split('@').collect::<Vec<_>>().as_slice() {
+        // Nothing behind the sign is no host that a rule could hold against it.
+        [_, ""] => {
+            role.allow_any_name
+                || (role.allow_glob_domains
+                    && role.allowed_domains.iter().any(|it| it.contains('*') && fits(it, address)))
+        }
+        [_, host] => !host.contains('*') && name_is_explained(role, address, host),
+        _ => false,
+    }
+}
+
+fn common_name_is_explained(role: &RoleFields, leaf: &Leaf) -> bool {
+    let name = leaf.common_name.as_str();
+    let word = if name.contains('@') { "email" } else { "hostname" };
+    let validations = &role.cn_validations;
+    let named = |word: &str| validations.iter().any(|it| it.eq_ignore_ascii_case(word));
+    if role.cn_from_spiffe_path {
+        return leaf.uri.len() == 1 && leaf.uri[0].ends_with(&format!("/{name}"));
+    }
+    if name.is_empty() {
+        return !role.require_cn;
+    }
+    named("disabled")
+        || ((validations.is_empty() || named(word))
+            && if word == "email" {
+                email_is_explained(role, name)
+            } else {
+                name_is_explained(role, name, name)
+            })
+}
+
+fn ip_is_explained(role: &RoleFields, ip: &[u8]) -> bool {
+    let ranges = &role.allowed_ip_sans_cidr;
+    role.allow_ip_sans
+        && (ranges.is_empty()
+            || ranges.iter().filter_map(|it| range(it)).any(|it| lies_in(ip, &it)))
+}
+
+/// The text that was compared is the one that is written, or one sent through the API that is written
+/// so.
+fn uri_is_explained(pair: &Pair, uri: &str) -> bool {
+    let allowed = |text: &str| pair.role.allowed_uri_sans.iter().any(|it| fits(it, text));
+    let sent =
+        || pair.ask.uri_sans.iter().any(|it| allowed(it) && written(it).as_deref() == Some(uri));
+    let odd = uri.starts_with("spiffe:")
+        && uri != "spiffe://"
+        && (uri.ends_with('/')
+            || ["/../", "/./", "?", "#"].iter().any(|it| format!("{uri}/").contains(it))
+            || uri.trim_start_matches("spiffe://").contains("//"));
+    !odd && (allowed(uri) || (!(pair.csr.is_some() && pair.role.use_csr_sans) && sent()))
+}
+
+fn serial_is_explained(role: &RoleFields, leaf: &Leaf) -> bool {
+    leaf.serial_number.is_empty()
+        || role.allowed_serial_numbers.iter().any(|it| fits(it, &leaf.serial_number))
+}
+
+/// Never longer than the longest, never past the issuer unless it says so, never backwards.
+fn validity_is_explained(pair: &Pair, leaf: &Leaf) -> bool {
+    let (role, ask) = (&pair.role, &pair.ask);
+    let now = instant(pair.now);
+    let later = |seconds: i64| now + Nanoseconds::from(seconds) * SECOND;
+    let fixed = !(role.not_after.is_empty() && ask.not_after.is_empty());
+    let longest = if role.max_ttl > 0 { role.max_ttl } else { pair.bounds.mount.max };
+    let permits = pair.bounds.behavior == LeafNotAfterBehavior::Permit;
+    let backdate = if role.not_before_duration > 0 { role.not_before_duration } else { 30 };
+    let start_is_free =
+        pair.csr.is_none() && role.not_before_bound == "permit" || !role.not_before.is_empty();
+    leaf.not_before < leaf.not_after
+        && (leaf.not_after <= later(longest) || (fixed && role.max_ttl == 0))
+        && (permits || leaf.not_after <= instant(pair.bounds.issuer_end))
+        && super::times::parse(&role.not_after_bound).is_none_or(|bound| leaf.not_after <= bound)
+        && (start_is_free || leaf.not_before >= later(-backdate))
+}
+
+fn usage_is_explained(pair: &Pair, leaf: &Leaf) -> bool {
+    leaf.key_usage.iter().all(|bit| {
+        let word = KEY_USAGES[usize::from(*bit)];
+        let listed = pair.role.key_usage.iter().any(|it| it.trim().eq_ignore_ascii_case(word));
+        listed && (*bit != 2 || matches!(pair.kind, KeyKind::Rsa(_)))
+    })
+}
