@@ -25,7 +25,7 @@ use signet::entropy::Entropy;
 use signet::secret::Secret;
 use signet::store::memory::Fault;
 use signet::store::sealed::{Seal, StaticKey};
-use signet::store::{Memory, Sealed, Store, key};
+use signet::store::{Batch, Memory, Sealed, Store, key};
 
 const NOW: i64 = 1_800_000_000;
 const TOKEN: &str = "root";
@@ -309,4 +309,42 @@ async fn a_revocation_that_is_asked_for_again_is_on_the_list_before_it_is_answer
     assert!(matches!(world.revoke(&serial).await, Err(Failure::Fault(_))));
     world.revoke(&serial).await.unwrap();
     assert!(world.on_crl(&serial).await);
+}
+
+#[tokio::test]
+async fn what_was_refused_and_revoked_before_a_restart_is_so_at_the_first_request_after_it() {
+    let world = World::new().await;
+    let (serial, _) = world.issue("/a").await.unwrap();
+    world.revoke(&serial).await.unwrap();
+    let world = world.restarted().await;
+    let refused = world.issue(".evil.com/x").await.unwrap_err();
+    assert!(matches!(refused, Failure::Refused { .. }), "{refused:?}");
+    let world = world.restarted().await;
+    let listed = world.engine.crl(&world.mount(), "first", now()).await.unwrap().unwrap();
+    let octets: Vec<u8> =
+        serial.split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
+    assert!(listed.windows(octets.len()).any(|window| window == octets));
+    let world = world.restarted().await;
+    let snapshot = world.engine.env().store.snapshot().await.unwrap();
+    for token in [None, Some("Root"), Some("")] {
+        let token = token.map(|token| Secret::new(token.to_owned()));
+        let admitted = world.engine.gate().admit(&snapshot, token, Capability::Update).await;
+        assert!(admitted.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_start_reads_no_certificate() {
+    let world = World::new().await;
+    let mount = world.mount().id;
+    let mut batch = Batch::new();
+    for number in 0..100 {
+        // Nobody could read these.
+        batch = batch
+            .put(key::certificate(&mount, &[number; 20]), vec![0xff])
+            .put(key::revoked(&mount, &mount, &[number; 20]), vec![0xff]);
+    }
+    world.engine.env().store.commit(batch).await.unwrap();
+    let world = world.restarted().await;
+    world.issue("/a").await.unwrap();
 }

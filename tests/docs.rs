@@ -122,3 +122,45 @@ fn every_page_has_a_command_to_paste() {
         assert!(command || path.ends_with("config.md"), "{} shows no command", path.display());
     }
 }
+
+/// The rows of the table of weaknesses: number, fault, what is here.
+fn weaknesses() -> Vec<Vec<String>> {
+    let page = read("docs/weaknesses.md");
+    let numbered = |line: &&str| {
+        line.strip_prefix("| ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let cells = |line: &str| {
+        line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
+    };
+    page.lines().filter(numbered).map(cells).collect()
+}
+
+#[test]
+fn every_weakness_has_its_row_with_a_test_or_a_reason() {
+    let rows = weaknesses();
+    let numbers: Vec<_> = rows.iter().map(|row| row.first().cloned().unwrap_or_default()).collect();
+    assert_eq!(numbers, (1..=92).map(|number: u8| number.to_string()).collect::<Vec<_>>());
+    for row in &rows {
+        let here = row.get(2).cloned().unwrap_or_default();
+        let reasoned = ["Never: ", "Not yet: ", "Open: "].iter().any(|word| here.starts_with(word));
+        assert!(reasoned || marked(&here, '`').len() > 1, "{row:?} names no test and no reason");
+    }
+}
+
+#[test]
+fn every_test_that_stands_against_a_weakness_is_there() {
+    let mut named = 0;
+    for row in weaknesses() {
+        let mut file = String::new();
+        for word in row.get(2).map(|here| marked(here, '`')).unwrap_or_default() {
+            if word.ends_with(".rs") {
+                file = read(&word);
+                continue;
+            }
+            let definition = format!("fn {word}(");
+            assert!(file.contains(&definition), "{row:?}: {word} is not in the file before it");
+            named += 1;
+        }
+    }
+    assert!(named > 50, "{named} tests");
+}

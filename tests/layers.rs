@@ -184,3 +184,23 @@ fn nobody_calls_a_module_common_or_util() {
         }
     }
 }
+
+#[test]
+fn what_is_dangerous_is_called_by_tests_alone() {
+    // The definitions, and the flag by which a person asks a client not to check whom it talks to.
+    let known =
+        ["entropy.rs", "store/mod.rs", "store/memory.rs", "client/trust.rs", "cli/connection.rs"];
+    for (path, text) in sources() {
+        let code = code(&text);
+        let expected = known.iter().any(|file| path == Path::new(file)) || is_test_file(&path);
+        assert!(expected || !code.contains("danger_"), "{} is dangerous", path.display());
+        // A definition is no call.
+        for call in [".danger_", "::danger_"] {
+            let calls = code.contains(call) && path != Path::new("client/trust.rs");
+            assert!(is_test_file(&path) || !calls, "{} calls what is dangerous", path.display());
+        }
+        for word in ["cfg(feature", "cfg!(test)", "debug_assertions"] {
+            assert!(!code.contains(word), "{} has a mode of its own: {word}", path.display());
+        }
+    }
+}

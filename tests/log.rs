@@ -50,6 +50,19 @@ async fn tokens_passwords_and_keys_never_reach_the_log() {
     server.post("pki/issue/web", body).await.ok();
     let plain = server.post("pki/issue/web", json!({ "common_name": "a.example.org" })).await.ok();
     let key = plain.text("private_key");
+    // What cannot be read is quoted neither to the caller nor to the log.
+    for body in [
+        r#"{"pkcs12_password": "hunter2222", "common_name": }"#,
+        r#"{"pkcs12_password": "hunter2222"#,
+        r#"{"pkcs12_password": ["hunter2222"], "common_name": {}}"#,
+        r#"{"token": hunter2222}"#,
+        "hunter2222",
+    ] {
+        let body = Bytes::from_static(body.as_bytes());
+        let answer = server.send("POST", "pki/issue/web", Some("root"), &[], body).await;
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(answer.status == 400 && !text.contains("hunter"), "{text}");
+    }
     let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("answered"), "the log was caught: {log}");
     let secret_line = key.lines().nth(1).unwrap();

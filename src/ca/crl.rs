@@ -209,4 +209,17 @@ mod tests {
         assert!(read.revoked_certificates.is_none());
         assert_eq!(read.crl_extensions.unwrap().len(), 3);
     }
+
+    #[test]
+    fn a_list_of_twenty_thousand_is_one_list() {
+        let (root, pair) = for_tests::root("root");
+        let view = root.issuer_view();
+        let entries: Vec<_> = (1_u32..=20_000)
+            .map(|serial| encode_entry(&serial.to_be_bytes(), NOW).unwrap())
+            .collect();
+        let crl = compose_crl(&view, &VALUES, &entries).unwrap();
+        let signed = pair.sign(lint_crl(crl, &view).unwrap());
+        let read = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(signed.der());
+        assert_eq!(read.unwrap().tbs_cert_list.revoked_certificates.unwrap().len(), 20_000);
+    }
 }

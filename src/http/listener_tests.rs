@@ -22,6 +22,9 @@ use crate::clock::Clock;
 use crate::http::body::read_body;
 use crate::http::tls::{MinimumVersion, SelfSigned, TlsError, TlsFiles, self_signed};
 
+#[path = "listener_abuse_tests.rs"]
+mod abuse;
+
 const NOW: i64 = 1_900_000_000;
 /// Long enough for a busy machine to send one request, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(250);

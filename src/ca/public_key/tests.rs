@@ -80,3 +80,25 @@ fn measures_rsa_by_its_modulus() {
     .concat();
     assert_eq!(PublicKey::parse(&spki).unwrap().kind(), KeyKind::Rsa(1024));
 }
+
+#[test]
+fn an_rsa_key_with_the_exponent_one_proves_nothing() {
+    // With it everybody can write the signature: it is the padded digest itself.
+    let modulus = [&[2, 0x82, 1, 1, 0][..], &[0xff; 256]].concat();
+    let key = |exponent: u8| {
+        let key = [&[0x30, 0x82, 1, 8][..], &modulus, &[2, 1, exponent]].concat();
+        PublicKey::of_our_own(KeyKind::Rsa(2048), &key)
+    };
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"message");
+    let information = [
+        &[0x30, 0x31, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 32][..],
+        digest.as_ref(),
+    ]
+    .concat();
+    let padding = vec![0xff; 256 - 3 - information.len()];
+    let forged = [&[0, 1][..], &padding, &[0], &information].concat();
+    for exponent in [1, 2, 3] {
+        let algorithm = SignatureAlgorithm::RsaPkcs1(Hash::Sha256);
+        assert!(!key(exponent).verify(algorithm, b"message", &forged), "{exponent}");
+    }
+}

@@ -66,6 +66,19 @@ async fn nothing_below_the_seal_holds_the_plain_value() {
 }
 
 #[tokio::test]
+async fn one_value_sealed_twice_is_two_texts() {
+    let (memory, _, store) = open().await;
+    let below = Store::danger_unsealed(memory);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..32 {
+        store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
+        let (_, text) = below.snapshot().await.unwrap().get(&private_key()).await.unwrap().unwrap();
+        // The nonce is never the caller's, and never one that was there before.
+        assert!(seen.insert(text));
+    }
+}
+
+#[tokio::test]
 async fn a_value_moved_to_another_key_does_not_open() {
     let (memory, _, store) = open().await;
     store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();

@@ -1,0 +1,127 @@
+//! The listener under clients that mean harm: after each of them the next one is served.
+
+use rustls::ClientConnection;
+
+use super::*;
+
+async fn serves_the_next(server: &Running) {
+    let mut next = speak1(server.plain().await).await;
+    let reply = next.send_request(request("/", "abc")).await.unwrap();
+    assert_eq!(text(reply).await, "HTTP/1.1 tls=false 3");
+}
+
+async fn serves_the_next_securely(server: &Running, pair: &SelfSigned) {
+    let next = secure(server.address, &[pair], "http/1.1", rustls::ALL_VERSIONS).await.unwrap();
+    let reply = speak1(next).await.send_request(request("/", "")).await.unwrap();
+    assert_eq!(text(reply).await, "HTTP/1.1 tls=true 0");
+}
+
+fn impatient() -> Limits {
+    Limits { handshake: SHORT, header: SHORT, idle: SHORT * 4, ..Limits::default() }
+}
+
+/// First octets of other protocols and of none.
+const STRANGE: &[&[u8]] = &[
+    b"",
+    b"\0",
+    b"\r\n\r\n\r\n",
+    b"PROXY TCP4 10.0.0.1 10.0.0.2 1 99999999\r\n",
+    b"PROXY \xff\xff\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff",
+    b"SSH-2.0-x\r\n",
+    b"\x16\x03\x01\x00\x00",
+    b"\x16\x03\x01\xff\xff",
+    b"\x16\x03\x01\x00\x05\x01\xff\xff\xff\x00",
+    b"\x15\x03\x01\x00\x02\x02\x28",
+    b"\x80\x2e\x01\x00\x02",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET  / HTTP/1.1\r\nHost x\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+];
+
+#[tokio::test]
+async fn strange_first_octets_end_their_own_connection_and_no_other() {
+    let pair = pair(today());
+    let folder = Folder::with(&pair);
+    let plain = Running::start(None, impatient()).await;
+    let secured = Running::start(Some(folder.load(today())), impatient()).await;
+    for octets in STRANGE {
+        for server in [&plain, &secured] {
+            let mut stream = server.plain().await;
+            let _closed_early = stream.write_all(octets).await;
+            until_closed(stream).await;
+        }
+    }
+    serves_the_next(&plain).await;
+    serves_the_next_securely(&secured, &pair).await;
+}
+
+/// What a client of today says first.
+fn greeting(pair: &SelfSigned) -> Vec<u8> {
+    let mut roots = RootCertStore::empty();
+    roots.add(der(&pair.ca)).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut octets = Vec::new();
+    client.write_tls(&mut octets).unwrap();
+    octets
+}
+
+#[tokio::test]
+async fn a_greeting_divided_into_single_octets_is_answered_like_a_whole_one() {
+    let pair = pair(today());
+    let folder = Folder::with(&pair);
+    let server = Running::start(Some(folder.load(today())), impatient()).await;
+    let whole = greeting(&pair);
+    let divided: Vec<u8> = whole[5..].iter().flat_map(|octet| [0x16, 3, 1, 0, 1, *octet]).collect();
+    for octets in [whole, divided] {
+        let mut stream = server.plain().await;
+        stream.write_all(&octets).await.unwrap();
+        let mut first = [0];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(first, [0x16], "a handshake record, not an alert");
+    }
+    serves_the_next_securely(&server, &pair).await;
+}
+
+#[tokio::test]
+async fn a_farewell_in_the_middle_of_a_greeting_ends_it() {
+    let pair = pair(today());
+    let folder = Folder::with(&pair);
+    let server = Running::start(Some(folder.load(today())), impatient()).await;
+    let mut octets = greeting(&pair);
+    octets.extend_from_slice(&[0x15, 3, 3, 0, 2, 1, 0]);
+    for end in [1, 5, 6, octets.len() - 8, octets.len() - 7, octets.len() - 1, octets.len()] {
+        let mut stream = server.plain().await;
+        let _closed_early = stream.write_all(&octets[..end]).await;
+        let _closed_early = stream.shutdown().await;
+        until_closed(stream).await;
+    }
+    serves_the_next_securely(&server, &pair).await;
+}
+
+#[tokio::test]
+async fn requests_that_are_reset_at_once_do_not_wear_the_server_out() {
+    let server = Running::start(None, Limits::default()).await;
+    for _ in 0..3 {
+        let (mut sender, connection) = speak2(server.plain().await).await;
+        for _ in 0..2_000 {
+            if sender.ready().await.is_err() {
+                break;
+            }
+            let asked = sender.send_request(request("http://localhost/wait", ""));
+            let _reset = tokio::time::timeout(Duration::ZERO, asked).await;
+        }
+        connection.abort();
+    }
+    serves_the_next(&server).await;
+}
