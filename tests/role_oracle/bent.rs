@@ -46,6 +46,78 @@ pub(crate) const URI_PATTERNS: &[&str] = &[
     "spiffe://Example.org/*",
 ];
 
+/// What may stand in front of an entry.
+const FRONTS: &[&str] = &[
+    "A.b.",
+    "*",
+    "x*.",
+    "*x.",
+    "x*y.",
+    "x-*.",
+    "*-x.",
+    "-*.",
+    "a.*.",
+    "**.",
+    "*.*.",
+    ".",
+    "-a.",
+    "a-.",
+    "a_b.",
+    "ü.",
+    "Ü*.",
+    "evil",
+    "me@a.",
+    "a@b@",
+    "*@",
+    "me@*.",
+    "@",
+    "a b.",
+    "a\n@",
+    "xn--mnchen-3ya.",
+    "{{name}}.",
+];
+
+/// What may stand behind it.
+const BACKS: &[&str] = &[".", "..", ".evil.com", "\0", " ", "@", "*", ".*"];
+
+/// Names that need no entry.
+const PLACES: &[&str] =
+    &["localhost", "localdomain", "localhost.localdomain", "LOCALHOST", "10.0.0.1", "Root CA"];
+
+/// Hosts that are nearly the one of the patterns.
+const HOSTS: &[&str] = &[
+    "EXAMPLE.org",
+    "example.org.evil.com",
+    "me@example.org",
+    "example.org:8080",
+    "example.org:x",
+    "a b",
+    ".example.org",
+    "example.org.",
+    "",
+    "ü.org",
+    "%65xample.org",
+];
+
+/// What a star of a pattern may become besides a path.
+const FILLERS: &[&str] =
+    &["", "..", ".", "%2e%2e", "%2F..%2F ", "%zz", "ü", "a?", "a?q=1", "a#", "a#f", "a/", "+"];
+
+/// What may stand behind a URI.
+const ENDS: &[&str] = &[
+    "/",
+    "?",
+    "#",
+    "?a",
+    "#a",
+    "/..",
+    "//",
+    " ",
+    "\n",
+    "/a,b",
+    "/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p",
+];
+
 /// A name that the role's entries nearly or just allow.
 pub(crate) fn name(dice: &mut Dice, role: &RoleFields) -> String {
     let entries: Vec<&str> = role.allowed_domains.iter().map(String::as_str).collect();
@@ -55,55 +127,16 @@ pub(crate) fn name(dice: &mut Dice, role: &RoleFields) -> String {
         base = base.replace('*', dice.pick::<&str>(&["1", "a.b", "", "x@", "web"]));
     }
     if dice.percent(8) {
-        base = dice.word(&[
-            "localhost",
-            "localdomain",
-            "localhost.localdomain",
-            "LOCALHOST",
-            "10.0.0.1",
-            "Root CA",
-        ]);
+        base = dice.word(PLACES);
     }
     let front = match dice.below(60) {
         0..=15 => "",
         16..=39 => "a.",
         40..=42 => "*.",
         43..=45 => "me@",
-        _ => dice.pick(&[
-            "A.b.",
-            "*",
-            "x*.",
-            "*x.",
-            "x*y.",
-            "x-*.",
-            "*-x.",
-            "-*.",
-            "a.*.",
-            "**.",
-            "*.*.",
-            ".",
-            "-a.",
-            "a-.",
-            "a_b.",
-            "ü.",
-            "Ü*.",
-            "evil",
-            "me@a.",
-            "a@b@",
-            "*@",
-            "me@*.",
-            "@",
-            "a b.",
-            "a\n@",
-            "xn--mnchen-3ya.",
-            "{{name}}.",
-        ]),
+        _ => dice.pick(FRONTS),
     };
-    let back = if dice.percent(95) {
-        ""
-    } else {
-        *dice.pick(&[".", "..", ".evil.com", "\0", " ", "@", "*", ".*"])
-    };
+    let back = if dice.percent(95) { "" } else { *dice.pick(BACKS) };
     let mut name = format!("{front}{base}{back}");
     if dice.percent(6) {
         name = if dice.percent(50) { name.to_uppercase() } else { name.to_lowercase() };
@@ -131,61 +164,15 @@ pub(crate) fn uri(dice: &mut Dice, role: &RoleFields) -> String {
                 dice.word(&["a", "ns/a", "spiffe://example.org/a", "https://h/x", "example.org/a"])
             }
             1 | 2 => path(dice),
-            _ => dice
-                .word(&[
-                    "",
-                    "..",
-                    ".",
-                    "%2e%2e",
-                    "%2F..%2F ",
-                    "%zz",
-                    "ü",
-                    "a?",
-                    "a?q=1",
-                    "a#",
-                    "a#f",
-                    "a/",
-                    "*",
-                ])
-                .replace('*', "+"),
+            _ => dice.word(FILLERS),
         };
         text.replace_range(at..=at, &filler);
     }
     match dice.below(24) {
         0 => text.replace("spiffe:", dice.pick::<&str>(&["SPIFFE:", "Spiffe:", "", "urn:x:"])),
-        1 => text.replace(
-            "example.org",
-            dice.pick::<&str>(&[
-                "EXAMPLE.org",
-                "example.org.evil.com",
-                "me@example.org",
-                "example.org:8080",
-                "example.org:x",
-                "a b",
-                ".example.org",
-                "example.org.",
-                "",
-                "ü.org",
-                "%65xample.org",
-            ]),
-        ),
+        1 => text.replace("example.org", dice.pick::<&str>(HOSTS)),
         2 => text.replace("://", dice.pick::<&str>(&[":", ":/", ":///"])),
-        3 => format!(
-            "{text}{}",
-            dice.pick(&[
-                "/",
-                "?",
-                "#",
-                "?a",
-                "#a",
-                "/..",
-                "//",
-                " ",
-                "\n",
-                "/a,b",
-                "/p".repeat(40).as_str()
-            ])
-        ),
+        3 => format!("{text}{}", dice.pick(ENDS)),
         _ => text,
     }
 }

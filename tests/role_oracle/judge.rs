@@ -8,7 +8,7 @@ use signet::ca::time::Timestamp;
 use super::names::{
     address, allows, allows_common_name, ascii, glob, host_pattern, lies_in, octets, range,
 };
-use super::times::{Nanoseconds, SECOND, parse};
+use super::times::{SECOND, parse};
 use super::uris::{has_readable_host, is_no_spiffe_id, spiffe_path, written};
 
 /// A role as it is written, and one request under it.
@@ -45,8 +45,8 @@ pub(crate) struct Leaf {
     pub(crate) email: Vec<String>,
     pub(crate) ip: Vec<Vec<u8>>,
     pub(crate) uri: Vec<String>,
-    pub(crate) not_before: Nanoseconds,
-    pub(crate) not_after: Nanoseconds,
+    pub(crate) not_before: i128,
+    pub(crate) not_after: i128,
     /// Numbers of bits.
     pub(crate) key_usage: Vec<u8>,
     pub(crate) extended_key_usage: Vec<String>,
@@ -281,7 +281,7 @@ fn validity(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     let (role, ask) = (&pair.role, &pair.ask);
     let now = instant(pair.now);
     let backdate = if role.not_before_duration == 0 { 30 } else { role.not_before_duration };
-    let usual = now - Nanoseconds::from(backdate) * SECOND;
+    let usual = now - i128::from(backdate) * SECOND;
     if role.not_before_bound == "forbid" && !ask.not_before.is_empty() {
         return Err(24);
     }
@@ -305,7 +305,7 @@ fn validity(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
 }
 
 /// 15.9, 1 to 8.
-fn end(pair: &Pair, now: Nanoseconds) -> Result<Nanoseconds, u8> {
+fn end(pair: &Pair, now: i128) -> Result<i128, u8> {
     let (role, ask) = (&pair.role, &pair.ask);
     if role.not_after_bound == "forbid" && !ask.not_after.is_empty() {
         return Err(24);
@@ -317,7 +317,7 @@ fn end(pair: &Pair, now: Nanoseconds) -> Result<Nanoseconds, u8> {
     let first = |values: [i64; 3]| values.into_iter().find(|value| *value > 0).unwrap_or(0);
     let max = first([role.max_ttl, pair.bounds.mount.max, 0]);
     let ttl = first([ask.ttl, role.ttl, pair.bounds.mount.default]).min(max);
-    let after = |seconds: i64| now + Nanoseconds::from(seconds) * SECOND;
+    let after = |seconds: i64| now + i128::from(seconds) * SECOND;
     let mut end = after(ttl);
     if !fixed.is_empty() {
         end = parse(fixed).ok_or(24)?;
@@ -344,8 +344,8 @@ fn end(pair: &Pair, now: Nanoseconds) -> Result<Nanoseconds, u8> {
     }
 }
 
-pub(crate) fn instant(time: Timestamp) -> Nanoseconds {
-    Nanoseconds::from(time.unix()) * SECOND + Nanoseconds::from(time.nanoseconds())
+pub(crate) fn instant(time: Timestamp) -> i128 {
+    i128::from(time.unix()) * SECOND + i128::from(time.nanoseconds())
 }
 
 /// Step 25.
@@ -357,7 +357,7 @@ fn user_ids(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
         leaf.user_ids.clone_from(&csr.user_ids);
     }
     // docs/compatibility.md: only ASCII is compared without case.
-    let same = |it: &str, id: &str| it.to_ascii_lowercase() == id.to_ascii_lowercase();
+    let same = |it: &str, id: &str| it.eq_ignore_ascii_case(id);
     let is_allowed = |id: &String| {
         pair.role
             .allowed_user_ids

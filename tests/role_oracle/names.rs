@@ -71,7 +71,7 @@ pub(crate) fn allows(role: &RoleFields, n: &str) -> bool {
 
 /// 15.3, 7.
 fn under(role: &RoleFields, n: &str, h: &str, is_email: bool, is_wildcard: bool, d: &str) -> bool {
-    let same = |a: &str, b: &str| a.to_ascii_lowercase() == b.to_ascii_lowercase();
+    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
     if role.allow_bare_domains && (same(n, d) || (is_email && same(h, d))) {
         return true;
     }

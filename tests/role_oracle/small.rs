@@ -1,7 +1,6 @@
 //! A pair that fails, made small and shown.
 
 use serde_json::{Map, Value, json};
-use signet::ca::permit::AlternativeNames;
 use signet::ca::role::{Ask, CsrFacts, RoleFields};
 
 use super::judge::Pair;
@@ -25,74 +24,84 @@ macro_rules! each_field {
     };
 }
 
+/// A pair that fails, and what failing means.
+struct Failing<'a> {
+    pair: Pair,
+    fails: &'a dyn Fn(&Pair) -> bool,
+}
+
 /// Puts fields back to their plain values as long as the pair goes on failing.
-pub(crate) fn shrunk(mut pair: Pair, fails: &dyn Fn(&Pair) -> bool) -> Pair {
-    let mut attempt = |change: &dyn Fn(&mut Pair)| {
-        let mut smaller = pair.clone();
-        change(&mut smaller);
-        if fails(&smaller) {
-            pair = smaller;
-        }
-    };
-    attempt(&|pair| pair.csr = None);
+pub(crate) fn shrunk(pair: Pair, fails: &dyn Fn(&Pair) -> bool) -> Pair {
+    let mut failing = Failing { pair, fails };
+    failing.attempt(|pair| pair.csr = None);
     macro_rules! plain {
         ($part:ident, $plain:expr; $($field:ident),*) => {
-            $(attempt(&|pair| pair.$part.$field = $plain.$field);)*
+            $(failing.attempt(|pair| pair.$part.$field = $plain.$field);)*
         };
     }
     for _ in 0..2 {
         each_field!(plain);
-        attempt(&|pair| pair.role.require_cn = false);
-        csr(&mut attempt);
-        attempt(&|pair| pair.now = pair.now.whole());
-        for at in 0..3 {
-            lists(at, &mut attempt);
-        }
+        failing.attempt(|pair| pair.role.require_cn = false);
+        failing.attempt(|pair| pair.now = pair.now.whole());
+        failing.less_csr();
+        (0..3).for_each(|at| failing.less_of_lists(at));
     }
-    pair
+    failing.pair
 }
 
-fn csr(attempt: &mut dyn FnMut(&dyn Fn(&mut Pair))) {
-    macro_rules! plain {
-        ($($field:ident),*) => {
-            $(attempt(&|pair| if let Some(csr) = &mut pair.csr { csr.$field = CsrFacts::default().$field });)*
-        };
+impl Failing<'_> {
+    /// Keeps a change with which the pair still fails.
+    fn attempt(&mut self, change: impl Fn(&mut Pair)) {
+        let mut smaller = self.pair.clone();
+        change(&mut smaller);
+        if (self.fails)(&smaller) {
+            self.pair = smaller;
+        }
     }
-    plain!(
-        common_name,
-        serial_number,
-        user_ids,
-        names,
-        has_unreadable_other_name,
-        has_basic_constraints
-    );
-    macro_rules! plain {
-        ($($field:ident),*) => {
-            $(attempt(&|pair| if let Some(csr) = &mut pair.csr { csr.names.$field = AlternativeNames::default().$field });)*
-        };
+
+    fn attempt_csr(&mut self, change: impl Fn(&mut CsrFacts)) {
+        self.attempt(|pair| {
+            if let Some(csr) = &mut pair.csr {
+                change(csr);
+            }
+        });
     }
-    plain!(other, dns, email, ip, uri);
+
+    fn less_csr(&mut self) {
+        self.attempt_csr(|csr| csr.common_name.clear());
+        self.attempt_csr(|csr| csr.serial_number.clear());
+        self.attempt_csr(|csr| csr.user_ids.clear());
+        self.attempt_csr(|csr| csr.has_unreadable_other_name = false);
+        self.attempt_csr(|csr| csr.names.other.clear());
+        self.attempt_csr(|csr| csr.names.dns.clear());
+        self.attempt_csr(|csr| csr.names.email.clear());
+        self.attempt_csr(|csr| csr.names.ip.clear());
+        self.attempt_csr(|csr| csr.names.uri.clear());
+    }
+
+    /// One entry less.
+    fn less_of_lists(&mut self, at: usize) {
+        self.attempt(|pair| without(&mut pair.role.allowed_domains, at));
+        self.attempt(|pair| without(&mut pair.role.allowed_uri_sans, at));
+        self.attempt(|pair| without(&mut pair.role.allowed_ip_sans_cidr, at));
+        self.attempt(|pair| without(&mut pair.ask.uri_sans, at));
+        self.attempt(|pair| without(&mut pair.ask.ip_sans, at));
+        self.attempt_csr(|csr| without(&mut csr.names.uri, at));
+        self.attempt_csr(|csr| without(&mut csr.names.dns, at));
+        self.attempt(|pair| {
+            if let Some(names) = &pair.ask.alt_names {
+                let mut names: Vec<String> = names.split(',').map(str::to_owned).collect();
+                without(&mut names, at);
+                pair.ask.alt_names = Some(names.join(","));
+            }
+        });
+    }
 }
 
-/// One entry less.
-fn lists(at: usize, attempt: &mut dyn FnMut(&dyn Fn(&mut Pair))) {
-    fn without(list: &mut Vec<String>, at: usize) {
-        if at < list.len() {
-            list.remove(at);
-        }
+fn without(list: &mut Vec<String>, at: usize) {
+    if at < list.len() {
+        list.remove(at);
     }
-    attempt(&|pair| without(&mut pair.role.allowed_domains, at));
-    attempt(&|pair| without(&mut pair.role.allowed_uri_sans, at));
-    attempt(&|pair| without(&mut pair.role.allowed_ip_sans_cidr, at));
-    attempt(&|pair| without(&mut pair.ask.uri_sans, at));
-    attempt(&|pair| without(&mut pair.ask.ip_sans, at));
-    attempt(&|pair| {
-        if let Some(names) = &pair.ask.alt_names {
-            let mut names: Vec<String> = names.split(',').map(str::to_owned).collect();
-            without(&mut names, at);
-            pair.ask.alt_names = Some(names.join(","));
-        }
-    });
 }
 
 /// Role and request as JSON: what differs from the plain values, in the names of the API.

@@ -1,11 +1,9 @@
 //! Instants as nanoseconds since the Unix epoch, and RFC 3339 as Go reads it.
 
-pub(crate) type Nanoseconds = i128;
-
-pub(crate) const SECOND: Nanoseconds = 1_000_000_000;
+pub(crate) const SECOND: i128 = 1_000_000_000;
 
 /// `2006-01-02T15:04:05Z`, with a fraction or an offset.
-pub(crate) fn parse(text: &str) -> Option<Nanoseconds> {
+pub(crate) fn parse(text: &str) -> Option<i128> {
     let form = "dddd-dd-ddTdd:dd:dd";
     let front = text.get(..form.len())?;
     let fits = |(mark, found): (char, char)| {
@@ -25,10 +23,10 @@ pub(crate) fn parse(text: &str) -> Option<Nanoseconds> {
     }
     let (fraction, zone) = fraction(&text[form.len()..])?;
     let seconds = days_before(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    Some(Nanoseconds::from(seconds - offset(zone)?) * SECOND + fraction)
+    Some(i128::from(seconds - offset(zone)?) * SECOND + fraction)
 }
 
-fn fraction(text: &str) -> Option<(Nanoseconds, &str)> {
+fn fraction(text: &str) -> Option<(i128, &str)> {
     let Some(digits) = text.strip_prefix('.') else { return Some((0, text)) };
     let end = digits.find(|c: char| !c.is_ascii_digit())?;
     if end == 0 {

@@ -69,10 +69,10 @@ fn host(authority: &str) -> Option<String> {
     if !user.chars().all(plain) {
         return None;
     }
-    if let Some(colon) = host.rfind(':').filter(|_| !host.starts_with('[')) {
-        if !host[colon + 1..].chars().all(|c| c.is_ascii_digit()) {
-            return None;
-        }
+    if let Some(colon) = host.rfind(':').filter(|_| !host.starts_with('['))
+        && !host[colon + 1..].chars().all(|c| c.is_ascii_digit())
+    {
+        return None;
     }
     if host.contains('%') || !host.chars().all(|c| !c.is_ascii() || plain(c)) {
         return None;

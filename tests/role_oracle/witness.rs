@@ -7,7 +7,7 @@ use signet::ca::role::{LeafNotAfterBehavior, RoleFields};
 
 use super::judge::{KEY_USAGES, Leaf, Pair, instant};
 use super::names::{lies_in, range};
-use super::times::{Nanoseconds, SECOND};
+use super::times::SECOND;
 use super::uris::written;
 
 /// The first value of the certificate that nothing in the role answers for.
@@ -21,10 +21,7 @@ pub(crate) fn unexplained(pair: &Pair, leaf: &Leaf) -> Option<String> {
     let ip = leaf.ip.iter().find(|ip| !ip_is_explained(role, ip)).map(|ip| format!("{ip:?}"));
     let uri = leaf.uri.iter().find(|uri| !uri_is_explained(pair, uri));
     let user = leaf.user_ids.iter().find(|id| {
-        !role
-            .allowed_user_ids
-            .iter()
-            .any(|it| fits(it, id) || it.to_ascii_lowercase() == id.to_ascii_lowercase())
+        !role.allowed_user_ids.iter().any(|it| fits(it, id) || it.eq_ignore_ascii_case(id))
     });
     dns.or(email).or(uri).or(user).cloned().or(ip).or_else(|| {
         let faults = [
@@ -172,7 +169,7 @@ fn serial_is_explained(role: &RoleFields, leaf: &Leaf) -> bool {
 fn validity_is_explained(pair: &Pair, leaf: &Leaf) -> bool {
     let (role, ask) = (&pair.role, &pair.ask);
     let now = instant(pair.now);
-    let later = |seconds: i64| now + Nanoseconds::from(seconds) * SECOND;
+    let later = |seconds: i64| now + i128::from(seconds) * SECOND;
     let fixed = !(role.not_after.is_empty() && ask.not_after.is_empty());
     let longest = if role.max_ttl > 0 { role.max_ttl } else { pair.bounds.mount.max };
     let permits = pair.bounds.behavior == LeafNotAfterBehavior::Permit;
