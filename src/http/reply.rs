@@ -2,13 +2,17 @@
 //!
 //! No arm is a catch-all: a new failure must decide here what the caller is told.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::auth::Denied;
 use crate::engine::Failure;
+use crate::wire::issued::Issued;
 
 /// What hyper sends.
 pub type HttpResponse = Response<Full<Bytes>>;
@@ -30,7 +34,7 @@ pub enum Reply {
 #[derive(Debug, Default)]
 pub struct Envelope {
     /// `data`
-    pub data: Option<Value>,
+    pub data: Option<Data>,
     /// `warnings`
     pub warnings: Vec<String>,
     /// `auth`
@@ -49,7 +53,14 @@ impl Reply {
 
     /// `data` and `warnings` in the envelope.
     pub fn with_warnings(data: Value, warnings: Vec<String>) -> Self {
-        Self::Envelope(Envelope { data: Some(data), warnings, ..Envelope::default() })
+        let data = Some(Data::Tree(data));
+        Self::Envelope(Envelope { data, warnings, ..Envelope::default() })
+    }
+
+    /// A certificate and `warnings` in the envelope.
+    pub fn issued(data: Issued, warnings: Vec<String>) -> Self {
+        let data = Some(Data::Issued(Box::new(data)));
+        Self::Envelope(Envelope { data, warnings, ..Envelope::default() })
     }
 
     /// 204, or 200 with nothing but warnings.
@@ -97,10 +108,7 @@ impl Reply {
     /// The HTTP response.
     pub fn into_response(self, request_id: &str, mount_type: &str) -> HttpResponse {
         match self {
-            Self::Envelope(envelope) => {
-                let body = envelope.into_json(request_id, mount_type);
-                json_response(StatusCode::OK, &body)
-            }
+            Self::Envelope(envelope) => envelope.into_response(request_id, mount_type),
             Self::Plain(status, value) => json_response(status, &value),
             Self::Raw(status, content_type, bytes) => response(status, Some(content_type), bytes),
             Self::Empty => response(StatusCode::NO_CONTENT, None, Bytes::new()),
@@ -108,30 +116,63 @@ impl Reply {
     }
 }
 
+/// `data` of an answer.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Data {
+    /// Any JSON.
+    Tree(Value),
+    /// A certificate that was issued or signed: written without a tree in between.
+    Issued(Box<Issued>),
+}
+
+impl fmt::Debug for Data {
+    /// Never its content: it may be a private key.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Data(…)")
+    }
+}
+
+/// The envelope as it is sent (vault-core-api 1.4).
+#[derive(Serialize)]
+struct Sent<'a> {
+    request_id: &'a str,
+    lease_id: &'a str,
+    renewable: bool,
+    lease_duration: i64,
+    data: Option<&'a Data>,
+    wrap_info: (),
+    warnings: Option<&'a [String]>,
+    auth: Option<&'a Value>,
+    mount_type: &'a str,
+}
+
 impl Envelope {
-    fn into_json(self, request_id: &str, mount_type: &str) -> Value {
+    fn into_response(self, request_id: &str, mount_type: &str) -> HttpResponse {
         let (lease_id, renewable, lease_duration) = self.lease.unwrap_or_default();
-        let warnings =
-            if self.warnings.is_empty() { Value::Null } else { Value::from(self.warnings) };
-        let mut body = Map::with_capacity(9);
-        body.insert("request_id".to_owned(), request_id.into());
-        body.insert("lease_id".to_owned(), lease_id.into());
-        body.insert("renewable".to_owned(), renewable.into());
-        body.insert("lease_duration".to_owned(), lease_duration.into());
-        let data = self.data.unwrap_or(Value::Null);
-        let copies = match (&data, self.copied) {
-            (Value::Object(members), true) => members.clone(),
-            _ => Map::new(),
+        let sent = Sent {
+            request_id,
+            lease_id: &lease_id,
+            renewable,
+            lease_duration,
+            data: self.data.as_ref(),
+            wrap_info: (),
+            warnings: (!self.warnings.is_empty()).then_some(&self.warnings),
+            auth: self.auth.as_ref(),
+            mount_type,
         };
-        body.insert("data".to_owned(), data);
-        body.insert("wrap_info".to_owned(), Value::Null);
-        body.insert("warnings".to_owned(), warnings);
-        body.insert("auth".to_owned(), self.auth.unwrap_or(Value::Null));
-        body.insert("mount_type".to_owned(), mount_type.into());
-        for (name, value) in copies {
-            body.entry(name).or_insert(value);
+        match &self.data {
+            Some(Data::Tree(Value::Object(copies))) if self.copied => {
+                let mut body = serde_json::to_value(&sent).unwrap_or_default();
+                if let Some(members) = body.as_object_mut() {
+                    for (name, value) in copies {
+                        members.entry(name).or_insert_with(|| value.clone());
+                    }
+                }
+                json_response(StatusCode::OK, &body)
+            }
+            _ => json_response(StatusCode::OK, &sent),
         }
-        Value::Object(body)
     }
 }
 
@@ -206,9 +247,15 @@ pub fn errors_response(status: StatusCode, errors: &[String]) -> HttpResponse {
     json_response(status, &json!({ "errors": errors }))
 }
 
-fn json_response(status: StatusCode, body: &Value) -> HttpResponse {
-    // A `Value` always serialises: its keys are strings.
-    let mut bytes = serde_json::to_vec(body).unwrap_or_default();
+/// What most answers fit into: a certificate with its key and a chain of two.
+const USUAL: usize = 4096;
+
+fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    let mut bytes = Vec::with_capacity(USUAL);
+    // Writing to memory does not fail, and keys are strings wherever a body is made.
+    if serde_json::to_writer(&mut bytes, body).is_err() {
+        return response(StatusCode::INTERNAL_SERVER_ERROR, None, Bytes::new());
+    }
     bytes.push(b'\n');
     response(status, Some("application/json"), bytes.into())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
 use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
 
 use crate::auth::Granted;
 use crate::ca::time::Timestamp;
@@ -78,10 +79,7 @@ impl Api {
             };
         }
         let token = token_of(&parts.headers);
-        // From here on the work is done even if the caller hangs up (design D11).
-        let api = self.clone();
-        let worked = tokio::spawn(async move { api.run(call, token).await }).await;
-        match worked {
+        match self.start(call, token).await {
             Ok(Ok(Outcome { result: Ok(reply), mount_type, .. })) => {
                 reply.into_response(id, mount_type)
             }
@@ -99,54 +97,59 @@ impl Api {
         }
     }
 
-    /// Gate, resolve, run.
-    async fn run(
-        &self,
-        call: Call,
-        token: Option<Secret<String>>,
-    ) -> Result<Outcome, HttpResponse> {
-        let engine = &self.engine;
-        // A sealed server says so to everybody, token or not.
-        if engine.env().sealed.is_sealed() {
-            return Err(failure(&Failure::Sealed, Wording::Public));
-        }
-        let mounts = engine.mounts();
-        let resolved: Option<(Arc<Mount>, String)> =
-            mounts.resolve(&call.path).map(|(mount, rest)| (Arc::clone(mount), rest.to_owned()));
-        if let Some((mount, rest)) = &resolved
-            && mount.record.kind == "pki"
-            && let Some(route) = pki::Route::parse(rest)
-            && route.is_public(call.operation)
-        {
-            let result = pki::public(engine, mount, &route, &call).await;
-            return Ok(Outcome { result, wording: Wording::Public, mount_type: "pki" });
-        }
-        let granted: Granted = engine
-            .gate()
-            .admit(token, call.operation.capability())
-            .await
-            .map_err(|outside| denied(&outside))?;
-        let wording = Wording::Authenticated;
-        if call.path.starts_with("sys/") {
-            let result = sys::dispatch(engine, &granted, &call).await;
-            return Ok(Outcome { result, wording, mount_type: "system" });
-        }
-        if call.path.starts_with("auth/token/") {
-            let result = token::dispatch(&granted, &call);
-            return Ok(Outcome { result, wording, mount_type: "token" });
-        }
-        let Some((mount, rest)) = resolved else {
-            return Err(errors_response(
-                StatusCode::NOT_FOUND,
-                &[format!("no handler for route \"{}\". route entry not found.", call.path)],
-            ));
-        };
-        let result = match pki::Route::parse(&rest) {
-            Some(route) => pki::dispatch(engine, &granted, &mount, &route, &call).await,
-            None => Err(Failure::UnsupportedPath),
-        };
-        Ok(Outcome { result, wording, mount_type: "pki" })
+    /// From here on the work is done even if the caller hangs up (design D11). A function of its
+    /// own, so that the caller's state does not hold the work's as well.
+    fn start(&self, call: Call, token: Option<Secret<String>>) -> JoinHandle<Work> {
+        tokio::spawn(run(Arc::clone(&self.engine), call, token))
     }
+}
+
+/// What the task of a request ends with.
+type Work = Result<Outcome, HttpResponse>;
+
+/// Gate, resolve, run. What is rare is boxed: every request carries the room of the largest step.
+async fn run(engine: Arc<Engine>, call: Call, token: Option<Secret<String>>) -> Work {
+    let engine = &*engine;
+    // A sealed server says so to everybody, token or not.
+    if engine.env().sealed.is_sealed() {
+        return Err(failure(&Failure::Sealed, Wording::Public));
+    }
+    let mounts = engine.mounts();
+    let resolved: Option<(Arc<Mount>, String)> =
+        mounts.resolve(&call.path).map(|(mount, rest)| (Arc::clone(mount), rest.to_owned()));
+    if let Some((mount, rest)) = &resolved
+        && mount.record.kind == "pki"
+        && let Some(route) = pki::Route::parse(rest)
+        && route.is_public(call.operation)
+    {
+        let result = Box::pin(pki::public(engine, mount, &route, &call)).await;
+        return Ok(Outcome { result, wording: Wording::Public, mount_type: "pki" });
+    }
+    let granted: Granted = engine
+        .gate()
+        .admit(token, call.operation.capability())
+        .await
+        .map_err(|outside| denied(&outside))?;
+    let wording = Wording::Authenticated;
+    if call.path.starts_with("sys/") {
+        let result = Box::pin(sys::dispatch(engine, &granted, &call)).await;
+        return Ok(Outcome { result, wording, mount_type: "system" });
+    }
+    if call.path.starts_with("auth/token/") {
+        let result = token::dispatch(&granted, &call);
+        return Ok(Outcome { result, wording, mount_type: "token" });
+    }
+    let Some((mount, rest)) = resolved else {
+        return Err(errors_response(
+            StatusCode::NOT_FOUND,
+            &[format!("no handler for route \"{}\". route entry not found.", call.path)],
+        ));
+    };
+    let result = match pki::Route::parse(&rest) {
+        Some(route) => pki::dispatch(engine, &granted, &mount, &route, &call).await,
+        None => Err(Failure::UnsupportedPath),
+    };
+    Ok(Outcome { result, wording, mount_type: "pki" })
 }
 
 /// Method, path, parameters. The error is an answer already.

@@ -39,7 +39,7 @@ pub struct Issuer {
     /// The chain's certificates, DER, itself first.
     pub chain_der: Vec<Vec<u8>>,
     /// The same as PEM without newline at the end.
-    pub chain_pem: Vec<String>,
+    pub chain_pem: Vec<Arc<str>>,
 }
 
 /// A key without its secret.
@@ -324,7 +324,8 @@ fn link(
             let chain = chains.remove(&id).unwrap_or_else(|| vec![id]);
             let chain_der: Vec<Vec<u8>> =
                 chain.iter().filter_map(|id| der.get(id).cloned()).collect();
-            let chain_pem = chain_der.iter().map(|der| pem::encode("CERTIFICATE", der)).collect();
+            let chain_pem =
+                chain_der.iter().map(|der| pem::encode("CERTIFICATE", der).into()).collect();
             let key = record.key.and_then(|id| keys.get(&id)).map(|entry| entry.key.clone());
             let is_root = is_self_signed(&certificate);
             let issuer =

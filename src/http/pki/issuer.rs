@@ -1,5 +1,7 @@
 //! Issuers and keys as JSON (pki-api chapters 6 and 7).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::auth::Granted;
@@ -133,7 +135,7 @@ pub(super) fn with_newline(der: &[u8]) -> String {
     text
 }
 
-pub(super) fn with_newlines(chain: &[String]) -> Vec<String> {
+pub(super) fn with_newlines(chain: &[Arc<str>]) -> Vec<String> {
     chain.iter().map(|pem| format!("{pem}\n")).collect()
 }
 

@@ -1,6 +1,8 @@
 //! `issue`, `sign`, `revoke` (pki-api chapters 4, 11, 17).
 
-use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+use serde_json::json;
 
 use crate::auth::Granted;
 use crate::ca::pem::{self, KeyForm};
@@ -15,6 +17,7 @@ use crate::http::call::Call;
 use crate::http::fields::{Fields, Kind, Schema};
 use crate::http::reply::Reply;
 use crate::secret::Secret;
+use crate::wire::issued::Issued;
 
 use super::route::fields;
 
@@ -133,47 +136,43 @@ async fn answer(
     let mut leaf = engine.issue(granted, mount, &request, now).await?.into_inner();
     let warnings = std::mem::take(&mut leaf.warnings);
     let data = if format.is_archive() {
-        archive(engine, fields, format, leaf, now).await?
+        Box::pin(archive(engine, fields, format, leaf, now)).await?
     } else {
         written(fields, format, &leaf)?
     };
-    Ok(Reply::with_warnings(data, warnings).warned(fields.warnings()))
+    Ok(Reply::issued(data, warnings).warned(fields.warnings()))
 }
 
-/// The members that every format shares, in Vault's order of names.
-fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: String) -> Map<String, Value> {
-    let text = |der: &Vec<u8>, pem: &String| {
-        if as_der { data_encoding::BASE64.encode(der) } else { pem.clone() }
-    };
-    let (der, pem) = (&leaf.issuer.chain_der, &leaf.issuer.chain_pem);
+/// The members that every format shares.
+fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: String) -> Issued {
+    let issuer = &leaf.issuer;
     let without_roots = fields.flag("remove_roots_from_chain");
-    let chain: Vec<String> = leaf
-        .issuer
-        .chain
-        .iter()
-        .zip(der.iter().zip(pem))
-        .filter(|(id, _)| {
-            !without_roots
-                || !leaf.authorities.issuers.get(*id).is_some_and(|issuer| issuer.is_root)
-        })
-        .map(|(_, (der, pem))| text(der, pem))
-        .collect();
-    let mut data = Map::new();
-    if !chain.is_empty() {
-        data.insert("ca_chain".to_owned(), json!(chain));
+    let is_root = |id| leaf.authorities.issuers.get(id).is_some_and(|issuer| issuer.is_root);
+    let text = |(der, pem): (&Vec<u8>, &Arc<str>)| {
+        if as_der { data_encoding::BASE64.encode(der).into() } else { Arc::clone(pem) }
+    };
+    let chain = || issuer.chain_der.iter().zip(&issuer.chain_pem);
+    Issued {
+        ca_chain: issuer
+            .chain
+            .iter()
+            .zip(chain())
+            .filter(|(id, _)| !without_roots || !is_root(*id))
+            .map(|(_, forms)| text(forms))
+            .collect(),
+        certificate,
+        expiration: leaf.not_after.unix(),
+        issuing_ca: chain().next().map(text),
+        not_before: leaf.not_before.unix(),
+        private_key: None,
+        private_key_type: None,
+        serial_number: leaf.serial.to_string(),
+        truststore: None,
     }
-    data.insert("certificate".to_owned(), certificate.into());
-    data.insert("expiration".to_owned(), leaf.not_after.unix().into());
-    if let (Some(der), Some(pem)) = (der.first(), pem.first()) {
-        data.insert("issuing_ca".to_owned(), text(der, pem).into());
-    }
-    data.insert("not_before".to_owned(), leaf.not_before.unix().into());
-    data.insert("serial_number".to_owned(), leaf.serial.to_string().into());
-    data
 }
 
 /// PEM, DER, or everything in one PEM text.
-fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Value, Failure> {
+fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Issued, Failure> {
     let as_der = format == Format::Der;
     let certificate = match format {
         Format::Der => data_encoding::BASE64.encode(&leaf.der),
@@ -183,18 +182,17 @@ fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Value, Failur
                 parts.push(private_key(key, KeyForm::Traditional)?.pem().to_string());
             }
             parts.push(pem::encode("CERTIFICATE", &leaf.der));
-            parts.extend(leaf.issuer.chain_pem.iter().cloned());
+            parts.extend(leaf.issuer.chain_pem.iter().map(ToString::to_string));
             parts.join("\n")
         }
         _ => pem::encode("CERTIFICATE", &leaf.der),
     };
     let mut data = shared(fields, leaf, as_der, certificate);
     if let Some((kind, key)) = &leaf.key {
-        let text = key_text(key, &fields.text("private_key_format"), as_der)?;
-        data.insert("private_key".to_owned(), text.into());
-        data.insert("private_key_type".to_owned(), kind.word().into());
+        data.private_key = Some(key_text(key, &fields.text("private_key_format"), as_der)?);
+        data.private_key_type = Some(kind.word());
     }
-    Ok(Value::Object(data))
+    Ok(data)
 }
 
 /// `private_key`: `pkcs8` if asked, else the form of old (pki-api 17.2).
@@ -215,7 +213,7 @@ async fn archive(
     format: Format,
     mut leaf: Leaf,
     now: Timestamp,
-) -> Result<Value, Failure> {
+) -> Result<Issued, Failure> {
     let named = if format == Format::JksBundle { "jks_password" } else { "pkcs12_password" };
     let password = fields.optional_text(named).unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
     let encoder = fields
@@ -237,10 +235,11 @@ async fn archive(
     let archives = engine.archive(wish, contents, now).await?;
     let text = data_encoding::BASE64.encode(&archives.certificate);
     let mut data = shared(fields, &leaf, false, text);
-    if let Some(truststore) = archives.truststore.filter(|_| format != Format::Pkcs12Truststore) {
-        data.insert("truststore".to_owned(), data_encoding::BASE64.encode(&truststore).into());
-    }
-    Ok(Value::Object(data))
+    data.truststore = archives
+        .truststore
+        .filter(|_| format != Format::Pkcs12Truststore)
+        .map(|truststore| data_encoding::BASE64.encode(&truststore));
+    Ok(data)
 }
 
 const REVOKE: Schema = &[("serial_number", Kind::Text), ("certificate", Kind::Text)];

@@ -32,15 +32,28 @@ pub async fn dispatch(
     call: &Call,
 ) -> Result<Reply, Failure> {
     match (route, call.operation) {
-        (Route::Roles, Operation::List) => role::list(engine, granted, mount).await,
-        (Route::Role(name), operation) => {
-            role::dispatch(engine, granted, mount, name, operation, call).await
-        }
         (Route::Issue(issuer, role), Operation::Write) => {
             leaf::issue(engine, granted, mount, issuer.as_deref(), role, call).await
         }
         (Route::Sign(issuer, role), Operation::Write) => {
             leaf::sign(engine, granted, mount, issuer.as_deref(), role, call).await
+        }
+        _ => Box::pin(rarely(engine, granted, mount, route, call)).await,
+    }
+}
+
+/// Everything but certificates. Boxed by its caller: it is seldom asked for and takes much room.
+async fn rarely(
+    engine: &Engine,
+    granted: &Granted,
+    mount: &Arc<Mount>,
+    route: &Route,
+    call: &Call,
+) -> Result<Reply, Failure> {
+    match (route, call.operation) {
+        (Route::Roles, Operation::List) => role::list(engine, granted, mount).await,
+        (Route::Role(name), operation) => {
+            role::dispatch(engine, granted, mount, name, operation, call).await
         }
         (Route::GenerateRoot(kind, rotates), Operation::Write) => {
             authority::root(engine, granted, mount, kind, *rotates, call).await

@@ -10,7 +10,7 @@ use crate::engine::sys::new_mount;
 use crate::engine::{Engine, Failure};
 use crate::http::call::{Call, Operation};
 use crate::http::fields::{FieldError, Fields, Kind, Schema, seconds};
-use crate::http::reply::{Envelope, Reply};
+use crate::http::reply::{Data, Envelope, Reply};
 
 const ENABLE: Schema = &[
     ("type", Kind::Text),
@@ -60,7 +60,7 @@ const PROTECTED: [&str; 5] = ["audit/", "auth/", "cubbyhole/", "sys/", "identity
 
 pub(super) fn list(engine: &Engine) -> Reply {
     Reply::Envelope(Envelope {
-        data: Some(Value::Object(all(engine))),
+        data: Some(Data::Tree(Value::Object(all(engine)))),
         copied: true,
         ..Envelope::default()
     })
@@ -120,7 +120,7 @@ pub(super) async fn dispatch(
             let mount = mounts
                 .at(&path)
                 .ok_or_else(|| Failure::refused(format!("No secret engine mount at {path}")))?;
-            let data = Some(described(mount));
+            let data = Some(Data::Tree(described(mount)));
             Ok(Reply::Envelope(Envelope { data, copied: true, ..Envelope::default() }))
         }
         Operation::Write => enable(engine, granted, &path, call).await,
@@ -303,7 +303,7 @@ fn tuned(engine: &Engine, path: &str) -> Result<Reply, Failure> {
     if !mount.record.options.is_empty() {
         data.insert("options".to_owned(), json!(mount.record.options));
     }
-    let data = Some(Value::Object(data));
+    let data = Some(Data::Tree(Value::Object(data)));
     Ok(Reply::Envelope(Envelope { data, copied: true, ..Envelope::default() }))
 }
 
