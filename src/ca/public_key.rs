@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, Verificatio
 
 use super::asn1::{Reader, Writer, tag};
 use super::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
+use crate::secret::Secret;
 
 /// A public key: its SubjectPublicKeyInfo and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,31 @@ impl PublicKey {
         let spki = writer.into_bytes();
         let bits_start = spki.len().saturating_sub(bits.len());
         Self { spki, bits_start, kind }
+    }
+
+    /// The PKCS#8 document (RFC 5208) of the EC private key with this scalar, the public key inside
+    /// (RFC 5915, 3). The scalar has the length of the field. `None` for other kinds of keys.
+    pub fn ec_pkcs8(&self, scalar: &[u8]) -> Option<Secret<Vec<u8>>> {
+        let KeyKind::Ec(_) = self.kind else { return None };
+        let mut info = Reader::new(&self.spki).sequence("x509.publicKeyInfo").ok()?;
+        let algorithm = info.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier").ok()?.whole;
+        // Room for all of it at once: a secret leaves no shorter copy of itself behind.
+        let room = scalar.len().saturating_add(self.spki.len()).saturating_add(64);
+        let mut writer = Writer::with_capacity(room);
+        writer.sequence(|writer| {
+            writer.unsigned(&[0]);
+            writer.raw(algorithm);
+            writer.element(tag::OCTET_STRING, |writer| {
+                writer.sequence(|writer| {
+                    writer.unsigned(&[1]);
+                    writer.primitive(tag::OCTET_STRING, scalar);
+                    writer.element(tag::explicit(1), |writer| {
+                        writer.octet_bits(self.subject_public_key())
+                    });
+                });
+            });
+        });
+        Some(Secret::new(writer.into_bytes()))
     }
 
     /// The DER of the SubjectPublicKeyInfo.
