@@ -1,5 +1,6 @@
 //! A certificate as others made it, or as we did: read once, asked often.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -160,17 +161,16 @@ impl Extensions {
         let mut list = outer.sequence("[]pkix.Extension")?;
         outer.end()?;
         let mut found = Self::default();
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         while !list.is_empty() {
             let mut fields = list.sequence("pkix.Extension")?;
             let oid = fields.oid()?;
             fields.default_false()?;
             let value = fields.expect(tag::OCTET_STRING, "[]uint8")?.content;
             fields.end()?;
-            if seen.contains(&oid) {
+            if !seen.insert(oid) {
                 return Err(malformed("x509: certificate contains duplicate extensions"));
             }
-            seen.push(oid);
             found.take(&oid, value)?;
         }
         Ok(found)

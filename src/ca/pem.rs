@@ -144,7 +144,10 @@ fn next_begin(text: &str) -> Option<(&str, &str)> {
 
 fn decode_block<'a>(label: &str, body: &'a str) -> Option<(Block, &'a str)> {
     let mut rest = body;
-    let mut base64 = Zeroizing::new(Vec::new());
+    // One allocation, so that a key leaves no copy behind. Looked for once a block and no further
+    // than the next dashes: a text of many lines without an end takes no more time than its length.
+    let longest = body.find("-----").unwrap_or(0);
+    let mut base64 = Zeroizing::new(Vec::with_capacity(longest));
     loop {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
         let line = line.trim();
@@ -157,10 +160,6 @@ fn decode_block<'a>(label: &str, body: &'a str) -> Option<(Block, &'a str)> {
         }
         if line.starts_with("-----BEGIN ") || rest.is_empty() {
             return None;
-        }
-        if base64.is_empty() {
-            // The body is at most as long as what is left of the text: one allocation.
-            base64.reserve_exact(body.find("-----END ").unwrap_or(0));
         }
         if !line.contains(':') {
             base64.extend(line.bytes().filter(|byte| !byte.is_ascii_whitespace()));

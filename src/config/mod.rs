@@ -82,10 +82,21 @@ pub fn load(
 /// What the environment says wrong.
 pub fn in_memory(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Checked, Vec<Fault>> {
     let text = "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = true }\nstorage \"inmem\" {}\n";
+    parse(Path::new("built-in configuration"), text, lookup)
+}
+
+/// The configuration in one text; `origin` is what its faults name.
+///
+/// # Errors
+/// All faults, ordered by place.
+pub fn parse(
+    origin: &Path,
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Checked, Vec<Fault>> {
     let mut faults = Vec::new();
-    let path = PathBuf::from("built-in configuration");
-    let sections: Vec<_> = file::read(&path, text, &mut faults).into_iter().collect();
-    settle(&sections, Some(path), faults, lookup)
+    let sections = file::read(origin, text, &mut faults);
+    settle(&sections, Some(origin.to_owned()), faults, lookup)
 }
 
 fn settle(

@@ -152,8 +152,15 @@ async fn run(engine: Arc<Engine>, call: Call, token: Option<Secret<String>>) -> 
     Ok(Outcome { result, wording, mount_type: "pki" })
 }
 
-/// Method, path, parameters. The error is an answer already.
-fn read(parts: &request::Parts, body: &[u8], now: Timestamp) -> Result<Call, Box<HttpResponse>> {
+/// Method, path, parameters.
+///
+/// # Errors
+/// What cannot be a request: the error is an answer already.
+pub fn read(
+    parts: &request::Parts,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Call, Box<HttpResponse>> {
     let refuse = |status, text: &[String]| Box::new(errors_response(status, text));
     let bad = |text: &str| refuse(StatusCode::BAD_REQUEST, &[text.to_owned()]);
     let Some(path) = parts.uri.path().strip_prefix("/v1/") else {

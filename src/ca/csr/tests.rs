@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ca::asn1::Writer;
 use crate::ca::for_tests::{self, Pair};
 use crate::ca::key::{Curve, Hash};
 use crate::ca::lint::lint_request;
@@ -75,6 +76,30 @@ fn says_what_the_reference_says_of_broken_requests() {
     ] {
         assert_eq!(error(name), text, "{name}");
     }
+}
+
+#[test]
+fn a_request_of_very_many_extensions_takes_no_time_beyond_its_length() {
+    let attribute = |count: u32| {
+        let mut list = Writer::default();
+        for arc in 0..count {
+            let oid = ObjectIdentifier::new(&format!("1.3.{}", arc % 100_000)).unwrap();
+            list.sequence(|writer| {
+                writer.oid(&oid);
+                writer.primitive(tag::OCTET_STRING, &[]);
+            });
+        }
+        let list = list.into_bytes();
+        let mut writer = Writer::default();
+        writer.sequence(|writer| {
+            writer.oid(&EXTENSION_REQUEST);
+            writer.element(tag::SET, |writer| writer.primitive(tag::SEQUENCE, &list));
+        });
+        writer.into_bytes()
+    };
+    assert_eq!(requested_extensions(&attribute(100_000)).unwrap().len(), 100_000);
+    let twice = requested_extensions(&attribute(100_001)).unwrap_err().to_string();
+    assert!(twice.ends_with("contains duplicate requested extensions"), "{twice}");
 }
 
 #[test]

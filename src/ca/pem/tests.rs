@@ -46,6 +46,16 @@ fn passes_over_what_is_no_block() {
 }
 
 #[test]
+fn a_block_without_its_end_takes_no_time_beyond_its_length() {
+    let headers = format!("-----BEGIN A-----\n{}", "a:\n".repeat(350_000));
+    assert!(decode_all(&headers).is_empty());
+    let beginnings = "-----BEGIN A-----\nAQID\n".repeat(50_000);
+    assert!(decode_all(&beginnings).is_empty());
+    let last = format!("{headers}{beginnings}-----END A-----");
+    assert_eq!(decode_all(&last).len(), 1);
+}
+
+#[test]
 fn a_block_is_not_printed() {
     let block = Block { label: PRIVATE_KEY.into(), der: Zeroizing::new(vec![1]) };
     assert_eq!(format!("{block:?}"), "Block(PRIVATE KEY, 1 bytes)");

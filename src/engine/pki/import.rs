@@ -128,7 +128,11 @@ fn key_of(authorities: &Authorities, certificate: &Certificate) -> Option<Id> {
         .map(|(id, _)| *id)
 }
 
-fn read_bundle(bundle: &str) -> Result<Vec<Certificate>, Failure> {
+/// The certificates in a PEM text, in its order.
+///
+/// # Errors
+/// Refuses private keys, certificates of no authority, and what is no PEM.
+pub fn read_bundle(bundle: &str) -> Result<Vec<Certificate>, Failure> {
     if bundle.is_empty() {
         return Err(Failure::refused("'pem_bundle' and 'certificate' parameters were empty"));
     }

@@ -4,7 +4,7 @@ mod authority;
 mod issuer;
 mod leaf;
 mod public;
-mod role;
+pub mod role;
 mod route;
 mod settings;
 

@@ -92,21 +92,26 @@ pub(super) async fn dispatch(
         }
         Operation::Write => {
             let sent = read_fields(call, name)?;
-            let role = merged(&sent, call, RoleFields::unspecified())?;
+            let role = merged(&sent, call, RoleFields::unspecified());
             let (role, warnings) = engine.write_role(granted, mount, name, role).await?;
             Ok(Reply::with_warnings(to_json(role.fields()), warnings).warned(sent.warnings()))
         }
         Operation::Patch => {
             let sent = read_fields(call, name)?;
-            let (role, warnings) =
-                engine.patch_role(granted, mount, name, |role| merged(&sent, call, role)).await?;
+            let (role, warnings) = engine
+                .patch_role(granted, mount, name, |role| Ok(merged(&sent, call, role)))
+                .await?;
             Ok(Reply::with_warnings(to_json(role.fields()), warnings).warned(sent.warnings()))
         }
         Operation::List => Err(Failure::UnsupportedOperation),
     }
 }
 
-fn read_fields(call: &Call, name: &str) -> Result<Fields, Failure> {
+/// The fields of a role in a call, typed.
+///
+/// # Errors
+/// The first field that cannot be converted.
+pub fn read_fields(call: &Call, name: &str) -> Result<Fields, Failure> {
     let mut sent = call.parameters.clone();
     // The JSON form of policies is one text whose commas do not separate.
     if let Some(Value::String(text)) = sent.get("policy_identifiers")
@@ -118,8 +123,9 @@ fn read_fields(call: &Call, name: &str) -> Result<Fields, Failure> {
         .map_err(|FieldError(text)| Failure::refused(text))
 }
 
-/// What was sent, over what there is.
-fn merged(sent: &Fields, call: &Call, mut role: RoleFields) -> Result<RoleFields, Failure> {
+/// What was sent, over what there is; what the fields mean together is checked when the role is
+/// compiled.
+pub fn merged(sent: &Fields, call: &Call, mut role: RoleFields) -> RoleFields {
     macro_rules! take {
         ($read:ident: $($field:ident),* $(,)?) => {
             $(if let Some(value) = sent.$read(stringify!($field)) { role.$field = value; })*
@@ -145,7 +151,7 @@ fn merged(sent: &Fields, call: &Call, mut role: RoleFields) -> Result<RoleFields
     if call.operation == Operation::Patch && sent.has("key_type") && !sent.has("key_bits") {
         role.key_bits = 0;
     }
-    Ok(role)
+    role
 }
 
 /// An OID, or a JSON array or object of policies with qualifiers.
@@ -188,7 +194,7 @@ fn policy_json(policy: &PolicyFields) -> Value {
 }
 
 /// A role as Vault answers with it.
-fn to_json(role: &RoleFields) -> Value {
+pub fn to_json(role: &RoleFields) -> Value {
     let mut object = Map::new();
     macro_rules! put {
         ($($field:ident),* $(,)?) => {

@@ -1,0 +1,94 @@
+//! JSON bodies: within the bounds they are what another reader reads, beyond them nothing.
+
+#![no_main]
+
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use signet::http::json::parameters;
+use signet_fuzz::walk::measure;
+
+#[derive(Arbitrary, Debug)]
+enum Input<'a> {
+    Octets(&'a [u8]),
+    /// A body of many repetitions, as one must be that reaches a bound.
+    Repeated(Vec<(Piece, u16)>),
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Piece {
+    Open,
+    Close,
+    Member,
+    List,
+    EndOfList,
+    Entry,
+    Quote,
+    EscapedQuote,
+    Text,
+    LongText,
+}
+
+impl Piece {
+    const fn octets(self) -> &'static str {
+        match self {
+            Self::Open => "{",
+            Self::Close => "}",
+            Self::Member => "\"a\":",
+            Self::List => "[",
+            Self::EndOfList => "]",
+            Self::Entry => "1,",
+            Self::Quote => "\"",
+            Self::EscapedQuote => "\\\"",
+            Self::Text => "x",
+            Self::LongText => "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        }
+    }
+}
+
+/// The bounds, once more.
+const DEEPEST: usize = 32;
+const LONGEST: usize = 1024 * 1024;
+const MOST: usize = 10_000;
+
+fuzz_target!(|input: Input<'_>| match input {
+    Input::Octets(body) => check(body),
+    Input::Repeated(pieces) => {
+        let mut body = String::from("{\"a\":");
+        for (piece, times) in pieces.iter().take(24) {
+            if body.len() > 2 * LONGEST {
+                break;
+            }
+            body.push_str(&piece.octets().repeat(usize::from(*times)));
+        }
+        check(body.as_bytes());
+        body.push('}');
+        check(body.as_bytes());
+    }
+});
+
+fn check(body: &[u8]) {
+    let read = parameters(body);
+    let first = serde_json::Deserializer::from_slice(body).into_iter::<Value>().next();
+    match (read, first) {
+        (Ok(read), Some(Ok(Value::Object(other)))) => {
+            let measures = measure(&Value::Object(read.clone()));
+            assert!(measures.depth <= DEEPEST && measures.entries <= MOST, "{measures:?}");
+            assert!(measures.string <= LONGEST, "{measures:?}");
+            assert_eq!(read, other);
+        }
+        (Ok(read), None | Some(Ok(Value::Null))) => assert!(read.is_empty()),
+        (Ok(read), _) if body.trim_ascii().is_empty() => assert!(read.is_empty()),
+        (Ok(read), other) => panic!("{read:?} where another reader has {other:?}"),
+        (Err(error), Some(Ok(Value::Object(other)))) => {
+            let commas = body.iter().filter(|octet| **octet == b',').count();
+            let within = measure(&Value::Object(other)).depth <= DEEPEST
+                && commas < MOST
+                && body.len() <= LONGEST;
+            // What follows the first value is not decoded, but it is measured.
+            let alone = serde_json::from_slice::<Value>(body).is_ok();
+            assert!(!(within && alone), "{}", error.0);
+        }
+        (Err(error), _) => assert!(error.0.starts_with("failed to decode JSON input: ")),
+    }
+}

@@ -1,0 +1,37 @@
+//! Trees of JSON, measured.
+
+use serde_json::Value;
+
+/// The measures of a tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measures {
+    /// Objects and arrays within each other.
+    pub depth: usize,
+    /// The most entries of one object or array.
+    pub entries: usize,
+    /// The longest string, names of members included, in octets.
+    pub string: usize,
+}
+
+/// The measures of `value`.
+pub fn measure(value: &Value) -> Measures {
+    let inner: Vec<Measures> = match value {
+        Value::Array(items) => items.iter().map(measure).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| {
+                let inner = measure(value);
+                Measures { string: inner.string.max(name.len()), ..inner }
+            })
+            .collect(),
+        Value::String(text) => return Measures { string: text.len(), ..Measures::default() },
+        _ => return Measures::default(),
+    };
+    let own = Measures { depth: 0, entries: inner.len(), string: 0 };
+    let most = inner.into_iter().fold(own, |most, one| Measures {
+        depth: most.depth.max(one.depth),
+        entries: most.entries.max(one.entries),
+        string: most.string.max(one.string),
+    });
+    Measures { depth: most.depth + 1, ..most }
+}
