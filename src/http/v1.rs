@@ -166,8 +166,9 @@ pub fn read(
     let Some(path) = parts.uri.path().strip_prefix("/v1/") else {
         return Err(refuse(StatusCode::NOT_FOUND, &[]));
     };
-    // Slashes in front of the mount count for nothing; what follows is taken as it is.
-    let path = percent_decoded(path.trim_start_matches('/'));
+    // Slashes in front of the mount count for nothing, escaped ones neither; what follows is taken
+    // as it is.
+    let path = percent_decoded(path).trim_start_matches('/').to_owned();
     if path.chars().any(|character| character.is_control() || character == '\u{fffd}') {
         return Err(bad("path contains characters that cannot be printed"));
     }
@@ -227,4 +228,29 @@ fn token_of(headers: &HeaderMap) -> Option<Secret<String>> {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     };
     own.or_else(bearer).map(|token| Secret::new(token.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(target: &str) -> Option<String> {
+        let (parts, ()) = http::Request::get(target).body(()).unwrap().into_parts();
+        read(&parts, b"", Timestamp::from_unix(1_900_000_000)).ok().map(|call| call.path)
+    }
+
+    #[test]
+    fn slashes_in_front_of_the_mount_count_for_nothing_escaped_or_not() {
+        for target in ["/v1/pki/roles", "/v1//pki/roles", "/v1/%2f/pki/roles"] {
+            assert_eq!(path(target).as_deref(), Some("pki/roles"), "{target}");
+        }
+        assert_eq!(path("/v1/pki//roles").as_deref(), Some("pki//roles"));
+    }
+
+    #[test]
+    fn no_spelling_of_a_parent_reference_comes_through() {
+        for target in ["/v1/pki/../sys", "/v1/%2e%2e/sys", "/v1/pki%2f..%2fsys"] {
+            assert_eq!(path(target), None, "{target}");
+        }
+    }
 }
