@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -163,4 +164,13 @@ fn every_test_that_stands_against_a_weakness_is_there() {
         }
     }
     assert!(named > 50, "{named} tests");
+}
+
+#[test]
+fn the_numbers_of_the_measurements_are_those_of_their_files() {
+    let check = ["benches/page.py", "docs/performance", "docs/performance.md", "--check"];
+    // Without Python the page cannot be made either.
+    if let Ok(output) = Command::new("python3").args(check).current_dir(root()).output() {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
 }

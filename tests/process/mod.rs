@@ -26,8 +26,11 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-/// The seal key of every server here: the folders are gone when the test ends.
-const SEAL_KEY: &str = "5f5e5d5c5b5a595857565554535251504f4e4d4c4b4a49484746454443424140";
+/// The seal key of every server here: the folders are gone when the test ends. Its name is `1`.
+pub const SEAL_KEY: &str = "5f5e5d5c5b5a595857565554535251504f4e4d4c4b4a49484746454443424140";
+
+/// A listener in clear.
+const IN_CLEAR: &str = "tls_disable = true";
 
 /// Where the servers here issue.
 pub const ROLE: &str = "issue/workload";
@@ -37,38 +40,57 @@ pub const ROLE: &str = "issue/workload";
 pub struct Server {
     child: Child,
     _output: BufReader<ChildStdout>,
-    /// Host and port.
+    /// Host and port of the first listener.
     pub address: String,
+    /// Those of all listeners.
+    pub addresses: Vec<String>,
 }
 
 impl Server {
     /// Starts `command`, which must end in the binary, over the store in `folder`, and returns when
     /// it serves.
     pub fn start(command: &[&str], folder: &Path) -> Self {
-        let mut child = Self::spawn(command, folder);
+        Self::start_on(command, folder, &[IN_CLEAR])
+    }
+
+    /// The same with these listeners: the settings of each but its address, which is a free one.
+    pub fn start_on(command: &[&str], folder: &Path, listeners: &[&str]) -> Self {
+        let mut child = Self::spawn_on(command, folder, listeners);
         let mut output = BufReader::new(child.stdout.take().expect("the output is piped"));
         let mut line = String::new();
-        let address = loop {
+        let mut addresses = Vec::new();
+        while addresses.len() < listeners.len() {
             line.clear();
             if output.read_line(&mut line).expect("the output is text") == 0 {
                 let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
                 panic!("the server did not start:\n{log}");
             }
-            if let Some(address) = line.trim().strip_prefix("address: http://") {
-                break address.to_owned();
+            if let Some((_, address)) =
+                line.trim().strip_prefix("address: ").and_then(|url| url.split_once("://"))
+            {
+                addresses.push(address.to_owned());
             }
-        };
-        Self { child, _output: output, address }
+        }
+        let address = addresses.first().expect("a listener").clone();
+        Self { child, _output: output, address, addresses }
     }
 
     /// Starts the process and waits for nothing.
     pub fn spawn(command: &[&str], folder: &Path) -> Child {
+        Self::spawn_on(command, folder, &[IN_CLEAR])
+    }
+
+    fn spawn_on(command: &[&str], folder: &Path, listeners: &[&str]) -> Child {
         let config = folder.join("server.hcl");
         let store = folder.join("store");
+        let listeners: String = listeners
+            .iter()
+            .map(|rest| format!("listener \"tcp\" {{\naddress = \"127.0.0.1:0\"\n{rest}\n}}\n"))
+            .collect();
         fs::write(
             &config,
             format!(
-                "listener \"tcp\" {{ address = \"127.0.0.1:0\" tls_disable = true }}\nstorage \"rocksdb\" {{ path = \"{}\" }}\nseal \"static\" {{ current_key = \"{SEAL_KEY}\" current_key_id = \"1\" }}\nlog_level = \"warn\"\n",
+                "{listeners}storage \"rocksdb\" {{ path = \"{}\" }}\nseal \"static\" {{ current_key = \"{SEAL_KEY}\" current_key_id = \"1\" }}\nlog_level = \"warn\"\n",
                 store.display()
             ),
         )

@@ -1,0 +1,257 @@
+//! Instructions of one issue, step by step: a number that hardly moves between runs and machines,
+//! where a time moves by a fifth.
+//!
+//!     scripts/bench --instructions
+//!
+//! Each step runs under valgrind's callgrind so many times and then more times; the difference,
+//! divided, is the cost of one. Clock and randomness are fixed and every key is Ed25519, whose
+//! signatures need no randomness; keys are still made of real one. The allocator is the server's.
+//!
+//! `SIGNET_BENCH_KNOWN` names the file of the known numbers, `SIGNET_BENCH_WRITE` the file to write.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a measurement, told by the environment, that may end badly"
+)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::hint::black_box;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use signet::ca::authority::AuthorityAsk;
+use signet::ca::cert::{Tbs, compose, compose_self_signed};
+use signet::ca::certificate::Certificate;
+use signet::ca::key::KeyKind;
+use signet::ca::lint::{lint, lint_self_signed};
+use signet::ca::pem;
+use signet::ca::permit::{IssuingUrls, Permit};
+use signet::ca::role::{Ask, Bounds, LeafNotAfterBehavior, Role, RoleFields, TtlLimits};
+use signet::ca::serial::Serial;
+use signet::ca::time::Timestamp;
+use signet::engine::pki::records::CertificateRecord;
+use signet::http::json::parameters;
+use signet::keys::{PrivateKey, SubjectKey};
+use signet::store::record;
+use support::Server;
+
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+const KIND: KeyKind = KeyKind::Ed25519;
+const NOW: Timestamp = Timestamp::from_unix(support::START);
+const LIMITS: TtlLimits = TtlLimits { default: 3600, max: 86_400 };
+const NAME: &str = "spiffe://example.org/ns/bench/sa/w1";
+
+/// The steps, in the order of the request's way.
+const STEPS: [&str; 11] = [
+    "read JSON",
+    "permit",
+    "make a key",
+    "compose",
+    "lint",
+    "sign",
+    "encode the record",
+    "write PEM",
+    "lookup-self, without a socket",
+    "issue, not stored, without a socket",
+    "issue, stored in memory, without a socket",
+];
+
+/// How often a step runs in the first and in the second count.
+const FEW: u32 = 20;
+const MANY: u32 = 120;
+
+fn main() {
+    let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    match words.as_slice() {
+        [run, step, times] if run == "--step" => {
+            run_step(step, times.parse().expect("a number of times"));
+        }
+        [run] if run == "--all" => all(),
+        // So does `cargo test`: nothing.
+        _ => {}
+    }
+}
+
+/// Counts every step, compares and writes.
+fn all() {
+    let known = env::var("SIGNET_BENCH_KNOWN").ok().and_then(|file| fs::read_to_string(file).ok());
+    let known: Value = known.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let mut found = BTreeMap::new();
+    println!("{:<44} {:>12} {:>12} {:>8}", "instructions of one", "now", "before", "change");
+    for step in STEPS {
+        let (few, many) = (count(step, FEW), count(step, MANY));
+        let each = many.saturating_sub(few) / u64::from(MANY - FEW);
+        match known["steps"][step].as_u64() {
+            Some(before) => {
+                let change = (each as f64 / before as f64 - 1.0) * 100.0;
+                println!("{step:<44} {each:>12} {before:>12} {change:>+7.1}%");
+            }
+            None => println!("{step:<44} {each:>12} {:>12} {:>8}", "-", "-"),
+        }
+        found.insert(step, each);
+    }
+    if let Ok(file) = env::var("SIGNET_BENCH_WRITE") {
+        let compiler = said("rustc", &["--version"]);
+        let commit = said("git", &["rev-parse", "--short=12", "HEAD"]);
+        let result = json!({
+            "run": "instructions",
+            "compiler": compiler,
+            "commit": commit,
+            "order": STEPS,
+            "steps": found,
+        });
+        let text = serde_json::to_string_pretty(&result).expect("JSON");
+        fs::write(&file, text + "\n").expect("the result can be written");
+        eprintln!("written: {file}");
+    }
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output
+        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// Instructions of the whole process.
+fn count(step: &str, times: u32) -> u64 {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let own = env::current_exe().expect("this program");
+    let status = Command::new("valgrind")
+        .args(["--tool=callgrind", "-q"])
+        .arg(format!("--callgrind-out-file={}", file.path().display()))
+        .arg(own)
+        .args(["--step", step, &times.to_string()])
+        .stdout(Stdio::null())
+        .status()
+        .expect("valgrind is needed: it is a package of every distribution");
+    assert!(status.success(), "valgrind failed on {step}");
+    let text = fs::read_to_string(file.path()).expect("callgrind writes its counts");
+    let totals = text.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap_or_default();
+    totals.trim().parse().expect("a count")
+}
+
+/// A root, its key, and a role for SVIDs.
+struct Bench {
+    key: PrivateKey,
+    root: Certificate,
+    role: Role,
+    ask: Ask,
+    bounds: Bounds,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let key = PrivateKey::generate(KIND).unwrap();
+        let mut root = AuthorityAsk::default();
+        root.ask.common_name = "root".to_owned();
+        let permit = root.permit_root(LIMITS, IssuingUrls::default(), NOW).unwrap();
+        let serial = Serial::new(permit.template().not_after, [7; 16]);
+        let tbs = compose_self_signed(permit, key.public(), serial).unwrap();
+        let signed = key.sign(lint_self_signed(tbs).unwrap()).unwrap();
+        let root = Certificate::parse(signed.into_der()).unwrap();
+        let mut fields = RoleFields::unspecified();
+        fields.allowed_uri_sans = vec!["spiffe://example.org/*".to_owned()];
+        fields.key_type = "ed25519".to_owned();
+        fields.require_cn = false;
+        let (role, _) = fields.compile("svid").unwrap();
+        let ask = Ask { uri_sans: vec![NAME.to_owned()], ..Ask::default() };
+        let bounds = Bounds {
+            issuer_end: root.not_after(),
+            behavior: LeafNotAfterBehavior::Truncate,
+            mount: LIMITS,
+            urls: IssuingUrls::default(),
+        };
+        Self { key, root, role, ask, bounds }
+    }
+
+    fn permit(&self) -> Permit {
+        self.role.permit(&self.ask, None, KIND, &self.bounds, NOW).unwrap()
+    }
+
+    fn compose(&self, permit: Permit, key: &SubjectKey) -> Tbs {
+        let serial = Serial::new(permit.template().not_after, [7; 16]);
+        compose(permit, &self.root.issuer_view(), key.public(), serial).unwrap()
+    }
+}
+
+fn run_step(step: &str, times: u32) {
+    if step.ends_with("without a socket") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        return runtime.block_on(whole(step, times));
+    }
+    let bench = Bench::new();
+    let view = bench.root.issuer_view();
+    let subject = SubjectKey::generate(KIND).unwrap();
+    let body = json!({ "uri_sans": NAME }).to_string();
+    let der = bench.root.der().to_vec();
+    let certificate = CertificateRecord { der: der.clone(), issuer: [7; 16] };
+    // What the steps need is made before, so often for one count as for the other.
+    let permits: Vec<_> = (0..MANY).map(|_| bench.permit()).collect();
+    let composed: Vec<_> = (0..MANY).map(|_| bench.compose(bench.permit(), &subject)).collect();
+    let linted: Vec<_> =
+        (0..MANY).map(|_| lint(bench.compose(bench.permit(), &subject), &view).unwrap()).collect();
+    let times = times as usize;
+    match step {
+        "read JSON" => repeat(times, || parameters(black_box(body.as_bytes())).unwrap()),
+        "permit" => repeat(times, || bench.permit()),
+        "make a key" => repeat(times, || SubjectKey::generate(KIND).unwrap()),
+        "compose" => each(permits, times, |permit| bench.compose(permit, &subject)),
+        "lint" => each(composed, times, |tbs| lint(tbs, &view).unwrap()),
+        "sign" => each(linted, times, |linted| bench.key.sign(linted).unwrap()),
+        "encode the record" => repeat(times, || record::encode(black_box(&certificate))),
+        "write PEM" => repeat(times, || pem::encode("CERTIFICATE", black_box(&der))),
+        other => eprintln!("{other} is no step"),
+    }
+}
+
+fn repeat<T>(times: usize, mut step: impl FnMut() -> T) {
+    for _ in 0..times {
+        black_box(step());
+    }
+}
+
+/// The rest is dropped, too: it was made in either count.
+fn each<T, U>(made: Vec<T>, times: usize, mut step: impl FnMut(T) -> U) {
+    let mut made = made.into_iter();
+    for thing in made.by_ref().take(times) {
+        black_box(step(thing));
+    }
+}
+
+/// The whole way through the API, but for HTTP itself.
+async fn whole(step: &str, times: u32) {
+    let server = Server::new().await;
+    server.post("sys/mounts/pki", json!({ "type": "pki" })).await.ok();
+    let root = json!({ "common_name": "root", "key_type": "ed25519", "ttl": "700h" });
+    server.post("pki/root/generate/internal", root).await.ok();
+    let role = json!({
+        "allowed_uri_sans": "spiffe://example.org/*",
+        "require_cn": false,
+        "key_type": "ed25519",
+        "no_store": step.contains("not stored"),
+    });
+    server.post("pki/roles/svid", role).await.ok();
+    let wish = json!({ "uri_sans": NAME });
+    // What is made at the first request and kept is no part of one.
+    for _ in 0..=times {
+        let answer = if step.starts_with("lookup") {
+            server.get("auth/token/lookup-self").await
+        } else {
+            server.call("POST", "pki/issue/svid", Some(&wish)).await
+        };
+        black_box(answer.ok());
+    }
+}

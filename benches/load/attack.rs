@@ -1,0 +1,201 @@
+//! Clients who mean no good, as a process of its own that yields to everybody (`nice`), so that the
+//! honest ones beside it wait for the server and not for it. Loopback only, so many connections,
+//! for so long.
+//!
+//! Three kinds: headers that come an octet at a time; answers that are asked for and never read;
+//! JSON that is deep, or huge and never ends. A connection that the server cuts is made anew.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use std::{env, io};
+
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+use super::usage::memory;
+
+/// What is attacked, by how many, for how long.
+#[derive(Clone, Debug)]
+pub struct Attack {
+    pub address: String,
+    /// The server's process: the attack ends when that takes too much memory.
+    pub process: u32,
+    pub connections: u64,
+    pub seconds: u64,
+}
+
+/// Where the attack gives up, in KiB: the machine has other users.
+pub const MEMORY_END: u64 = 2 * 1024 * 1024;
+
+/// An octet, or a piece of a body, so often on each connection.
+const TRICKLE: Duration = Duration::from_secs(1);
+
+/// A huge body: so many pieces of so many octets, then hardly anything.
+const PIECES: usize = 16;
+const PIECE: usize = 64 * 1024;
+
+#[derive(Debug, Default)]
+struct Counts {
+    stop: AtomicBool,
+    open: AtomicU64,
+    most: AtomicU64,
+    cut: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Attack {
+    /// Begins; the child ends by itself and says what it met, as [`Attack::end`] reads it.
+    pub fn begin(&self) -> Child {
+        Command::new("nice")
+            .args(["-n", "19"])
+            .arg(env::current_exe().expect("this program"))
+            .arg("--attack")
+            .arg(&self.address)
+            .args([self.process.to_string()])
+            .args([self.connections.to_string(), self.seconds.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("nice (coreutils) runs this program")
+    }
+
+    pub fn end(child: Child) -> Value {
+        let output = child.wait_with_output().expect("the attack ends");
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    /// In the child: the words after `--attack`.
+    pub fn from_words(words: &[String]) -> Self {
+        let number = |place: usize| words[place].parse::<u64>().expect("a number");
+        let process = u32::try_from(number(1)).expect("a process");
+        let address: SocketAddr = words[0].parse().expect("an address");
+        assert!(address.ip().is_loopback(), "only this machine is attacked");
+        Self { address: words[0].clone(), process, connections: number(2), seconds: number(3) }
+    }
+
+    pub fn run(self) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let counts = Arc::new(Counts::default());
+        runtime.block_on(async {
+            let mut attacking = JoinSet::new();
+            for number in 0..self.connections {
+                attacking.spawn(one(self.clone(), number, Arc::clone(&counts)));
+            }
+            let ticks = self.seconds * 5;
+            for _ in 0..ticks {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                let open = counts.open.load(Ordering::Relaxed);
+                counts.most.fetch_max(open, Ordering::Relaxed);
+                if memory(self.process).0 > MEMORY_END {
+                    break;
+                }
+            }
+            counts.stop.store(true, Ordering::Relaxed);
+            attacking.shutdown().await;
+        });
+        let told = json!({
+            "open_at_most": counts.most,
+            "cut": counts.cut,
+            "refused": counts.refused,
+        });
+        println!("{told}");
+    }
+}
+
+async fn one(attack: Attack, number: u64, counts: Arc<Counts>) {
+    // Spread over two seconds, as connections come.
+    tokio::time::sleep(Duration::from_millis(number * 2_000 / attack.connections)).await;
+    while !counts.stop.load(Ordering::Relaxed) {
+        let Ok(stream) = connect(&attack.address).await else {
+            counts.refused.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(TRICKLE).await;
+            continue;
+        };
+        counts.open.fetch_add(1, Ordering::Relaxed);
+        let _ = harass(stream, number, &counts).await;
+        counts.open.fetch_sub(1, Ordering::Relaxed);
+        counts.cut.fetch_add(1, Ordering::Relaxed);
+        // A server that refuses at once must not be asked in a tight loop.
+        tokio::time::sleep(TRICKLE / 10).await;
+    }
+}
+
+/// A connection with little room for what comes back.
+async fn connect(address: &str) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4_096)?;
+    let connecting = socket.connect(address.parse().expect("an address"));
+    tokio::time::timeout(Duration::from_secs(5), connecting).await?
+}
+
+/// Until the connection breaks or the attack ends.
+async fn harass(stream: TcpStream, number: u64, counts: &Counts) -> io::Result<()> {
+    match number % 4 {
+        0 => slow_headers(stream, counts).await,
+        1 => never_reads(stream, counts).await,
+        2 => deep(stream, counts).await,
+        _ => huge(stream, counts).await,
+    }
+}
+
+async fn slow_headers(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
+    stream.write_all(b"GET /v1/sys/health HTTP/1.1\r\nhost: a\r\nx-slow: ").await?;
+    while counts.goes_on() {
+        stream.write_all(b"a").await?;
+        tokio::time::sleep(TRICKLE).await;
+    }
+    Ok(())
+}
+
+async fn never_reads(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
+    let request = b"GET /v1/pki/ca/pem HTTP/1.1\r\nhost: a\r\n\r\n".repeat(64);
+    while counts.goes_on() {
+        // When nothing more fits, the server waits for a reader who never comes.
+        if let Ok(written) = tokio::time::timeout(TRICKLE, stream.write_all(&request)).await {
+            written?;
+        }
+        tokio::time::sleep(TRICKLE).await;
+    }
+    Ok(())
+}
+
+async fn deep(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
+    let body = format!("{{\"a\":{}", "[".repeat(PIECE));
+    while counts.goes_on() {
+        stream.write_all(head(body.len()).as_bytes()).await?;
+        stream.write_all(body.as_bytes()).await?;
+        tokio::time::sleep(TRICKLE).await;
+    }
+    Ok(())
+}
+
+async fn huge(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
+    stream.write_all(head(32 * 1024 * 1024).as_bytes()).await?;
+    stream.write_all(b"{\"a\":[").await?;
+    let piece = format!("\"{}\",", "x".repeat(PIECE - 3));
+    for _ in 0..PIECES {
+        stream.write_all(piece.as_bytes()).await?;
+        tokio::time::sleep(TRICKLE / 4).await;
+    }
+    while counts.goes_on() {
+        stream.write_all(b" ").await?;
+        tokio::time::sleep(TRICKLE).await;
+    }
+    Ok(())
+}
+
+fn head(length: usize) -> String {
+    format!("POST /v1/pki/issue/stored HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n")
+}
+
+impl Counts {
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
+}

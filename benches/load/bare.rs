@@ -1,0 +1,67 @@
+//! What nobody can avoid: the bare cryptography of a certificate, and the bare sync of a file.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io::Write as _;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+
+use super::histogram::Histogram;
+use super::open::Schedule;
+use super::usage::processor_time;
+
+/// Octets of a typical `TBSCertificate` here.
+const TO_SIGN: usize = 400;
+
+/// Octets of a typical record of a certificate in the log of the store.
+const RECORD: usize = 700;
+
+/// Processor time of one new key and one signature by another, in this thread.
+pub fn cryptography(length: Duration) -> Duration {
+    let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+    let issuer = EcdsaKeyPair::generate(algorithm).expect("a key");
+    let (random, message) = (SystemRandom::new(), [0x5a; TO_SIGN]);
+    let spent = || {
+        let (user, system) = processor_time(std::process::id());
+        user + system
+    };
+    let (start, before, mut rounds) = (Instant::now(), spent(), 0_u32);
+    while start.elapsed() < length {
+        for _ in 0..64 {
+            black_box(EcdsaKeyPair::generate(algorithm).expect("a key"));
+            black_box(issuer.sign(&random, &message).expect("a signature"));
+        }
+        rounds += 64;
+    }
+    (spent() - before) / rounds
+}
+
+/// Appends a record for each arrival of the schedule and syncs: whoever arrives during a sync
+/// leaves with the next one. The latencies, and the number of syncs.
+pub fn append_and_sync(folder: &Path, schedule: Schedule) -> (Histogram, u64) {
+    let mut file = File::create(folder.join("bare-log")).expect("the folder can be written");
+    let (mut latencies, mut syncs, mut next) = (Histogram::default(), 0, 0);
+    let start = Instant::now();
+    let record = [0x5a_u8; RECORD];
+    while next < schedule.count() {
+        if let Some(left) = (start + schedule.due(next)).checked_duration_since(Instant::now()) {
+            thread::sleep(left);
+        }
+        let first = next;
+        let mut group = Vec::new();
+        while next < schedule.count() && start + schedule.due(next) <= Instant::now() {
+            group.extend_from_slice(&record);
+            next += 1;
+        }
+        file.write_all(&group).and_then(|()| file.sync_data()).expect("the disk has room");
+        syncs += 1;
+        for number in first..next {
+            latencies.record((start + schedule.due(number)).elapsed());
+        }
+    }
+    (latencies, syncs)
+}

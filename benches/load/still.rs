@@ -1,0 +1,47 @@
+//! A server that always says the same: what HTTP costs on our listener, without any work.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use signet::http::body::read_body;
+use signet::http::limits::Limits;
+use signet::http::listener::{Listener, Signals};
+use signet::server::levers;
+
+/// As long as the answer to an issue of an EC key.
+const OCTETS: usize = 2_500;
+
+static ANSWER: LazyLock<Bytes> =
+    LazyLock::new(|| format!("{{\"data\":\"{}\"}}", "x".repeat(OCTETS - 11)).into());
+
+/// Serves until it is killed. Says its address as the real server does.
+pub fn serve() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (levers, signals) = levers();
+        let any = ([127, 0, 0, 1], 0).into();
+        let listener = Listener::bind(any, None, Limits::default()).await.expect("an address");
+        println!("address: http://{}", listener.address());
+        run(listener, signals).await;
+        drop(levers);
+    });
+}
+
+async fn run(listener: Listener, signals: Signals) {
+    let limits = Limits::default();
+    let handler = move |request: Request<Incoming>, _info| async move {
+        let body = read_body(request.into_body(), limits.body_size, limits.request).await;
+        let mut answer = Response::new(Full::new(match body {
+            Ok(_) => ANSWER.clone(),
+            Err(_) => Bytes::new(),
+        }));
+        let json = HeaderValue::from_static("application/json");
+        answer.headers_mut().insert(header::CONTENT_TYPE, json);
+        answer
+    };
+    let _ = listener.serve(handler, signals).await;
+}

@@ -1,0 +1,293 @@
+"""Makes the tables and plots of the page from the files of results.
+
+    python3 benches/page.py docs/performance docs/performance.md
+
+The part between the two marks is written anew; a table whose file is missing is left out. With
+--check nothing is written, and the exit code is 1 where the page is not what the files say.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from plots import latency_plot, growth_plot
+
+BEGIN = "<!-- scripts/bench writes from here -->"
+END = "<!-- to here -->"
+GOAL = {"signet unstored": 2.5, "signet stored": 2.5}
+
+
+def table(head, rows):
+    """A table; columns whose name ends in a bar `|` stand to the left."""
+    names = [name.rstrip("|") for name in head]
+    marks = ["---" if name.endswith("|") else "---:" for name in head]
+    lines = ["| " + " | ".join(names) + " |", "|" + "|".join(marks) + "|"]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def short(number, digits=3):
+    """Three digits that count, thousands apart."""
+    if number is None:
+        return "—"
+    if number == 0:
+        return "0"
+    whole = abs(number) >= 10 ** (digits - 1)
+    return f"{number:,.0f}" if whole else f"{number:.{digits}g}"
+
+
+def mebibytes(kibibytes):
+    return f"{kibibytes / 1024:.0f}"
+
+
+def void(row):
+    return " (void)" if row.get("answers", row).get("void") else ""
+
+
+def place(result):
+    """One sentence; what a file does not know is left out."""
+    facts = result["place"]
+    said = [f"{facts['cores']} cores, {facts['processor']}"]
+    said += [f"{name} {facts[key]}".strip() for name, key in FACTS if key in facts]
+    if "stolen_percent" in result:
+        said.append(f"stolen {result['stolen_percent']} %")
+    return ", ".join(said) + "."
+
+
+FACTS = [("", "kernel"), ("", "file_system"), ("commit", "commit"), ("", "date"), ("load before", "load_before")]
+
+
+def quick(result):
+    rows = [
+        [
+            row["name"] + void(row),
+            f"**{row['ratio']:.2f}**",
+            "≤ 2.5",
+            f"{row['used']['processor_us']:.1f}",
+            f"{row['bare_us']:.1f}",
+            f"{row['a_second']:.0f}",
+        ]
+        for row in result["rows"]
+    ]
+    head = ["EC P-256 `issue`|", "server ÷ bare key and signature", "goal", "server, µs", "bare, µs", "a second"]
+    return [
+        "## Cost of a certificate",
+        place(result) + f" {result['connections']} kept connections, in clear.",
+        table(head, rows),
+    ]
+
+
+def comparison(result):
+    bare = result["bare"]
+    rows = [["bare: one EC P-256 key, one signature", "1", "", f"{bare['us']:.1f}", spread(bare["spread"]), "", ""]]
+    for row in result["comparison"]:
+        goal = GOAL.get(row["name"])
+        rows.append(
+            [
+                row["label"] + void(row),
+                f"**{row['ratio']:.2f}**",
+                f"≤ {goal}" if goal else "",
+                f"{row['processor_us']:.1f}",
+                spread(row["spread"]),
+                short(row["a_processor_second"], 4),
+                short(row["a_second"], 4),
+            ]
+        )
+    head = ["EC P-256 `issue`, 64 connections|", "÷ bare", "goal", "processor, µs", "spread", "a processor second", "a second"]
+    return [
+        "## Side by side",
+        place(result)
+        + f" {result['rounds']} rounds forth and back, {result['seconds']} s each; the median round and the spread.",
+        table(head, rows),
+        syncs(result.get("syncs", {})),
+    ]
+
+
+def spread(pair):
+    return f"{pair[0]:.1f}–{pair[1]:.1f}"
+
+
+def syncs(counts):
+    names = {"signet": "Signet", "raft": "OpenBao on raft"}
+    said = [
+        f"{names[name]} synced {count['syncs']:,} times for {count['certificates']:,} certificates"
+        for name, count in counts.items()
+    ]
+    return "Counted with strace, in a time of its own: " + "; ".join(said) + "." if said else ""
+
+
+def workloads(result):
+    rows = []
+    for row in result["workloads"]:
+        used = row["used"]
+        rows.append(
+            [
+                row["id"],
+                row["what"] + void(row),
+                row["connections"],
+                short(row["a_second"], 4),
+                short(used["a_processor_second"], 4),
+                f"{used['user_us']:.0f} + {used['system_us']:.0f}",
+                short(used["switches"]),
+                short(used["written_octets"], 4),
+                mebibytes(used["peak_kib"]),
+            ]
+        )
+    head = ["|", "closed loop|", "connections", "a second", "a processor second", "user + system, µs", "switches", "octets written", "peak, MiB"]
+    burst = result["burst"]["latency_ms"]
+    return [
+        "## Workloads",
+        "Each row is a new server; switches and octets written to the disk are those of one request.",
+        table(head, rows),
+        f"64 callers who want an RSA-2048 key at the same instant: the first half has it after "
+        f"{short(burst['p50'])} ms, the last one after {short(burst['max'])} ms.",
+    ]
+
+
+def latency(result):
+    rows = []
+    for row in result["open"]:
+        times = row["latency_ms"]
+        rows.append(
+            [row["id"], row["what"] + void(row), short(row["due_a_second"], 4)]
+            + [short(times[name]) for name in ("p50", "p90", "p99", "p99.9", "max")]
+            + [f"{times['count']:,}"]
+        )
+    head = ["|", "open loop|", "due a second", "p50, ms", "p90", "p99", "p99.9", "max", "requests"]
+    return [
+        "## Latency",
+        "Requests are due at fixed instants and latency counts from there, whatever the server does meanwhile. "
+        "Beside storing stands what the same file system does with the same arrivals when nothing but an "
+        "append and an `fdatasync` is asked of it.",
+        table(head, rows),
+        "![Latency by percentile](performance/latency.svg)",
+    ]
+
+
+def sweep(result):
+    def seconds(value):
+        return "—" if not value else short(value["seconds"] * 1000)
+
+    rows = [
+        [
+            f"{row['stored']:,}",
+            short(row["start_to_first_issue_seconds"] * 1000),
+            f"{row['issue']['used']['processor_us']:.0f}",
+            seconds(row["list"]),
+            seconds(row["list_page"]),
+            short(row["table_octets_each"]),
+            mebibytes(row["resident_idle_kib"]),
+            mebibytes(row["peak_kib"]),
+            seconds(row["crl_build"]),
+            short(row["revoke_seconds"] * 1000),
+            mebibytes(row["revoked_peak_kib"]),
+        ]
+        for row in result["rows"]
+    ]
+    head = ["stored", "start to first issue, ms", "an issue, µs", "LIST, ms", "page of 100, ms", "octets each", "idle, MiB", "peak, MiB", "CRL with all, ms", "revoke one, ms", "peak then, MiB"]
+    return [
+        "## Cost against number stored",
+        place(result)
+        + " Octets are those of the table files after a flush and three starts: compaction cannot be asked for."
+        " The last three columns are of a second store, in which every certificate is revoked.",
+        table(head, rows),
+        "![Cost against number stored](performance/stored.svg)",
+    ]
+
+
+def hostile(result):
+    def p99(row):
+        return short(row["latency_ms"]["p99"])
+
+    calm, under = result["without"], result["with"]
+    head = ["honest clients|", "without, p99 in ms", "with, p99 in ms", "failed with"]
+    rows = [
+        ["200 issues a second, kept connections", p99(calm["kept"]), p99(under["kept"]), sum(under["kept"]["answers"]["errors"].values())],
+        ["health check, a connection each", p99(calm["new"]), p99(under["new"]), under["new"]["failed"]],
+    ]
+    met = result["met"]
+    stopped = " The attack was stopped: it took too much memory." if result["given_up"] else ""
+    return [
+        "## Beside hostile clients",
+        place(result)
+        + f" {result['connections']:,} hostile connections (slow headers, answers that nobody reads, deep and huge JSON), "
+        f"{met.get('open_at_most', 0):,} open at once, {met.get('cut', 0):,} cut.",
+        table(head, rows),
+        f"Memory at its peak: {mebibytes(result['peak_kib'])} MiB; the mark is "
+        f"{mebibytes(result['memory_mark_kib'])} MiB with 10,000 connections.{stopped}",
+    ]
+
+
+def overload(result):
+    rows = [
+        [
+            row["name"] + void(row["under"]),
+            short(row["peak"]["a_second"], 4),
+            short(row["under"]["a_second"], 4),
+            f"{row['goodput_of_peak'] * 100:.0f} %",
+            f"{row['under']['retry_after']:,}",
+            f"{short(row['calm']['health']['p99'])} → {short(row['probed']['health']['p99'])}",
+            f"{short(row['calm']['revoke']['p99'])} → {short(row['probed']['revoke']['p99'])}",
+        ]
+        for row in result["rows"]
+    ]
+    head = ["`issue`|", "peak, a second", "goodput", "of the peak", "503 with Retry-After", "health p99, ms", "revoke p99, ms"]
+    return [
+        "## Ten times too much",
+        place(result) + f" At most {result['outstanding']:,} requests under way; calm → under load.",
+        table(head, rows),
+    ]
+
+
+def instructions(result):
+    rows = [[step, f"{result['steps'][step]:,}"] for step in result["order"]]
+    return [
+        "## Instructions",
+        f"By callgrind, with Ed25519 keys, whose signatures need no randomness; {result['compiler']}, commit {result['commit']}. "
+        "`scripts/bench --instructions` compares with these.",
+        table(["step|", "instructions"], rows),
+    ]
+
+
+SECTIONS = [
+    ("standard", [comparison, workloads, latency]),
+    ("sweep", [sweep]),
+    ("overload", [overload]),
+    ("hostile", [hostile]),
+    ("instructions", [instructions]),
+]
+
+
+def main(folder, page, check):
+    results = {file.stem: json.loads(file.read_text()) for file in Path(folder).glob("*.json")}
+    parts = []
+    if "standard" not in results and "quick" in results:
+        parts += quick(results["quick"])
+    for name, sections in SECTIONS:
+        if name in results:
+            for section in sections:
+                parts += section(results[name])
+    outputs = {}
+    if "standard" in results:
+        outputs[Path(folder) / "latency.svg"] = latency_plot(results["standard"]["open"])
+    if "sweep" in results:
+        outputs[Path(folder) / "stored.svg"] = growth_plot(results["sweep"]["rows"])
+    before = Path(page).read_text()
+    head, rest = before.split(BEGIN)
+    _, tail = rest.split(END)
+    body = "\n\n".join(part for part in parts if part)
+    outputs[Path(page)] = f"{head}{BEGIN}\n\n{body}\n\n{END}{tail}"
+    stale = [file for file, text in outputs.items() if not file.exists() or file.read_text() != text]
+    if check:
+        for file in stale:
+            print(f"{file} is not what the results say: scripts/bench --page makes it anew")
+        return 1 if stale else 0
+    for file in stale:
+        file.write_text(outputs[file])
+        print(f"written: {file}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    words = [word for word in sys.argv[1:] if word != "--check"]
+    sys.exit(main(words[0], words[1], "--check" in sys.argv))

@@ -1,0 +1,102 @@
+//! Clients who mean no good, beside honest ones: what do the honest ones feel, and how much memory
+//! does it take? On loopback only, so many at once, for so long.
+//!
+//! What the hostile ones do stands in `load/attack.rs`. Honest clients issue at a fixed rate over
+//! connections that they keep, and one more makes a new connection for each request.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::{Options, Results, number, rounded, row, say};
+use crate::load::attack::{Attack, MEMORY_END};
+use crate::load::connect::Caller;
+use crate::load::histogram::Histogram;
+use crate::load::open::{self, Schedule};
+use crate::load::place::pin;
+use crate::load::server::Running;
+use crate::load::usage::{Used, Watcher, memory};
+use crate::load::work::{Work, get};
+
+/// The mark: with 10,000 hostile connections the server stays below this, in KiB.
+const MEMORY_MARK: u64 = 1024 * 1024;
+
+/// Honest requests a second.
+const HONEST: f64 = 200.0;
+
+/// The attack begins so long before the honest clients are measured.
+const AHEAD: Duration = Duration::from_secs(3);
+
+pub async fn run(options: &Options) {
+    let mut results = Results::start(options);
+    pin();
+    let connections = options.counts.first().copied().unwrap_or(1_000);
+    // So that hostile connections do not simply take every place there is.
+    let places = (connections + 1_024).max(8_192);
+    let server = Running::signet(&format!("max_connections = {places}")).await;
+    let length = options.length * 2;
+    say("without hostile connections");
+    let (calm, calm_new, _) = honest(&server, length).await;
+    let seconds = (AHEAD + length).as_secs() + 1;
+    say(&format!("{connections} hostile connections for {seconds} s"));
+    let (address, process) = (server.target().address, server.process);
+    let attack = Attack { address, process, connections, seconds }.begin();
+    tokio::time::sleep(AHEAD).await;
+    let (under, under_new, used) = honest(&server, length).await;
+    let met = tokio::task::spawn_blocking(|| Attack::end(attack)).await.expect("the attack ends");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (after, peak) = memory(process);
+    let p99 = |row: &Value| row["latency_ms"]["p99"].clone();
+    say(&format!(
+        "honest p99 {} ms without, {} ms with; peak {} MiB; {met}",
+        p99(&calm),
+        p99(&under),
+        peak / 1024
+    ));
+    results.put("connections", connections.into());
+    results.put("places", places.into());
+    results.put("met", met);
+    results.put("without", json!({ "kept": calm, "new": calm_new }));
+    results.put("with", json!({ "kept": under, "new": under_new }));
+    let share = used.processor().as_secs_f64() / length.as_secs_f64();
+    results.put("processor_share", rounded(share).into());
+    results.put("peak_kib", peak.into());
+    results.put("after_kib", after.into());
+    results.put("memory_mark_kib", MEMORY_MARK.into());
+    results.put("given_up", (peak > MEMORY_END).into());
+    results.finish();
+}
+
+/// Honest clients over kept connections, and the latencies of one that always connects anew.
+async fn honest(server: &Running, length: Duration) -> (Value, Value, Used) {
+    let callers = Caller::several(&server.target(), 16).await;
+    let work = Work::Issue("pki/issue/stored");
+    let newcomer = newcomer(server, length);
+    let watcher = Watcher::start(server.process);
+    let schedule = Schedule::patient(HONEST, length);
+    let measured = open::measure(callers, &work, server.process, schedule).await;
+    let row = row(&measured, &server.roots);
+    say(&format!("  honest: p99 {} ms", number(&row, &["latency_ms", "p99"])));
+    (row.into(), newcomer.await.expect("the newcomer ends"), watcher.used())
+}
+
+fn newcomer(server: &Running, length: Duration) -> JoinHandle<Value> {
+    let target = server.target();
+    tokio::spawn(async move {
+        let (mut latencies, mut failed) = (Histogram::default(), 0);
+        let mut clock = tokio::time::interval(Duration::from_millis(100));
+        let end = Instant::now() + length;
+        while Instant::now() < end {
+            clock.tick().await;
+            let start = Instant::now();
+            let ask = get("sys/health");
+            let mut caller = Caller::new(target.clone());
+            match tokio::time::timeout(Duration::from_secs(5), caller.send(&ask)).await {
+                Ok(Ok(_)) => latencies.record(start.elapsed()),
+                _ => failed += 1,
+            }
+        }
+        json!({ "latency_ms": latencies.json(), "failed": failed })
+    })
+}

@@ -1,0 +1,108 @@
+//! Ten times more than the server can: how much good work is still done, who is told to come
+//! again, and how long the health check and a revocation take meanwhile.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::{Options, Results, number, row, say};
+use crate::load::closed;
+use crate::load::connect::Caller;
+use crate::load::histogram::Histogram;
+use crate::load::open::{self, Schedule};
+use crate::load::place::pin;
+use crate::load::server::{Running, text};
+use crate::load::work::{Work, get, issue, revoke};
+
+/// Requests under way at once; an arrival beyond them is not sent.
+const OUTSTANDING: usize = 1_024;
+
+/// How much more than it can.
+const TIMES: f64 = 10.0;
+
+/// Names of the probes' certificates begin where no load comes to.
+const PROBES: u64 = 1 << 32;
+
+pub async fn run(options: &Options) {
+    let mut results = Results::start(options);
+    pin();
+    let mut rows = Vec::new();
+    for (name, work) in [
+        ("not stored", Work::Issue("pki/issue/unstored")),
+        ("stored", Work::Issue("pki/issue/stored")),
+    ] {
+        rows.push(measure(options, name, &work).await);
+    }
+    results.put("outstanding", OUTSTANDING.into());
+    results.put("times", TIMES.into());
+    results.put("rows", rows.into());
+    results.finish();
+}
+
+async fn measure(options: &Options, name: &str, work: &Work) -> Value {
+    let server = Running::signet("").await;
+    let callers = Caller::several(&server.target(), 64).await;
+    let times = (options.length / 5, options.length);
+    let peak = closed::measure(callers, work, server.process, times).await;
+    let peak = row(&peak, &server.roots);
+    let capacity = number(&peak, &["a_second"]);
+    say(&format!("{name}: {capacity} a second is its peak"));
+    let calm = probe(&server, options.length).await.expect("a probe ends");
+    let callers = Caller::several(&server.target(), OUTSTANDING).await;
+    let length = options.length * 2;
+    let schedule = Schedule { a_second: capacity * TIMES, length, bound: OUTSTANDING };
+    let probing = probe(&server, length);
+    let under = open::measure(callers, work, server.process, schedule).await;
+    let probed = probing.await.expect("a probe ends");
+    let under = row(&under, &server.roots);
+    let goodput = number(&under, &["a_second"]);
+    say(&format!(
+        "  under {TIMES} times: {goodput} a second, {} with Retry-After, health p99 {} ms",
+        under["retry_after"], probed["health"]["p99"]
+    ));
+    json!({
+        "name": name,
+        "peak": peak,
+        "under": under,
+        "goodput_of_peak": (goodput / capacity * 1e3).round() / 1e3,
+        "calm": calm,
+        "probed": probed,
+    })
+}
+
+/// Asks for health ten times a second and revokes a certificate twice a second, by a connection of
+/// its own, until the time is over.
+fn probe(server: &Running, length: Duration) -> JoinHandle<Value> {
+    let mut caller = Caller::new(server.target());
+    tokio::spawn(async move {
+        let (mut health, mut revocations) = (Histogram::default(), Histogram::default());
+        let (mut failed, mut turn) = (0, 0_u64);
+        let end = Instant::now() + length;
+        let mut clock = tokio::time::interval(Duration::from_millis(100));
+        while Instant::now() < end {
+            clock.tick().await;
+            turn += 1;
+            let start = Instant::now();
+            match caller.send(&get("sys/health")).await {
+                Ok(answer) if answer.status.is_success() => health.record(start.elapsed()),
+                _ => failed += 1,
+            }
+            if turn % 5 != 0 {
+                continue;
+            }
+            let Ok(answer) = caller.send(&issue("pki/issue/stored", PROBES + turn)).await else {
+                failed += 1;
+                continue;
+            };
+            let issued: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let serial = text(&issued["data"]["serial_number"]);
+            let start = Instant::now();
+            match caller.send(&revoke(&serial)).await {
+                Ok(answer) if answer.status.is_success() => revocations.record(start.elapsed()),
+                _ => failed += 1,
+            }
+        }
+        json!({ "health": health.json(), "revoke": revocations.json(), "failed": failed })
+    })
+}

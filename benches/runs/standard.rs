@@ -1,0 +1,23 @@
+//! The standard run: everything that the page's tables say of one machine in one sitting.
+
+use super::{Options, Results, comparison, say, workloads};
+use crate::load::place::pin;
+
+pub async fn run(options: &Options) {
+    let mut results = Results::start(options);
+    pin();
+    say("== Side by side");
+    let (comparison, bare) = comparison::compare(options).await;
+    results.put("rounds", options.rounds.into());
+    results.put("bare", bare);
+    results.put("comparison", comparison.into());
+    say("== Workloads, closed loop");
+    let closed = workloads::closed(options).await;
+    results.put("burst", workloads::burst().await);
+    say("== Workloads, open loop");
+    results.put("open", workloads::open(options, &closed).await.into());
+    results.put("workloads", closed.into());
+    say("== Syncs");
+    results.put("syncs", workloads::count_syncs(options).await);
+    results.finish();
+}

@@ -1,0 +1,215 @@
+//! The workloads, each over a server of its own: by number of connections in the closed loop, and
+//! by latency in the open one.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use super::{Options, number, rounded, row, say};
+use crate::load::bare;
+use crate::load::closed;
+use crate::load::connect::{Caller, Target};
+use crate::load::open::{self, Schedule};
+use crate::load::server::{Running, folder};
+use crate::load::usage::syncs;
+use crate::load::work::{Work, requests};
+
+/// How a workload travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Travels {
+    Clear,
+    Tls,
+    TlsEach,
+}
+
+/// One workload at one number of connections.
+struct Load {
+    id: &'static str,
+    what: &'static str,
+    work: Work,
+    travels: Travels,
+    connections: usize,
+}
+
+const UNSTORED: Work = Work::Issue("pki/issue/unstored");
+const STORED: Work = Work::Issue("pki/issue/stored");
+
+fn loads() -> Vec<Load> {
+    use Travels::{Clear, Tls, TlsEach};
+    let load = |id, what, work, travels, connections| Load { id, what, work, travels, connections };
+    let mut loads = Vec::new();
+    for connections in [1, 16, 64] {
+        loads.push(load("W1", "issue, not stored", UNSTORED, Clear, connections));
+    }
+    for connections in [1, 16, 64] {
+        loads.push(load("W2", "issue, stored", STORED, Clear, connections));
+    }
+    let csrs = requests(1_000);
+    for connections in [16, 64] {
+        let sign = Work::Sign("pki/sign/stored", csrs.clone());
+        loads.push(load("W4", "sign a CSR, stored", sign, Clear, connections));
+    }
+    let rsa = Work::Issue("pki/issue/rsa");
+    loads.push(load("W5", "issue, stored, TLS kept alive", STORED, Tls, 64));
+    loads.push(load("W6", "issue, stored, TLS, a connection each", STORED, TlsEach, 64));
+    loads.push(load("W9", "issue RSA-2048 under EC", rsa, Clear, 16));
+    for connections in [4, 16] {
+        let rsa = Work::Issue("rsa/issue/rsa");
+        loads.push(load("W9", "issue RSA-2048 under RSA-2048", rsa, Clear, connections));
+    }
+    let what = "mixed: issue 70, lookup-self 10, CRL 5, revoke 2; TLS";
+    loads.push(load("W12", what, Work::Mixed, Tls, 64));
+    loads
+}
+
+fn target(server: &Running, travels: Travels) -> Target {
+    match travels {
+        Travels::Clear => server.target(),
+        Travels::Tls => server.by_tls(false),
+        Travels::TlsEach => server.by_tls(true),
+    }
+}
+
+/// The closed loop: processor time and rate.
+pub async fn closed(options: &Options) -> Vec<Value> {
+    let mut rows = Vec::new();
+    for load in loads() {
+        let Load { id, what, work, travels, connections } = load;
+        let server = Running::signet("").await;
+        let callers = Caller::several(&target(&server, travels), connections).await;
+        let times = (options.length / 5, options.length);
+        let measured = closed::measure(callers, &work, server.process, times).await;
+        let mut row = row(&measured, &server.roots);
+        say(&format!(
+            "{id}, {connections} connections, {what}: {} a second, {} us",
+            number(&row, &["a_second"]),
+            number(&row, &["used", "processor_us"])
+        ));
+        row.insert("id".to_owned(), id.into());
+        row.insert("what".to_owned(), what.into());
+        row.insert("connections".to_owned(), connections.into());
+        rows.push(row.into());
+    }
+    rows
+}
+
+/// 64 callers who want an RSA key at the same instant.
+pub async fn burst() -> Value {
+    let server = Running::signet("").await;
+    let callers = Caller::several(&server.target(), 64).await;
+    let work = Work::Issue("pki/issue/rsa");
+    let start = Instant::now();
+    let measured =
+        closed::measure(callers, &work, server.process, (Duration::ZERO, Duration::ZERO));
+    let row = row(&measured.await, &server.roots);
+    let wall = rounded(start.elapsed().as_secs_f64());
+    say(&format!("W9, a burst of 64, after one of 64 to warm up: {wall} s for both"));
+    Value::Object(row)
+}
+
+/// The open loop at half of the own peak and at 300 a second, beside a bare loop of appends and
+/// syncs under the same arrivals, on the same file system.
+pub async fn open(options: &Options, closed: &[Value]) -> Vec<Value> {
+    let half = |id: &str| peak(closed, id) / 2.0;
+    let length = options.length * 3;
+    let mut rows = Vec::new();
+    let mut own = Vec::from([
+        ("W1", "issue, not stored", UNSTORED, Travels::Clear, half("W1")),
+        ("W2", "issue, stored", STORED, Travels::Clear, half("W2")),
+        ("W2", "issue, stored", STORED, Travels::Clear, 300.0),
+        ("W5", "issue, stored, TLS kept alive", STORED, Travels::Tls, half("W5")),
+        ("W6", "issue, stored, TLS, a connection each", STORED, Travels::TlsEach, 200.0),
+        ("W12", "mixed, TLS", Work::Mixed, Travels::Tls, half("W12")),
+    ]);
+    own.retain(|(.., a_second)| *a_second >= 1.0);
+    for (id, what, work, travels, a_second) in own {
+        let schedule = Schedule::patient(a_second, length);
+        let server = Running::signet("").await;
+        rows.push(measure(&server, target(&server, travels), (id, what), &work, schedule).await);
+        if id == "W2" {
+            drop(server);
+            rows.push(bare_syncs(schedule));
+        }
+    }
+    if let Some(peer) = &options.peer {
+        let server = Running::peer(peer, true).await;
+        let name = ("W2", "OpenBao (raft), issue, stored");
+        let schedule = Schedule::patient(300.0, length);
+        rows.push(measure(&server, server.target(), name, &STORED, schedule).await);
+    }
+    rows
+}
+
+async fn measure(
+    server: &Running,
+    target: Target,
+    (id, what): (&str, &str),
+    work: &Work,
+    schedule: Schedule,
+) -> Value {
+    let callers = Caller::several(&target, 64).await;
+    // The first requests make tables, caches and connections; they are no part of the distribution.
+    let warm = Schedule { length: schedule.length / 15, ..schedule };
+    open::measure(callers, work, server.process, warm).await;
+    let callers = Caller::several(&target, 64).await;
+    let measured = open::measure(callers, work, server.process, schedule).await;
+    let mut row = row(&measured, &server.roots);
+    say(&format!(
+        "{id} at {:.0} a second, {what}: p50 {}, p99 {} ms",
+        schedule.a_second,
+        number(&row, &["latency_ms", "p50"]),
+        number(&row, &["latency_ms", "p99"]),
+    ));
+    describe(&mut row, id, what, schedule);
+    Value::Object(row)
+}
+
+fn bare_syncs(schedule: Schedule) -> Value {
+    let (latencies, syncs) = bare::append_and_sync(folder().path(), schedule);
+    let mut row = Map::new();
+    row.insert("requests".to_owned(), latencies.count().into());
+    row.insert("syncs".to_owned(), syncs.into());
+    row.insert("latency_ms".to_owned(), latencies.json());
+    say(&format!(
+        "bare appends and syncs at {:.0} a second: p50 {}, p99 {} ms",
+        schedule.a_second,
+        number(&row, &["latency_ms", "p50"]),
+        number(&row, &["latency_ms", "p99"]),
+    ));
+    describe(&mut row, "sync", "bare append and fdatasync, in groups", schedule);
+    Value::Object(row)
+}
+
+fn describe(row: &mut Map<String, Value>, id: &str, what: &str, schedule: Schedule) {
+    row.insert("id".to_owned(), id.into());
+    row.insert("what".to_owned(), what.into());
+    row.insert("due_a_second".to_owned(), rounded(schedule.a_second).into());
+}
+
+/// The rate of a workload at its greatest number of connections.
+fn peak(closed: &[Value], id: &str) -> f64 {
+    let rates = closed.iter().filter(|row| row["id"] == id).map(|row| &row["a_second"]);
+    rates.last().and_then(Value::as_f64).unwrap_or_default()
+}
+
+/// Does storing sync at all, and how many certificates share one sync?
+pub async fn count_syncs(options: &Options) -> Value {
+    let mut counts = Map::new();
+    let mut servers = vec![("signet", Running::signet("").await)];
+    if let Some(peer) = &options.peer {
+        servers.push(("raft", Running::peer(peer, true).await));
+    }
+    for (name, server) in servers {
+        let callers = Caller::several(&server.target(), 64).await;
+        let times = (Duration::ZERO, Duration::from_secs(2));
+        let measuring = closed::measure(callers, &STORED, server.process, times);
+        let Some((syncs, measured)) = syncs(server.process, measuring).await else {
+            say(&format!("syncs of {name}: not counted (no strace, or not allowed)"));
+            continue;
+        };
+        let stored = measured.tally.good;
+        say(&format!("syncs of {name}: {syncs} for {stored} certificates, traced"));
+        counts.insert(name.to_owned(), json!({ "syncs": syncs, "certificates": stored }));
+    }
+    Value::Object(counts)
+}
