@@ -34,6 +34,13 @@ pub async fn measure(
     Measured { tally, wall: start.elapsed(), used: watcher.used() }
 }
 
+/// Lets every caller ask once, all at the same instant.
+pub async fn once(callers: Vec<Caller>, work: &Work, process: u32) -> Measured {
+    let (watcher, start) = (Watcher::start(process), Instant::now());
+    let (_, tally) = run(callers, work, &Arc::default(), Duration::ZERO).await;
+    Measured { tally, wall: start.elapsed(), used: watcher.used() }
+}
+
 /// Each caller asks at least once. The callers come back with their connections.
 pub async fn run(
     callers: Vec<Caller>,
