@@ -3,9 +3,9 @@
 //!
 //!     scripts/bench --instructions
 //!
-//! Each step runs under valgrind's callgrind so many times and then more times; the difference,
-//! divided, is the cost of one. Clock and randomness are fixed and every key is Ed25519, whose
-//! signatures need no randomness; keys are still made of real one. The allocator is the server's.
+//! Each step runs under valgrind's callgrind, which counts only what happens inside of [`measured`].
+//! Clock and serial numbers are fixed and every key is Ed25519, whose signatures need no randomness;
+//! keys are still made of real one. The allocator is the server's.
 //!
 //! `SIGNET_BENCH_KNOWN` names the file of the known numbers, `SIGNET_BENCH_WRITE` the file to write.
 
@@ -68,16 +68,13 @@ const STEPS: [&str; 11] = [
     "issue, stored in memory, without a socket",
 ];
 
-/// How often a step runs in the first and in the second count.
-const FEW: u32 = 20;
-const MANY: u32 = 120;
+/// How often a step is counted.
+const TIMES: usize = 100;
 
 fn main() {
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     match words.as_slice() {
-        [run, step, times] if run == "--step" => {
-            run_step(step, times.parse().expect("a number of times"));
-        }
+        [run, step] if run == "--step" => run_step(step),
         [run] if run == "--all" => all(),
         // So does `cargo test`: nothing.
         _ => {}
@@ -91,8 +88,7 @@ fn all() {
     let mut found = BTreeMap::new();
     println!("{:<44} {:>12} {:>12} {:>8}", "instructions of one", "now", "before", "change");
     for step in STEPS {
-        let (few, many) = (count(step, FEW), count(step, MANY));
-        let each = many.saturating_sub(few) / u64::from(MANY - FEW);
+        let each = count(step) / TIMES as u64;
         match known["steps"][step].as_u64() {
             Some(before) => {
                 let change = (each as f64 / before as f64 - 1.0) * 100.0;
@@ -125,15 +121,16 @@ fn said(program: &str, arguments: &[&str]) -> String {
         .unwrap_or_default()
 }
 
-/// Instructions of the whole process.
-fn count(step: &str, times: u32) -> u64 {
+/// Instructions inside of [`measured`].
+fn count(step: &str) -> u64 {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let own = env::current_exe().expect("this program");
     let status = Command::new("valgrind")
-        .args(["--tool=callgrind", "-q"])
+        .args(["--tool=callgrind", "-q", "--read-inline-info=no"])
+        .arg(format!("--toggle-collect={}::measured*", env!("CARGO_CRATE_NAME")))
         .arg(format!("--callgrind-out-file={}", file.path().display()))
         .arg(own)
-        .args(["--step", step, &times.to_string()])
+        .args(["--step", step])
         .stdout(Stdio::null())
         .status()
         .expect("valgrind is needed: it is a package of every distribution");
@@ -187,52 +184,69 @@ impl Bench {
     }
 }
 
-fn run_step(step: &str, times: u32) {
+/// What callgrind counts; a function that it can tell by its name.
+#[inline(never)]
+fn measured(step: &mut dyn FnMut()) {
+    step();
+}
+
+fn run_step(step: &str) {
     if step.ends_with("without a socket") {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        return runtime.block_on(whole(step, times));
+        return whole(step);
     }
     let bench = Bench::new();
     let view = bench.root.issuer_view();
     let subject = SubjectKey::generate(KIND).unwrap();
     let body = json!({ "uri_sans": NAME }).to_string();
-    let der = bench.root.der().to_vec();
-    let certificate = CertificateRecord { der: der.clone(), issuer: [7; 16] };
-    // What the steps need is made before, so often for one count as for the other.
-    let permits: Vec<_> = (0..MANY).map(|_| bench.permit()).collect();
-    let composed: Vec<_> = (0..MANY).map(|_| bench.compose(bench.permit(), &subject)).collect();
-    let linted: Vec<_> =
-        (0..MANY).map(|_| lint(bench.compose(bench.permit(), &subject), &view).unwrap()).collect();
-    let times = times as usize;
+    let der = bench.root.der();
+    let certificate = CertificateRecord { der: der.to_vec(), issuer: [7; 16] };
+    let permit = || bench.permit();
+    let composed = || bench.compose(permit(), &subject);
+    let linted = || lint(composed(), &view).unwrap();
     match step {
-        "read JSON" => repeat(times, || parameters(black_box(body.as_bytes())).unwrap()),
-        "permit" => repeat(times, || bench.permit()),
-        "make a key" => repeat(times, || SubjectKey::generate(KIND).unwrap()),
-        "compose" => each(permits, times, |permit| bench.compose(permit, &subject)),
-        "lint" => each(composed, times, |tbs| lint(tbs, &view).unwrap()),
-        "sign" => each(linted, times, |linted| bench.key.sign(linted).unwrap()),
-        "encode the record" => repeat(times, || record::encode(black_box(&certificate))),
-        "write PEM" => repeat(times, || pem::encode("CERTIFICATE", black_box(&der))),
+        "read JSON" => repeat(|| (), |()| parameters(black_box(body.as_bytes())).unwrap()),
+        "permit" => repeat(|| (), |()| bench.permit()),
+        "make a key" => repeat(|| (), |()| SubjectKey::generate(KIND).unwrap()),
+        "compose" => repeat(permit, |permit| bench.compose(permit, &subject)),
+        "lint" => repeat(composed, |tbs| lint(tbs, &view).unwrap()),
+        "sign" => repeat(linted, |linted| bench.key.sign(linted).unwrap()),
+        "encode the record" => repeat(|| (), |()| record::encode(black_box(&certificate))),
+        "write PEM" => repeat(|| (), |()| pem::encode("CERTIFICATE", black_box(der))),
         other => eprintln!("{other} is no step"),
     }
 }
 
-fn repeat<T>(times: usize, mut step: impl FnMut() -> T) {
-    for _ in 0..times {
-        black_box(step());
-    }
-}
-
-/// The rest is dropped, too: it was made in either count.
-fn each<T, U>(made: Vec<T>, times: usize, mut step: impl FnMut(T) -> U) {
-    let mut made = made.into_iter();
-    for thing in made.by_ref().take(times) {
-        black_box(step(thing));
+/// Makes what a step needs, uncounted, and counts the step; its result is dropped uncounted, too.
+fn repeat<T, U>(make: impl Fn() -> T, step: impl Fn(T) -> U) {
+    for _ in 0..TIMES {
+        let (mut need, mut result) = (Some(make()), None);
+        measured(&mut || result = need.take().map(&step));
+        black_box(result);
     }
 }
 
 /// The whole way through the API, but for HTTP itself.
-async fn whole(step: &str, times: u32) {
+fn whole(step: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(prepare(step.contains("not stored")));
+    let wish = json!({ "uri_sans": NAME });
+    let ask = async || {
+        if step.starts_with("lookup") {
+            server.get("auth/token/lookup-self").await
+        } else {
+            server.call("POST", "pki/issue/svid", Some(&wish)).await
+        }
+    };
+    // What is made at the first request and kept is no part of one.
+    runtime.block_on(ask()).ok();
+    for _ in 0..TIMES {
+        let mut answer = None;
+        measured(&mut || answer = Some(runtime.block_on(ask())));
+        black_box(answer.map(support::Answer::ok));
+    }
+}
+
+async fn prepare(no_store: bool) -> Server {
     let server = Server::new().await;
     server.post("sys/mounts/pki", json!({ "type": "pki" })).await.ok();
     let root = json!({ "common_name": "root", "key_type": "ed25519", "ttl": "700h" });
@@ -241,17 +255,9 @@ async fn whole(step: &str, times: u32) {
         "allowed_uri_sans": "spiffe://example.org/*",
         "require_cn": false,
         "key_type": "ed25519",
-        "no_store": step.contains("not stored"),
+        "ttl": "1h",
+        "no_store": no_store,
     });
     server.post("pki/roles/svid", role).await.ok();
-    let wish = json!({ "uri_sans": NAME });
-    // What is made at the first request and kept is no part of one.
-    for _ in 0..=times {
-        let answer = if step.starts_with("lookup") {
-            server.get("auth/token/lookup-self").await
-        } else {
-            server.call("POST", "pki/issue/svid", Some(&wish)).await
-        };
-        black_box(answer.ok());
-    }
+    server
 }
