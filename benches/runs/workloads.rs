@@ -184,8 +184,8 @@ fn describe(row: &mut Map<String, Value>, id: &str, what: &str, schedule: Schedu
 
 /// The rate of a workload at its greatest number of connections.
 fn peak(closed: &[Value], id: &str) -> f64 {
-    let rates = closed.iter().filter(|row| row["id"] == id).map(|row| &row["a_second"]);
-    rates.last().and_then(Value::as_f64).unwrap_or_default()
+    let last = closed.iter().rfind(|row| row["id"] == id);
+    last.and_then(|row| row["a_second"].as_f64()).unwrap_or_default()
 }
 
 /// Does storing sync at all, and how many certificates share one sync?
