@@ -5,8 +5,9 @@
 //! Three kinds: headers that come an octet at a time; answers that are asked for and never read;
 //! JSON that is deep, or huge and never ends. A connection that the server cuts is made anew.
 
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,12 +33,24 @@ pub struct Attack {
 /// Where the attack gives up, in KiB: the machine has other users.
 pub const MEMORY_END: u64 = 2 * 1024 * 1024;
 
+/// How long it may take until nearly all connections are open.
+const GATHERING: Duration = Duration::from_secs(60);
+
+/// How often memory and connections are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// An octet, or a piece of a body, so often on each connection.
 const TRICKLE: Duration = Duration::from_secs(1);
 
 /// A huge body: so many pieces of so many octets, then hardly anything.
 const PIECES: usize = 16;
 const PIECE: usize = 64 * 1024;
+
+/// An attack that runs.
+pub struct Attacking {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -49,9 +62,10 @@ struct Counts {
 }
 
 impl Attack {
-    /// Begins; the child ends by itself and says what it met, as [`Attack::end`] reads it.
-    pub fn begin(&self) -> Child {
-        Command::new("nice")
+    /// Begins, and returns when nearly all connections are open, or after [`GATHERING`]. The child
+    /// ends by itself.
+    pub fn begin(&self) -> Attacking {
+        let mut child = Command::new("nice")
             .args(["-n", "19"])
             .arg(env::current_exe().expect("this program"))
             .arg("--attack")
@@ -61,12 +75,10 @@ impl Attack {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("nice (coreutils) runs this program")
-    }
-
-    pub fn end(child: Child) -> Value {
-        let output = child.wait_with_output().expect("the attack ends");
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
+            .expect("nice (coreutils) runs this program");
+        let mut said = BufReader::new(child.stdout.take().expect("the output is piped"));
+        said.read_line(&mut String::new()).expect("the attack says that it is there");
+        Attacking { child, said }
     }
 
     /// In the child: the words after `--attack`.
@@ -78,6 +90,7 @@ impl Attack {
         Self { address: words[0].clone(), process, connections: number(2), seconds: number(3) }
     }
 
+    /// In the child: gathers, says so in a line, goes on for its seconds, says what it met.
     pub fn run(self) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -87,24 +100,41 @@ impl Attack {
             for number in 0..self.connections {
                 attacking.spawn(one(self.clone(), number, Arc::clone(&counts)));
             }
-            let ticks = self.seconds * 5;
-            for _ in 0..ticks {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                let open = counts.open.load(Ordering::Relaxed);
-                counts.most.fetch_max(open, Ordering::Relaxed);
-                if memory(self.process).0 > MEMORY_END {
-                    break;
-                }
-            }
+            let enough = self.connections * 95 / 100;
+            self.watch(&counts, GATHERING, || counts.open.load(Ordering::Relaxed) >= enough).await;
+            println!("{{}}");
+            self.watch(&counts, Duration::from_secs(self.seconds), || false).await;
             counts.stop.store(true, Ordering::Relaxed);
             attacking.shutdown().await;
         });
-        let told = json!({
+        let met = json!({
             "open_at_most": counts.most,
             "cut": counts.cut,
             "refused": counts.refused,
         });
-        println!("{told}");
+        println!("{met}");
+    }
+
+    /// Until it is enough, the time is over, or the server took too much memory.
+    async fn watch(&self, counts: &Counts, length: Duration, is_enough: impl Fn() -> bool) {
+        let turns = length.as_millis() / LOOK.as_millis();
+        for _ in 0..turns {
+            tokio::time::sleep(LOOK).await;
+            counts.most.fetch_max(counts.open.load(Ordering::Relaxed), Ordering::Relaxed);
+            if is_enough() || memory(self.process).0 > MEMORY_END {
+                return;
+            }
+        }
+    }
+}
+
+impl Attacking {
+    /// Waits for the end; what the attack met.
+    pub fn end(mut self) -> Value {
+        let mut last = String::new();
+        self.said.read_to_string(&mut last).expect("the attack says what it met");
+        self.child.wait().expect("the attack ends");
+        serde_json::from_str(&last).unwrap_or_default()
     }
 }
 

@@ -25,9 +25,6 @@ const MEMORY_MARK: u64 = 1024 * 1024;
 /// Honest requests a second.
 const HONEST: f64 = 200.0;
 
-/// The attack begins so long before the honest clients are measured.
-const AHEAD: Duration = Duration::from_secs(3);
-
 pub async fn run(options: &Options) {
     let mut results = Results::start(options);
     pin();
@@ -38,13 +35,13 @@ pub async fn run(options: &Options) {
     let length = options.length * 2;
     say("without hostile connections");
     let (calm, calm_new, _) = honest(&server, length).await;
-    let seconds = (AHEAD + length).as_secs() + 1;
-    say(&format!("{connections} hostile connections for {seconds} s"));
+    let seconds = length.as_secs() + 2;
+    say(&format!("{connections} hostile connections, for {seconds} s once they are there"));
     let (address, process) = (server.target().address, server.process);
-    let attack = Attack { address, process, connections, seconds }.begin();
-    tokio::time::sleep(AHEAD).await;
+    let attack = Attack { address, process, connections, seconds };
+    let attacking = apart(move || attack.begin()).await;
     let (under, under_new, used) = honest(&server, length).await;
-    let met = tokio::task::spawn_blocking(|| Attack::end(attack)).await.expect("the attack ends");
+    let met = apart(move || attacking.end()).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (after, peak) = memory(process);
     let p99 = |row: &Value| row["latency_ms"]["p99"].clone();
@@ -66,6 +63,11 @@ pub async fn run(options: &Options) {
     results.put("memory_mark_kib", MEMORY_MARK.into());
     results.put("given_up", (peak > MEMORY_END).into());
     results.finish();
+}
+
+/// On a thread that may wait.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("a thread ends")
 }
 
 /// Honest clients over kept connections, and the latencies of one that always connects anew.
