@@ -40,6 +40,11 @@ def mebibytes(kibibytes):
     return f"{kibibytes / 1024:.0f}"
 
 
+def at(latencies, name):
+    """A percentile, if there was anything to take it of."""
+    return short(latencies[name]) if latencies["count"] else "—"
+
+
 def void(row):
     return " (void)" if row.get("answers", row).get("void") else ""
 
@@ -197,7 +202,7 @@ def sweep(result):
 
 def hostile(result):
     def p99(row):
-        return short(row["latency_ms"]["p99"])
+        return at(row["latency_ms"], "p99")
 
     calm, under = result["without"], result["with"]
     head = ["honest clients|", "without, p99 in ms", "with, p99 in ms", "failed with"]
@@ -226,12 +231,13 @@ def overload(result):
             short(row["under"]["a_second"], 4),
             f"{row['goodput_of_peak'] * 100:.0f} %",
             f"{row['under']['retry_after']:,}",
-            f"{short(row['calm']['health']['p99'])} → {short(row['probed']['health']['p99'])}",
-            f"{short(row['calm']['revoke']['p99'])} → {short(row['probed']['revoke']['p99'])}",
+            f"{at(row['calm']['health'], 'p99')} → {at(row['probed']['health'], 'p99')}",
+            f"{at(row['calm']['revoke'], 'p99')} → {at(row['probed']['revoke'], 'p99')}",
+            row["probed"]["failed"],
         ]
         for row in result["rows"]
     ]
-    head = ["`issue`|", "peak, a second", "goodput", "of the peak", "503 with Retry-After", "health p99, ms", "revoke p99, ms"]
+    head = ["`issue`|", "peak, a second", "goodput", "of the peak", "503 with Retry-After", "health p99, ms", "revoke p99, ms", "of these failed"]
     return [
         "## Ten times too much",
         place(result) + f" At most {result['outstanding']:,} requests under way; calm → under load.",
