@@ -35,12 +35,17 @@ const TOKEN: &str = "root";
 struct World {
     memory: Memory,
     engine: Arc<Engine>,
+    entropy: fn() -> Entropy,
 }
 
 impl World {
     async fn new() -> Self {
+        Self::with(|| Entropy::System).await
+    }
+
+    async fn with(entropy: fn() -> Entropy) -> Self {
         let memory = Memory::new();
-        let world = Self { engine: engine(&memory), memory };
+        let world = Self { engine: engine(&memory, entropy()), memory, entropy };
         world.engine.initialize(None, Some(TOKEN), now()).await.unwrap();
         let granted = world.granted().await;
         world.engine.mount(&granted, new_mount(&Entropy::System, "pki/", "pki")).await.unwrap();
@@ -58,9 +63,9 @@ impl World {
 
     /// The same store after the power came back.
     async fn restarted(self) -> Self {
-        let engine = engine(&self.memory);
+        let engine = engine(&self.memory, (self.entropy)());
         assert!(!engine.start().await.unwrap().sealed);
-        Self { engine, memory: self.memory }
+        Self { engine, ..self }
     }
 
     async fn granted(&self) -> Granted {
@@ -144,15 +149,15 @@ impl World {
     }
 }
 
-fn engine(memory: &Memory) -> Arc<Engine> {
+fn engine(memory: &Memory, entropy: Entropy) -> Arc<Engine> {
     let current = StaticKey { id: "1".to_owned(), key: Secret::new([7; 32]) };
     let seal = Seal::Static { current, previous: None };
-    let sealed = Sealed::new(memory.clone(), seal, Entropy::System);
+    let sealed = Sealed::new(memory.clone(), seal, entropy.clone());
     Engine::new(Env {
         store: Store::from(Arc::clone(&sealed)),
         sealed,
         clock: Clock::manual(NOW).0,
-        entropy: Entropy::System,
+        entropy,
         storage_type: "inmem",
         lifetimes: TtlLimits { default: SYSTEM_TTL, max: SYSTEM_TTL },
     })
@@ -225,6 +230,21 @@ async fn a_leaf_that_met_another_commit_is_signed_again_under_a_new_serial_numbe
     let (serial, _) = world.issue("/a").await.unwrap();
     let after = world.serials().await;
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), [&serial]);
+}
+
+/// As a machine does that was restored from the image of another one: the generator starts where it
+/// started before. The store notices, and the leaf is signed again under the next number.
+#[tokio::test]
+async fn a_generator_that_repeats_itself_makes_no_serial_number_twice() {
+    let mut world = World::with(|| Entropy::danger_seeded(7)).await;
+    let mut known = world.serials().await;
+    for _ in 0..3 {
+        let before = world.memory.tally();
+        let (serial, _) = world.issue("/a").await.unwrap();
+        assert!(known.insert(serial), "given twice, {before:?}");
+        world = world.restarted().await;
+        assert_eq!(world.serials().await, known);
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod output;
 mod paragraph;
 mod patch;
 mod pki;
+mod process;
 mod read;
 mod render;
 mod secrets;

@@ -12,7 +12,7 @@ use crate::server::{self, Announcement, Development, Levers};
 
 use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
 use super::failure::Failure;
-use super::{Context, Outcome};
+use super::{Context, Outcome, process};
 
 /// Where a development server listens if nothing else was said.
 const DEVELOPMENT_ADDRESS: &str = "127.0.0.1:8200";
@@ -51,8 +51,10 @@ pub(super) fn command() -> Command {
 pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     words(matches, 0, 0)?;
     let development = is_on(matches, "dev").then(|| development(context, matches)).transpose()?;
-    let config = configuration(context, matches, development.is_some())?;
+    let mut config = configuration(context, matches, development.is_some())?;
     config::logs::install(config.log);
+    process::prepare();
+    process::leave_descriptors(&mut config.listeners);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -12,7 +12,7 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, ErrorKind, LogLevel, Options, ReadOptions,
     ReadTier, Snapshot as Frozen, WriteBatch, WriteBufferManager, WriteOptions,
 };
+use rustix::process::{Resource, getrlimit};
 use self_cell::self_cell;
 
 use super::batch::{Batch, CommitError, ReadError, Revision};
@@ -27,6 +28,8 @@ use super::committer::{Committer, Disk};
 use super::key::{self, Key, KeyRange, Prefix};
 use super::known::Known;
 use super::watch::{Publisher, Watch};
+
+mod journal;
 
 /// A store in a folder of this machine. Clones are the same store; dropping the last one,
 /// and the last snapshot, finishes what is queued and closes the database.
@@ -52,6 +55,10 @@ pub enum OpenError {
     Foreign(PathBuf),
     /// It was written in a format that this program does not know.
     UnknownFormat(PathBuf, u8),
+    /// This file of it is damaged from this octet on.
+    Damaged(PathBuf, usize),
+    /// It holds data, and nothing says which: RocksDB's file CURRENT is gone.
+    Headless(PathBuf),
 }
 
 /// The store as it was at one moment.
@@ -96,6 +103,7 @@ impl Rocks {
         let lock = lock(folder)?;
         let engine =
             |error: &dyn fmt::Display| OpenError::Engine(folder.to_owned(), error.to_string());
+        journal::check(folder)?;
         let rocksdb = DB::open(&options(), folder).map_err(|error| engine(&error))?;
         let database = Arc::new(Database { rocksdb, _lock: lock });
         let last = database.prepare(folder)?;
@@ -335,6 +343,18 @@ impl fmt::Display for OpenError {
                 "the folder {} holds a database of another program: name another storage path",
                 folder.display()
             ),
+            Self::Damaged(file, at) => write!(
+                formatter,
+                "the file {} is damaged at octet {at}, and what follows would be lost: nothing was \
+                 changed; check the disk, and put back a copy of the whole folder",
+                file.display()
+            ),
+            Self::Headless(folder) => write!(
+                formatter,
+                "the folder {} holds a store whose file CURRENT is gone: nothing was changed; check \
+                 the disk, and put back a copy of the whole folder",
+                folder.display()
+            ),
             Self::UnknownFormat(folder, format) => write!(
                 formatter,
                 "the store in {} has format {format}, which this program does not know: use \
@@ -347,22 +367,47 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
+impl From<journal::Fault> for OpenError {
+    fn from(fault: journal::Fault) -> Self {
+        match fault {
+            journal::Fault::Unreadable(path, error) => Self::Folder(path, error),
+            journal::Fault::Damaged(file, at) => Self::Damaged(file, at),
+            journal::Fault::Headless(folder) => Self::Headless(folder),
+        }
+    }
+}
+
 /// Makes the folder and takes the lock that says "this one is mine".
 fn lock(folder: &Path) -> Result<File, OpenError> {
     let failed = |error| OpenError::Folder(folder.to_owned(), error);
-    if !folder.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    }
+    make_folder(folder).map_err(failed)?;
     let file = fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(folder.join(LOCK_FILE))
         .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// RocksDB syncs what is in the folder. That the folder itself survives a loss of power is known
+/// when its parent is synced, and so on up to the first one that was there.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        make_folder(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => File::open(parent.unwrap_or(Path::new(".")))?.sync_all(),
     }
 }
 
@@ -426,7 +471,7 @@ fn options() -> Options {
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_max_background_jobs(2);
-    options.set_max_open_files(256);
+    options.set_max_open_files(table_files());
     options.set_bytes_per_sync(1024 * 1024);
     // Only the committer writes: no writers have to be brought together.
     options.set_enable_pipelined_write(false);
@@ -436,7 +481,15 @@ fn options() -> Options {
     options.set_max_log_file_size(1024 * 1024);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
+    // A log that was closed, synced and then lost or shortened is missed when the store opens.
+    options.set_track_and_verify_wals_in_manifest(true);
     options
+}
+
+/// Tables that may be open at once: where descriptors are few, a quarter of them.
+fn table_files() -> i32 {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    i32::try_from(limit / 4).unwrap_or(i32::MAX).min(256)
 }
 
 /// The format of the database as a whole.

@@ -16,7 +16,7 @@ use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -55,6 +55,22 @@ impl Server {
 
     /// The same with these listeners: the settings of each but its address, which is a free one.
     pub fn start_on(command: &[&str], folder: &Path, listeners: &[&str]) -> Self {
+        match Self::try_start_on(command, folder, listeners) {
+            Ok(server) => server,
+            Err((_, log)) => panic!("the server did not start:\n{log}"),
+        }
+    }
+
+    /// Like [`Server::start`]; a server that ends before it serves leaves its status and its log.
+    pub fn try_start(command: &[&str], folder: &Path) -> Result<Self, (ExitStatus, String)> {
+        Self::try_start_on(command, folder, &[IN_CLEAR])
+    }
+
+    fn try_start_on(
+        command: &[&str],
+        folder: &Path,
+        listeners: &[&str],
+    ) -> Result<Self, (ExitStatus, String)> {
         let mut child = Self::spawn_on(command, folder, listeners);
         let mut output = BufReader::new(child.stdout.take().expect("the output is piped"));
         let mut line = String::new();
@@ -62,8 +78,9 @@ impl Server {
         while addresses.len() < listeners.len() {
             line.clear();
             if output.read_line(&mut line).expect("the output is text") == 0 {
+                let status = child.wait().expect("a child can be waited for");
                 let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-                panic!("the server did not start:\n{log}");
+                return Err((status, log));
             }
             if let Some((_, address)) =
                 line.trim().strip_prefix("address: ").and_then(|url| url.split_once("://"))
@@ -72,7 +89,7 @@ impl Server {
             }
         }
         let address = addresses.first().expect("a listener").clone();
-        Self { child, _output: output, address, addresses }
+        Ok(Self { child, _output: output, address, addresses })
     }
 
     /// Starts the process and waits for nothing.
@@ -111,6 +128,11 @@ impl Server {
     /// The process's number.
     pub fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How the process ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be asked")
     }
 
     /// SIGKILL, to every thread at once; the server has no other processes.

@@ -1,0 +1,225 @@
+//! Judges the logs and the manifest of a folder before RocksDB replays them.
+//!
+//! RocksDB (11.8, `db/log_reader.cc`) takes the first record that does not check for the torn end of
+//! the file, and goes on without what follows: right after a loss of power, but a single bit that
+//! flips then takes every later certificate and revocation with it, silently. Some flips of a
+//! header even read as a proper end. Only one group is ever written before its sync (see
+//! [`super::super::committer`]), so a torn end has nothing whole behind it; and what is torn is
+//! cut short, or ends in zeros where the file grew and its pages were not written.
+//! Everything else is damage, and refused.
+//!
+//! Not promised: a flipped length of the very last record looks like a torn one.
+//!
+//! The format: blocks of 32 KiB; records that cross no block, of checksum (4 octets), length (2),
+//! type (1) and payload, little-endian; the checksum is CRC-32C over type and payload, masked
+//! (`db/log_format.h`, `util/crc32c.h`).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a folder must not be handed to RocksDB.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It could not be read.
+    Unreadable(PathBuf, io::Error),
+    /// A record that is whole follows one that is not, or the last one was changed.
+    Damaged(PathBuf, usize),
+    /// There are tables or logs, and the file that names the manifest is gone: RocksDB would
+    /// begin a new database over them.
+    Headless(PathBuf),
+}
+
+/// Looks at every log and manifest in `folder`.
+pub(super) fn check(folder: &Path) -> Result<(), Fault> {
+    let unreadable = |path: &Path, error| Fault::Unreadable(path.to_owned(), error);
+    let mut holds_data = false;
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (log, manifest) = (name.ends_with(".log"), name.starts_with("MANIFEST-"));
+        if log || manifest {
+            let bytes = fs::read(&path).map_err(|error| unreadable(&path, error))?;
+            if let Some(at) = damaged_at(&bytes) {
+                return Err(Fault::Damaged(path, at));
+            }
+            // A new database has its manifest before CURRENT, and its log after.
+            holds_data |= log && !bytes.is_empty();
+        }
+        holds_data |= name.ends_with(".sst");
+    }
+    if holds_data && !folder.join("CURRENT").exists() {
+        return Err(Fault::Headless(folder.to_owned()));
+    }
+    Ok(())
+}
+
+/// Where the file is damaged, if it is more than torn.
+fn damaged_at(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at < bytes.len() {
+        // The end of a block that is too short for a header stays empty.
+        if room(at) < HEADER {
+            at += room(at);
+            continue;
+        }
+        match intact(bytes, at) {
+            Some(end) => at = end,
+            None if is_torn(bytes, at)
+                && !(at + 1..bytes.len()).any(|at| intact(bytes, at).is_some()) =>
+            {
+                return None;
+            }
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+/// The end of the record at `at`, if it is whole.
+fn intact(bytes: &[u8], at: usize) -> Option<usize> {
+    let header: &[u8; HEADER] = bytes.get(at..)?.first_chunk()?;
+    let [first, second, third, fourth, low, high, kind] = *header;
+    let length = usize::from(u16::from_le_bytes([low, high]));
+    if kind == 0 || HEADER + length > room(at) {
+        return None;
+    }
+    let end = at + HEADER + length;
+    let checked = bytes.get(at + HEADER - 1..end)?;
+    (masked(crc32c(checked)) == u32::from_le_bytes([first, second, third, fourth])).then_some(end)
+}
+
+/// Does what begins at `at` look as if its writing was cut off?
+fn is_torn(bytes: &[u8], at: usize) -> bool {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let Some([_, _, _, _, low, high, _]) = rest.first_chunk::<HEADER>() else { return true };
+    let length = usize::from(u16::from_le_bytes([*low, *high]));
+    if HEADER + length <= room(at) && HEADER + length > rest.len() {
+        return true;
+    }
+    // A record that lies in several pages, of which the last ones were not written.
+    let zeros = rest.iter().rev().take_while(|octet| **octet == 0).count();
+    let from = bytes.len().saturating_sub(zeros).next_multiple_of(SECTOR);
+    rest.iter().all(|octet| *octet == 0) || from < (at + HEADER + length).min(bytes.len())
+}
+
+/// Octets from `at` to the end of its block.
+const fn room(at: usize) -> usize {
+    BLOCK - at % BLOCK
+}
+
+const fn masked(checksum: u32) -> u32 {
+    checksum.rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |checksum, octet| {
+        let index = checksum.to_le_bytes()[0] ^ octet;
+        TABLE.get(usize::from(index)).copied().unwrap_or_default() ^ (checksum >> 8)
+    })
+}
+
+/// CRC-32C (Castagnoli), reflected.
+#[expect(clippy::indexing_slicing, reason = "computed when compiled; the index is below 256")]
+static TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let mut value = index as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            value = if value & 1 == 1 { (value >> 1) ^ 0x82f6_3b78 } else { value >> 1 };
+            bit += 1;
+        }
+        table[index] = value;
+        index += 1;
+    }
+    table
+};
+
+const BLOCK: usize = 32 * 1024;
+const HEADER: usize = 7;
+/// What a disk writes as a whole.
+const SECTOR: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(payload: &[u8]) -> Vec<u8> {
+        let checked = [&[1], payload].concat();
+        let length = u16::try_from(payload.len()).unwrap();
+        let checksum = masked(crc32c(&checked));
+        [&checksum.to_le_bytes()[..], &length.to_le_bytes(), &checked].concat()
+    }
+
+    fn three() -> Vec<u8> {
+        [record(b"one"), record(&[7; 3000]), record(b"three")].concat()
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_rfc_3720() {
+        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_torn_and_not_damaged() {
+        let whole = three();
+        for end in 0..=whole.len() {
+            assert_eq!(damaged_at(&whole[..end]), None, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_file_whose_last_pages_were_not_written_is_torn_and_not_damaged() {
+        let first = [record(b"one"), record(&[7; 3000])].concat();
+        for sector in 1..=first.len() / SECTOR {
+            let mut torn = first.clone();
+            torn[sector * SECTOR..].fill(0);
+            assert_eq!(damaged_at(&torn), None, "zeros from sector {sector}");
+        }
+        assert_eq!(damaged_at(&[record(b"one"), vec![0; 5000]].concat()), None);
+    }
+
+    #[test]
+    fn a_bit_that_flipped_is_damage_except_in_the_length_of_the_last_record() {
+        let whole = three();
+        let last = whole.len() - record(b"three").len();
+        for position in 0..whole.len() {
+            for bit in 0..8 {
+                let mut rotten = whole.clone();
+                rotten[position] ^= 1 << bit;
+                let looks_torn = (last + 4..last + 6).contains(&position);
+                assert!(damaged_at(&rotten).is_some() || looks_torn, "{position}, bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn records_fill_their_blocks() {
+        let mut file = Vec::new();
+        while room(file.len()) > 1000 {
+            file.extend(record(&[9; 800]));
+        }
+        let rest = room(file.len());
+        file.extend(record(&vec![8; rest - HEADER - 3]));
+        file.extend([0; 3]);
+        file.extend(three());
+        assert_eq!(damaged_at(&file), None);
+        file[BLOCK + 8] ^= 1;
+        assert_eq!(damaged_at(&file), Some(BLOCK));
+    }
+
+    #[test]
+    fn tables_without_the_file_that_names_the_manifest_are_no_new_store() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("MANIFEST-000001"), b"").unwrap();
+        fs::write(folder.path().join("000004.log"), b"").unwrap();
+        assert!(check(folder.path()).is_ok(), "a start that died before it began");
+        fs::write(folder.path().join("000009.sst"), b"").unwrap();
+        assert!(matches!(check(folder.path()), Err(Fault::Headless(_))));
+        fs::write(folder.path().join("CURRENT"), b"").unwrap();
+        assert!(check(folder.path()).is_ok());
+    }
+}

@@ -1,0 +1,40 @@
+//! What happens when the machine under the server fails: the disk, the power, memory, descriptors,
+//! clients. Each module is one kind of fault; `docs/faults.md` lists them.
+//!
+//! The server is the released binary in a process of its own. The disk fails by a preloaded library
+//! (`tests/crash/preload.c`), told through a file while the server runs. The oracle is outside: it
+//! notes what was answered (`tests/faults/book.rs`).
+//!
+//! What takes longer than some seconds is ignored here and run by `scripts/crash --faults`;
+//! a sample of it runs always.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test, told by the environment, where a surprise is a failure"
+)]
+
+mod process;
+
+#[path = "faults/bodies.rs"]
+mod bodies;
+#[path = "faults/book.rs"]
+mod book;
+#[path = "faults/clients.rs"]
+mod clients;
+#[path = "faults/disk.rs"]
+mod disk;
+#[path = "faults/files.rs"]
+mod files;
+#[path = "faults/kill.rs"]
+mod kill;
+#[path = "faults/machine.rs"]
+mod machine;
+#[path = "faults/memory.rs"]
+mod memory;
+#[path = "faults/power.rs"]
+mod power;
+#[path = "faults/rot.rs"]
+mod rot;

@@ -1,0 +1,159 @@
+//! Requests that no client means: refused quickly, and without memory for them.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::book::Book;
+use crate::clients::memory;
+use crate::machine::Machine;
+use crate::process::Server;
+
+/// What is sent, and which answers may come; 0 is an end without one.
+struct Case {
+    name: &'static str,
+    octets: Vec<u8>,
+    answers: &'static [u16],
+}
+
+fn post(token: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /v1/pki/issue/workload HTTP/1.1\r\nhost: x\r\nx-vault-token: {token}\r\n{headers}\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn json(token: &str, name: &'static str, body: &[u8], answers: &'static [u16]) -> Case {
+    let headers = format!("content-length: {}\r\n", body.len());
+    Case { name, octets: post(token, &headers, body), answers }
+}
+
+/// Bodies that are framed as they should be.
+fn bodies(token: &str) -> Vec<Case> {
+    const REFUSED: &[u16] = &[400];
+    let nested = |open: &str, close: &str| {
+        let deep = 100_000;
+        format!("{{\"a\":{}1{}}}", open.repeat(deep), close.repeat(deep)).into_bytes()
+    };
+    let members: String = (0..1_000_000).map(|number| format!("\"k{number}\":1,")).collect();
+    let elements = "1,".repeat(1_000_000);
+    let long = |octets: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(octets)).into_bytes();
+    vec![
+        json(token, "32 MB of one string", &long(32 * 1024 * 1024 - 64), REFUSED),
+        json(token, "33 MB", &long(33 * 1024 * 1024), &[413, 0]),
+        json(token, "lists in lists", &nested("[", "]"), REFUSED),
+        json(token, "objects in objects", &nested("{\"a\":", "}"), REFUSED),
+        json(token, "a million members", format!("{{{members}\"z\":1}}").as_bytes(), REFUSED),
+        json(token, "a million elements", format!("{{\"a\":[{elements}1]}}").as_bytes(), REFUSED),
+        // Go's decoder takes the last of them, and so do we: the name is refused by the role.
+        json(
+            token,
+            "a name twice",
+            br#"{"uri_sans":"spiffe://example.org/a","uri_sans":"spiffe://other.org/a"}"#,
+            REFUSED,
+        ),
+        json(token, "NaN", br#"{"ttl":NaN}"#, REFUSED),
+        json(token, "half of a surrogate", br#"{"uri_sans":"\ud800"}"#, REFUSED),
+        json(token, "no UTF-8", b"{\"uri_sans\":\"\xff\xfe\"}", REFUSED),
+        json(token, "a number beyond all bounds", br#"{"ttl":1e999999}"#, REFUSED),
+        json(
+            token,
+            "digits without end",
+            format!("{{\"ttl\":{}}}", "9".repeat(1_000_000)).as_bytes(),
+            REFUSED,
+        ),
+        json(token, "NUL in a name", br#"{"uri_sans":"spiffe://example.org/\u0000"}"#, REFUSED),
+        json(token, "half an object", b"{\"uri_sans\":", REFUSED),
+    ]
+}
+
+/// Framings that lie.
+fn framings(token: &str) -> Vec<Case> {
+    const REFUSED: &[u16] = &[400, 0];
+    let case = |name, headers: &str, body: &[u8], answers| Case {
+        name,
+        octets: post(token, headers, body),
+        answers,
+    };
+    let chunked = "transfer-encoding: chunked\r\n";
+    let wide = format!("x: {}\r\n", "y".repeat(1024 * 1024));
+    vec![
+        case("a chunk of 2^64", chunked, b"ffffffffffffffffff\r\nx", REFUSED),
+        case("a negative chunk", chunked, b"-1\r\nx\r\n0\r\n\r\n", REFUSED),
+        case("a chunk that is no number", chunked, b"zz\r\nx\r\n0\r\n\r\n", REFUSED),
+        case("a chunk longer than it says", chunked, b"1\r\nxyz\r\n0\r\n\r\n", REFUSED),
+        case("chunked, and not last", "transfer-encoding: chunked, gzip\r\n", b"{}", REFUSED),
+        case("two lengths", "content-length: 2\r\ncontent-length: 3\r\n", b"{} ", REFUSED),
+        case("a negative length", "content-length: -1\r\n", b"", REFUSED),
+        case("a length of 2^70", "content-length: 1180591620717411303424\r\n", b"", &[400, 413, 0]),
+        case("headers of 1 MB", &wide, b"", &[431, 400, 0]),
+        case("a header without a name", ": x\r\n", b"", REFUSED),
+        case("a folded header", "a: b\r\n c: d\r\n", b"", REFUSED),
+        Case {
+            name: "no request",
+            octets: b"\x16\x03\x01\x02\x00hello\r\n\r\n".to_vec(),
+            answers: REFUSED,
+        },
+    ]
+}
+
+/// The status of the first answer (0: none), and everything that came.
+async fn send(server: &Server, octets: &[u8]) -> (u16, String) {
+    let stream = TcpStream::connect(&server.address).await.expect("a server");
+    let (mut reading, mut writing) = stream.into_split();
+    let octets = octets.to_vec();
+    let sender = tokio::spawn(async move {
+        let _ = writing.write_all(&octets).await;
+        let _ = writing.shutdown().await;
+    });
+    let mut answer = Vec::new();
+    let _ = reading.read_to_end(&mut answer).await;
+    let _ = sender.await;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = text.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+    (status.unwrap_or_default(), text)
+}
+
+#[tokio::test]
+async fn strange_requests_are_refused_quickly_and_leave_no_memory_behind() {
+    let machine = Machine::new();
+    let server = machine.start();
+    let mut book = Book::default();
+    book.scenario(&server.address, 1).await.expect("a machine without faults");
+    let cases: Vec<Case> = bodies(book.token()).into_iter().chain(framings(book.token())).collect();
+    for case in &cases {
+        let start = Instant::now();
+        let (status, text) = send(&server, &case.octets).await;
+        let taken = start.elapsed();
+        assert!(case.answers.contains(&status), "{}: {status}\n{text:.300}", case.name);
+        assert!(taken < Duration::from_secs(3), "{} took {taken:?}", case.name);
+    }
+    let after = memory(&server, "VmHWM");
+    for case in &cases {
+        send(&server, &case.octets).await;
+    }
+    let again = memory(&server, "VmHWM");
+    println!("{} cases: {after} KiB at most, {again} KiB when all came again", cases.len());
+    assert!(again < 300 * 1024, "{again} KiB");
+    assert!(again < after + 40 * 1024, "{after} KiB became {again} KiB");
+    book.go_on(&server.address).await.expect("an honest request");
+}
+
+/// RFC 9112, 6.3: such a message may be an attempt to smuggle a request past a proxy. It is
+/// refused, or read by its chunks and the connection closed: what follows is no request.
+#[tokio::test]
+async fn both_length_headers_smuggle_no_second_request() {
+    let machine = Machine::new();
+    let server = machine.start();
+    for (first, second) in [
+        ("content-length: 5\r\n", "transfer-encoding: chunked\r\n"),
+        ("transfer-encoding: chunked\r\n", "content-length: 5\r\n"),
+    ] {
+        let body = b"0\r\n\r\nGET /v1/sys/health HTTP/1.1\r\nhost: x\r\n\r\n";
+        let (_, text) = send(&server, &post("x", &format!("{first}{second}"), body)).await;
+        let answers = text.matches("HTTP/1.1 ").count();
+        assert!(answers <= 1, "{answers} answers:\n{text}");
+        assert!(!text.contains("cluster_name"), "the smuggled request was answered:\n{text}");
+    }
+}
