@@ -24,6 +24,16 @@ impl<T: Zeroize> Secret<T> {
     }
 }
 
+impl<const N: usize> Secret<[u8; N]> {
+    /// A copy in a place of its own, for a key that lives long: whatever holds it may move, and
+    /// leaves no copy behind on the stack.
+    pub fn apart(octets: &[u8; N]) -> Box<Self> {
+        let mut secret = Box::new(Self::new([0; N]));
+        secret.0.copy_from_slice(octets);
+        secret
+    }
+}
+
 impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
     /// Compares in time that depends on the lengths alone.
     pub fn matches(&self, other: &[u8]) -> bool {

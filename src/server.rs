@@ -220,7 +220,8 @@ fn end_process(why: &str) {
 }
 
 fn seal(seal: &Seal, entropy: &Entropy) -> sealed::Seal {
-    let key = |key: &SealKey| StaticKey { id: key.id.clone(), key: Secret::new(*key.key.expose()) };
+    let key =
+        |key: &SealKey| StaticKey { id: key.id.clone(), key: Secret::apart(key.key.expose()) };
     match seal {
         Seal::Ephemeral => sealed::Seal::ephemeral(entropy),
         Seal::Static { current, previous } => {

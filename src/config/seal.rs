@@ -25,7 +25,7 @@ pub struct SealKey {
     /// The name.
     pub id: String,
     /// AES-256 key material.
-    pub key: Secret<[u8; 32]>,
+    pub key: Box<Secret<[u8; 32]>>,
 }
 
 /// Finds the 32 octets that `text` names or holds.
@@ -35,7 +35,7 @@ pub struct SealKey {
 pub(super) fn find(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<Secret<[u8; 32]>, String> {
+) -> Result<Box<Secret<[u8; 32]>>, String> {
     let (octets, origin) = if let Some(name) = text.strip_prefix("env://") {
         let value = lookup(name).filter(|value| !value.is_empty());
         let value =
@@ -47,8 +47,8 @@ pub(super) fn find(
         }
         let octets = std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))?;
         let octets = Zeroizing::new(octets);
-        if let Ok(key) = <[u8; 32]>::try_from(octets.as_slice()) {
-            return Ok(Secret::new(key));
+        if let Ok(key) = octets.as_slice().try_into() {
+            return Ok(Secret::apart(key));
         }
         (octets, format!("the file {path}"))
     } else {
@@ -58,10 +58,10 @@ pub(super) fn find(
         .ok_or_else(|| format!("{origin} must hold 32 octets in base64 or hexadecimal"))
 }
 
-fn decode(text: &[u8]) -> Option<Secret<[u8; 32]>> {
+fn decode(text: &[u8]) -> Option<Box<Secret<[u8; 32]>>> {
     // 64 digits can be no base64 of 32 octets, so the two never meet.
     [&HEXLOWER_PERMISSIVE, &BASE64, &BASE64_NOPAD].into_iter().find_map(|encoding| {
         let octets = Zeroizing::new(encoding.decode(text).ok()?);
-        Some(Secret::new(<[u8; 32]>::try_from(octets.as_slice()).ok()?))
+        octets.as_slice().try_into().ok().map(Secret::apart)
     })
 }

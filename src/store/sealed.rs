@@ -23,7 +23,7 @@ use arc_swap::ArcSwapOption;
 
 pub use self::seal::{Seal, StaticKey};
 
-use self::keyring::Keyring;
+use self::keyring::{Keyring, KeyringRecord};
 use self::seal::WrappedRoot;
 use super::batch::{Batch, CommitError, ReadError, Revision};
 use super::key::{self, Key};
@@ -110,7 +110,7 @@ impl Sealed {
     pub async fn initialize(&self) -> Result<(), SealError> {
         let root = seal::new_root_key(&self.entropy);
         let wrapped = self.seal.wrap(&root, &self.entropy);
-        let keyring = Keyring::new(&self.entropy);
+        let keyring = KeyringRecord::new(&self.entropy);
         let batch = Batch::new()
             .expect_absent(key::seal())
             .expect_absent(key::keyring())
@@ -131,7 +131,9 @@ impl Sealed {
     pub async fn unseal(&self) -> Result<(), SealError> {
         let (revision, wrapped) = self.wrapped_root().await?;
         let root = self.seal.unwrap(&wrapped)?;
-        let (_, keyring) = self.stored_keyring(&root).await?;
+        let (_, record) = self.stored_keyring(&root).await?;
+        let keyring = Keyring::new(&record).map_err(SealError::Damaged)?;
+        drop(record);
         if !self.seal.is_current(&wrapped) {
             let again = self.seal.wrap(&root, &self.entropy);
             let batch = Batch::new().expect(key::seal(), revision).put_record(key::seal(), &again);
@@ -157,11 +159,13 @@ impl Sealed {
     pub async fn add_data_key(&self) -> Result<(), SealError> {
         let (_, wrapped) = self.wrapped_root().await?;
         let root = self.seal.unwrap(&wrapped)?;
-        let (revision, keyring) = self.stored_keyring(&root).await?;
-        let keyring = keyring.with_new_key(&self.entropy);
+        let (revision, mut record) = self.stored_keyring(&root).await?;
+        record.add_key(&self.entropy);
+        let keyring = Keyring::new(&record).map_err(SealError::Damaged)?;
         let batch = Batch::new()
             .expect(key::keyring(), revision)
-            .put(key::keyring(), keyring.lock(&root, &self.entropy));
+            .put(key::keyring(), record.lock(&root, &self.entropy));
+        drop(record);
         self.engine.commit(batch).await.map_err(SealError::Commit)?;
         self.keyring.store(Some(Arc::new(keyring)));
         Ok(())
@@ -225,11 +229,11 @@ impl Sealed {
     async fn stored_keyring(
         &self,
         root: &Secret<[u8; 32]>,
-    ) -> Result<(Revision, Keyring), SealError> {
+    ) -> Result<(Revision, KeyringRecord), SealError> {
         let stored = self.engine.snapshot().get(&key::keyring()).await.map_err(SealError::Read)?;
         let missing = || SealError::Damaged("the keyring is missing".into());
         let (revision, bytes) = stored.ok_or_else(missing)?;
-        Ok((revision, Keyring::unlock(&bytes, root).map_err(SealError::Damaged)?))
+        Ok((revision, KeyringRecord::unlock(&bytes, root).map_err(SealError::Damaged)?))
     }
 }
 

@@ -47,6 +47,7 @@ struct CrlFacts {
 pub(crate) enum Trouble {
     Gone,
     /// An answer of 5xx.
+    #[expect(dead_code, reason = "shown where a test fails")]
     Refused(String),
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::book::{Book, ask};
@@ -97,14 +97,22 @@ async fn besiege(server: &Server, book: &Book, slow: usize, deaf: usize) -> Join
             }
         });
     }
+    // Answers that fill no window at once, and cost a debug build little.
+    let mut connection = book.connect(&server.address).await.expect("a server");
+    let role = json!({ "key_type": "ec", "ou": "x".repeat(60_000) });
+    ask(&mut connection, "POST", "pki/roles/broad", &role).await.expect("an answer");
     let request = format!(
-        "GET /v1/pki/roles/wide-0 HTTP/1.1\r\nhost: x\r\nx-vault-token: {}\r\n\r\n",
+        "GET /v1/pki/roles/broad HTTP/1.1\r\nhost: x\r\nx-vault-token: {}\r\n\r\n",
         book.token()
     );
     for _ in 0..deaf {
         let (address, request) = (server.address.clone(), request.repeat(20));
         siege.spawn(async move {
-            let Ok(mut stream) = TcpStream::connect(address).await else { return };
+            // A window that holds a fraction of one answer.
+            let socket = TcpSocket::new_v4().expect("a socket");
+            socket.set_recv_buffer_size(4096).expect("a small buffer");
+            let address = address.parse().expect("an address");
+            let Ok(mut stream) = socket.connect(address).await else { return };
             let _ = stream.write_all(request.as_bytes()).await;
             std::future::pending::<()>().await;
         });

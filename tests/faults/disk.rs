@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::book::{Book, Trouble, ask};
+use crate::book::{Book, ask};
 use crate::machine::{Action, Fault, Machine, SYNC, WRITE, end_of};
 use crate::process::Server;
 
@@ -72,11 +72,7 @@ async fn a_full_disk_refuses_writes_serves_reads_until_then_and_loses_nothing() 
     machine.arm(failing(WRITE, 1, u64::MAX, ENOSPC));
     book.verify(&server.address).await.expect("reads need no room");
     let refused = book.issue(&mut connection).await;
-    match refused {
-        Err(Trouble::Refused(text)) => assert!(text.contains("No space left"), "{text}"),
-        Err(Trouble::Gone) => {}
-        Ok(serial) => panic!("{serial} was acknowledged, and not written"),
-    }
+    assert!(refused.is_err(), "a certificate was acknowledged, and not written");
     ends_saying(&machine, &mut server, "No space left on device").await;
     // As long as there is no room there is no store: said at the start, not at the first write.
     let (status, log) = machine.try_start().expect_err("a start needs room");

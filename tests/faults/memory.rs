@@ -239,16 +239,20 @@ async fn nothing_secret_stays_in_memory_that_need_not() {
     for _ in 0..20 {
         let found = search(&server, &needles);
         leaked.clear();
+        let mut stay = Vec::new();
         for ((number, kind), times) in &found {
             let needle = &needles.0[*number];
             let line = format!("{} × {times} in {kind}", needle.name);
             match needle.stays {
-                Some(why) => println!("{line}: must stay, {why}"),
-                None => leaked.push(line),
+                // In one or two places, that is, and not wherever it was on its way.
+                Some(why) if kind != "[stack]" && *times <= 2 => {
+                    stay.push(format!("{line}: must stay, {why}"));
+                }
+                _ => leaked.push(line),
             }
         }
         if leaked.is_empty() {
-            println!("{} secrets looked for", needles.0.len());
+            println!("{} secrets looked for; {stay:#?}", needles.0.len());
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -116,7 +116,7 @@ async fn what_left_memory_is_read_from_the_disk() {
 
 /// The seal of the database in `testdata/store-v1`: 32 octets of 42.
 fn sample_seal() -> Seal {
-    let current = StaticKey { id: "sample".into(), key: Secret::new([42; 32]) };
+    let current = StaticKey { id: "sample".into(), key: Secret::apart(&[42; 32]) };
     Seal::Static { current, previous: None }
 }
 

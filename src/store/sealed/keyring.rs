@@ -17,12 +17,11 @@ use super::super::record::{self, Record};
 use crate::entropy::{Entropy, Purpose};
 use crate::secret::Secret;
 
-/// Newest key first; there always is one.
+/// The keys in use, newest first; there always is one. What they were made from is not kept.
 pub(super) struct Keyring {
     newest: DataKey,
     older: Vec<DataKey>,
     salt: hmac::Key,
-    record: KeyringRecord,
     values_sealed: AtomicU64,
 }
 
@@ -32,16 +31,16 @@ struct DataKey {
 }
 
 /// The keyring as it is written, before encryption.
-#[derive(Clone, Encode, Decode, Zeroize, ZeroizeOnDrop)]
+#[derive(Encode, Decode, Zeroize, ZeroizeOnDrop)]
 #[cbor(map)]
-struct KeyringRecord {
+pub(super) struct KeyringRecord {
     #[cbor(n(0), with = "minicbor::bytes")]
     salt: [u8; 32],
     #[n(1)]
     keys: Vec<DataKeyRecord>,
 }
 
-#[derive(Clone, Encode, Decode, Zeroize, ZeroizeOnDrop)]
+#[derive(Encode, Decode, Zeroize, ZeroizeOnDrop)]
 #[cbor(map)]
 struct DataKeyRecord {
     #[n(0)]
@@ -52,48 +51,47 @@ struct DataKeyRecord {
 
 impl Record for KeyringRecord {}
 
-impl Keyring {
+impl KeyringRecord {
     /// A salt and one data key, freshly made.
     pub(super) fn new(entropy: &Entropy) -> Self {
         let first = DataKeyRecord { number: 1, key: entropy.bytes(Purpose::DataKey) };
-        let salt = entropy.bytes(Purpose::Salt);
-        let newest = DataKey::new(&first);
-        let record = KeyringRecord { salt, keys: vec![first] };
-        Self::assemble(newest, Vec::new(), record)
+        Self { salt: entropy.bytes(Purpose::Salt), keys: vec![first] }
     }
 
-    /// The same keys behind a new one.
-    pub(super) fn with_new_key(&self, entropy: &Entropy) -> Self {
-        let number = self.newest.number.saturating_add(1);
-        let added = DataKeyRecord { number, key: entropy.bytes(Purpose::DataKey) };
-        let newest = DataKey::new(&added);
-        let older = self.record.keys.iter().map(DataKey::new).collect();
-        let mut record = self.record.clone();
-        record.keys.insert(0, added);
-        Self::assemble(newest, older, record)
+    /// Puts a new key in front.
+    pub(super) fn add_key(&mut self, entropy: &Entropy) {
+        let newest = self.keys.first().map_or(0, |key| key.number);
+        let number = newest.saturating_add(1);
+        self.keys.insert(0, DataKeyRecord { number, key: entropy.bytes(Purpose::DataKey) });
     }
 
     /// The keyring as it is stored, encrypted under the root key.
     pub(super) fn lock(&self, root: &Secret<[u8; 32]>, entropy: &Entropy) -> Vec<u8> {
-        let plain = Secret::new(record::encode(&self.record));
+        let plain = Secret::new(record::encode(self));
         // The keyring is far shorter than what AES-GCM can encrypt.
         encrypt(&aead(root.expose()), ROOT, &key::keyring(), plain.expose(), entropy)
             .unwrap_or_default()
     }
 
-    /// What [`Keyring::lock`] made, or why it does not open.
+    /// What [`KeyringRecord::lock`] made, or why it does not open.
     pub(super) fn unlock(bytes: &[u8], root: &Secret<[u8; 32]>) -> Result<Self, String> {
         let sealed = SealedValue::parse(bytes)?;
         if sealed.number != ROOT {
             return Err("the keyring is not sealed by the root key".into());
         }
         let plain = Secret::new(sealed.decrypt(&aead(root.expose()), &key::keyring())?);
-        let record: KeyringRecord =
-            record::decode(plain.expose()).map_err(|error| error.to_string())?;
+        record::decode(plain.expose()).map_err(|error| error.to_string())
+    }
+}
+
+impl Keyring {
+    /// The keys of the record, ready for use.
+    pub(super) fn new(record: &KeyringRecord) -> Result<Self, String> {
         let mut keys = record.keys.iter().map(DataKey::new);
         let newest = keys.next().ok_or("the keyring is empty")?;
         let older = keys.collect();
-        Ok(Self::assemble(newest, older, record))
+        let salt = hmac::Key::new(hmac::HMAC_SHA256, &record.salt);
+        Ok(Self { newest, older, salt, values_sealed: AtomicU64::new(0) })
     }
 
     /// Encrypts a value for its place. `None` if it is longer than AES-GCM allows.
@@ -120,11 +118,6 @@ impl Keyring {
 
     pub(super) fn values_sealed(&self) -> u64 {
         self.values_sealed.load(Ordering::Relaxed)
-    }
-
-    fn assemble(newest: DataKey, older: Vec<DataKey>, record: KeyringRecord) -> Self {
-        let salt = hmac::Key::new(hmac::HMAC_SHA256, &record.salt);
-        Self { newest, older, salt, record, values_sealed: AtomicU64::new(0) }
     }
 }
 

@@ -29,7 +29,7 @@ pub struct StaticKey {
     /// Its name, kept in clear beside the wrapped root key.
     pub id: String,
     /// The key itself.
-    pub key: Secret<[u8; 32]>,
+    pub key: Box<Secret<[u8; 32]>>,
 }
 
 /// The root key as it is written.

@@ -7,7 +7,7 @@ const MOUNT: &[u8; 16] = &[7; 16];
 const SECRET: &[u8] = b"-----BEGIN PRIVATE KEY-----";
 
 fn static_key(id: &str, byte: u8) -> StaticKey {
-    StaticKey { id: id.into(), key: Secret::new([byte; 32]) }
+    StaticKey { id: id.into(), key: Secret::apart(&[byte; 32]) }
 }
 
 fn sealed_by(memory: &Memory, current: StaticKey, previous: Option<StaticKey>) -> Arc<Sealed> {
@@ -194,18 +194,18 @@ proptest! {
     #[test]
     fn strange_bytes_are_an_error_and_no_panic(mut bytes: Vec<u8>, format in 0u8..3) {
         let entropy = Entropy::danger_seeded(5);
-        let keyring = Keyring::new(&entropy);
+        let keyring = Keyring::new(&KeyringRecord::new(&entropy)).unwrap();
         prop_assert!(keyring.open(&private_key(), &bytes).is_err());
         bytes.splice(0..0, [format, 0, 0, 0, 1]);
         prop_assert!(keyring.open(&private_key(), &bytes).is_err());
-        prop_assert!(Keyring::unlock(&bytes, &Secret::new([1; 32])).is_err());
+        prop_assert!(KeyringRecord::unlock(&bytes, &Secret::new([1; 32])).is_err());
         prop_assert!(record::decode::<WrappedRoot>(&bytes).is_err());
     }
 
     #[test]
     fn what_is_sealed_opens_and_is_33_octets_longer(value: Vec<u8>) {
         let entropy = Entropy::danger_seeded(5);
-        let keyring = Keyring::new(&entropy);
+        let keyring = Keyring::new(&KeyringRecord::new(&entropy)).unwrap();
         let sealed = keyring.seal(&private_key(), &value, &entropy).unwrap();
         prop_assert_eq!(sealed.len(), value.len() + 33);
         prop_assert_eq!(keyring.open(&private_key(), &sealed), Ok(value));
