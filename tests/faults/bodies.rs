@@ -134,9 +134,12 @@ async fn strange_requests_are_refused_quickly_and_leave_no_memory_behind() {
         assert!(case.answers.contains(&status), "{}: {status}\n{text:.300}", case.name);
         assert!(taken < Duration::from_secs(3), "{} took {taken:?}", case.name);
     }
-    let after = memory(&server, "VmRSS");
-    for case in &cases {
-        send(&server, &case.octets).await;
+    let mut after = 0;
+    for _ in 0..2 {
+        after = memory(&server, "VmRSS");
+        for case in &cases {
+            send(&server, &case.octets).await;
+        }
     }
     let again = memory(&server, "VmRSS");
     let peak = memory(&server, "VmHWM");
@@ -145,7 +148,8 @@ async fn strange_requests_are_refused_quickly_and_leave_no_memory_behind() {
         cases.len()
     );
     assert!(peak < 300 * 1024, "{peak} KiB");
-    assert!(again < after + 16 * 1024, "{after} KiB became {again} KiB");
+    // One body that stayed would be 32 MiB.
+    assert!(again < after + 24 * 1024, "{after} KiB became {again} KiB");
     book.go_on(&server.address).await.expect("an honest request");
 }
 

@@ -100,7 +100,7 @@ async fn a_death_while_the_first_format_is_opened_leaves_it_whole() {
         copy_folder(&golden, &machine.store());
         let action = if number % 2 == 0 { Action::KillBefore } else { Action::KillAfter };
         machine.arm(Fault { action, kinds, first: number, last: number, value: 0 });
-        let (status, log) = machine.try_start().err().expect("another seal, or death");
+        let (status, log) = machine.try_start().expect_err("another seal, or death");
         assert!(!status.success());
         holds_the_sample(&machine.store()).await;
         if machine.tally().1 == 0 {

@@ -4,9 +4,12 @@
 //! the file, and goes on without what follows: right after a loss of power, but a single bit that
 //! flips then takes every later certificate and revocation with it, silently. Some flips of a
 //! header even read as a proper end. Only one group is ever written before its sync (see
-//! [`super::super::committer`]), so a torn end has nothing whole behind it; and what is torn is
-//! cut short, or ends in zeros where the file grew and its pages were not written.
+//! `src/store/committer.rs`), so no group begins behind a torn one; and what is torn is cut short, or
+//! reads as zeros where the file grew and its pages were not written.
 //! Everything else is damage, and refused.
+//!
+//! So RocksDB may keep its recovery mode (to the last whole record): it meets torn ends only. A
+//! stricter one refuses those too, and still takes a flipped length for an end.
 //!
 //! Not promised: a flipped length of the very last record looks like a torn one.
 //!
@@ -63,15 +66,10 @@ fn damaged_at(bytes: &[u8]) -> Option<usize> {
             at += room(at);
             continue;
         }
-        match intact(bytes, at) {
-            Some(end) => at = end,
-            None if is_torn(bytes, at)
-                && !(at + 1..bytes.len()).any(|at| intact(bytes, at).is_some()) =>
-            {
-                return None;
-            }
-            None => return Some(at),
-        }
+        let Some(end) = intact(bytes, at) else {
+            return (!is_torn(bytes, at) || is_followed(bytes, at)).then_some(at);
+        };
+        at = end;
     }
     None
 }
@@ -89,18 +87,35 @@ fn intact(bytes: &[u8], at: usize) -> Option<usize> {
     (masked(crc32c(checked)) == u32::from_le_bytes([first, second, third, fourth])).then_some(end)
 }
 
-/// Does what begins at `at` look as if its writing was cut off?
+/// Does what begins at `at` look as if its writing was cut off: too short, or with a sector that
+/// was not written? A group has no such sector of its own: its values are encrypted.
 fn is_torn(bytes: &[u8], at: usize) -> bool {
     let rest = bytes.get(at..).unwrap_or_default();
-    let Some([_, _, _, _, low, high, _]) = rest.first_chunk::<HEADER>() else { return true };
-    let length = usize::from(u16::from_le_bytes([*low, *high]));
-    if HEADER + length <= room(at) && HEADER + length > rest.len() {
+    let Some([_, _, _, _, low, high, kind]) = rest.first_chunk::<HEADER>() else { return true };
+    let length = HEADER + usize::from(u16::from_le_bytes([*low, *high]));
+    if length <= room(at) && length > rest.len() {
         return true;
     }
-    // A record that lies in several pages, of which the last ones were not written.
-    let zeros = rest.iter().rev().take_while(|octet| **octet == 0).count();
-    let from = bytes.len().saturating_sub(zeros).next_multiple_of(SECTOR);
-    rest.iter().all(|octet| *octet == 0) || from < (at + HEADER + length).min(bytes.len())
+    let end = if *kind == 0 { bytes.len() } else { bytes.len().min(at + length) };
+    let mut from = at;
+    while from < end {
+        let to = (from + 1).next_multiple_of(SECTOR).min(end);
+        let sector = bytes.get(from..to).unwrap_or_default();
+        if sector.len() >= HEADER && sector.iter().all(|octet| *octet == 0) {
+            return true;
+        }
+        from = to;
+    }
+    false
+}
+
+/// Does another group begin after `at`? Pages reach the disk in any order, so later parts of a torn
+/// group may be whole; the beginning of the next one cannot be there.
+fn is_followed(bytes: &[u8], at: usize) -> bool {
+    (at + 1..bytes.len()).any(|at| {
+        let kind = bytes.get(at + HEADER - 1);
+        kind.is_some_and(|kind| BEGINNINGS.contains(kind)) && intact(bytes, at).is_some()
+    })
 }
 
 /// Octets from `at` to the end of its block.
@@ -139,6 +154,8 @@ static TABLE: [u32; 256] = {
 
 const BLOCK: usize = 32 * 1024;
 const HEADER: usize = 7;
+/// A record that is whole in one part, and the first part of one that is not.
+const BEGINNINGS: [u8; 2] = [1, 2];
 /// What a disk writes as a whole.
 const SECTOR: usize = 512;
 
@@ -147,7 +164,11 @@ mod tests {
     use super::*;
 
     fn record(payload: &[u8]) -> Vec<u8> {
-        let checked = [&[1], payload].concat();
+        part(1, payload)
+    }
+
+    fn part(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let checked = [&[kind], payload].concat();
         let length = u16::try_from(payload.len()).unwrap();
         let checksum = masked(crc32c(&checked));
         [&checksum.to_le_bytes()[..], &length.to_le_bytes(), &checked].concat()
@@ -166,7 +187,7 @@ mod tests {
     #[test]
     fn a_file_that_ends_early_is_torn_and_not_damaged() {
         let whole = three();
-        for end in 0..=whole.len() {
+        for end in (0..=whole.len()).step_by(7) {
             assert_eq!(damaged_at(&whole[..end]), None, "cut at {end}");
         }
     }
@@ -180,6 +201,15 @@ mod tests {
             assert_eq!(damaged_at(&torn), None, "zeros from sector {sector}");
         }
         assert_eq!(damaged_at(&[record(b"one"), vec![0; 5000]].concat()), None);
+    }
+
+    #[test]
+    fn pages_reach_the_disk_in_any_order() {
+        let mut torn = [record(b"one"), part(2, &[7; 3000]), part(4, &[8; 100])].concat();
+        torn[1024..1536].fill(0);
+        assert_eq!(damaged_at(&torn), None, "the end of a torn group is whole");
+        torn.extend(record(b"next"));
+        assert_eq!(damaged_at(&torn), Some(10), "a group was written after it was synced");
     }
 
     #[test]
