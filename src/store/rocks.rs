@@ -57,8 +57,6 @@ pub enum OpenError {
     UnknownFormat(PathBuf, u8),
     /// This file of it is damaged from this octet on.
     Damaged(PathBuf, usize),
-    /// It holds data, and nothing says which: RocksDB's file CURRENT is gone.
-    Headless(PathBuf),
 }
 
 /// The store as it was at one moment.
@@ -349,12 +347,6 @@ impl fmt::Display for OpenError {
                  changed; check the disk, and put back a copy of the whole folder",
                 file.display()
             ),
-            Self::Headless(folder) => write!(
-                formatter,
-                "the folder {} holds a store whose file CURRENT is gone: nothing was changed; check \
-                 the disk, and put back a copy of the whole folder",
-                folder.display()
-            ),
             Self::UnknownFormat(folder, format) => write!(
                 formatter,
                 "the store in {} has format {format}, which this program does not know: use \
@@ -372,7 +364,6 @@ impl From<journal::Fault> for OpenError {
         match fault {
             journal::Fault::Unreadable(path, error) => Self::Folder(path, error),
             journal::Fault::Damaged(file, at) => Self::Damaged(file, at),
-            journal::Fault::Headless(folder) => Self::Headless(folder),
         }
     }
 }

@@ -173,8 +173,8 @@ async fn a_bit_that_flips_is_noticed() {
 
 #[tokio::test]
 #[ignore = "takes minutes; scripts/crash --faults runs it"]
-async fn every_bit_that_flips_is_noticed() {
-    println!("each bit of each file flipped: {:?}", flips(1).await);
+async fn a_bit_that_flips_in_any_three_octets_is_noticed() {
+    println!("one bit in 23 of each file flipped: {:?}", flips(23).await);
 }
 
 /// Cuts the log of the sample at every `stride`-th octet.

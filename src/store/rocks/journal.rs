@@ -28,31 +28,21 @@ pub(super) enum Fault {
     Unreadable(PathBuf, io::Error),
     /// A record that is whole follows one that is not, or the last one was changed.
     Damaged(PathBuf, usize),
-    /// There are tables or logs, and the file that names the manifest is gone: RocksDB would
-    /// begin a new database over them.
-    Headless(PathBuf),
 }
 
 /// Looks at every log and manifest in `folder`.
 pub(super) fn check(folder: &Path) -> Result<(), Fault> {
     let unreadable = |path: &Path, error| Fault::Unreadable(path.to_owned(), error);
-    let mut holds_data = false;
     for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
         let path = entry.map_err(|error| unreadable(folder, error))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let (log, manifest) = (name.ends_with(".log"), name.starts_with("MANIFEST-"));
-        if log || manifest {
-            let bytes = fs::read(&path).map_err(|error| unreadable(&path, error))?;
-            if let Some(at) = damaged_at(&bytes) {
-                return Err(Fault::Damaged(path, at));
-            }
-            // A new database has its manifest before CURRENT, and its log after.
-            holds_data |= log && !bytes.is_empty();
+        if !name.ends_with(".log") && !name.starts_with("MANIFEST-") {
+            continue;
         }
-        holds_data |= name.ends_with(".sst");
-    }
-    if holds_data && !folder.join("CURRENT").exists() {
-        return Err(Fault::Headless(folder.to_owned()));
+        let bytes = fs::read(&path).map_err(|error| unreadable(&path, error))?;
+        if let Some(at) = damaged_at(&bytes) {
+            return Err(Fault::Damaged(path, at));
+        }
     }
     Ok(())
 }
@@ -239,17 +229,5 @@ mod tests {
         assert_eq!(damaged_at(&file), None);
         file[BLOCK + 8] ^= 1;
         assert_eq!(damaged_at(&file), Some(BLOCK));
-    }
-
-    #[test]
-    fn tables_without_the_file_that_names_the_manifest_are_no_new_store() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("MANIFEST-000001"), b"").unwrap();
-        fs::write(folder.path().join("000004.log"), b"").unwrap();
-        assert!(check(folder.path()).is_ok(), "a start that died before it began");
-        fs::write(folder.path().join("000009.sst"), b"").unwrap();
-        assert!(matches!(check(folder.path()), Err(Fault::Headless(_))));
-        fs::write(folder.path().join("CURRENT"), b"").unwrap();
-        assert!(check(folder.path()).is_ok());
     }
 }
