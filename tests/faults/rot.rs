@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use signet::entropy::{Entropy, Purpose};
+use signet::store::rocks::OpenError;
 use signet::store::{Batch, Key, Rocks, Store, key};
 
 use crate::machine::copy_folder;
@@ -207,6 +208,22 @@ async fn a_log_that_was_cut_loses_what_was_not_acknowledged_and_nothing_else() {
 #[ignore = "takes a minute; scripts/crash --faults runs it"]
 async fn a_log_cut_at_every_octet_loses_what_was_not_acknowledged_and_nothing_else() {
     println!("the log cut at each of its {} octets", cuts(1).await);
+}
+
+/// The way out that docs/faults.md names.
+#[tokio::test]
+async fn a_damaged_log_that_is_cut_where_the_refusal_says_opens_with_what_was_before() {
+    let sample = sample().await;
+    let [_, _, (third, _), ..] = &sample.states[..] else { panic!("too few commits") };
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(sample.folder.path(), copy.path());
+    flip(&log_of(copy.path()), *third as usize + 20, 3);
+    let refused = Rocks::open(copy.path(), |_: &str| {}).expect_err("a damaged log");
+    let OpenError::Damaged(file, at) = refused else { panic!("{refused}") };
+    assert_eq!((&file, at as u64), (&log_of(copy.path()), *third));
+    let log = fs::File::options().write(true).open(file).expect("the log");
+    log.set_len(at as u64).expect("a shorter log");
+    assert_eq!(judge(copy.path(), sample.records(*third)), Outcome::Whole);
 }
 
 /// A file that is gone is no empty store.
