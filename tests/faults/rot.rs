@@ -13,7 +13,8 @@ use signet::entropy::{Entropy, Purpose};
 use signet::store::rocks::OpenError;
 use signet::store::{Batch, Key, Rocks, Store, key};
 
-use crate::machine::copy_folder;
+use crate::book::Book;
+use crate::machine::{Machine, copy_folder};
 
 const MOUNT: &[u8; 16] = &[7; 16];
 
@@ -175,7 +176,9 @@ async fn a_bit_that_flips_is_noticed() {
 #[tokio::test]
 #[ignore = "takes minutes; scripts/crash --faults runs it"]
 async fn a_bit_that_flips_in_any_three_octets_is_noticed() {
-    println!("one bit in 23 of each file flipped: {:?}", flips(23).await);
+    let given = std::env::var("SIGNET_FAULTS_STRIDE").ok();
+    let stride = given.map_or(23, |text| text.parse().expect("SIGNET_FAULTS_STRIDE is a number"));
+    println!("one bit in {stride} of each file flipped: {:?}", flips(stride).await);
 }
 
 /// Cuts the log of the sample at every `stride`-th octet.
@@ -208,6 +211,58 @@ async fn a_log_that_was_cut_loses_what_was_not_acknowledged_and_nothing_else() {
 #[ignore = "takes a minute; scripts/crash --faults runs it"]
 async fn a_log_cut_at_every_octet_loses_what_was_not_acknowledged_and_nothing_else() {
     println!("the log cut at each of its {} octets", cuts(1).await);
+}
+
+/// The same under a server, seen from outside: it does not start, or answers right, or with 5xx.
+async fn flips_under_a_server(count: u32) -> BTreeMap<&'static str, usize> {
+    let machine = Machine::new();
+    let mut book = Book::default();
+    for _ in 0..2 {
+        let mut server = machine.start();
+        book.scenario(&server.address, 4).await.expect("a machine without faults");
+        server.kill();
+    }
+    let mut files: Vec<_> = fs::read_dir(machine.store())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(|name| [".sst", ".log"].iter().any(|end| name.to_string_lossy().ends_with(end)))
+        .collect();
+    files.sort();
+    let mut outcomes = BTreeMap::new();
+    for number in 0..count {
+        let name = &files[number as usize % files.len()];
+        let copy = Machine::new();
+        copy_folder(&machine.store(), &copy.store());
+        let file = copy.store().join(name);
+        let length = fs::metadata(&file).expect("a file").len() as usize;
+        // Not in the last record: a torn one cannot be told from it.
+        let chance = u32::from_be_bytes(Entropy::System.bytes(Purpose::Identifier)) as usize;
+        let place = chance % (length / 2);
+        flip(&file, place, number % 8);
+        let outcome = match copy.try_start() {
+            Err((status, log)) => {
+                assert_eq!(status.code(), Some(1), "octet {place} of {name:?}:\n{log}");
+                "does not start"
+            }
+            Ok(server) => match book.clone().verify(&server.address).await {
+                Ok(()) => "answers right",
+                Err(_) => "answers with 5xx",
+            },
+        };
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    outcomes
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_under_a_server_never_makes_a_wrong_answer() {
+    println!("{:?}", flips_under_a_server(6).await);
+}
+
+#[tokio::test]
+#[ignore = "takes a minute; scripts/crash --faults runs it"]
+async fn many_bits_that_flip_under_a_server_never_make_a_wrong_answer() {
+    println!("{:?}", flips_under_a_server(150).await);
 }
 
 /// The way out that docs/faults.md names.
