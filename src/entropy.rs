@@ -3,11 +3,14 @@
 //! Serial numbers, identifiers, tokens, salts and nonces come from here, each purpose from a
 //! child stream of its own where the stream is seeded, so that one more serial number does
 //! not change every token of a golden file. Keys and signature nonces are made by aws-lc by
-//! itself and cannot be seeded (design D2).
+//! itself and cannot be seeded (design D2); only Ed25519 keys of tests come from here, because
+//! such a key is its seed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest;
+
+use crate::secret::Secret;
 
 /// What random bytes are for; each purpose is a stream of its own when seeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +28,8 @@ pub enum Purpose {
     Nonce = 5,
     /// Keys that encrypt the store.
     DataKey = 6,
+    /// Signing keys of a simulation.
+    SigningKey = 7,
 }
 
 /// A source of random bytes.
@@ -72,6 +77,14 @@ impl Entropy {
         let mut bytes = [0; N];
         self.fill(purpose, &mut bytes);
         bytes
+    }
+
+    /// The seed of a signing key that shall repeat itself; `None` where keys are in earnest.
+    pub fn danger_key_seed(&self) -> Option<Secret<[u8; 32]>> {
+        match self {
+            Self::System => None,
+            Self::DangerSeeded(_) => Some(Secret::new(self.bytes(Purpose::SigningKey))),
+        }
     }
 
     /// 16 random bytes in the layout of a UUID, lower-case. Version and variant bits are not

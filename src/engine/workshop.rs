@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::Failure;
 use crate::ca::key::KeyKind;
+use crate::entropy::Entropy;
 use crate::keys::{KeyError, KeyPool, SubjectKey};
 
 /// Where keys are made and key stores are written.
@@ -57,13 +58,17 @@ impl Workshop {
     ///
     /// # Errors
     /// [`Failure::Busy`], and a refusal of kinds that are not made.
-    pub(super) async fn subject_key(&self, kind: KeyKind) -> Result<SubjectKey, Failure> {
+    pub(super) async fn subject_key(
+        &self,
+        kind: KeyKind,
+        entropy: &Entropy,
+    ) -> Result<SubjectKey, Failure> {
         let made = match kind {
             KeyKind::Rsa(_) => match self.pool.take(kind) {
                 Some(key) => Ok(key),
                 None => self.work(move || SubjectKey::generate(kind)).await?,
             },
-            KeyKind::Ec(_) | KeyKind::Ed25519 => SubjectKey::generate(kind),
+            KeyKind::Ec(_) | KeyKind::Ed25519 => SubjectKey::generate_with(kind, entropy),
         };
         made.map_err(|error| match error {
             KeyError::Unsupported => Failure::refused(error.to_string()),
@@ -101,7 +106,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_made_is_refused() {
-        let refused = Workshop::default().subject_key(KeyKind::Rsa(2049)).await;
+        let entropy = Entropy::danger_seeded(1);
+        let refused = Workshop::default().subject_key(KeyKind::Rsa(2049), &entropy).await;
         assert!(matches!(refused, Err(Failure::Refused { .. })));
     }
 }

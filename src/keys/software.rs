@@ -13,6 +13,7 @@ use aws_lc_rs::signature::{
 use crate::ca::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
 use crate::ca::public_key::PublicKey;
 use crate::ca::signed::{Linted, Signed, ToSign};
+use crate::entropy::Entropy;
 use crate::secret::Secret;
 
 use super::{KeyError, SignError};
@@ -45,6 +46,13 @@ impl PrivateKey {
     /// Makes a key. RSA of 4096 bits takes seconds: not on an I/O thread.
     pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
         let pair = Pair::generate(kind)?;
+        let public = pair.public()?;
+        Ok(Self { held: Arc::new(Held { pair, public }) })
+    }
+
+    /// The same; a seeded source makes Ed25519 keys that repeat themselves, for simulations.
+    pub fn generate_with(kind: KeyKind, entropy: &Entropy) -> Result<Self, KeyError> {
+        let pair = Pair::generate_with(kind, entropy)?;
         let public = pair.public()?;
         Ok(Self { held: Arc::new(Held { pair, public }) })
     }
@@ -99,6 +107,15 @@ const fn signing(curve: Curve) -> Option<&'static EcdsaSigningAlgorithm> {
 }
 
 impl Pair {
+    fn generate_with(kind: KeyKind, entropy: &Entropy) -> Result<Self, KeyError> {
+        match (kind, entropy.danger_key_seed()) {
+            (KeyKind::Ed25519, Some(seed)) => Ed25519KeyPair::from_seed_unchecked(seed.expose())
+                .map(Self::Ed25519)
+                .map_err(|_| KeyError::Failed),
+            _ => Self::generate(kind),
+        }
+    }
+
     fn generate(kind: KeyKind) -> Result<Self, KeyError> {
         let size = match kind {
             KeyKind::Ec(curve) => {
@@ -214,6 +231,14 @@ impl SubjectKey {
     /// Makes a key pair. RSA takes its time: not on an I/O thread.
     pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
         let pair = Pair::generate(kind)?;
+        let public = pair.public()?;
+        let pkcs8 = pair.pkcs8(&public)?;
+        Ok(Self { public, pkcs8 })
+    }
+
+    /// The same; a seeded source makes Ed25519 keys that repeat themselves, for simulations.
+    pub fn generate_with(kind: KeyKind, entropy: &Entropy) -> Result<Self, KeyError> {
+        let pair = Pair::generate_with(kind, entropy)?;
         let public = pair.public()?;
         let pkcs8 = pair.pkcs8(&public)?;
         Ok(Self { public, pkcs8 })

@@ -5,36 +5,24 @@
 //!
 //! Not promised: durability.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
-
-use super::batch::{Batch, CommitError, Revision};
+use super::batch::{Batch, CommitError, ReadError, Revision};
 use super::key::{Key, KeyRange, Prefix};
 use super::watch::{Publisher, Watch};
+use faults::{Plan, pending};
+
+pub use faults::{Fault, ReadFault};
 
 /// A store in memory. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct Memory {
     shared: Arc<Mutex<State>>,
     publisher: Publisher,
-}
-
-/// How a commit is made to fail.
-#[derive(Clone, Debug)]
-pub enum Fault {
-    /// Answers that the first key of the batch was changed by another; nothing is written.
-    Conflict,
-    /// Answers "nothing was written", and nothing was.
-    FailedNotDone,
-    /// Answers "unknown whether it was written", and nothing was.
-    LostRequest,
-    /// Answers "unknown whether it was written", and it was.
-    LostResponse,
-    /// Waits until the test notifies, then commits.
-    Slow(Arc<Notify>),
 }
 
 /// What was committed so far.
@@ -65,7 +53,7 @@ struct State {
     snapshots: BTreeMap<Revision, usize>,
     /// Keys whose newest version is a removal, to be forgotten when no snapshot needs them.
     removed: Vec<Key>,
-    faults: BTreeMap<u64, Fault>,
+    plan: Plan,
     tally: Tally,
 }
 
@@ -84,9 +72,28 @@ impl Memory {
 
     /// Makes the `nth` commit from now fail; 1 is the next one. For tests and simulations.
     pub fn danger_inject(&self, nth: u64, fault: Fault) {
-        let mut state = lock(&self.shared);
-        let number = state.tally.batches.saturating_add(nth);
-        state.faults.insert(number, fault);
+        lock(&self.shared).plan.fail_commit(nth, fault);
+    }
+
+    /// Makes the `nth` read from now fail: a value or a scan, not a snapshot.
+    pub fn danger_inject_read(&self, nth: u64, fault: ReadFault) {
+        lock(&self.shared).plan.fail_read(nth, fault);
+    }
+
+    /// From now on each commit and read is polled up to `most` times more than it needs, chosen
+    /// by `seed`: so requests overtake each other. With 0 it ends.
+    pub fn danger_pace(&self, seed: u64, most: u32) {
+        lock(&self.shared).plan.set_pace(seed, most);
+    }
+
+    /// Nothing that was planned and did not happen yet will happen.
+    pub fn danger_heal(&self) {
+        lock(&self.shared).plan.forget();
+    }
+
+    /// How many commits and reads were answered with an injected failure so far.
+    pub fn failures(&self) -> u64 {
+        lock(&self.shared).plan.failures()
     }
 
     /// What was committed since the store was made.
@@ -110,9 +117,14 @@ impl Memory {
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
-        let fault = lock(&self.shared).next_fault();
-        match fault {
-            None => self.apply(batch),
+        let course = {
+            let mut state = lock(&self.shared);
+            state.tally.batches += 1;
+            state.plan.next_commit()
+        };
+        pending(course.before).await;
+        let outcome = match course.fault {
+            None | Some(Fault::Pending(_) | Fault::Late(_)) => self.apply(batch),
             Some(Fault::Conflict) => match batch.first_key() {
                 Some(key) => Err(CommitError::Conflict { key }),
                 None => self.apply(batch),
@@ -120,14 +132,15 @@ impl Memory {
             Some(Fault::FailedNotDone) => Err(CommitError::NotDone(INJECTED.into())),
             Some(Fault::LostRequest) => Err(CommitError::MaybeDone(INJECTED.into())),
             Some(Fault::LostResponse) => {
-                self.apply(batch)?;
-                Err(CommitError::MaybeDone(INJECTED.into()))
+                self.apply(batch).and(Err(CommitError::MaybeDone(INJECTED.into())))
             }
             Some(Fault::Slow(gate)) => {
                 gate.notified().await;
                 self.apply(batch)
             }
-        }
+        };
+        pending(course.after).await;
+        outcome
     }
 
     fn apply(&self, batch: Batch) -> Result<Revision, CommitError> {
@@ -151,31 +164,44 @@ impl Default for Memory {
 }
 
 impl MemorySnapshot {
-    pub(super) fn get(&self, key: &Key) -> Option<(Revision, Vec<u8>)> {
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<(Revision, Vec<u8>)>, ReadError> {
+        self.read().await?;
         let state = lock(&self.shared);
-        let version = visible(state.keys.get(key)?, self.at)?;
-        Some((version.revision, version.value.as_ref()?.to_vec()))
+        let version = state.keys.get(key).and_then(|versions| visible(versions, self.at));
+        Ok(version.and_then(|version| Some((version.revision, version.value.as_ref()?.to_vec()))))
     }
 
     /// At most `limit` live keys of `range`, each handed to `take` with revision and value.
-    pub(super) fn scan<T>(
+    pub(super) async fn scan<T>(
         &self,
         range: &KeyRange,
         limit: usize,
-        take: impl Fn(Key, Revision, &[u8]) -> T,
-    ) -> Vec<T> {
+        take: fn(Key, Revision, &[u8]) -> T,
+    ) -> Result<Vec<T>, ReadError> {
+        self.read().await?;
         if range.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let state = lock(&self.shared);
-        state
+        let found = state
             .range(range)
             .filter_map(|(key, versions)| {
                 let version = visible(versions, self.at)?;
                 Some(take(key.clone(), version.revision, version.value.as_ref()?))
             })
             .take(limit)
-            .collect()
+            .collect();
+        Ok(found)
+    }
+
+    /// Waits or fails as the plan says.
+    async fn read(&self) -> Result<(), ReadError> {
+        let course = lock(&self.shared).plan.next_read();
+        pending(course.before).await;
+        match course.fault {
+            Some(ReadFault::Failed) => Err(ReadError::Failed(INJECTED.into())),
+            None | Some(ReadFault::Pending(_)) => Ok(()),
+        }
     }
 }
 
@@ -192,11 +218,6 @@ impl Drop for MemorySnapshot {
 }
 
 impl State {
-    fn next_fault(&mut self) -> Option<Fault> {
-        self.tally.batches += 1;
-        self.faults.remove(&self.tally.batches)
-    }
-
     fn current(&self, key: &Key) -> Option<(Revision, &Arc<[u8]>)> {
         let newest = self.keys.get(key)?.last()?;
         Some((newest.revision, newest.value.as_ref()?))
@@ -293,6 +314,8 @@ const INJECTED: &str = "a fault injected by a test";
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Notify;
+
     use super::super::{Store, key};
     use super::*;
 
@@ -342,6 +365,38 @@ mod tests {
         let fast = store.commit(put("fast")).await.unwrap();
         gate.notify_one();
         assert!(slow.await.unwrap() > fast);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_commit_is_slow_before_or_after_it_happens() {
+        for (fault, written) in [(Fault::Pending(3), 0), (Fault::Late(3), 1)] {
+            let memory = Memory::new();
+            let store = Store::danger_unsealed(memory.clone());
+            memory.danger_inject(1, fault);
+            let slow = tokio::spawn({
+                let store = store.clone();
+                async move { store.commit(put("slow")).await }
+            });
+            tokio::task::yield_now().await;
+            assert_eq!(names(&store).await, written);
+            slow.await.unwrap().unwrap();
+            assert_eq!((names(&store).await, memory.failures()), (1, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_fails_when_it_was_told_to_and_the_next_one_does_not() {
+        let memory = Memory::new();
+        let store = Store::danger_unsealed(memory.clone());
+        store.commit(put("a")).await.unwrap();
+        memory.danger_inject_read(2, ReadFault::Failed);
+        memory.danger_inject_read(3, ReadFault::Pending(2));
+        let snapshot = store.snapshot().await.unwrap();
+        let key = key::role(&[0; 16], "a");
+        assert!(snapshot.get(&key).await.unwrap().is_some());
+        assert_eq!(snapshot.get(&key).await, Err(ReadError::Failed(INJECTED.into())));
+        assert!(snapshot.get(&key).await.unwrap().is_some());
+        assert_eq!(memory.failures(), 1);
     }
 
     #[tokio::test]

@@ -248,7 +248,7 @@ impl Engine {
 impl EngineSnapshot {
     async fn get(&self, key: &Key) -> Result<Option<(Revision, Vec<u8>)>, ReadError> {
         match self {
-            Self::Memory(memory) => Ok(memory.get(key)),
+            Self::Memory(memory) => memory.get(key).await,
             Self::Rocks(rocks) => rocks.get(key).await,
         }
     }
@@ -260,7 +260,7 @@ impl EngineSnapshot {
         take: fn(Key, Revision, &[u8]) -> T,
     ) -> Result<Vec<T>, ReadError> {
         match self {
-            Self::Memory(memory) => Ok(memory.scan(range, limit, take)),
+            Self::Memory(memory) => memory.scan(range, limit, take).await,
             Self::Rocks(rocks) => rocks.scan(range, limit, take).await,
         }
     }

@@ -261,11 +261,15 @@ impl Engine {
                         "P-224 keys are not supported; use key_bits 256, 384 or 521",
                     ));
                 }
-                let key = self
-                    .workshop
-                    .work(move || PrivateKey::generate(kind))
-                    .await?
-                    .map_err(|error| Failure::Fault(error.to_string()))?;
+                let key = match kind {
+                    KeyKind::Rsa(_) => {
+                        self.workshop.work(move || PrivateKey::generate(kind)).await?
+                    }
+                    KeyKind::Ec(_) | KeyKind::Ed25519 => {
+                        PrivateKey::generate_with(kind, &self.env.entropy)
+                    }
+                }
+                .map_err(|error| Failure::Fault(error.to_string()))?;
                 let id = self.env.entropy.bytes(Purpose::Identifier);
                 let exported = wish.origin == KeyOrigin::Exported;
                 Ok(KeyInUse { id, name, key, is_new: true, exported })

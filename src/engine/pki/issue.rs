@@ -216,7 +216,7 @@ impl Engine {
             let verified = csr.clone().verify().map_err(|error| csr_failure(&error))?;
             return Ok((verified.public_key().clone(), None));
         }
-        let made = self.workshop.subject_key(ready.kind).await?;
+        let made = self.workshop.subject_key(ready.kind, &self.env.entropy).await?;
         Ok((made.public().clone(), Some(made.into_pkcs8())))
     }
 
