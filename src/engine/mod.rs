@@ -13,6 +13,7 @@ pub mod sys;
 mod workshop;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 
@@ -30,6 +31,10 @@ pub struct Engine {
     gate: Gate,
     workshop: Workshop,
     mounts: ArcSwap<MountTable>,
+    /// The table was to be read again, and that failed.
+    mounts_in_doubt: AtomicBool,
+    /// One reader of the table at a time: who comes later has read something newer.
+    reading_mounts: tokio::sync::Mutex<()>,
     cluster: ArcSwap<sys::Cluster>,
 }
 
@@ -41,6 +46,8 @@ impl Engine {
             env,
             workshop: Workshop::default(),
             mounts: ArcSwap::from_pointee(MountTable::default()),
+            mounts_in_doubt: AtomicBool::new(false),
+            reading_mounts: tokio::sync::Mutex::default(),
             cluster: ArcSwap::from_pointee(sys::Cluster::default()),
         })
     }

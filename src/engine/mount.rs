@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use minicbor::{Decode, Encode};
 
@@ -130,8 +131,22 @@ impl Engine {
         self.mounts.load_full()
     }
 
+    /// The same, and read again if it was changed and could not be read then: a mount that is
+    /// gone must not answer.
+    ///
+    /// # Errors
+    /// Fails only with the store.
+    pub async fn settled_mounts(&self) -> Result<Arc<MountTable>, Failure> {
+        if self.mounts_in_doubt.load(Ordering::Acquire) {
+            self.load_mounts().await?;
+        }
+        Ok(self.mounts())
+    }
+
     /// Reads the table from the store; what engines keep in memory stays with its mount.
     pub(crate) async fn load_mounts(&self) -> Result<(), Failure> {
+        let _one_at_a_time = self.reading_mounts.lock().await;
+        self.mounts_in_doubt.store(true, Ordering::Release);
         let snapshot = self.env.store.snapshot().await?;
         let before = self.mounts.load_full();
         let known: BTreeMap<_, _> =
@@ -152,6 +167,7 @@ impl Engine {
             by_path.insert(mount.record.path.clone(), Arc::new(mount));
         }
         self.mounts.store(Arc::new(MountTable { by_path, generation }));
+        self.mounts_in_doubt.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -212,8 +228,10 @@ impl Engine {
         let batch = Batch::new()
             .delete(key::mount(&mount.id))
             .delete_range(key::everything_in(&mount.id).range());
-        self.env.store.commit(batch).await?;
-        self.load_mounts().await
+        let outcome = self.env.store.commit(batch).await;
+        // Also after a failure: it may have happened, and the table is what the store says.
+        self.load_mounts().await?;
+        outcome.map(|_| ()).map_err(Failure::from)
     }
 }
 

@@ -114,7 +114,8 @@ async fn run(engine: Arc<Engine>, call: Call, token: Option<Secret<String>>) -> 
     if engine.env().sealed.is_sealed() {
         return Err(failure(&Failure::Sealed, Wording::Public));
     }
-    let mounts = engine.mounts();
+    let mounts =
+        engine.settled_mounts().await.map_err(|refused| failure(&refused, Wording::Public))?;
     let resolved: Option<(Arc<Mount>, String)> =
         mounts.resolve(&call.path).map(|(mount, rest)| (Arc::clone(mount), rest.to_owned()));
     if let Some((mount, rest)) = &resolved
