@@ -14,7 +14,7 @@
 //! | `02` mount(16) | `mounts/`: path, type, settings of one mount | mount | `engine/mount` |
 //! | `03` hash(32) | `token/`: HMAC of the token under the sealed salt | hash | `auth` |
 //! | `04` hash(32) | `accessor/`: HMAC of the accessor, leads to its token | hash | `auth` |
-//! | `10` mount(16) `01` name | `config/`: issuers, keys, urls, crl | name | `engine/pki` |
+//! | `10` mount(16) `01` name | `config/`: issuers, keys, urls, crl, departed | name | `engine/pki` |
 //! | `10` mount(16) `02` name | `role/` | name | `engine/pki/roles` |
 //! | `10` mount(16) `03` issuer(16) | `issuer/` | issuer | `engine/pki/issuers` |
 //! | `10` mount(16) `04` key(16) | `key/`: a private key of a CA | key | `keys` |

@@ -19,7 +19,9 @@ use crate::keys::PrivateKey;
 use crate::secret::Secret;
 use crate::store::{Batch, Key, Revision, Snapshot, key, record};
 
-use super::records::{ClusterRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord};
+use super::records::{
+    ClusterRecord, DefaultsRecord, DepartedRecord, Id, IssuerRecord, KeyRecord, UrlsRecord,
+};
 
 /// An issuer, ready to be used.
 #[derive(Debug)]
@@ -65,6 +67,8 @@ pub struct Authorities {
     pub urls: UrlsRecord,
     /// `config/cluster`
     pub cluster: ClusterRecord,
+    /// `config/departed`, parsed.
+    pub departed: Vec<(Id, Certificate)>,
 }
 
 /// Where a mount's generation lies.
@@ -106,6 +110,7 @@ impl Authorities {
             defaults: config(snapshot, mount, "defaults").await?,
             urls: config(snapshot, mount, "urls").await?,
             cluster: config(snapshot, mount, "cluster").await?,
+            departed: departed(&config(snapshot, mount, "departed").await?)?,
         })
     }
 
@@ -333,6 +338,15 @@ fn link(
             (id, Arc::new(issuer))
         })
         .collect()
+}
+
+fn departed(record: &DepartedRecord) -> Result<Vec<(Id, Certificate)>, Failure> {
+    let parsed = record.issuers.iter().map(|issuer| {
+        let certificate = Certificate::parse(issuer.certificate.clone())
+            .map_err(|error| Failure::Fault(error.to_string()))?;
+        Ok((issuer.id, certificate))
+    });
+    parsed.collect()
 }
 
 fn decoded<R: crate::store::Record>(value: &[u8]) -> Result<R, Failure> {

@@ -1,8 +1,10 @@
 //! Certificate revocation lists: always fresh, one number sequence per group of issuers.
 //!
-//! Issuers with the same subject and key share one list (pki-api chapter 21); the list lies
-//! under the lowest identifier of the group. It is built when a certificate is revoked or an
-//! issuer comes or goes, and when somebody reads one that is past half of its life.
+//! Issuers with the same subject and key share one list (pki-api chapter 21), those that were
+//! deleted among them; it lies under the identifier of whoever signed it last. It is built when
+//! a certificate is revoked or an issuer comes or goes, and when somebody reads one that is past
+//! half of its life. Its number only grows and its thisUpdate never goes back, whoever signs and
+//! whatever the clock does.
 //!
 //! A revocation is recorded first and listed next. If the power goes between the two, or the
 //! second fails, the list owes an entry; so the first read of a process builds it anew, and so
@@ -10,12 +12,13 @@
 
 use std::sync::Arc;
 
+use crate::ca::certificate::Certificate;
 use crate::ca::crl::{CrlValues, compose_crl, encode_entry};
 use crate::ca::lint;
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
-use crate::store::{Snapshot, key, record};
+use crate::store::{Revision, Snapshot, key, record};
 
 use super::authorities::{Authorities, Issuer};
 use super::records::{CrlRecord, Id, RevocationRecord};
@@ -40,15 +43,15 @@ impl Engine {
         let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
         let issuer = authorities.issuer(reference)?;
         let Some(signer) = signer_of(&authorities, issuer) else { return Ok(None) };
-        let place = key::crl(&mount.id, &signer.id);
-        let kept = snapshot.record::<CrlRecord>(&place).await?.map(|(_, record)| record);
-        let whole = kept.filter(|_| mount.pki.owes_nothing(&signer.id));
+        let stored = stored_lists(&snapshot, &authorities, mount, signer).await?;
+        let whole = stored.newest.filter(|_| mount.pki.owes_nothing(&signer.id));
+        let signer = |now: &Authorities| signer_of(now, now.issuer(reference).ok()?).cloned();
         match whole {
             Some(list) if now.unix() < list.this_update.saturating_add(LIFETIME / 2) => {
                 Ok(Some(list.der))
             }
-            older => match (self.build_crl(mount, &signer.id, now, None).await, older) {
-                (Ok(list), _) => Ok(Some(list.der)),
+            older => match (self.build_crl(mount, signer, now, None).await, older) {
+                (Ok(list), _) => Ok(list.map(|list| list.der)),
                 // It names every revocation and is not over: better than none while the disk is full.
                 (Err(why), Some(list)) if now.unix() < list.next_update => {
                     tracing::error!(%why, "a revocation list could not be renewed");
@@ -68,61 +71,65 @@ impl Engine {
         (serial, at): (&[u8], Timestamp),
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let authorities = self.authorities(mount).await?;
-        let group = authorities
-            .issuers
-            .get(issuer)
-            .or_else(|| authorities.defaults.issuer.and_then(|id| authorities.issuers.get(&id)));
-        let Some(signer) = group.and_then(|issuer| signer_of(&authorities, issuer)) else {
-            return Ok(());
-        };
         let entry =
             encode_entry(serial, at.whole()).map_err(|error| Failure::Fault(error.to_string()))?;
-        self.build_crl(mount, &signer.id, now, Some(&entry)).await?;
+        let signer = |now: &Authorities| signer_of(now, lister_of(now, issuer)?).cloned();
+        if self.build_crl(mount, signer, now, Some(&entry)).await?.is_none() {
+            // Nobody signs lists now; whoever does next owes this entry.
+            mount.pki.doubt_lists();
+        }
         Ok(())
     }
 
     /// Builds every list of the mount.
     pub(super) async fn rebuild_crls(&self, mount: &Mount, now: Timestamp) -> Result<(), Failure> {
         let authorities = self.authorities(mount).await?;
-        for issuer in authorities.issuers.values() {
-            if signer_of(&authorities, issuer).is_some_and(|signer| signer.id == issuer.id) {
-                self.build_crl(mount, &issuer.id, now, None).await?;
-            }
+        for id in authorities.issuers.keys() {
+            let signer = |now: &Authorities| {
+                let issuer = now.issuers.get(id)?;
+                signer_of(now, issuer).filter(|signer| signer.id == *id).cloned()
+            };
+            self.build_crl(mount, signer, now, None).await?;
         }
         Ok(())
     }
 
-    /// Builds one list, unless it is there and holds `wanted` already.
+    /// Builds one list, unless it is there and holds `wanted` already. Who signs is decided at
+    /// each attempt: an issuer may go while another use case waits. `None` if nobody does.
     async fn build_crl(
         &self,
         mount: &Mount,
-        signer: &Id,
+        signer: impl Fn(&Authorities) -> Option<Arc<Issuer>> + Send + Sync,
         now: Timestamp,
         wanted: Option<&[u8]>,
-    ) -> Result<CrlRecord, Failure> {
+    ) -> Result<Option<CrlRecord>, Failure> {
         let _one_at_a_time = mount.pki.crl.lock().await;
         repeatedly!({
             let doubts = mount.pki.lists().doubts;
             let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
-            let place = key::crl(&mount.id, signer);
-            let before = snapshot.record::<CrlRecord>(&place).await?;
-            if let (Some(entry), Some((_, built))) = (wanted, &before)
+            let Some(issuer) = signer(&authorities) else { return Ok(None) };
+            let before = stored_lists(&snapshot, &authorities, mount, &issuer).await?;
+            if let (Some(entry), Some(built)) = (wanted, &before.newest)
                 && built.der.windows(entry.len()).any(|window| window == entry)
             {
-                return Ok(built.clone());
+                return Ok(Some(built.clone()));
             }
-            let issuer = authorities.issuers.get(signer).ok_or(Failure::Missing)?;
-            let entries = revoked_entries(&snapshot, &authorities, mount, issuer).await?;
-            let number = before.as_ref().map_or(0, |(_, crl)| crl.number).saturating_add(1);
-            let record = sign_crl(issuer, number, &entries, now)?;
-            let batch = authorities
+            let entries = revoked_entries(&snapshot, &authorities, mount, &issuer).await?;
+            let (number, earliest) =
+                before.newest.map_or((0, i64::MIN), |crl| (crl.number, crl.this_update));
+            let at = now.max(Timestamp::from_unix(earliest));
+            let record = sign_crl(&issuer, number.saturating_add(1), &entries, at)?;
+            let place = key::crl(&mount.id, &issuer.id);
+            let mut batch = authorities
                 .guarded(&mount.id)
-                .expect_unchanged(place.clone(), before.map(|(revision, _)| revision))
+                .expect_unchanged(place.clone(), before.own)
                 .put_record(place, &record);
+            for other in before.others {
+                batch = batch.delete(key::crl(&mount.id, &other));
+            }
             self.env.store.commit(batch).await?;
-            mount.pki.list_is_whole(*signer, doubts);
-            Ok(record)
+            mount.pki.list_is_whole(issuer.id, doubts);
+            Ok(Some(record))
         })
     }
 }
@@ -156,16 +163,57 @@ fn sign_crl(
     })
 }
 
-/// The entries of every issuer of the group, encoded, in the order of serial numbers.
+/// The lists that a group has in the store: the newest one, and where others lie.
+struct StoredLists {
+    newest: Option<CrlRecord>,
+    /// The commit that wrote the signer's own.
+    own: Option<Revision>,
+    /// Members whose list the next one replaces.
+    others: Vec<Id>,
+}
+
+async fn stored_lists(
+    snapshot: &Snapshot,
+    authorities: &Authorities,
+    mount: &Mount,
+    signer: &Issuer,
+) -> Result<StoredLists, Failure> {
+    let mut found = StoredLists { newest: None, own: None, others: Vec::new() };
+    for id in members_of(authorities, &signer.certificate) {
+        let stored = snapshot.record::<CrlRecord>(&key::crl(&mount.id, &id)).await?;
+        let Some((revision, record)) = stored else { continue };
+        if id == signer.id {
+            found.own = Some(revision);
+        } else {
+            found.others.push(id);
+        }
+        if found.newest.as_ref().is_none_or(|newest| newest.number < record.number) {
+            found.newest = Some(record);
+        }
+    }
+    Ok(found)
+}
+
+/// The entries of every issuer of the group, encoded, in the order of serial numbers. The
+/// default issuer's list also has those of issuers that left nobody behind.
 async fn revoked_entries(
     snapshot: &Snapshot,
     authorities: &Authorities,
     mount: &Mount,
     signer: &Issuer,
 ) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut members = members_of(authorities, &signer.certificate);
+    let is_default = |issuer: &Arc<Issuer>| authorities.defaults.issuer == Some(issuer.id);
+    if group_of(authorities, &signer.certificate).any(is_default) {
+        let alone = authorities
+            .departed
+            .iter()
+            .filter(|(_, certificate)| group_of(authorities, certificate).next().is_none());
+        members.extend(alone.map(|(id, _)| *id));
+    }
     let mut entries = Vec::new();
-    for issuer in group_of(authorities, signer) {
-        let prefix = key::revoked_by(&mount.id, &issuer.id);
+    for id in members {
+        let prefix = key::revoked_by(&mount.id, &id);
         let mut range = prefix.range();
         loop {
             let page = snapshot.scan(&range, PAGE).await?;
@@ -187,17 +235,39 @@ async fn revoked_entries(
     Ok(entries)
 }
 
+/// The issuers with this subject and key.
 fn group_of<'a>(
     authorities: &'a Authorities,
-    issuer: &'a Issuer,
+    certificate: &'a Certificate,
 ) -> impl Iterator<Item = &'a Arc<Issuer>> {
-    let (subject, key) = (issuer.certificate.subject(), issuer.certificate.public_key().spki());
-    authorities.issuers.values().filter(move |other| {
-        other.certificate.subject() == subject && other.certificate.public_key().spki() == key
-    })
+    let mut all = authorities.issuers.values();
+    std::iter::from_fn(move || all.find(|other| are_one(&other.certificate, certificate)))
+}
+
+/// The identifiers of those issuers, and of those that were deleted.
+fn members_of(authorities: &Authorities, certificate: &Certificate) -> Vec<Id> {
+    let departed = authorities.departed.iter().filter(|(_, other)| are_one(other, certificate));
+    let present = group_of(authorities, certificate).map(|issuer| issuer.id);
+    present.chain(departed.map(|(id, _)| *id)).collect()
+}
+
+fn are_one(one: &Certificate, other: &Certificate) -> bool {
+    one.subject() == other.subject() && one.public_key().spki() == other.public_key().spki()
+}
+
+/// On whose list a certificate of this issuer stands: its own, that of its name and key, or the
+/// default issuer's if it was deleted and left nobody behind.
+fn lister_of<'a>(authorities: &'a Authorities, issuer: &Id) -> Option<&'a Arc<Issuer>> {
+    let departed = authorities.departed.iter().find(|(id, _)| id == issuer);
+    authorities
+        .issuers
+        .get(issuer)
+        .or_else(|| departed.and_then(|(_, old)| group_of(authorities, old).next()))
+        .or_else(|| authorities.defaults.issuer.and_then(|id| authorities.issuers.get(&id)))
 }
 
 /// Who signs the list of this issuer's group: the first that has the key and may.
 fn signer_of<'a>(authorities: &'a Authorities, issuer: &'a Issuer) -> Option<&'a Arc<Issuer>> {
-    group_of(authorities, issuer).find(|other| other.key.is_some() && other.record.may_sign_crls)
+    group_of(authorities, &issuer.certificate)
+        .find(|other| other.key.is_some() && other.record.may_sign_crls)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::auth::Granted;
+use crate::ca::certificate::Certificate;
 use crate::ca::key::SignatureAlgorithm;
 use crate::ca::permit::KeyUsage;
 use crate::ca::role::LeafNotAfterBehavior;
@@ -14,7 +15,7 @@ use crate::store::key;
 
 use super::authorities::{Authorities, Issuer, is_absolute_url};
 use super::generate::{issuer_name, put_defaults};
-use super::records::{Id, UrlsRecord};
+use super::records::{DepartedIssuer, DepartedRecord, Id, UrlsRecord};
 
 /// A change of an issuer's settings; `None` keeps what is there.
 #[derive(Clone, Debug, Default)]
@@ -103,13 +104,26 @@ impl Engine {
                     format_uuid(&issuer.id)
                 ));
             }
-            let batch = authorities.change(&mount.id).delete(key::issuer(&mount.id, &issuer.id));
+            let batch = authorities
+                .change(&mount.id)
+                .delete(key::issuer(&mount.id, &issuer.id))
+                .put_record(key::config(&mount.id, "departed"), &departing(&authorities, issuer));
             self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
             Ok(warnings)
         })?;
         self.rebuild_crls(mount, now).await?;
         Ok(warnings)
     }
+}
+
+/// Those that were deleted before, and this one.
+fn departing(authorities: &Authorities, issuer: &Issuer) -> DepartedRecord {
+    let one = |id: Id, certificate: &Certificate| DepartedIssuer {
+        id,
+        certificate: certificate.der().to_vec(),
+    };
+    let before = authorities.departed.iter().map(|(id, certificate)| one(*id, certificate));
+    DepartedRecord { issuers: before.chain([one(issuer.id, &issuer.certificate)]).collect() }
 }
 
 /// The warning for URLs whose template cannot be rendered now.

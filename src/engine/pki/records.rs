@@ -142,6 +142,30 @@ pub struct ClusterRecord {
 
 impl Record for ClusterRecord {}
 
+/// `config/departed`: issuers that were deleted. What they revoked stays on the list of their
+/// name and key, and its numbers go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct DepartedRecord {
+    /// In the order of their deletion.
+    #[n(0)]
+    pub issuers: Vec<DepartedIssuer>,
+}
+
+impl Record for DepartedRecord {}
+
+/// An issuer that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct DepartedIssuer {
+    /// Its identifier.
+    #[n(0)]
+    pub id: Id,
+    /// The certificate, DER.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub certificate: Vec<u8>,
+}
+
 /// A stored certificate, under its serial number.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
