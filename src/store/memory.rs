@@ -369,7 +369,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_commit_is_slow_before_or_after_it_happens() {
-        for (fault, written) in [(Fault::Pending(3), 0), (Fault::Late(3), 1)] {
+        for (fault, written) in [(Fault::Pending(200), 0), (Fault::Late(200), 1)] {
             let memory = Memory::new();
             let store = Store::danger_unsealed(memory.clone());
             memory.danger_inject(1, fault);
