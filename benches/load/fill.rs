@@ -127,9 +127,9 @@ impl Filler {
 
 fn seal() -> Seal {
     let bytes = data_encoding::HEXLOWER.decode(SEAL_KEY.as_bytes()).expect("hexadecimal");
-    let key = bytes.try_into().expect("32 octets");
+    let key: [u8; 32] = bytes.try_into().expect("32 octets");
     Seal::Static {
-        current: StaticKey { id: "1".to_owned(), key: Secret::new(key) },
+        current: StaticKey { id: "1".to_owned(), key: Secret::apart(&key) },
         previous: None,
     }
 }
