@@ -80,7 +80,7 @@ impl Entropy {
     }
 
     /// The seed of a signing key that shall repeat itself; `None` where keys are in earnest.
-    pub fn danger_key_seed(&self) -> Option<Secret<[u8; 32]>> {
+    pub fn key_seed(&self) -> Option<Secret<[u8; 32]>> {
         match self {
             Self::System => None,
             Self::DangerSeeded(_) => Some(Secret::new(self.bytes(Purpose::SigningKey))),

@@ -26,7 +26,7 @@ const OPENERS: &[(&str, usize)] = &[
     ("engine/pki/output.rs", 1),
     ("http/sys/mod.rs", 1),
     ("http/token.rs", 1),
-    ("keys/software.rs", 1),
+    ("keys/software.rs", 2),
     ("server.rs", 3),
     ("store/sealed.rs", 1),
     ("store/sealed/keyring.rs", 8),

@@ -219,7 +219,9 @@ impl Speakers {
         let header_size = limits.header_size.max(8_192);
         let mut either = auto::Builder::new(TokioExecutor::new());
         // hyper's own header timer is off: see the head of this file.
-        either.http1().header_read_timeout(None).max_buf_size(header_size);
+        // A client that closes its half after the request still gets its answer (RFC 9112, 9.6); and
+        // nobody looks for that end, with a buffer of its own, while the work is under way.
+        either.http1().half_close(true).header_read_timeout(None).max_buf_size(header_size);
         either
             .http2()
             .timer(TokioTimer::new())

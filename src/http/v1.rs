@@ -116,14 +116,14 @@ async fn run(engine: Arc<Engine>, call: Call, token: Option<Secret<String>>) -> 
     }
     let mounts =
         engine.settled_mounts().await.map_err(|refused| failure(&refused, Wording::Public))?;
-    let resolved: Option<(Arc<Mount>, String)> =
-        mounts.resolve(&call.path).map(|(mount, rest)| (Arc::clone(mount), rest.to_owned()));
-    if let Some((mount, rest)) = &resolved
-        && mount.record.kind == "pki"
-        && let Some(route) = pki::Route::parse(rest)
+    let resolved = mounts.resolve(&call.path);
+    let route = resolved
+        .filter(|(mount, _)| mount.record.kind == "pki")
+        .and_then(|(_, rest)| pki::Route::parse(rest));
+    if let (Some((mount, _)), Some(route)) = (resolved, &route)
         && route.is_public(call.operation)
     {
-        let result = Box::pin(pki::public(engine, mount, &route, &call)).await;
+        let result = Box::pin(pki::public(engine, mount, route, &call)).await;
         return Ok(Outcome { result, wording: Wording::Public, mount_type: "pki" });
     }
     let granted: Granted = engine
@@ -140,14 +140,14 @@ async fn run(engine: Arc<Engine>, call: Call, token: Option<Secret<String>>) -> 
         let result = token::dispatch(&granted, &call);
         return Ok(Outcome { result, wording, mount_type: "token" });
     }
-    let Some((mount, rest)) = resolved else {
+    let Some((mount, _)) = resolved else {
         return Err(errors_response(
             StatusCode::NOT_FOUND,
             &[format!("no handler for route \"{}\". route entry not found.", call.path)],
         ));
     };
-    let result = match pki::Route::parse(&rest) {
-        Some(route) => pki::dispatch(engine, &granted, &mount, &route, &call).await,
+    let result = match &route {
+        Some(route) => pki::dispatch(engine, &granted, mount, route, &call).await,
         None => Err(Failure::UnsupportedPath),
     };
     Ok(Outcome { result, wording, mount_type: "pki" })

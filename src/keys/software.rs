@@ -108,7 +108,7 @@ const fn signing(curve: Curve) -> Option<&'static EcdsaSigningAlgorithm> {
 
 impl Pair {
     fn generate_with(kind: KeyKind, entropy: &Entropy) -> Result<Self, KeyError> {
-        match (kind, entropy.danger_key_seed()) {
+        match (kind, entropy.key_seed()) {
             (KeyKind::Ed25519, Some(seed)) => Ed25519KeyPair::from_seed_unchecked(seed.expose())
                 .map(Self::Ed25519)
                 .map_err(|_| KeyError::Failed),
