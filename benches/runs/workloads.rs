@@ -75,7 +75,10 @@ pub async fn closed(options: &Options) -> Vec<Value> {
     let mut rows = Vec::new();
     for load in loads() {
         let Load { id, what, work, travels, connections } = load;
-        let server = Running::signet("").await;
+        let mut server = Running::signet("").await;
+        if id == "W9" {
+            server.expect_rsa().await;
+        }
         let callers = Caller::several(&target(&server, travels), connections).await;
         let times = (options.length / 5, options.length);
         let measured = closed::measure(callers, &work, server.process, times).await;
@@ -95,7 +98,8 @@ pub async fn closed(options: &Options) -> Vec<Value> {
 
 /// 64 callers who want an RSA key at the same instant.
 pub async fn burst() -> Value {
-    let server = Running::signet("").await;
+    let mut server = Running::signet("").await;
+    server.expect_rsa().await;
     let callers = Caller::several(&server.target(), 64).await;
     let work = Work::Issue("pki/issue/rsa");
     let row = row(&closed::once(callers, &work, server.process).await, &server.roots);

@@ -9,7 +9,6 @@ use tokio::task::JoinHandle;
 
 use crate::auth::Granted;
 use crate::ca::time::Timestamp;
-use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
 

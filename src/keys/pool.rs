@@ -1,8 +1,8 @@
 //! RSA key pairs, made before anybody asks for them.
 //!
 //! One takes a tenth of a second (2048 bits) to seconds (4096): a burst of requests cannot wait for
-//! that. A thread of the lowest priority makes them, so that it gets the processor time nobody
-//! else wants (design D10). It begins with the first wish for an RSA key; a server that issues
+//! that. A thread that the system runs when a processor has nothing else to do makes them (design
+//! D10). It begins with the first wish for an RSA key; a server that issues
 //! EC keys only has neither thread nor keys.
 //!
 //! Keys on a shelf are secrets like any other: overwritten when they are dropped.
@@ -10,8 +10,11 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
+use thread_priority::ThreadPriority;
+use thread_priority::unix::{
+    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 
 use super::SubjectKey;
 use crate::ca::key::KeyKind;
@@ -37,9 +40,6 @@ struct Shelves {
 /// Modulus in bits, and how many keys of it are kept. 128 keys of 2048 bits are a burst of 64
 /// and the next one, a third of a megabyte, and some ten seconds of one idle core.
 const SIZES: [(u32, usize); 3] = [(2048, 128), (3072, 32), (4096, 16)];
-
-/// The lowest priority of Linux (setpriority(2)): about a seventieth of a busy core.
-const LOWEST: i32 = 19;
 
 impl KeyPool {
     /// Keys of this kind will be wanted.
@@ -94,8 +94,13 @@ impl Shared {
     }
 
     fn fill(&self) {
-        if let Err(error) = setpriority_process(Some(gettid()), LOWEST) {
-            tracing::warn!(%error, "the pool of RSA keys is filled at ordinary priority");
+        // SCHED_IDLE (sched(7)): whoever wakes up runs at once. The lowest nice value would not do: a
+        // request would wait for the end of this thread's slice, which is milliseconds.
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        if let Err(why) =
+            set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
+        {
+            tracing::warn!(?why, "the pool of RSA keys is filled at ordinary priority");
         }
         while let Some(shelf) = self.next() {
             let Some((bits, most)) = SIZES.get(shelf).copied() else { return };
