@@ -170,7 +170,7 @@ impl Pair {
     fn pkcs8(&self, public: &PublicKey) -> Result<Secret<Vec<u8>>, KeyError> {
         let failed = |_| KeyError::Failed;
         let document = match self {
-            // What the library would write, at a quarter of its time.
+            // What the library would write (a test compares): 0.6 % of an issue in a profile, not 3.4 %.
             Self::Ec(_, pair) => {
                 let scalar = pair.private_key().as_be_bytes().map_err(failed)?;
                 return public.ec_pkcs8(scalar.as_ref()).ok_or(KeyError::Failed);
