@@ -5,6 +5,10 @@
 //! a test holds the list of its callers.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::hint::black_box;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
@@ -64,6 +68,39 @@ impl From<Vec<u8>> for Secret<Vec<u8>> {
         Self::new(value)
     }
 }
+
+/// Runs `work`, which handles keys, and overwrites after each of its steps the stack it used: a
+/// thread that gets no other work would keep copies there.
+///
+/// The future itself lies on the heap, where the allocator overwrites what is given back.
+pub async fn leave_no_trace<F: Future + Send>(work: F) -> F::Output {
+    let mut work: Pin<Box<dyn Future<Output = F::Output> + Send + '_>> = Box::pin(work);
+    poll_fn(|context| {
+        let outcome = step(work.as_mut(), context);
+        overwrite_stack();
+        outcome
+    })
+    .await
+}
+
+/// A frame of its own, which begins where the one of [`overwrite_stack`] does.
+#[inline(never)]
+fn step<T>(
+    work: Pin<&mut (dyn Future<Output = T> + Send + '_)>,
+    context: &mut Context<'_>,
+) -> Poll<T> {
+    work.poll(context)
+}
+
+#[inline(never)]
+fn overwrite_stack() {
+    let mut frame = [0_u8; STACK];
+    black_box(&mut frame).zeroize();
+}
+
+/// Deeper than opening the store goes, without optimisation too (`tests/faults/memory.rs` looks); a
+/// thread has 2 MiB.
+const STACK: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,7 @@ use super::key::{self, Key};
 use super::record;
 use super::{Engine, EngineSnapshot, Entry};
 use crate::entropy::Entropy;
-use crate::secret::Secret;
+use crate::secret::{Secret, leave_no_trace};
 
 /// An engine whose values are encrypted, and what is needed to open it.
 #[derive(Debug)]
@@ -108,6 +108,10 @@ impl Sealed {
     /// # Errors
     /// [`SealError::AlreadyInitialized`] if that was done before, here or by another process.
     pub async fn initialize(&self) -> Result<(), SealError> {
+        leave_no_trace(self.make_keys()).await
+    }
+
+    async fn make_keys(&self) -> Result<(), SealError> {
         let root = seal::new_root_key(&self.entropy);
         let wrapped = self.seal.wrap(&root, &self.entropy);
         let keyring = KeyringRecord::new(&self.entropy);
@@ -129,6 +133,10 @@ impl Sealed {
     /// # Errors
     /// See [`SealError`]; the store stays as it was.
     pub async fn unseal(&self) -> Result<(), SealError> {
+        leave_no_trace(self.take_keys()).await
+    }
+
+    async fn take_keys(&self) -> Result<(), SealError> {
         let (revision, wrapped) = self.wrapped_root().await?;
         let root = self.seal.unwrap(&wrapped)?;
         let (_, record) = self.stored_keyring(&root).await?;
@@ -157,6 +165,10 @@ impl Sealed {
     /// # Errors
     /// See [`SealError`]; a conflict means that another process did the same: unseal again.
     pub async fn add_data_key(&self) -> Result<(), SealError> {
+        leave_no_trace(self.make_data_key()).await
+    }
+
+    async fn make_data_key(&self) -> Result<(), SealError> {
         let (_, wrapped) = self.wrapped_root().await?;
         let root = self.seal.unwrap(&wrapped)?;
         let (revision, mut record) = self.stored_keyring(&root).await?;
