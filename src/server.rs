@@ -141,8 +141,10 @@ async fn serve(listeners: Vec<(Listener, Limits)>, api: Api, signals: Signals) {
         let api = api.clone();
         let signals = signals.clone();
         serving.spawn(async move {
-            let handler =
-                move |request: Request<Incoming>, _info| answer(api.clone(), request, limits);
+            // Boxed: what holds it moves it several times.
+            let handler = move |request: Request<Incoming>, _info| {
+                Box::pin(answer(api.clone(), request, limits))
+            };
             listener.serve(handler, signals).await
         });
     }

@@ -62,7 +62,9 @@ pub(in crate::ca) fn uris(texts: &[String]) -> Result<Vec<String>, String> {
                 ));
             }
             // What is written may differ from what was sent: a lone `#` is gone, `%2F` may be a slash.
-            match unlike_spiffe(text).or_else(|| unlike_spiffe(&written)) {
+            let doubt = unlike_spiffe(text)
+                .or_else(|| if written == *text { None } else { unlike_spiffe(&written) });
+            match doubt {
                 Some(why) => Err(named(&format!("SPIFFE ID: {why}"))),
                 None => Ok(written),
             }
@@ -84,11 +86,13 @@ fn unlike_spiffe(text: &str) -> Option<&'static str> {
         // Without a trust domain it is no identity, but somebody may clean it up into one.
         None => rest.strip_prefix('/').unwrap_or(rest),
     };
-    let mut segments = path.split('/');
-    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+    let segments = || path.as_bytes().split(|byte| *byte == b'/');
+    if segments().any(|segment| matches!(segment, b"." | b"..")) {
         return Some("a path segment is . or ..");
     }
-    segments.any(str::is_empty).then_some("a path segment is empty, or the path ends in a slash")
+    segments()
+        .any(<[u8]>::is_empty)
+        .then_some("a path segment is empty, or the path ends in a slash")
 }
 
 /// Every value once, in the order of first occurrence.

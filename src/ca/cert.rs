@@ -18,7 +18,7 @@ use super::{algorithm_identifier, distinguished_name, extensions};
 pub struct Tbs {
     der: Vec<u8>,
     algorithm: SignatureAlgorithm,
-    template: Template,
+    template: Box<Template>,
     facts: CertificateFacts,
 }
 
@@ -94,7 +94,7 @@ struct Signer<'a> {
 }
 
 fn write(
-    template: Template,
+    template: Box<Template>,
     signer: &Signer<'_>,
     subject_key: &PublicKey,
     serial: Serial,
@@ -195,7 +195,7 @@ impl Tbs {
     }
 
     /// The values it was composed from.
-    pub const fn template(&self) -> &Template {
+    pub fn template(&self) -> &Template {
         &self.template
     }
 

@@ -14,22 +14,23 @@ use super::time::Timestamp;
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
-    template: Template,
+    // Boxed: it is handed on from type to type, and large.
+    template: Box<Template>,
     warnings: Vec<String>,
 }
 
 impl Permit {
-    pub(in crate::ca) const fn new(template: Template, warnings: Vec<String>) -> Self {
-        Self { template, warnings }
+    pub(in crate::ca) fn new(template: Template, warnings: Vec<String>) -> Self {
+        Self { template: Box::new(template), warnings }
     }
 
     /// The values that were permitted.
-    pub const fn template(&self) -> &Template {
+    pub fn template(&self) -> &Template {
         &self.template
     }
 
     /// The values, when the permission is used.
-    pub(in crate::ca) fn into_template(self) -> Template {
+    pub(in crate::ca) fn into_template(self) -> Box<Template> {
         self.template
     }
 

@@ -72,7 +72,7 @@ impl SpiffeId {
             return Err(SpiffeIdError::Empty);
         }
         let rest = text.strip_prefix(PREFIX).ok_or(SpiffeIdError::Scheme)?;
-        let end = rest.find('/').unwrap_or(rest.len());
+        let end = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
         let (domain, path) = rest.split_at(end);
         trust_domain(domain)?;
         if let Some(path) = path.strip_prefix('/') {
@@ -121,14 +121,14 @@ fn trust_domain(name: &str) -> Result<(), SpiffeIdError> {
 }
 
 fn segments(path: &str) -> Result<(), SpiffeIdError> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    let last = path.split('/').count();
-    for (position, segment) in path.split('/').enumerate() {
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let mut segments = path.as_bytes().split(|byte| *byte == b'/').peekable();
+    while let Some(segment) = segments.next() {
         match segment {
-            "" if position.saturating_add(1) == last => return Err(SpiffeIdError::TrailingSlash),
-            "" => return Err(SpiffeIdError::EmptySegment),
-            "." | ".." => return Err(SpiffeIdError::DotSegment),
-            _ if !segment.bytes().all(legal) => return Err(SpiffeIdError::PathCharacter),
+            b"" if segments.peek().is_none() => return Err(SpiffeIdError::TrailingSlash),
+            b"" => return Err(SpiffeIdError::EmptySegment),
+            b"." | b".." => return Err(SpiffeIdError::DotSegment),
+            _ if !segment.iter().all(legal) => return Err(SpiffeIdError::PathCharacter),
             _ => {}
         }
     }

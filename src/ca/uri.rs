@@ -122,8 +122,11 @@ fn write_authority(authority: &str, out: &mut String) -> Option<()> {
     } else if let Some(colon) = host.rfind(':') {
         optional_port(host.get(colon..)?)?;
     }
-    let plain = unescape(host, Part::Host)?;
-    escape(&plain, Part::Host, out);
+    if host.bytes().all(|byte| !must_escape(byte, Part::Host)) {
+        out.push_str(host);
+    } else {
+        escape(&unescape(host, Part::Host)?, Part::Host, out);
+    }
     Some(())
 }
 
@@ -133,6 +136,10 @@ fn optional_port(text: &str) -> Option<()> {
 }
 
 fn write_path(path: &str, out: &mut String) -> Option<()> {
+    if path.bytes().all(|byte| !must_escape(byte, Part::Path)) {
+        out.push_str(path);
+        return Some(());
+    }
     let plain = unescape(path, Part::Path)?;
     let legal = |byte: u8| !must_escape(byte, Part::Path) || b"!$&'()*+,;=:@[]%".contains(&byte);
     if path.bytes().all(legal) {

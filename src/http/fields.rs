@@ -35,7 +35,8 @@ pub struct FieldError(pub String);
 /// No `Debug`: passwords of key stores are among them.
 #[derive(Default)]
 pub struct Fields {
-    values: Map<String, Value>,
+    // A handful: looking through them is faster than hashing a name.
+    values: Vec<(&'static str, Value)>,
     warnings: Vec<String>,
 }
 
@@ -54,13 +55,12 @@ impl Fields {
         };
         let mut ignored = Vec::new();
         let mut replaced = Vec::new();
-        let mut values = Map::new();
+        let mut values = Vec::with_capacity(sent.len());
         for (name, value) in sent {
             if path.iter().any(|(given, _)| *given == name) {
                 replaced.push(name);
-            } else if let Some((_, kind)) = known(&name) {
-                let value = convert(&name, *kind, value)?;
-                values.insert(name, value);
+            } else if let Some((name, kind)) = known(&name) {
+                values.push((*name, convert(name, *kind, value)?));
             } else {
                 ignored.push(name);
             }
@@ -88,7 +88,11 @@ impl Fields {
 
     /// Was it sent?
     pub fn has(&self, name: &str) -> bool {
-        self.values.contains_key(name)
+        self.value(name).is_some()
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// A text, or empty.
@@ -98,12 +102,12 @@ impl Fields {
 
     /// A text, if it was sent.
     pub fn optional_text(&self, name: &str) -> Option<String> {
-        self.values.get(name).and_then(Value::as_str).map(str::to_owned)
+        self.value(name).and_then(Value::as_str).map(str::to_owned)
     }
 
     /// A flag, if it was sent.
     pub fn optional_flag(&self, name: &str) -> Option<bool> {
-        self.values.get(name).and_then(Value::as_bool)
+        self.value(name).and_then(Value::as_bool)
     }
 
     /// A flag, or false.
@@ -113,7 +117,7 @@ impl Fields {
 
     /// A number, if it was sent.
     pub fn optional_integer(&self, name: &str) -> Option<i64> {
-        self.values.get(name).and_then(Value::as_i64)
+        self.value(name).and_then(Value::as_i64)
     }
 
     /// A number, or 0.
@@ -123,7 +127,7 @@ impl Fields {
 
     /// A list, if it was sent.
     pub fn optional_words(&self, name: &str) -> Option<Vec<String>> {
-        let list = self.values.get(name)?.as_array()?;
+        let list = self.value(name)?.as_array()?;
         Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
@@ -134,7 +138,7 @@ impl Fields {
 
     /// An object, if it was sent.
     pub fn object(&self, name: &str) -> Option<&Map<String, Value>> {
-        self.values.get(name)?.as_object()
+        self.value(name)?.as_object()
     }
 }
 
@@ -155,11 +159,11 @@ fn convert(name: &str, kind: Kind, value: Value) -> Result<Value, FieldError> {
         });
     }
     let converted = match kind {
-        Kind::Text => text(&value),
+        Kind::Text => text(value),
         Kind::Flag => flag(&value),
         Kind::Integer => integer(&value),
         Kind::Seconds => seconds(&value).map(Value::from),
-        Kind::Words => words(&value),
+        Kind::Words => words(value),
         Kind::Pairs => pairs(value),
         Kind::Object => match value {
             Value::Object(_) => Ok(value),
@@ -169,13 +173,13 @@ fn convert(name: &str, kind: Kind, value: Value) -> Result<Value, FieldError> {
     converted.or_else(wrong)
 }
 
-fn text(value: &Value) -> Result<Value, String> {
+fn text(value: Value) -> Result<Value, String> {
     match value {
-        Value::String(_) => Ok(value.clone()),
+        Value::String(_) => Ok(value),
         Value::Number(number) => Ok(Value::String(number.to_string())),
-        Value::Bool(flag) => Ok(Value::String(if *flag { "1" } else { "0" }.to_owned())),
+        Value::Bool(flag) => Ok(Value::String(if flag { "1" } else { "0" }.to_owned())),
         other => {
-            Err(format!("'' expected type 'string', got unconvertible type '{}'", go_kind(other)))
+            Err(format!("'' expected type 'string', got unconvertible type '{}'", go_kind(&other)))
         }
     }
 }
@@ -214,16 +218,16 @@ fn integer(value: &Value) -> Result<Value, String> {
     }
 }
 
-fn words(value: &Value) -> Result<Value, String> {
+fn words(value: Value) -> Result<Value, String> {
     let trimmed = |text: &str| Value::String(text.trim().to_owned());
     match value {
         Value::String(text) if text.trim().is_empty() => Ok(Value::Array(Vec::new())),
         Value::String(text) => Ok(Value::Array(text.split(',').map(trimmed).collect())),
         Value::Array(items) => {
             let mut list = Vec::with_capacity(items.len());
-            for (position, item) in items.iter().enumerate() {
+            for (position, item) in items.into_iter().enumerate() {
                 match item {
-                    Value::Object(object) => return Err(unconvertible(position, object)),
+                    Value::Object(object) => return Err(unconvertible(position, &object)),
                     Value::Array(_) => {
                         return Err(format!(
                             "1 error(s) decoding:\n\n* '[{position}]' expected type 'string', got unconvertible type '[]interface {{}}'"
@@ -238,7 +242,7 @@ fn words(value: &Value) -> Result<Value, String> {
             }
             Ok(Value::Array(list))
         }
-        Value::Object(object) => Err(unconvertible(0, object)),
+        Value::Object(object) => Err(unconvertible(0, &object)),
         other => match text(other)? {
             Value::String(text) => Ok(Value::Array(vec![trimmed(&text)])),
             other => Ok(Value::Array(vec![other])),
@@ -266,11 +270,11 @@ fn pairs(value: Value) -> Result<Value, String> {
     match value {
         Value::Object(given) => {
             for (key, value) in given {
-                object.insert(key, text(&value)?);
+                object.insert(key, text(value)?);
             }
         }
         Value::String(_) | Value::Array(_) => {
-            let Value::Array(list) = words(&value)? else { return Ok(Value::Object(object)) };
+            let Value::Array(list) = words(value)? else { return Ok(Value::Object(object)) };
             for word in list.iter().filter_map(Value::as_str) {
                 let (key, value) = word.split_once('=').ok_or_else(|| {
                     format!("failed to parse key/value pair: {word}: expected key=value")

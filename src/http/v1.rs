@@ -71,8 +71,9 @@ impl Api {
             Ok(call) => call,
             Err(response) => return *response,
         };
-        if let Some(reply) = sys::public(&self.engine, &call, parts.uri.query()).await {
-            return match reply {
+        if sys::is_public(&call) {
+            let reply = Box::pin(sys::public(&self.engine, &call, parts.uri.query()));
+            return match reply.await {
                 Ok(reply) => reply.into_response(id, "system"),
                 Err(refused) => failure(&refused, Wording::Public),
             };
@@ -139,14 +140,14 @@ async fn run(engine: Arc<Engine>, call: Call, token: Option<Secret<String>>) -> 
         let result = token::dispatch(&granted, &call);
         return Ok(Outcome { result, wording, mount_type: "token" });
     }
-    let Some((mount, _)) = resolved else {
+    let Some(mount) = resolved.map(|(mount, _)| mount) else {
         return Err(errors_response(
             StatusCode::NOT_FOUND,
             &[format!("no handler for route \"{}\". route entry not found.", call.path)],
         ));
     };
     let result = match &route {
-        Some(route) => pki::dispatch(engine, &granted, mount, route, &call).await,
+        Some(route) => pki::dispatch(engine, &granted, mount, route, call).await,
         None => Err(Failure::UnsupportedPath),
     };
     Ok(Outcome { result, wording, mount_type: "pki" })

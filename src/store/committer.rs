@@ -52,7 +52,8 @@ struct Request {
     answer: Answer,
 }
 
-type Answer = oneshot::Sender<Result<Revision, CommitError>>;
+/// What was written goes back to the caller's thread, which made it and is the fastest to free it.
+type Answer = oneshot::Sender<Result<(Revision, Batch), CommitError>>;
 
 /// Batches that were accepted, and what they will have done to each key.
 #[derive(Default)]
@@ -93,7 +94,10 @@ impl Committer {
         let sender = self.sender.as_ref().ok_or(CommitError::Closed)?;
         // What cannot be queued was not seen by the thread.
         sender.send(Request { batch, answer }).await.map_err(|_| CommitError::Closed)?;
-        answered.await.unwrap_or_else(|_| Err(CommitError::MaybeDone(ENDED.into())))
+        match answered.await {
+            Ok(answer) => answer.map(|(revision, _)| revision),
+            Err(_) => Err(CommitError::MaybeDone(ENDED.into())),
+        }
     }
 }
 
@@ -137,8 +141,8 @@ fn run(
         }
         known.correct(&group.accepted);
         for ((revision, batch), answer) in group.accepted.into_iter().zip(group.answers) {
-            publisher.publish(revision, batch);
-            let _ = answer.send(Ok(revision));
+            publisher.publish(revision, &batch);
+            let _ = answer.send(Ok((revision, batch)));
         }
     }
     Ok(())
@@ -231,7 +235,7 @@ const QUEUE: usize = 1024;
 const GROUP_BATCHES: usize = 512;
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// How often a group gives way to those who are about to join it.
-const TURNS: usize = 2;
+const TURNS: usize = 8;
 const ENDED: &str = "the committer ended before it answered";
 
 #[cfg(test)]

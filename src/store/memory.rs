@@ -124,33 +124,33 @@ impl Memory {
         };
         pending(course.before).await;
         let outcome = match course.fault {
-            None | Some(Fault::Pending(_) | Fault::Late(_)) => self.apply(batch),
+            None | Some(Fault::Pending(_) | Fault::Late(_)) => self.apply(&batch),
             Some(Fault::Conflict) => match batch.first_key() {
                 Some(key) => Err(CommitError::Conflict { key }),
-                None => self.apply(batch),
+                None => self.apply(&batch),
             },
             Some(Fault::FailedNotDone) => Err(CommitError::NotDone(INJECTED.into())),
             Some(Fault::LostRequest) => Err(CommitError::MaybeDone(INJECTED.into())),
             Some(Fault::LostResponse) => {
-                self.apply(batch).and(Err(CommitError::MaybeDone(INJECTED.into())))
+                self.apply(&batch).and(Err(CommitError::MaybeDone(INJECTED.into())))
             }
             Some(Fault::Slow(gate)) => {
                 gate.notified().await;
-                self.apply(batch)
+                self.apply(&batch)
             }
         };
         pending(course.after).await;
         outcome
     }
 
-    fn apply(&self, batch: Batch) -> Result<Revision, CommitError> {
+    fn apply(&self, batch: &Batch) -> Result<Revision, CommitError> {
         let mut state = lock(&self.shared);
         let conflict =
             batch.conflict(|key| Ok::<_, CommitError>(state.current(key).map(|(at, _)| at)))?;
         if let Some(key) = conflict {
             return Err(CommitError::Conflict { key });
         }
-        let revision = state.write(&batch);
+        let revision = state.write(batch);
         // Still under the lock: watchers hear of commits in their order.
         self.publisher.publish(revision, batch);
         Ok(revision)

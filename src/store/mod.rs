@@ -115,10 +115,13 @@ impl Store {
     ///
     /// # Errors
     /// See [`CommitError`]: each variant says whether something may have happened.
-    pub async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
+    pub async fn commit(&self, mut batch: Batch) -> Result<Revision, CommitError> {
         match &self.0 {
             Layers::Bare(engine) => engine.commit(batch).await,
-            Layers::Sealed(sealed) => sealed.commit(batch).await,
+            Layers::Sealed(sealed) => {
+                sealed.encrypt(&mut batch)?;
+                sealed.engine().commit(batch).await
+            }
         }
     }
 

@@ -134,8 +134,11 @@ impl Rocks {
         self.publisher.watch(prefix)
     }
 
-    pub(super) async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
-        self.committer.commit(batch).await
+    pub(super) fn commit(
+        &self,
+        batch: Batch,
+    ) -> impl Future<Output = Result<Revision, CommitError>> + Send {
+        self.committer.commit(batch)
     }
 
     /// Writes what is in memory into table files, so that the log is empty: before the folder
@@ -459,7 +462,8 @@ fn options() -> Options {
     options.set_max_write_buffer_number(3);
     options.set_memtable_prefix_bloom_ratio(0.05);
     options.set_memtable_whole_key_filtering(true);
-    options.set_compression_type(DBCompressionType::Lz4);
+    // Values are encrypted: nothing is left to compress.
+    options.set_compression_type(DBCompressionType::None);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_max_background_jobs(2);
     options.set_max_open_files(table_files());

@@ -218,16 +218,15 @@ impl Sealed {
         self.engine.revision(key).await
     }
 
-    pub(super) async fn commit(&self, mut batch: Batch) -> Result<Revision, CommitError> {
+    /// Encrypts the values of a batch, each for its place.
+    pub(super) fn encrypt(&self, batch: &mut Batch) -> Result<(), CommitError> {
         let keyring = self.keyring.load_full().ok_or(CommitError::Sealed)?;
         for (key, value) in &mut batch.puts {
-            let plain = Secret::new(std::mem::take(value));
-            *value = keyring.seal(key, plain.expose(), &self.entropy).ok_or_else(|| {
+            *value = keyring.seal(key, value, &self.entropy).ok_or_else(|| {
                 CommitError::NotDone("the value is too long to be encrypted".into())
             })?;
         }
-        drop(keyring);
-        self.engine.commit(batch).await
+        Ok(())
     }
 
     async fn wrapped_root(&self) -> Result<(Revision, WrappedRoot), SealError> {

@@ -70,15 +70,15 @@ impl Publisher {
     }
 
     /// Tells every watcher. To be called in commit order, when the commit can be read.
-    pub(super) fn publish(&self, revision: Revision, batch: Batch) {
+    pub(super) fn publish(&self, revision: Revision, batch: &Batch) {
         if self.0.receiver_count() == 0 {
             return;
         }
         let change = Change {
             revision,
-            written: batch.puts.into_iter().map(|(key, _)| key).collect(),
-            deleted: batch.deletes,
-            deleted_ranges: batch.range_deletes,
+            written: batch.puts.iter().map(|(key, _)| key.clone()).collect(),
+            deleted: batch.deletes.clone(),
+            deleted_ranges: batch.range_deletes.clone(),
         };
         // The last watcher may have left meanwhile; then nobody is there to be told.
         let _ = self.0.send(Arc::new(change));

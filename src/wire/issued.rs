@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// The members in the order of their names. No `Debug`: one may be a private key.
 #[derive(Serialize)]
 pub struct Issued {
-    /// The issuer's chain, the issuer first; PEM or base64 of DER, as everything here.
+    /// The issuer's chain, the issuer first; PEM or base64 of DER, as everything here. JSON
+    /// already: it is the same in every answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ca_chain: Vec<Arc<str>>,
+    pub ca_chain: Vec<Arc<RawValue>>,
     /// The certificate, a bundle, or a key store.
     pub certificate: String,
     /// notAfter, seconds since the Unix epoch.
     pub expiration: i64,
     /// The issuer's certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuing_ca: Option<Arc<str>>,
+    pub issuing_ca: Option<Arc<RawValue>>,
     /// notBefore, seconds since the Unix epoch.
     pub not_before: i64,
     /// The private key, where the server made it.

@@ -186,14 +186,18 @@ impl<'a> Reader<'a> {
     /// The next element, a UTCTime or GeneralizedTime in the form of RFC 5280, 4.1.2.5.
     pub(in crate::ca) fn time(&mut self) -> Result<Timestamp, ReadError> {
         let element = self.any()?;
-        let (century, digits) = match (element.tag, element.content) {
-            (tag::UTC_TIME, digits @ [tens, ..]) if digits.len() == 13 => {
-                (if *tens < b'5' { "20" } else { "19" }, digits)
-            }
-            (tag::GENERALIZED_TIME, digits) if digits.len() == 15 => ("", digits),
-            _ => return Err(ReadError::Value("unsupported time format")),
+        let year_at = |at| number(element.content, at).map(u16::from);
+        let read = match (element.tag, element.content) {
+            (tag::UTC_TIME, [_, _, rest @ ..]) => year_at(0).and_then(|year| {
+                let century = if year < 50 { 2000 } else { 1900 };
+                instant(century + year, rest)
+            }),
+            (tag::GENERALIZED_TIME, [_, _, _, _, rest @ ..]) => year_at(0)
+                .zip(year_at(2))
+                .and_then(|(hundreds, year)| instant(hundreds * 100 + year, rest)),
+            _ => None,
         };
-        instant(century, digits).ok_or(ReadError::Value("unsupported time format"))
+        read.ok_or(ReadError::Value("unsupported time format"))
     }
 
     /// Nothing may follow.
@@ -229,19 +233,22 @@ fn length(bytes: &[u8]) -> Result<(usize, &[u8]), ReadError> {
     Ok((value, rest.get(count..).unwrap_or_default()))
 }
 
-/// `YYMMDDhhmmssZ` after a century, or `YYYYMMDDhhmmssZ`.
-fn instant(century: &str, digits: &[u8]) -> Option<Timestamp> {
-    let text = std::str::from_utf8(digits).ok()?;
-    if !text.strip_suffix('Z')?.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let text = format!("{century}{text}");
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u8>().ok();
-    let month = time::Month::try_from(number(4, 6)?).ok()?;
-    let year = text.get(..4)?.parse().ok()?;
-    let date = time::Date::from_calendar_date(year, month, number(6, 8)?).ok()?;
-    let clock = time::Time::from_hms(number(8, 10)?, number(10, 12)?, number(12, 14)?).ok()?;
-    Some(Timestamp::from_unix(date.with_time(clock).assume_utc().unix_timestamp()))
+/// `MMDDhhmmssZ` of a year.
+fn instant(year: u16, rest: &[u8]) -> Option<Timestamp> {
+    let [month, day, hour, minute, second] =
+        [number(rest, 0)?, number(rest, 2)?, number(rest, 4)?, number(rest, 6)?, number(rest, 8)?];
+    let month = time::Month::try_from(month).ok()?;
+    let date = time::Date::from_calendar_date(i32::from(year), month, day).ok()?;
+    let clock = time::Time::from_hms(hour, minute, second).ok()?;
+    let ends = rest.get(10..)? == b"Z";
+    ends.then(|| Timestamp::from_unix(date.with_time(clock).assume_utc().unix_timestamp()))
+}
+
+/// The two digits at `at`.
+fn number(digits: &[u8], at: usize) -> Option<u8> {
+    let (tens, ones) = (*digits.get(at)?, *digits.get(at + 1)?);
+    let are_digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+    are_digits.then(|| (tens - b'0') * 10 + (ones - b'0'))
 }
 
 #[cfg(test)]

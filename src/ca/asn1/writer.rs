@@ -38,8 +38,15 @@ impl Writer {
         content(self);
         let length = self.bytes.len().saturating_sub(at).saturating_sub(1);
         let (octets, used) = length_octets(length);
-        let octets = octets.into_iter().take(used);
-        self.bytes.splice(at..=at, octets);
+        let (first, more) = octets.split_at(1);
+        let from = at.saturating_add(1);
+        if used > 1 {
+            let more = more.iter().copied().take(used.saturating_sub(1));
+            self.bytes.splice(from..from, more);
+        }
+        if let (Some(place), Some(first)) = (self.bytes.get_mut(at), first.first()) {
+            *place = *first;
+        }
     }
 
     pub(in crate::ca) fn sequence(&mut self, content: impl FnOnce(&mut Self)) {

@@ -9,7 +9,6 @@ use super::view::Case;
 use crate::ca::asn1::Reader;
 use crate::ca::extensions::{BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE};
 use crate::ca::permit::KeyUsage;
-use crate::ca::spiffe::SpiffeId;
 
 /// The rules of this file.
 pub(super) const RULES: &[Rule] = &[
@@ -21,17 +20,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule::should("svid_serves_and_calls", "X509-SVID, 4.4", svid_serves_and_calls),
 ];
 
-/// The ID, if the certificate is a leaf with exactly one URI SAN and that is a SPIFFE ID.
-fn svid(case: &Case<'_>) -> Option<SpiffeId> {
-    match case.names.names.uri.as_slice() {
-        [uri] if !case.is_authority() => SpiffeId::parse(uri).ok(),
-        _ => None,
-    }
-}
-
 /// 4.1: cA is false. SPIRE's validator wants the extension there, so it always is, critical.
 fn svid_is_no_authority(case: &Case<'_>) -> bool {
-    svid(case).is_none()
+    case.svid.is_none()
         || (matches!(case.constraints, Some((false, _)))
             && case.extension(BASIC_CONSTRAINTS).is_some_and(|found| found.critical))
 }
@@ -39,30 +30,30 @@ fn svid_is_no_authority(case: &Case<'_>) -> bool {
 /// 4.3: keyCertSign and cRLSign are not set. Other leaves may carry them where a role says so
 /// (pki-api 3.7): without CA:TRUE no validator follows them.
 fn svid_signs_no_certificates(case: &Case<'_>) -> bool {
-    svid(case).is_none()
+    case.svid.is_none()
         || !(case.has_usage(KeyUsage::KEY_CERT_SIGN) || case.has_usage(KeyUsage::CRL_SIGN))
 }
 
 /// 3.1: the ID of a leaf has a path.
 fn svid_has_a_path(case: &Case<'_>) -> bool {
-    svid(case).is_none_or(|id| !id.path().is_empty())
+    case.svid.as_ref().is_none_or(|id| !id.path().is_empty())
 }
 
 /// 4.3: key usage is there and critical.
 fn svid_key_usage_is_critical(case: &Case<'_>) -> bool {
-    svid(case).is_none() || case.extension(KEY_USAGE).is_some_and(|usage| usage.critical)
+    case.svid.is_none() || case.extension(KEY_USAGE).is_some_and(|usage| usage.critical)
 }
 
 /// 4.3: digitalSignature is set.
 fn svid_makes_signatures(case: &Case<'_>) -> bool {
-    svid(case).is_none() || case.has_usage(KeyUsage::DIGITAL_SIGNATURE)
+    case.svid.is_none() || case.has_usage(KeyUsage::DIGITAL_SIGNATURE)
 }
 
 /// 4.4: if there is an extended key usage, it has both serverAuth and clientAuth.
 fn svid_serves_and_calls(case: &Case<'_>) -> bool {
     const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
     const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
-    let Some(usages) = case.extension(EXTENDED_KEY_USAGE).filter(|_| svid(case).is_some()) else {
+    let Some(usages) = case.extension(EXTENDED_KEY_USAGE).filter(|_| case.svid.is_some()) else {
         return true;
     };
     let Ok(mut list) = Reader::new(usages.value).sequence("[]asn1.ObjectIdentifier") else {

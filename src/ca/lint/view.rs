@@ -7,6 +7,7 @@ use crate::ca::extensions;
 use crate::ca::general_names::{self, ReadNames};
 use crate::ca::key::KeyKind;
 use crate::ca::permit::KeyUsage;
+use crate::ca::spiffe::SpiffeId;
 use crate::ca::time::Timestamp;
 
 /// An extension where it stands.
@@ -41,6 +42,8 @@ pub(super) struct Case<'a> {
     pub(super) key_usage: Option<KeyUsage>,
     /// Basic constraints: CA, and is there a path length?
     pub(super) constraints: Option<(bool, bool)>,
+    /// The ID, if this is a leaf with exactly one URI SAN and that is a SPIFFE ID.
+    pub(super) svid: Option<SpiffeId>,
     pub(super) signer: Signer<'a>,
 }
 
@@ -67,6 +70,10 @@ impl<'a> Case<'a> {
         case.names = names.unwrap_or_default();
         case.key_usage = usage.map_err(plain)?.map(KeyUsage);
         case.constraints = constraints.map_err(plain)?;
+        case.svid = match case.names.names.uri.as_slice() {
+            [uri] if !case.is_authority() => SpiffeId::parse(uri).ok(),
+            _ => None,
+        };
         if signer.is_none() {
             case.signer.key_identifier = case.identifier(extensions::SUBJECT_KEY_IDENTIFIER);
         }
@@ -108,6 +115,7 @@ impl<'a> Case<'a> {
             names: ReadNames::default(),
             key_usage: None,
             constraints: None,
+            svid: None,
             signer: signer.unwrap_or(own),
         })
     }

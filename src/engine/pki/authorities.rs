@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::value::{RawValue, to_raw_value};
+
 use crate::ca::certificate::Certificate;
 use crate::ca::chain::{self, Link};
 use crate::ca::key::{KeyKind, SignatureAlgorithm, SignaturePreference};
@@ -42,6 +44,8 @@ pub struct Issuer {
     pub chain_der: Vec<Vec<u8>>,
     /// The same as PEM without newline at the end.
     pub chain_pem: Vec<Arc<str>>,
+    /// The same as JSON strings: every answer repeats them.
+    pub chain_json: Vec<Arc<RawValue>>,
 }
 
 /// A key without its secret.
@@ -329,15 +333,30 @@ fn link(
             let chain = chains.remove(&id).unwrap_or_else(|| vec![id]);
             let chain_der: Vec<Vec<u8>> =
                 chain.iter().filter_map(|id| der.get(id).cloned()).collect();
-            let chain_pem =
+            let chain_pem: Vec<Arc<str>> =
                 chain_der.iter().map(|der| pem::encode("CERTIFICATE", der).into()).collect();
+            let chain_json = chain_pem.iter().map(|pem| json_string(pem)).collect();
             let key = record.key.and_then(|id| keys.get(&id)).map(|entry| entry.key.clone());
             let is_root = is_self_signed(&certificate);
-            let issuer =
-                Issuer { id, record, certificate, is_root, key, chain, chain_der, chain_pem };
+            let issuer = Issuer {
+                id,
+                record,
+                certificate,
+                is_root,
+                key,
+                chain,
+                chain_der,
+                chain_pem,
+                chain_json,
+            };
             (id, Arc::new(issuer))
         })
         .collect()
+}
+
+/// A text as JSON writes it. No text fails to be one; if it did, `null` would say so.
+pub fn json_string(text: &str) -> Arc<RawValue> {
+    to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned()).into()
 }
 
 fn departed(record: &DepartedRecord) -> Result<Vec<(Id, Certificate)>, Failure> {

@@ -132,7 +132,9 @@ impl Engine {
             warnings.extend_from_slice(permit.warnings());
             let (public, secret) = self.subject_key(&ready).await?;
             let signed = self.sign(&ready, permit, &public)?;
-            self.record(mount, &ready, &signed).await?;
+            if let Some(batch) = book_entry(mount, &ready, &signed) {
+                self.env.store.commit(batch).await?;
+            }
             let facts = *signed.facts();
             Ok(Recorded(Leaf {
                 der: signed.into_der(),
@@ -241,29 +243,21 @@ impl Engine {
             .ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
         key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))
     }
+}
 
-    /// One batch: the serial number is new, and nothing that decided has changed.
-    async fn record(
-        &self,
-        mount: &Mount,
-        ready: &Ready,
-        signed: &Signed<Tbs>,
-    ) -> Result<(), Failure> {
-        if ready.role.fields().no_store {
-            return Ok(());
-        }
-        let role = key::role(&mount.id, ready.role.name());
-        let key = key::certificate(&mount.id, signed.facts().serial.as_bytes());
-        let record = CertificateRecord { der: signed.der().to_vec(), issuer: ready.issuer.id };
-        let batch: Batch = ready
-            .authorities
-            .guarded(&mount.id)
-            .expect(role, ready.role_revision)
-            .expect_absent(key.clone())
-            .put_record(key, &record);
-        self.env.store.commit(batch).await?;
-        Ok(())
+/// One batch: the serial number is new, and nothing that decided has changed. `None` for a role
+/// that keeps no book.
+fn book_entry(mount: &Mount, ready: &Ready, signed: &Signed<Tbs>) -> Option<Batch> {
+    if ready.role.fields().no_store {
+        return None;
     }
+    let role = key::role(&mount.id, ready.role.name());
+    let key = key::certificate(&mount.id, signed.facts().serial.as_bytes());
+    let record = CertificateRecord { der: signed.der().to_vec(), issuer: ready.issuer.id };
+    let batch = ready.authorities.guarded(&mount.id);
+    Some(
+        batch.expect(role, ready.role_revision).expect_absent(key.clone()).put_record(key, &record),
+    )
 }
 
 /// Step 3: an issuer that resolves, may issue and has a key.

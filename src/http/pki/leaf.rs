@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::auth::Granted;
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::role::Ask;
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
+use crate::engine::pki::authorities::json_string;
 use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
 use crate::engine::pki::output::{ArchiveContents, ArchiveWish, Format, private_key};
 use crate::engine::pki::revoke::{Revocation, RevokeRequest};
@@ -19,7 +21,7 @@ use crate::http::reply::Reply;
 use crate::secret::Secret;
 use crate::wire::issued::Issued;
 
-use super::route::fields;
+use super::route::{fields, typed};
 
 /// What every path that makes a certificate knows.
 pub(super) const NAMES: Schema = &[
@@ -59,37 +61,39 @@ pub(super) async fn issue(
     engine: &Engine,
     granted: &Granted,
     mount: &Mount,
-    issuer: Option<&str>,
-    role: &str,
-    call: &Call,
+    (issuer, role): (Option<&str>, &str),
+    call: Call,
 ) -> Result<Reply, Failure> {
+    let now = call.now;
     let fields = read(call, issuer, role, GENERATED)?;
     let key = KeySource::Generate {
         key_type: fields.text("key_type"),
         key_bits: fields.integer("key_bits"),
     };
-    answer(engine, granted, mount, &fields, request(&fields, issuer, role, key), call.now).await
+    let request = request(&fields, issuer, role, key);
+    answer(engine, granted, mount, &fields, request, now).await
 }
 
 pub(super) async fn sign(
     engine: &Engine,
     granted: &Granted,
     mount: &Mount,
-    issuer: Option<&str>,
-    role: &str,
-    call: &Call,
+    (issuer, role): (Option<&str>, &str),
+    call: Call,
 ) -> Result<Reply, Failure> {
+    let now = call.now;
     let fields = read(call, issuer, role, SIGNED)?;
     let key = KeySource::Csr(fields.text("csr"));
-    answer(engine, granted, mount, &fields, request(&fields, issuer, role, key), call.now).await
+    let request = request(&fields, issuer, role, key);
+    answer(engine, granted, mount, &fields, request, now).await
 }
 
-fn read(call: &Call, issuer: Option<&str>, role: &str, own: Schema) -> Result<Fields, Failure> {
-    let mut path = vec![("role", role)];
-    if let Some(issuer) = issuer {
-        path.push(("issuer_ref", issuer));
+fn read(call: Call, issuer: Option<&str>, role: &str, own: Schema) -> Result<Fields, Failure> {
+    let schemas = [NAMES, LEAF, own];
+    match issuer {
+        None => typed(call.parameters, &[("role", role)], &schemas),
+        Some(issuer) => typed(call.parameters, &[("role", role), ("issuer_ref", issuer)], &schemas),
     }
-    fields(call, &path, &[NAMES, LEAF, own])
 }
 
 /// Names and validity, as every path takes them.
@@ -148,10 +152,10 @@ fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: String) -> Is
     let issuer = &leaf.issuer;
     let without_roots = fields.flag("remove_roots_from_chain");
     let is_root = |id| leaf.authorities.issuers.get(id).is_some_and(|issuer| issuer.is_root);
-    let text = |(der, pem): (&Vec<u8>, &Arc<str>)| {
-        if as_der { data_encoding::BASE64.encode(der).into() } else { Arc::clone(pem) }
+    let text = |(der, pem): (&Vec<u8>, &Arc<RawValue>)| {
+        if as_der { json_string(&data_encoding::BASE64.encode(der)) } else { Arc::clone(pem) }
     };
-    let chain = || issuer.chain_der.iter().zip(&issuer.chain_pem);
+    let chain = || issuer.chain_der.iter().zip(&issuer.chain_json);
     Issued {
         ca_chain: issuer
             .chain

@@ -29,16 +29,16 @@ pub async fn dispatch(
     granted: &Granted,
     mount: &Arc<Mount>,
     route: &Route,
-    call: &Call,
+    call: Call,
 ) -> Result<Reply, Failure> {
     match (route, call.operation) {
         (Route::Issue(issuer, role), Operation::Write) => {
-            leaf::issue(engine, granted, mount, issuer.as_deref(), role, call).await
+            leaf::issue(engine, granted, mount, (issuer.as_deref(), role), call).await
         }
         (Route::Sign(issuer, role), Operation::Write) => {
-            leaf::sign(engine, granted, mount, issuer.as_deref(), role, call).await
+            leaf::sign(engine, granted, mount, (issuer.as_deref(), role), call).await
         }
-        _ => Box::pin(rarely(engine, granted, mount, route, call)).await,
+        _ => Box::pin(rarely(engine, granted, mount, route, &call)).await,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which path of a PKI mount is meant, and with which parameters.
 
+use serde_json::{Map, Value};
+
 use crate::engine::Failure;
 use crate::engine::pki::generate::is_name;
 use crate::http::call::{Call, Operation};
@@ -145,6 +147,14 @@ pub(super) fn fields(
     path: &[(&str, &str)],
     schemas: &[Schema],
 ) -> Result<Fields, Failure> {
-    Fields::read(call.parameters.clone(), path, schemas)
-        .map_err(|FieldError(text)| Failure::refused(text))
+    typed(call.parameters.clone(), path, schemas)
+}
+
+/// The same for parameters that are handed over.
+pub(super) fn typed(
+    parameters: Map<String, Value>,
+    path: &[(&str, &str)],
+    schemas: &[Schema],
+) -> Result<Fields, Failure> {
+    Fields::read(parameters, path, schemas).map_err(|FieldError(text)| Failure::refused(text))
 }

@@ -17,13 +17,17 @@ use super::reply::Reply;
 /// clients gate features on it (clients.md 6.2); the build metadata is ours.
 pub const VERSION: &str = concat!("2.1.0+signet.", env!("CARGO_PKG_VERSION"));
 
-/// Answers of `sys/` that need no token; `None` for every other path.
-pub async fn public(
-    engine: &Engine,
-    call: &Call,
-    query: Option<&str>,
-) -> Option<Result<Reply, Failure>> {
-    let result = match (call.path.as_str(), call.operation) {
+/// Does this path of `sys/` need no token?
+pub fn is_public(call: &Call) -> bool {
+    matches!(call.path.as_str(), "sys/health" | "sys/seal-status" | "sys/leader" | "sys/init")
+}
+
+/// Answers of `sys/` that need no token.
+///
+/// # Errors
+/// What the use case refuses.
+pub async fn public(engine: &Engine, call: &Call, query: Option<&str>) -> Result<Reply, Failure> {
+    match (call.path.as_str(), call.operation) {
         ("sys/health", Operation::Read) => Ok(health(engine, query).await),
         ("sys/seal-status", Operation::Read) => Ok(seal_status(engine).await),
         ("sys/leader", Operation::Read) => Ok(leader()),
@@ -32,12 +36,8 @@ pub async fn public(
             Ok(Reply::Plain(StatusCode::OK, json!({ "initialized": initialized })))
         }
         ("sys/init", Operation::Write) => init(engine, call).await,
-        ("sys/health" | "sys/seal-status" | "sys/leader" | "sys/init", _) => {
-            Err(Failure::UnsupportedOperation)
-        }
-        _ => return None,
-    };
-    Some(result)
+        _ => Err(Failure::UnsupportedOperation),
+    }
 }
 
 /// Answers of `sys/` behind the gate.

@@ -67,9 +67,9 @@ impl KeyringRecord {
 
     /// The keyring as it is stored, encrypted under the root key.
     pub(super) fn lock(&self, root: &Secret<[u8; 32]>, entropy: &Entropy) -> Vec<u8> {
-        let plain = Secret::new(record::encode(self));
+        let mut plain = record::encode(self);
         // The keyring is far shorter than what AES-GCM can encrypt.
-        encrypt(&aead(root.expose()), ROOT, &key::keyring(), plain.expose(), entropy)
+        encrypt(&aead(root.expose()), ROOT, &key::keyring(), &mut plain, entropy)
             .unwrap_or_default()
     }
 
@@ -94,8 +94,9 @@ impl Keyring {
         Ok(Self { newest, older, salt, values_sealed: AtomicU64::new(0) })
     }
 
-    /// Encrypts a value for its place. `None` if it is longer than AES-GCM allows.
-    pub(super) fn seal(&self, key: &Key, value: &[u8], entropy: &Entropy) -> Option<Vec<u8>> {
+    /// Encrypts a value for its place, which overwrites it. `None` if it is longer than AES-GCM
+    /// allows.
+    pub(super) fn seal(&self, key: &Key, value: &mut [u8], entropy: &Entropy) -> Option<Vec<u8>> {
         self.values_sealed.fetch_add(1, Ordering::Relaxed);
         encrypt(&self.newest.key, self.newest.number, key, value, entropy)
     }
@@ -171,24 +172,23 @@ fn encrypt(
     aead: &LessSafeKey,
     number: u32,
     key: &Key,
-    value: &[u8],
+    value: &mut [u8],
     entropy: &Entropy,
 ) -> Option<Vec<u8>> {
     let [first, second, third, fourth] = number.to_be_bytes();
     let head = [FORMAT, first, second, third, fourth];
     let nonce: [u8; 12] = entropy.bytes(Purpose::Nonce);
-    let mut bytes = Vec::with_capacity(OVERHEAD + value.len());
-    bytes.extend_from_slice(&head);
-    bytes.extend_from_slice(&nonce);
-    bytes.extend_from_slice(value);
-    let (_, body) = bytes.split_at_mut_checked(head.len() + nonce.len())?;
     let tag = aead
         .seal_in_place_separate_tag(
             Nonce::assume_unique_for_key(nonce),
             Aad::from(place(key, head)),
-            body,
+            value,
         )
         .ok()?;
+    let mut bytes = Vec::with_capacity(OVERHEAD + value.len());
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&nonce);
+    bytes.extend_from_slice(value);
     bytes.extend_from_slice(tag.as_ref());
     Some(bytes)
 }
@@ -210,8 +210,9 @@ fn aead(key: &[u8; 32]) -> LessSafeKey {
 
 /// Encrypts a root key under the key of a seal.
 pub(super) fn wrap(with: &Secret<[u8; 32]>, root: &Secret<[u8; 32]>, entropy: &Entropy) -> Vec<u8> {
+    let mut value = *root.expose();
     // 32 octets are never too long.
-    encrypt(&aead(with.expose()), ROOT, &key::seal(), root.expose(), entropy).unwrap_or_default()
+    encrypt(&aead(with.expose()), ROOT, &key::seal(), &mut value, entropy).unwrap_or_default()
 }
 
 /// The root key that [`wrap`] encrypted, if this key opens it.

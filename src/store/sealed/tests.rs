@@ -206,7 +206,7 @@ proptest! {
     fn what_is_sealed_opens_and_is_33_octets_longer(value: Vec<u8>) {
         let entropy = Entropy::danger_seeded(5);
         let keyring = Keyring::new(&KeyringRecord::new(&entropy)).unwrap();
-        let sealed = keyring.seal(&private_key(), &value, &entropy).unwrap();
+        let sealed = keyring.seal(&private_key(), &mut value.clone(), &entropy).unwrap();
         prop_assert_eq!(sealed.len(), value.len() + 33);
         prop_assert_eq!(keyring.open(&private_key(), &sealed), Ok(value));
     }
