@@ -4,6 +4,7 @@
 //! what is in the book. [`Engine`] is what the HTTP side holds; every use case but those of
 //! [`sys`] that need no token asks for a [`Granted`](crate::auth::Granted).
 
+mod admission;
 pub mod env;
 pub mod failure;
 pub mod identifier;
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 
+use admission::Admission;
 pub use env::Env;
 pub use failure::Failure;
 use mount::MountTable;
@@ -29,6 +31,7 @@ use crate::auth::Gate;
 pub struct Engine {
     env: Env,
     gate: Gate,
+    admission: Admission,
     workshop: Workshop,
     mounts: ArcSwap<MountTable>,
     /// The table was to be read again, and that failed.
@@ -44,6 +47,7 @@ impl Engine {
         Arc::new(Self {
             gate: Gate::new(env.store.clone()),
             env,
+            admission: Admission::default(),
             workshop: Workshop::default(),
             mounts: ArcSwap::from_pointee(MountTable::default()),
             mounts_in_doubt: AtomicBool::new(false),

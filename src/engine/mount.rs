@@ -138,7 +138,8 @@ impl Engine {
     /// Fails only with the store.
     pub async fn settled_mounts(&self) -> Result<Arc<MountTable>, Failure> {
         if self.mounts_in_doubt.load(Ordering::Acquire) {
-            self.load_mounts().await?;
+            // Boxed: it is rare, and every request carries the room of it.
+            Box::pin(self.load_mounts()).await?;
         }
         Ok(self.mounts())
     }

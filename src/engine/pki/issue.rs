@@ -117,7 +117,8 @@ impl Engine {
     /// Issues or signs a leaf.
     ///
     /// # Errors
-    /// The first check that fails, in Vault's order (pki-api 15.1).
+    /// [`Failure::Busy`] under too much load, else the first check that fails, in Vault's order
+    /// (pki-api 15.1).
     pub async fn issue(
         &self,
         _granted: &Granted,
@@ -125,6 +126,7 @@ impl Engine {
         request: &LeafRequest,
         now: Timestamp,
     ) -> Result<Recorded<Leaf>, Failure> {
+        let _place = self.admission.place().await?;
         repeatedly!({
             let ready = self.prepare(mount, request).await?;
             let permit = self.permit(mount, &ready, &request.ask, now)?;

@@ -29,7 +29,8 @@ impl Engine {
         let generation = self.env.store.revision(&authorities::generation_key(&mount.id)).await?;
         match mount.pki.authorities.load_full() {
             Some(known) if known.generation() == generation => Ok(known),
-            _ => Ok(self.snapshot_and_authorities(mount).await?.1),
+            // Boxed: it is rare, and every request carries the room of it.
+            _ => Ok(Box::pin(self.snapshot_and_authorities(mount)).await?.1),
         }
     }
 
