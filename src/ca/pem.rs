@@ -56,6 +56,16 @@ pub fn encode_line(label: &str, der: &[u8]) -> String {
     text
 }
 
+/// [`encode`] as a JSON string: the ends of lines are all that JSON writes otherwise.
+pub fn encode_json(label: &str, der: &[u8]) -> String {
+    let columns = BASE64.encode_len(der.len());
+    let mut text = String::with_capacity(columns + columns / 32 + 2 * label.len() + 48);
+    text.push('"');
+    encode_lines(&mut text, label, der, "\\n");
+    text.push('"');
+    text
+}
+
 /// [`encode`], for what must be overwritten afterwards.
 pub fn encode_secret(label: &str, der: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(encode(label, der))
@@ -74,12 +84,17 @@ pub fn encode_all<'a>(label: &str, ders: impl IntoIterator<Item = &'a [u8]>) -> 
 }
 
 fn encode_into(text: &mut String, label: &str, der: &[u8]) {
+    encode_lines(text, label, der, "\n");
+}
+
+fn encode_lines(text: &mut String, label: &str, der: &[u8], end: &str) {
     text.push_str("-----BEGIN ");
     text.push_str(label);
-    text.push_str("-----\n");
+    text.push_str("-----");
+    text.push_str(end);
     for line in der.chunks(LINE) {
         BASE64.encode_append(line, text);
-        text.push('\n');
+        text.push_str(end);
     }
     text.push_str("-----END ");
     text.push_str(label);
@@ -210,6 +225,11 @@ pub struct EncodedKey {
 }
 
 impl EncodedKey {
+    /// The PEM block as a JSON string. To be overwritten by the caller.
+    pub fn json(&self) -> String {
+        encode_json(self.label, &self.der)
+    }
+
     /// The PEM block, without a newline at its end.
     pub fn pem(&self) -> Zeroizing<String> {
         encode_secret(self.label, &self.der)

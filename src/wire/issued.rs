@@ -13,7 +13,7 @@ pub struct Issued {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ca_chain: Vec<Arc<RawValue>>,
     /// The certificate, a bundle, or a key store.
-    pub certificate: String,
+    pub certificate: Box<RawValue>,
     /// notAfter, seconds since the Unix epoch.
     pub expiration: i64,
     /// The issuer's certificate.
@@ -23,7 +23,7 @@ pub struct Issued {
     pub not_before: i64,
     /// The private key, where the server made it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub private_key: Option<String>,
+    pub private_key: Option<Box<RawValue>>,
     /// `rsa`, `ec`, `ed25519`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_key_type: Option<&'static str>,

@@ -128,6 +128,14 @@ proptest! {
     }
 
     #[test]
+    fn what_is_written_for_json_is_what_json_would_write(
+        der in prop::collection::vec(any::<u8>(), 0..200)
+    ) {
+        let text = serde_json::to_string(&encode(CERTIFICATE, &der)).unwrap();
+        prop_assert_eq!(encode_json(CERTIFICATE, &der), text);
+    }
+
+    #[test]
     fn hostile_text_does_no_harm(text in "(-----(BEGIN|END) [A-Z]{0,2}-----\r?\n|[A-Za-z0-9=: \n-]{0,20}|.{0,8}){0,12}") {
         for block in decode_all(&text) {
             prop_assert!(block.der.len() <= text.len());

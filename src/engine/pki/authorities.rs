@@ -355,7 +355,7 @@ fn link(
 }
 
 /// A text as JSON writes it. No text fails to be one; if it did, `null` would say so.
-pub fn json_string(text: &str) -> Arc<RawValue> {
+fn json_string(text: &str) -> Arc<RawValue> {
     to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned()).into()
 }
 

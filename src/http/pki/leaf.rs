@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::auth::Granted;
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::role::Ask;
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
-use crate::engine::pki::authorities::json_string;
 use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
 use crate::engine::pki::output::{ArchiveContents, ArchiveWish, Format, private_key};
 use crate::engine::pki::revoke::{Revocation, RevokeRequest};
@@ -148,12 +147,12 @@ async fn answer(
 }
 
 /// The members that every format shares.
-fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: String) -> Issued {
+fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: Box<RawValue>) -> Issued {
     let issuer = &leaf.issuer;
     let without_roots = fields.flag("remove_roots_from_chain");
     let is_root = |id| leaf.authorities.issuers.get(id).is_some_and(|issuer| issuer.is_root);
     let text = |(der, pem): (&Vec<u8>, &Arc<RawValue>)| {
-        if as_der { json_string(&data_encoding::BASE64.encode(der)) } else { Arc::clone(pem) }
+        if as_der { escaped(&data_encoding::BASE64.encode(der)).into() } else { Arc::clone(pem) }
     };
     let chain = || issuer.chain_der.iter().zip(&issuer.chain_json);
     Issued {
@@ -179,7 +178,7 @@ fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: String) -> Is
 fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Issued, Failure> {
     let as_der = format == Format::Der;
     let certificate = match format {
-        Format::Der => data_encoding::BASE64.encode(&leaf.der),
+        Format::Der => escaped(&data_encoding::BASE64.encode(&leaf.der)),
         Format::PemBundle => {
             let mut parts = Vec::new();
             if let Some((_, key)) = &leaf.key {
@@ -187,13 +186,18 @@ fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Issued, Failu
             }
             parts.push(pem::encode("CERTIFICATE", &leaf.der));
             parts.extend(leaf.issuer.chain_pem.iter().map(ToString::to_string));
-            parts.join("\n")
+            escaped(&parts.join("\n"))
         }
-        _ => pem::encode("CERTIFICATE", &leaf.der),
+        _ => written_json(pem::encode_json(pem::CERTIFICATE, &leaf.der)),
     };
     let mut data = shared(fields, leaf, as_der, certificate);
     if let Some((kind, key)) = &leaf.key {
-        data.private_key = Some(key_text(key, &fields.text("private_key_format"), as_der)?);
+        let encoded = private_key(key, key_form(&fields.text("private_key_format")))?;
+        data.private_key = Some(if as_der {
+            escaped(&data_encoding::BASE64.encode(&encoded.der))
+        } else {
+            written_json(encoded.json())
+        });
         data.private_key_type = Some(kind.word());
     }
     Ok(data)
@@ -205,9 +209,22 @@ pub(super) fn key_text(
     wanted: &str,
     as_der: bool,
 ) -> Result<String, Failure> {
-    let form = if wanted == "pkcs8" { KeyForm::Pkcs8 } else { KeyForm::Traditional };
-    let encoded = private_key(key, form)?;
+    let encoded = private_key(key, key_form(wanted))?;
     Ok(if as_der { data_encoding::BASE64.encode(&encoded.der) } else { encoded.pem().to_string() })
+}
+
+fn key_form(wanted: &str) -> KeyForm {
+    if wanted == "pkcs8" { KeyForm::Pkcs8 } else { KeyForm::Traditional }
+}
+
+/// A text as JSON writes it. No text fails to be one; if it did, `null` would say so.
+fn escaped(text: &str) -> Box<RawValue> {
+    to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// What is a JSON string already.
+fn written_json(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// A key store in `certificate`, and the trust store of the same moment beside it.
@@ -238,7 +255,7 @@ async fn archive(
     };
     let archives = engine.archive(wish, contents, now).await?;
     let text = data_encoding::BASE64.encode(&archives.certificate);
-    let mut data = shared(fields, &leaf, false, text);
+    let mut data = shared(fields, &leaf, false, escaped(&text));
     data.truststore = archives
         .truststore
         .filter(|_| format != Format::Pkcs12Truststore)
