@@ -235,7 +235,7 @@ const QUEUE: usize = 1024;
 const GROUP_BATCHES: usize = 512;
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// How often a group gives way to those who are about to join it.
-const TURNS: usize = 8;
+const TURNS: usize = 2;
 const ENDED: &str = "the committer ended before it answered";
 
 #[cfg(test)]
