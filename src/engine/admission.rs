@@ -1,9 +1,9 @@
 //! How many certificates are in work at once.
 //!
 //! What is asked for beyond that waits in turn, outside the work: so a flood of requests lengthens
-//! this queue and no other, and health checks and revocations, which do not stand in it, are
-//! served as always. Who would wait too long is told to come again. That answer comes late
-//! on purpose: told at once, a caller who asks again at once would cost as much as a certificate.
+//! this queue and no other; health checks and revocations do not stand in it. Who would wait too
+//! long is told to come again. That answer comes late on purpose: told at once, a caller who asks
+//! again at once would cost as much as a certificate.
 
 use std::num::NonZero;
 use std::thread::available_parallelism;
@@ -26,7 +26,7 @@ pub(super) struct Admission {
 
 /// Enough for the certificates that wait for the disk: at 10,000 a second, those of 12 ms.
 const PLACES_A_CORE: usize = 128;
-/// A bound of the memory, not a policy: a waiting request takes about 10 KiB.
+/// A bound of the memory, not a policy: a waiting request takes some kilobytes.
 const LONGEST_QUEUE: usize = 8_192;
 /// How long somebody waits in the queue.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -134,11 +134,8 @@ impl Rocks {
         self.publisher.watch(prefix)
     }
 
-    pub(super) fn commit(
-        &self,
-        batch: Batch,
-    ) -> impl Future<Output = Result<Revision, CommitError>> + Send {
-        self.committer.commit(batch)
+    pub(super) async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
+        self.committer.commit(batch).await
     }
 
     /// Writes what is in memory into table files, so that the log is empty: before the folder
@@ -462,7 +459,7 @@ fn options() -> Options {
     options.set_max_write_buffer_number(3);
     options.set_memtable_prefix_bloom_ratio(0.05);
     options.set_memtable_whole_key_filtering(true);
-    // Values are encrypted: nothing is left to compress.
+    // Values are encrypted: nothing is left to compress. Older tables are read with LZ4.
     options.set_compression_type(DBCompressionType::None);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_max_background_jobs(2);

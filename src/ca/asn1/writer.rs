@@ -38,14 +38,11 @@ impl Writer {
         content(self);
         let length = self.bytes.len().saturating_sub(at).saturating_sub(1);
         let (octets, used) = length_octets(length);
-        let (first, more) = octets.split_at(1);
-        let from = at.saturating_add(1);
-        if used > 1 {
-            let more = more.iter().copied().take(used.saturating_sub(1));
-            self.bytes.splice(from..from, more);
-        }
-        if let (Some(place), Some(first)) = (self.bytes.get_mut(at), first.first()) {
-            *place = *first;
+        // Most lengths fit into the octet that was kept.
+        if let ([only, ..], 1, Some(place)) = (octets, used, self.bytes.get_mut(at)) {
+            *place = only;
+        } else {
+            self.bytes.splice(at..=at, octets.into_iter().take(used));
         }
     }
 
