@@ -87,7 +87,8 @@ impl World {
             key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
         };
         let granted = self.granted().await;
-        let leaf = self.engine.issue(&granted, &self.mount(), &request, now()).await?.into_inner();
+        let recorded = self.engine.issue(&granted, &self.mount(), &request, now(), Ok).await?;
+        let leaf = recorded.into_inner();
         Ok((leaf.serial.to_string(), leaf.der))
     }
 
@@ -179,7 +180,7 @@ async fn a_refused_leaf_leaves_nothing() {
         key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
     };
     let (granted, mount) = (world.granted().await, world.mount());
-    let refused = world.engine.issue(&granted, &mount, &request, now()).await;
+    let refused = world.engine.issue(&granted, &mount, &request, now(), Ok).await;
     assert!(matches!(refused, Err(Failure::Refused { .. })));
     assert_eq!(world.memory.tally(), tally);
     assert_eq!(world.restarted().await.serials().await, before);

@@ -9,9 +9,7 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::Failure;
@@ -30,13 +28,6 @@ const PLACES_A_CORE: usize = 128;
 const LONGEST_QUEUE: usize = 8_192;
 /// How long somebody waits in the queue.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Tasks in the runtime's common queue, which is empty until a worker's own 256 places are taken.
-const CROWD: usize = 32;
-
-fn is_crowded() -> bool {
-    Handle::try_current().is_ok_and(|runtime| runtime.metrics().global_queue_depth() >= CROWD)
-}
 
 impl Default for Admission {
     fn default() -> Self {
@@ -57,17 +48,10 @@ impl Admission {
     /// [`Failure::Busy`]: nothing was done.
     pub(super) async fn place(&self) -> Result<SemaphorePermit<'_>, Failure> {
         // Places that become free go to those who wait: nobody is overtaken here.
-        let place = match self.places.try_acquire() {
-            Ok(place) => place,
-            Err(_) => Box::pin(self.in_turn()).await?,
-        };
-        // A certificate that is not stored is made in one go: whoever waited for a place would
-        // wait in the runtime's own queue, and everybody else behind him. So where that one is
-        // long, the work lets others go first while it holds its place.
-        if is_crowded() {
-            yield_now().await;
+        match self.places.try_acquire() {
+            Ok(place) => Ok(place),
+            Err(_) => Box::pin(self.in_turn()).await,
         }
-        Ok(place)
     }
 
     async fn in_turn(&self) -> Result<SemaphorePermit<'_>, Failure> {

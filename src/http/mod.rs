@@ -4,6 +4,7 @@ pub mod body;
 pub mod call;
 mod connection;
 pub mod fields;
+mod finishing;
 pub mod json;
 pub mod limits;
 pub mod listener;

@@ -1,8 +1,8 @@
 //! Issuing and signing leaves.
 //!
 //! The recipe: read the role, its issuer and its chain; let the role permit; make the key or
-//! take it from the verified CSR; compose, lint, sign; record; answer. Sign comes before record,
-//! because nobody but this process sees the signature before the commit.
+//! take it from the verified CSR; compose, lint, sign; write the answer; record; send it. Record
+//! comes after sign, because nobody but this process sees the signature before the commit.
 //!
 //! If the power goes (each row is a test in `tests/crash_points.rs`):
 //!
@@ -15,6 +15,8 @@
 //! | reply | recorded certificate | the certificate | as intended |
 
 use std::sync::Arc;
+
+use tokio::task::yield_now;
 
 use crate::auth::Granted;
 use crate::ca::cert::{Tbs, compose};
@@ -67,7 +69,7 @@ pub enum KeySource {
     Csr(String),
 }
 
-/// A leaf that was signed, and is on record if its role stores certificates.
+/// A leaf that was signed. It is on record once [`Recorded`] holds what was made of it.
 #[derive(Debug)]
 pub struct Leaf {
     /// The certificate, DER.
@@ -114,42 +116,62 @@ struct Ready {
 }
 
 impl Engine {
-    /// Issues or signs a leaf.
+    /// Issues or signs a leaf. `answer` makes of it what the caller gets, before it is recorded:
+    /// what cannot be written is not in the book either, and once the disk has it, nothing is left
+    /// to do but to send it.
     ///
     /// # Errors
     /// [`Failure::Busy`] under too much load, else the first check that fails, in Vault's order
-    /// (pki-api 15.1).
-    pub async fn issue(
+    /// (pki-api 15.1), else what `answer` says.
+    pub async fn issue<T>(
         &self,
         _granted: &Granted,
         mount: &Mount,
         request: &LeafRequest,
         now: Timestamp,
-    ) -> Result<Recorded<Leaf>, Failure> {
+        answer: impl Fn(Leaf) -> Result<T, Failure>,
+    ) -> Result<Recorded<T>, Failure> {
         let _place = self.admission.place().await?;
         repeatedly!({
-            let ready = self.prepare(mount, request).await?;
-            let permit = self.permit(mount, &ready, &request.ask, now)?;
-            let mut warnings = ready.warnings.clone();
-            warnings.extend_from_slice(permit.warnings());
-            let (public, secret) = self.subject_key(&ready).await?;
-            let signed = self.sign(&ready, permit, &public)?;
-            if let Some(batch) = book_entry(mount, &ready, &signed) {
-                self.env.store.commit(batch).await?;
+            let (leaf, entry) = self.make(mount, request, now).await?;
+            let answer = answer(leaf)?;
+            if let Some(entry) = entry {
+                self.env.store.commit(entry).await?;
             }
-            let facts = *signed.facts();
-            Ok(Recorded(Leaf {
-                der: signed.into_der(),
-                serial: facts.serial,
-                not_before: facts.not_before,
-                not_after: facts.not_after,
-                key: secret.map(|secret| (ready.kind, secret)),
-                authorities: ready.authorities,
-                issuer: ready.issuer,
-                role: ready.role,
-                warnings,
-            }))
+            Ok(Recorded(answer))
         })
+    }
+
+    /// A signed leaf, and what the book says of it. Nobody but this process has seen it.
+    async fn make(
+        &self,
+        mount: &Mount,
+        request: &LeafRequest,
+        now: Timestamp,
+    ) -> Result<(Leaf, Option<Batch>), Failure> {
+        let ready = self.prepare(mount, request).await?;
+        let permit = self.permit(mount, &ready, &request.ask, now)?;
+        let mut warnings = ready.warnings.clone();
+        warnings.extend_from_slice(permit.warnings());
+        // What arrived together is read together before the first of it is made; and whoever wants
+        // no certificate does not wait for those that others want.
+        yield_now().await;
+        let (public, secret) = self.subject_key(&ready).await?;
+        let signed = self.sign(&ready, permit, &public)?;
+        let entry = book_entry(mount, &ready, &signed);
+        let facts = *signed.facts();
+        let leaf = Leaf {
+            der: signed.into_der(),
+            serial: facts.serial,
+            not_before: facts.not_before,
+            not_after: facts.not_after,
+            key: secret.map(|secret| (ready.kind, secret)),
+            authorities: ready.authorities,
+            issuer: ready.issuer,
+            role: ready.role,
+            warnings,
+        };
+        Ok((leaf, entry))
     }
 
     /// Steps 1 to 10: role, issuer, format, CSR.
