@@ -19,10 +19,10 @@ use crate::clock::Clock;
 use crate::config::{self, Checked, Seal, SealKey, Storage, TlsVersion};
 use crate::engine::{Engine, Env, Failure};
 use crate::entropy::Entropy;
-use crate::http::body::{BodyError, read_body};
+use crate::http::body::{BodyError, Room, read_body};
 use crate::http::limits::Limits;
 use crate::http::listener::{Listener, Signals};
-use crate::http::reply::errors_response;
+use crate::http::reply::{Wording, errors_response, failure};
 use crate::http::tls::{MinimumVersion, Tls, TlsError, TlsFiles, self_signed};
 use crate::http::v1::Api;
 use crate::secret::Secret;
@@ -137,13 +137,15 @@ pub async fn run(
 
 async fn serve(listeners: Vec<(Listener, Limits)>, api: Api, signals: Signals) {
     let mut serving = JoinSet::new();
+    let largest = listeners.iter().map(|(_, limits)| limits.body_size).max();
+    let room = Room::new(largest.unwrap_or_default());
     for (listener, limits) in listeners {
-        let api = api.clone();
+        let (api, room) = (api.clone(), room.clone());
         let signals = signals.clone();
         serving.spawn(async move {
             // Boxed: what holds it moves it several times.
             let handler = move |request: Request<Incoming>, _info| {
-                Box::pin(answer(api.clone(), request, limits))
+                Box::pin(answer(api.clone(), request, limits, room.clone()))
             };
             listener.serve(handler, signals).await
         });
@@ -160,19 +162,28 @@ async fn serve(listeners: Vec<(Listener, Limits)>, api: Api, signals: Signals) {
 }
 
 /// Reads the body, bounded, and lets the API answer.
-async fn answer(api: Api, request: Request<Incoming>, limits: Limits) -> Response<Full<Bytes>> {
+async fn answer(
+    api: Api,
+    request: Request<Incoming>,
+    limits: Limits,
+    room: Room,
+) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    match read_body(body, limits.body_size, limits.request).await {
-        Ok(body) => api.answer(parts, body).await,
-        Err(error) => {
-            let status = match error {
-                BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-                BodyError::Broken => StatusCode::BAD_REQUEST,
-            };
-            errors_response(status, &[error.to_string()])
-        }
+    match read_body(body, limits.body_size, limits.request, &room).await {
+        Ok((body, _held)) => api.answer(parts, body).await,
+        Err(error) => unread(error),
     }
+}
+
+/// The answer to a body that was not read to its end.
+fn unread(error: BodyError) -> Response<Full<Bytes>> {
+    let status = match error {
+        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+        BodyError::Broken => StatusCode::BAD_REQUEST,
+        BodyError::NoRoom => return failure(&Failure::Busy, Wording::Public),
+    };
+    errors_response(status, &[error.to_string()])
 }
 
 /// Does a server with this configuration find its certificates? For `config check`.

@@ -26,6 +26,8 @@ use signet::secret::Secret;
 use signet::store::memory::Fault;
 use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Batch, Memory, Sealed, Store, key};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 const NOW: i64 = 1_800_000_000;
 const TOKEN: &str = "root";
@@ -79,13 +81,7 @@ impl World {
 
     /// Asks for a leaf: its serial number and its certificate.
     async fn issue(&self, path: &str) -> Result<(String, Vec<u8>), Failure> {
-        let request = LeafRequest {
-            role: "workload".to_owned(),
-            issuer_ref: None,
-            ask: Ask { uri_sans: vec![format!("spiffe://example.org{path}")], ..Ask::default() },
-            format: Some(Format::Pem),
-            key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
-        };
+        let request = leaf(&format!("spiffe://example.org{path}"));
         let granted = self.granted().await;
         let recorded = self.engine.issue(&granted, &self.mount(), &request, now(), Ok).await?;
         let leaf = recorded.into_inner();
@@ -164,6 +160,17 @@ fn engine(memory: &Memory, entropy: Entropy) -> Arc<Engine> {
     })
 }
 
+/// A request for a leaf with this URI.
+fn leaf(uri: &str) -> LeafRequest {
+    LeafRequest {
+        role: "workload".to_owned(),
+        issuer_ref: None,
+        ask: Ask { uri_sans: vec![uri.to_owned()], ..Ask::default() },
+        format: Some(Format::Pem),
+        key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
+    }
+}
+
 fn now() -> Timestamp {
     Timestamp::from_unix(NOW)
 }
@@ -172,18 +179,27 @@ fn now() -> Timestamp {
 async fn a_refused_leaf_leaves_nothing() {
     let world = World::new().await;
     let (before, tally) = (world.serials().await, world.memory.tally());
-    let request = LeafRequest {
-        role: "workload".to_owned(),
-        issuer_ref: None,
-        ask: Ask { uri_sans: vec!["spiffe://other.org/x".to_owned()], ..Ask::default() },
-        format: Some(Format::Pem),
-        key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
-    };
+    let request = leaf("spiffe://other.org/x");
     let (granted, mount) = (world.granted().await, world.mount());
     let refused = world.engine.issue(&granted, &mount, &request, now(), Ok).await;
     assert!(matches!(refused, Err(Failure::Refused { .. })));
     assert_eq!(world.memory.tally(), tally);
     assert_eq!(world.restarted().await.serials().await, before);
+}
+
+#[tokio::test]
+async fn a_leaf_whose_answer_cannot_be_written_leaves_nothing() {
+    let world = World::new().await;
+    let (before, tally) = (world.serials().await, world.memory.tally());
+    let (granted, mount) = (world.granted().await, world.mount());
+    let unwritable = |_| Err::<(), _>(Failure::Fault("the key is of another certificate".into()));
+    let refused = world
+        .engine
+        .issue(&granted, &mount, &leaf("spiffe://example.org/a"), now(), unwritable)
+        .await;
+    assert!(matches!(refused, Err(Failure::Fault(_))));
+    assert_eq!(world.memory.tally(), tally);
+    assert_eq!(world.serials().await, before);
 }
 
 #[tokio::test]
@@ -367,4 +383,28 @@ async fn a_start_reads_no_certificate() {
     world.engine.env().store.commit(batch).await.unwrap();
     let world = world.restarted().await;
     world.issue("/a").await.unwrap();
+}
+
+#[tokio::test]
+async fn while_the_disk_does_not_answer_a_bounded_number_of_leaves_is_in_work() {
+    let world = Arc::new(World::new().await);
+    let places = 128 * u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+    let gate = Arc::new(Notify::new());
+    for nth in 1..=places {
+        world.memory.danger_inject(nth, Fault::Slow(Arc::clone(&gate)));
+    }
+    let before = world.memory.tally().batches;
+    let mut working = JoinSet::new();
+    for number in 0..places {
+        let world = Arc::clone(&world);
+        working.spawn(async move { world.issue(&format!("/{number}")).await });
+    }
+    while world.memory.tally().batches < before + places {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(world.issue("/late").await, Err(Failure::Busy)));
+    assert_eq!(world.memory.tally().batches, before + places, "nothing was done for him");
+    gate.notify_waiters();
+    assert!(working.join_all().await.into_iter().all(|issued| issued.is_ok()));
+    assert!(world.issue("/late").await.is_ok(), "the places are free again");
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use signet::http::body::read_body;
+use signet::http::body::{Room, read_body};
 use signet::http::limits::Limits;
 use signet::http::listener::{Listener, Signals};
 use signet::server::levers;
@@ -33,15 +33,20 @@ pub fn serve() {
 
 async fn run(listener: Listener, signals: Signals) {
     let limits = Limits::default();
-    let handler = move |request: Request<Incoming>, _info| async move {
-        let body = read_body(request.into_body(), limits.body_size, limits.request).await;
-        let mut answer = Response::new(Full::new(match body {
-            Ok(_) => ANSWER.clone(),
-            Err(_) => Bytes::new(),
-        }));
-        let json = HeaderValue::from_static("application/json");
-        answer.headers_mut().insert(header::CONTENT_TYPE, json);
-        answer
+    let room = Room::new(limits.body_size);
+    let handler = move |request: Request<Incoming>, _info| {
+        let room = room.clone();
+        async move {
+            let body =
+                read_body(request.into_body(), limits.body_size, limits.request, &room).await;
+            let mut answer = Response::new(Full::new(match body {
+                Ok(_) => ANSWER.clone(),
+                Err(_) => Bytes::new(),
+            }));
+            let json = HeaderValue::from_static("application/json");
+            answer.headers_mut().insert(header::CONTENT_TYPE, json);
+            answer
+        }
     };
     let _ = listener.serve(handler, signals).await;
 }

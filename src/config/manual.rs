@@ -141,7 +141,12 @@ pub(super) const SECTIONS: &[Section] = &[
                 "tls12",
                 "The oldest TLS that is spoken.",
             ),
-            key("max_request_size", Form::Count, "33554432", "Octets of a request's body."),
+            key(
+                "max_request_size",
+                Form::Count,
+                "33554432",
+                "Octets of a request's body. Those above 16 KiB share four times as much memory.",
+            ),
             key(
                 "max_request_header_size",
                 Form::Count,

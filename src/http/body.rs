@@ -1,11 +1,61 @@
-//! Reading a request's body, bounded in size and in time.
+//! Reading a request's body, bounded in size, in time, and in the memory of all bodies together.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What every body may take without asking, in octets. All that issues, signs and revokes stays
+/// below; so those who hold large bodies back do not hold up anybody else.
+const FREE: usize = 16 * 1024;
+
+/// What the larger ones may take together: so many of the largest.
+const LARGEST_AT_ONCE: usize = 4;
+
+/// The unit in which it is counted, in octets.
+const PIECE: usize = 1024;
+
+/// The memory that large bodies share, whatever connection they come from. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Room(Arc<Semaphore>);
+
+impl Room {
+    /// Room where the largest body may have so many octets: for four of them.
+    pub fn new(largest: usize) -> Self {
+        Self::of(largest.saturating_mul(LARGEST_AT_ONCE))
+    }
+
+    fn of(octets: usize) -> Self {
+        Self(Arc::new(Semaphore::new(octets.div_euclid(PIECE).min(Semaphore::MAX_PERMITS))))
+    }
+}
+
+/// A part of the [`Room`], given back when it is dropped.
+#[derive(Debug, Default)]
+pub struct Held(Option<OwnedSemaphorePermit>);
+
+impl Held {
+    /// Holds what a body of so many octets needs.
+    fn grow(&mut self, octets: usize, room: &Room) -> Result<(), BodyError> {
+        let needed = octets.saturating_sub(FREE).div_ceil(PIECE);
+        let has = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Some(missing) = needed.checked_sub(has).filter(|missing| *missing > 0) else {
+            return Ok(());
+        };
+        let missing = u32::try_from(missing).map_err(|_| BodyError::NoRoom)?;
+        let more = Arc::clone(&room.0).try_acquire_many_owned(missing);
+        let more = more.map_err(|_| BodyError::NoRoom)?;
+        match &mut self.0 {
+            Some(held) => held.merge(more),
+            None => self.0 = Some(more),
+        }
+        Ok(())
+    }
+}
 
 /// Why a body was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +66,8 @@ pub enum BodyError {
     TimedOut,
     /// The connection broke, or its framing is wrong (400).
     Broken,
+    /// Large bodies of others take all there is (503).
+    NoRoom,
 }
 
 impl fmt::Display for BodyError {
@@ -24,6 +76,7 @@ impl fmt::Display for BodyError {
             Self::TooLarge => "http: request body too large",
             Self::TimedOut => "http: request body did not arrive in time",
             Self::Broken => "http: request body is broken",
+            Self::NoRoom => "http: too many large request bodies at once",
         })
     }
 }
@@ -31,36 +84,46 @@ impl fmt::Display for BodyError {
 impl std::error::Error for BodyError {}
 
 /// Reads the whole body: at most `limit` octets, within `within`. A length that the client
-/// announces above the limit is refused before any octet is read.
+/// announces above the limit is refused before any octet is read. What it holds of the room is
+/// kept as long as the body.
 ///
 /// # Errors
 /// See [`BodyError`]; what was read so far is dropped.
-pub async fn read_body(body: Incoming, limit: usize, within: Duration) -> Result<Bytes, BodyError> {
+pub async fn read_body(
+    body: Incoming,
+    limit: usize,
+    within: Duration,
+    room: &Room,
+) -> Result<(Bytes, Held), BodyError> {
     if body.is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), Held::default()));
     }
     let announced = body.size_hint().lower();
     if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(BodyError::TooLarge);
     }
-    tokio::time::timeout(within, gather(body, limit)).await.unwrap_or(Err(BodyError::TimedOut))
+    let gathered = tokio::time::timeout(within, gather(body, limit, room)).await;
+    gathered.unwrap_or(Err(BodyError::TimedOut))
 }
 
-async fn gather<B>(mut body: B, limit: usize) -> Result<Bytes, BodyError>
+async fn gather<B>(mut body: B, limit: usize, room: &Room) -> Result<(Bytes, Held), BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     // Most bodies are one frame, and that is handed on as it is.
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
+    let mut held = Held::default();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
             continue;
         };
         let so_far = first.len().saturating_add(rest.len());
-        if so_far.saturating_add(data.len()) > limit {
+        let length = so_far.saturating_add(data.len());
+        if length > limit {
             return Err(BodyError::TooLarge);
         }
+        held.grow(length, room)?;
         if first.is_empty() {
             first = data;
         } else {
@@ -68,12 +131,12 @@ where
         }
     }
     if rest.is_empty() {
-        return Ok(first);
+        return Ok((first, held));
     }
     let mut whole = BytesMut::with_capacity(first.len().saturating_add(rest.len()));
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    Ok((whole.freeze(), held))
 }
 
 #[cfg(test)]
@@ -102,7 +165,8 @@ mod tests {
     }
 
     async fn gathered(frames: &[&'static [u8]], limit: usize) -> Result<Bytes, BodyError> {
-        gather(Frames(frames.iter().copied().collect()), limit).await
+        let frames = Frames(frames.iter().copied().collect());
+        gather(frames, limit, &Room::new(limit)).await.map(|(body, _)| body)
     }
 
     #[tokio::test]
@@ -117,5 +181,17 @@ mod tests {
         assert_eq!(gathered(&[b"abcd"], 3).await, Err(BodyError::TooLarge));
         assert_eq!(gathered(&[b"ab", b"cd"], 3).await, Err(BodyError::TooLarge));
         assert_eq!(gathered(&[b"a"], 0).await, Err(BodyError::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn large_bodies_share_what_there_is_and_small_ones_need_none_of_it() {
+        static OCTETS: [u8; 2 * FREE] = [b' '; 2 * FREE];
+        let room = Room::of(FREE);
+        let read = |octets: &'static [u8]| gather(Frames([octets].into()), OCTETS.len(), &room);
+        let (_, held) = read(&OCTETS).await.unwrap();
+        assert_eq!(read(&OCTETS[..=FREE]).await.err(), Some(BodyError::NoRoom));
+        assert!(read(&OCTETS[..FREE]).await.is_ok());
+        drop(held);
+        assert!(read(&OCTETS).await.is_ok());
     }
 }

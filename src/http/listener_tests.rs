@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::ca::time::Timestamp;
 use crate::clock::Clock;
-use crate::http::body::read_body;
+use crate::http::body::{Room, read_body};
 use crate::http::tls::{MinimumVersion, SelfSigned, TlsError, TlsFiles, self_signed};
 
 #[path = "listener_abuse_tests.rs"]
@@ -79,8 +79,8 @@ async fn answer(
         script.arrived.notify_one();
         script.go_on.notified().await;
     }
-    let text = match read_body(body, 4, SHORT).await {
-        Ok(body) => format!("{:?} tls={} {}", parts.version, info.tls, body.len()),
+    let text = match read_body(body, 4, SHORT, &Room::new(4)).await {
+        Ok((body, _)) => format!("{:?} tls={} {}", parts.version, info.tls, body.len()),
         Err(error) => error.to_string(),
     };
     Response::new(Full::new(text.into()))
