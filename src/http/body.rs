@@ -19,9 +19,16 @@ const LARGEST_AT_ONCE: usize = 4;
 /// The unit in which it is counted, in octets.
 const PIECE: usize = 1024;
 
+/// How long a body waits for room, unread, before it is refused. Refused at once, a caller who
+/// comes again at once would cost more than one who waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The memory that large bodies share, whatever connection they come from. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Room(Arc<Semaphore>);
+pub struct Room {
+    pieces: Arc<Semaphore>,
+    patience: Duration,
+}
 
 impl Room {
     /// Room where the largest body may have so many octets: for four of them.
@@ -30,7 +37,8 @@ impl Room {
     }
 
     fn of(octets: usize) -> Self {
-        Self(Arc::new(Semaphore::new(octets.div_euclid(PIECE).min(Semaphore::MAX_PERMITS))))
+        let pieces = octets.div_euclid(PIECE).min(Semaphore::MAX_PERMITS);
+        Self { pieces: Arc::new(Semaphore::new(pieces)), patience: PATIENCE }
     }
 }
 
@@ -40,15 +48,17 @@ pub struct Held(Option<OwnedSemaphorePermit>);
 
 impl Held {
     /// Holds what a body of so many octets needs.
-    fn grow(&mut self, octets: usize, room: &Room) -> Result<(), BodyError> {
+    async fn grow(&mut self, octets: usize, room: &Room) -> Result<(), BodyError> {
         let needed = octets.saturating_sub(FREE).div_ceil(PIECE);
         let has = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let Some(missing) = needed.checked_sub(has).filter(|missing| *missing > 0) else {
             return Ok(());
         };
         let missing = u32::try_from(missing).map_err(|_| BodyError::NoRoom)?;
-        let more = Arc::clone(&room.0).try_acquire_many_owned(missing);
-        let more = more.map_err(|_| BodyError::NoRoom)?;
+        let more = Arc::clone(&room.pieces).acquire_many_owned(missing);
+        let Ok(Ok(more)) = tokio::time::timeout(room.patience, more).await else {
+            return Err(BodyError::NoRoom);
+        };
         match &mut self.0 {
             Some(held) => held.merge(more),
             None => self.0 = Some(more),
@@ -123,7 +133,7 @@ where
         if length > limit {
             return Err(BodyError::TooLarge);
         }
-        held.grow(length, room)?;
+        held.grow(length, room).await?;
         if first.is_empty() {
             first = data;
         } else {
@@ -186,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn large_bodies_share_what_there_is_and_small_ones_need_none_of_it() {
         static OCTETS: [u8; 2 * FREE] = [b' '; 2 * FREE];
-        let room = Room::of(FREE);
+        let room = Room { patience: Duration::ZERO, ..Room::of(FREE) };
         let read = |octets: &'static [u8]| gather(Frames([octets].into()), OCTETS.len(), &room);
         let (_, held) = read(&OCTETS).await.unwrap();
         assert_eq!(read(&OCTETS[..=FREE]).await.err(), Some(BodyError::NoRoom));
