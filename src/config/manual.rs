@@ -150,7 +150,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key(
                 "max_request_header_size",
                 Form::Count,
-                "65536",
+                "32768",
                 "Octets of a request's headers; below 8192 counts as 8192.",
             ),
             key(

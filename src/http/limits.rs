@@ -10,7 +10,7 @@ pub struct Limits {
     /// Connections open at once; further ones wait in the accept queue of the kernel.
     pub connections: usize,
     /// Octets of request line and headers (HTTP/1.1) or of the decoded header list (HTTP/2).
-    /// Values below 8,192 count as 8,192.
+    /// Values below 8,192 count as 8,192. Each connection may hold as much of what it was sent.
     pub header_size: usize,
     /// Octets of a request's body. The listener does not read bodies: the spine passes this
     /// to [`read_body`](crate::http::body::read_body).
@@ -32,7 +32,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 8_192,
-            header_size: 64 * 1024,
+            header_size: 32 * 1024,
             body_size: 32 * 1024 * 1024,
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
