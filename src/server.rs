@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::watch;
@@ -19,10 +19,9 @@ use crate::clock::Clock;
 use crate::config::{self, Checked, Seal, SealKey, Storage, TlsVersion};
 use crate::engine::{Engine, Env, Failure};
 use crate::entropy::Entropy;
-use crate::http::body::{BodyError, Room, read_body};
+use crate::http::body::{Room, read_body};
 use crate::http::limits::Limits;
 use crate::http::listener::{Listener, Signals};
-use crate::http::reply::{Wording, errors_response, failure};
 use crate::http::tls::{MinimumVersion, Tls, TlsError, TlsFiles, self_signed};
 use crate::http::v1::Api;
 use crate::secret::Secret;
@@ -171,19 +170,8 @@ async fn answer(
     let (parts, body) = request.into_parts();
     match read_body(body, limits.body_size, limits.request, &room).await {
         Ok((body, _held)) => api.answer(parts, body).await,
-        Err(error) => unread(error),
+        Err(error) => error.into_response(),
     }
-}
-
-/// The answer to a body that was not read to its end.
-fn unread(error: BodyError) -> Response<Full<Bytes>> {
-    let status = match error {
-        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-        BodyError::Broken => StatusCode::BAD_REQUEST,
-        BodyError::NoRoom => return failure(&Failure::Busy, Wording::Public),
-    };
-    errors_response(status, &[error.to_string()])
 }
 
 /// Does a server with this configuration find its certificates? For `config check`.

@@ -1,12 +1,13 @@
 //! The tables of crash points in `src/engine/pki/issue.rs` and `generate.rs`: one test a row.
 //!
 //! The store is the reference engine, made to fail at the commit in question; "on restart" is a
-//! second engine over the same store.
+//! second engine over the same store. Behind them: what happens while the store does not answer.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use signet::auth::{Capability, Granted};
 use signet::ca::authority::AuthorityAsk;
@@ -28,6 +29,7 @@ use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Batch, Memory, Sealed, Store, key};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 const NOW: i64 = 1_800_000_000;
 const TOKEN: &str = "root";
@@ -399,9 +401,12 @@ async fn while_the_disk_does_not_answer_a_bounded_number_of_leaves_is_in_work() 
         let world = Arc::clone(&world);
         working.spawn(async move { world.issue(&format!("/{number}")).await });
     }
-    while world.memory.tally().batches < before + places {
-        tokio::task::yield_now().await;
-    }
+    let all_in_work = async {
+        while world.memory.tally().batches < before + places {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), all_in_work).await.unwrap();
     assert!(matches!(world.issue("/late").await, Err(Failure::Busy)));
     assert_eq!(world.memory.tally().batches, before + places, "nothing was done for him");
     gate.notify_waiters();

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What every body may take without asking, in octets. All that issues, signs and revokes stays
-/// below; so those who hold large bodies back do not hold up anybody else.
+use crate::engine::Failure;
+
+use super::reply::{HttpResponse, Wording, errors_response, failure};
+
+/// What every body may take without asking, in octets. What issues, signs and revokes is usually
+/// smaller; so those who hold large bodies back do not hold up anybody else.
 const FREE: usize = 16 * 1024;
 
 /// What the larger ones may take together: so many of the largest.
@@ -92,6 +97,19 @@ impl fmt::Display for BodyError {
 }
 
 impl std::error::Error for BodyError {}
+
+impl BodyError {
+    /// The HTTP response.
+    pub fn into_response(self) -> HttpResponse {
+        let status = match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::NoRoom => return failure(&Failure::Busy, Wording::Public),
+        };
+        errors_response(status, &[self.to_string()])
+    }
+}
 
 /// Reads the whole body: at most `limit` octets, within `within`. A length that the client
 /// announces above the limit is refused before any octet is read. What it holds of the room is
@@ -203,5 +221,15 @@ mod tests {
         assert!(read(&OCTETS[..FREE]).await.is_ok());
         drop(held);
         assert!(read(&OCTETS).await.is_ok());
+    }
+
+    #[test]
+    fn who_finds_no_room_is_told_to_come_again() {
+        let response = BodyError::NoRoom.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[http::header::RETRY_AFTER], "1");
+        let response = BodyError::TooLarge.into_response();
+        assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(!response.headers().contains_key(http::header::RETRY_AFTER));
     }
 }

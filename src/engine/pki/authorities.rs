@@ -335,7 +335,7 @@ fn link(
                 chain.iter().filter_map(|id| der.get(id).cloned()).collect();
             let chain_pem: Vec<Arc<str>> =
                 chain_der.iter().map(|der| pem::encode("CERTIFICATE", der).into()).collect();
-            let chain_json = chain_pem.iter().map(|pem| json_string(pem)).collect();
+            let chain_json = chain_pem.iter().map(|pem| json_string(pem).into()).collect();
             let key = record.key.and_then(|id| keys.get(&id)).map(|entry| entry.key.clone());
             let is_root = is_self_signed(&certificate);
             let issuer = Issuer {
@@ -355,8 +355,8 @@ fn link(
 }
 
 /// A text as JSON writes it. No text fails to be one; if it did, `null` would say so.
-fn json_string(text: &str) -> Arc<RawValue> {
-    to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned()).into()
+pub fn json_string(text: &str) -> Box<RawValue> {
+    to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn departed(record: &DepartedRecord) -> Result<Vec<(Id, Certificate)>, Failure> {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use crate::auth::Granted;
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::role::Ask;
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
+use crate::engine::pki::authorities::json_string;
 use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
 use crate::engine::pki::output::{ArchiveContents, ArchiveWish, Format, private_key};
 use crate::engine::pki::revoke::{Revocation, RevokeRequest};
@@ -158,7 +159,11 @@ fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: Box<RawValue>
     let without_roots = fields.flag("remove_roots_from_chain");
     let is_root = |id| leaf.authorities.issuers.get(id).is_some_and(|issuer| issuer.is_root);
     let text = |(der, pem): (&Vec<u8>, &Arc<RawValue>)| {
-        if as_der { escaped(&data_encoding::BASE64.encode(der)).into() } else { Arc::clone(pem) }
+        if as_der {
+            json_string(&data_encoding::BASE64.encode(der)).into()
+        } else {
+            Arc::clone(pem)
+        }
     };
     let chain = || issuer.chain_der.iter().zip(&issuer.chain_json);
     Issued {
@@ -184,7 +189,7 @@ fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: Box<RawValue>
 fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Issued, Failure> {
     let as_der = format == Format::Der;
     let certificate = match format {
-        Format::Der => escaped(&data_encoding::BASE64.encode(&leaf.der)),
+        Format::Der => json_string(&data_encoding::BASE64.encode(&leaf.der)),
         Format::PemBundle => {
             let mut parts = Vec::new();
             if let Some((_, key)) = &leaf.key {
@@ -192,7 +197,7 @@ fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Issued, Failu
             }
             parts.push(pem::encode("CERTIFICATE", &leaf.der));
             parts.extend(leaf.issuer.chain_pem.iter().map(ToString::to_string));
-            escaped(&parts.join("\n"))
+            json_string(&parts.join("\n"))
         }
         _ => written_json(pem::encode_json(pem::CERTIFICATE, &leaf.der)),
     };
@@ -200,7 +205,7 @@ fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Issued, Failu
     if let Some((kind, key)) = &leaf.key {
         let encoded = private_key(key, key_form(&fields.text("private_key_format")))?;
         data.private_key = Some(if as_der {
-            escaped(&data_encoding::BASE64.encode(&encoded.der))
+            json_string(&data_encoding::BASE64.encode(&encoded.der))
         } else {
             written_json(encoded.json())
         });
@@ -221,11 +226,6 @@ pub(super) fn key_text(
 
 fn key_form(wanted: &str) -> KeyForm {
     if wanted == "pkcs8" { KeyForm::Pkcs8 } else { KeyForm::Traditional }
-}
-
-/// A text as JSON writes it. No text fails to be one; if it did, `null` would say so.
-fn escaped(text: &str) -> Box<RawValue> {
-    to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// What is a JSON string already.
@@ -261,7 +261,7 @@ async fn archive(
     };
     let archives = engine.archive(wish, contents, now).await?;
     let text = data_encoding::BASE64.encode(&archives.certificate);
-    let mut data = shared(fields, &leaf, false, escaped(&text));
+    let mut data = shared(fields, &leaf, false, json_string(&text));
     data.truststore = archives
         .truststore
         .filter(|_| format != Format::Pkcs12Truststore)
