@@ -136,6 +136,16 @@ impl Batch {
         self
     }
 
+    /// Does it remove nothing?
+    pub(super) fn only_puts(&self) -> bool {
+        self.deletes.is_empty() && self.range_deletes.iter().all(KeyRange::is_empty)
+    }
+
+    /// Would a commit change nothing?
+    pub(super) fn is_idle(&self) -> bool {
+        self.puts.is_empty() && self.only_puts()
+    }
+
     /// The first expectation that does not hold, given the revision of each key.
     pub(super) fn conflict<E>(
         &self,

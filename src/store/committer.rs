@@ -182,7 +182,8 @@ impl Group {
                 last
             }
             Ok(None) => {
-                let revision = Revision(last.0 + 1);
+                // What writes nothing has no commit of its own.
+                let revision = if batch.is_idle() { last } else { Revision(last.0 + 1) };
                 self.accept(revision, batch, answer);
                 revision
             }

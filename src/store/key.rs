@@ -7,7 +7,7 @@
 //!
 //! | bytes | key | order | written by |
 //! |---|---|---|---|
-//! | `00 01` | the engine's own header: format and last revision | – | the engine |
+//! | `00 01` | the engine's own header: its format | – | the engine |
 //! | `01 01` | `meta/seal`: how the root key is wrapped | – | `store::sealed` |
 //! | `01 02` | `meta/keyring`: data keys and salt, under the root key | – | `store::sealed` |
 //! | `01 03` | `meta/cluster`: identifier and name | – | `engine/sys` |

@@ -1,8 +1,8 @@
 //! The embedded engine: RocksDB with one committer (design D4).
 //!
 //! A value on disk is the revision that wrote it, 8 octets big-endian, then the bytes. The
-//! header under the engine's own key holds the format of the database and the newest
-//! revision; it is part of every group, so revisions grow for ever. Start reading at [`Rocks::open`].
+//! header under the engine's own key holds the format of the database. Revisions follow RocksDB's
+//! own sequence numbers, so they grow for ever. Start reading at [`Rocks::open`].
 //!
 //! Memory is bounded: memtables are charged to the block cache, indexes and filters live in
 //! it. "Is this serial new" is answered by Bloom filters over whole keys, without a read.
@@ -16,11 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, ErrorKind, LogLevel, Options, ReadOptions,
-    ReadTier, Snapshot as Frozen, WriteBatch, WriteBufferManager, WriteOptions,
-};
-use rustix::process::{Resource, getrlimit};
+use rocksdb::{DB, ErrorKind, ReadOptions, ReadTier, Snapshot as Frozen, WriteBatch};
 use self_cell::self_cell;
 
 use super::batch::{Batch, CommitError, ReadError, Revision};
@@ -30,6 +26,9 @@ use super::known::Known;
 use super::watch::{Publisher, Watch};
 
 mod journal;
+mod tuning;
+
+use tuning::{options, synced};
 
 /// A store in a folder of this machine. Clones are the same store; dropping the last one,
 /// and the last snapshot, finishes what is queued and closes the database.
@@ -232,31 +231,49 @@ impl RocksSnapshot {
 }
 
 impl Database {
-    /// The newest revision, from the header; a new database gets its header.
+    /// The newest revision; a new database gets its header.
+    ///
+    /// Every batch that writes raises RocksDB's own sequence number by one at least and the
+    /// revision by one, so this number, once it is no less, never is. Nothing needs to be written
+    /// with each group to remember it: one key rewritten all the time would make every table
+    /// overlap every other, and each merge rewrite all that is stored.
     fn prepare(&self, folder: &Path) -> Result<Revision, OpenError> {
         let engine =
             |error: rocksdb::Error| OpenError::Engine(folder.to_owned(), error.to_string());
+        let foreign = || OpenError::Foreign(folder.to_owned());
         let header = self.rocksdb.get(key::header().as_bytes()).map_err(engine)?;
-        let Some(header) = header else {
-            let mut iterator = self.rocksdb.raw_iterator();
-            iterator.seek_to_first();
-            iterator.status().map_err(engine)?;
-            if iterator.valid() {
-                return Err(OpenError::Foreign(folder.to_owned()));
+        let (format, number) = match header.as_deref().map(<[u8]>::split_first) {
+            Some(Some((&format @ (FORMAT | FIRST_FORMAT), number))) => {
+                let number = <[u8; 8]>::try_from(number).map_err(|_| foreign())?;
+                (Some(format), u64::from_be_bytes(number))
             }
-            let mut batch = WriteBatch::default();
-            put_header(&mut batch, Revision(0));
-            self.rocksdb.write_opt(batch, &synced()).map_err(engine)?;
-            return Ok(Revision(0));
+            Some(Some((&format, _))) => {
+                return Err(OpenError::UnknownFormat(folder.to_owned(), format));
+            }
+            Some(None) => return Err(foreign()),
+            None if self.is_empty().map_err(engine)? => (None, 0),
+            None => return Err(foreign()),
         };
-        match header.split_first() {
-            Some((&FORMAT, revision)) => match <[u8; 8]>::try_from(revision) {
-                Ok(revision) => Ok(Revision(u64::from_be_bytes(revision))),
-                Err(_) => Err(OpenError::Foreign(folder.to_owned())),
-            },
-            Some((&format, _)) => Err(OpenError::UnknownFormat(folder.to_owned(), format)),
-            None => Err(OpenError::Foreign(folder.to_owned())),
-        }
+        let ahead = if format == Some(FORMAT) {
+            number
+        } else {
+            // The first format kept the newest revision itself.
+            let ahead = number.saturating_sub(self.rocksdb.latest_sequence_number());
+            let mut header = vec![FORMAT];
+            header.extend_from_slice(&ahead.to_be_bytes());
+            let mut batch = WriteBatch::default();
+            batch.put(key::header().as_bytes(), header);
+            self.rocksdb.write_opt(batch, &synced()).map_err(engine)?;
+            ahead
+        };
+        Ok(Revision(self.rocksdb.latest_sequence_number().saturating_add(ahead)))
+    }
+
+    fn is_empty(&self) -> Result<bool, rocksdb::Error> {
+        let mut iterator = self.rocksdb.raw_iterator();
+        iterator.seek_to_first();
+        iterator.status()?;
+        Ok(!iterator.valid())
     }
 }
 
@@ -275,22 +292,35 @@ impl Disk for Arc<Database> {
     fn write(&self, group: &[(Revision, Batch)]) -> Result<(), String> {
         let mut writes = WriteBatch::default();
         let mut stored = Vec::new();
-        for (revision, batch) in group {
-            for range in batch.range_deletes.iter().filter(|range| !range.is_empty()) {
-                writes.delete_range(range.from(), range.to());
+        let mut put = |writes: &mut WriteBatch, revision: Revision, key: &Key, value: &[u8]| {
+            stored.clear();
+            stored.extend_from_slice(&revision.0.to_be_bytes());
+            stored.extend_from_slice(value);
+            writes.put(key.as_bytes(), &stored);
+        };
+        if group.iter().all(|(_, batch)| batch.only_puts()) {
+            // In order each finds its place in memory beside the one before; two of one key stay
+            // in the order of their batches.
+            let puts = group.iter().flat_map(|(revision, batch)| {
+                batch.puts.iter().map(|(key, value)| (key, *revision, value))
+            });
+            let mut puts: Vec<_> = puts.collect();
+            puts.sort_by_key(|(key, ..)| *key);
+            for (key, revision, value) in puts {
+                put(&mut writes, revision, key, value);
             }
-            for key in &batch.deletes {
-                writes.delete(key.as_bytes());
+        } else {
+            for (revision, batch) in group {
+                for range in batch.range_deletes.iter().filter(|range| !range.is_empty()) {
+                    writes.delete_range(range.from(), range.to());
+                }
+                for key in &batch.deletes {
+                    writes.delete(key.as_bytes());
+                }
+                for (key, value) in &batch.puts {
+                    put(&mut writes, *revision, key, value);
+                }
             }
-            for (key, value) in &batch.puts {
-                stored.clear();
-                stored.extend_from_slice(&revision.0.to_be_bytes());
-                stored.extend_from_slice(value);
-                writes.put(key.as_bytes(), &stored);
-            }
-        }
-        if let Some((last, _)) = group.last() {
-            put_header(&mut writes, *last);
         }
         self.rocksdb.write_opt(writes, &synced()).map_err(|error| error.to_string())
     }
@@ -425,71 +455,11 @@ fn split<'stored>(
     }
 }
 
-fn put_header(batch: &mut WriteBatch, revision: Revision) {
-    let mut header = vec![FORMAT];
-    header.extend_from_slice(&revision.0.to_be_bytes());
-    batch.put(key::header().as_bytes(), header);
-}
-
-fn synced() -> WriteOptions {
-    let mut options = WriteOptions::default();
-    options.set_sync(true);
-    options
-}
-
-fn options() -> Options {
-    let cache = Cache::new_lru_cache(MEMORY);
-    let mut tables = BlockBasedOptions::default();
-    tables.set_block_cache(&cache);
-    tables.set_bloom_filter(10.0, false);
-    tables.set_whole_key_filtering(true);
-    // Inside the cache, so that the number of certificates does not decide the memory.
-    tables.set_cache_index_and_filter_blocks(true);
-    tables.set_cache_index_and_filter_blocks_with_high_priority(true);
-    tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    tables.set_format_version(6);
-
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.set_block_based_table_factory(&tables);
-    options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager_with_cache(
-        MEMTABLES, false, cache,
-    ));
-    options.set_write_buffer_size(MEMTABLES / 2);
-    options.set_max_write_buffer_number(3);
-    options.set_memtable_prefix_bloom_ratio(0.05);
-    options.set_memtable_whole_key_filtering(true);
-    // Values are encrypted: nothing is left to compress. Older tables are read with LZ4.
-    options.set_compression_type(DBCompressionType::None);
-    options.set_level_compaction_dynamic_level_bytes(true);
-    options.set_max_background_jobs(2);
-    options.set_max_open_files(table_files());
-    options.set_bytes_per_sync(1024 * 1024);
-    // Only the committer writes: no writers have to be brought together.
-    options.set_enable_pipelined_write(false);
-    options.set_allow_concurrent_memtable_write(false);
-    options.set_log_level(LogLevel::Warn);
-    options.set_keep_log_file_num(2);
-    options.set_max_log_file_size(1024 * 1024);
-    options.set_stats_dump_period_sec(0);
-    options.set_stats_persist_period_sec(0);
-    // A log that was closed, synced and then lost or shortened is missed when the store opens.
-    options.set_track_and_verify_wals_in_manifest(true);
-    options
-}
-
-/// Tables that may be open at once: where descriptors are few, a quarter of them.
-fn table_files() -> i32 {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    i32::try_from(limit / 4).unwrap_or(i32::MAX).min(256)
-}
-
-/// The format of the database as a whole.
-const FORMAT: u8 = 1;
-/// Blocks, filters, indexes and memtables together, in bytes.
-const MEMORY: usize = 40 * 1024 * 1024;
-/// The part of it that unflushed writes may take.
-const MEMTABLES: usize = 16 * 1024 * 1024;
+/// The format of the database as a whole: the header holds how far revisions are ahead of RocksDB's
+/// sequence numbers.
+const FORMAT: u8 = 2;
+/// Every group wrote the newest revision into the header.
+const FIRST_FORMAT: u8 = 1;
 /// The longest scan that may be answered without leaving the thread.
 const SHORT_SCAN: usize = 128;
 const LOCK_FILE: &str = "signet.lock";

@@ -19,7 +19,7 @@ fn put(name: &str) -> Batch {
 #[tokio::test]
 async fn revisions_and_values_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let mut last = Revision(0);
+    let (mut last, mut newest) = (Revision(0), Revision(0));
     for round in 0..3 {
         let store = open(folder.path());
         let snapshot = store.snapshot().await.unwrap();
@@ -27,12 +27,47 @@ async fn revisions_and_values_survive_a_restart() {
         assert_eq!(roles.len(), round);
         assert_eq!(roles.iter().map(|role| role.revision).max().unwrap_or_default(), last);
         last = store.commit(put(&round.to_string())).await.unwrap();
+        assert!(last > newest, "{last:?} was given before");
         // A removal raises the revision too, and leaves no record that says so.
         store.commit(put("gone")).await.unwrap();
-        let removed = store.commit(Batch::new().delete(key::role(MOUNT, "gone"))).await.unwrap();
-        assert_eq!(removed.number(), last.number() + 2);
+        newest = store.commit(Batch::new().delete(key::role(MOUNT, "gone"))).await.unwrap();
+        assert_eq!(newest.number(), last.number() + 2);
+        // What writes nothing has no revision of its own: RocksDB does not count it either.
+        let looked = store.commit(Batch::new().expect_absent(key::role(MOUNT, "gone"))).await;
+        assert_eq!(looked.unwrap(), newest);
     }
-    assert_eq!(last, Revision(7));
+}
+
+#[tokio::test]
+async fn revisions_of_the_first_format_are_never_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = [&[FIRST_FORMAT][..], &1000_u64.to_be_bytes()].concat();
+    DB::open(&options(), folder.path()).unwrap().put(key::header().as_bytes(), header).unwrap();
+    let mut last = Revision(1000);
+    for _ in 0..3 {
+        let next = open(folder.path()).commit(put("web")).await.unwrap();
+        assert!(next > last, "{next:?} after {last:?}");
+        last = next;
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_written_in_the_order_of_its_batches_where_that_matters() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = {
+        let lock = lock(folder.path()).unwrap();
+        Arc::new(Database { rocksdb: DB::open(&options(), folder.path()).unwrap(), _lock: lock })
+    };
+    let value = |text: &str| Batch::new().put(key::role(MOUNT, "a"), text.into());
+    let revision = |number| Revision(number);
+    database.write(&[(revision(1), value("old")), (revision(2), value("new"))]).unwrap();
+    let stored = |name| database.revision_of(&key::role(MOUNT, name)).unwrap();
+    assert_eq!(stored("a"), Some(Revision(2)), "of two puts the later one");
+    let removal = Batch::new().delete(key::role(MOUNT, "a"));
+    database.write(&[(revision(3), put("b")), (revision(4), removal.clone())]).unwrap();
+    assert_eq!((stored("a"), stored("b")), (None, Some(Revision(3))));
+    database.write(&[(revision(5), removal), (revision(6), value("again"))]).unwrap();
+    assert_eq!(stored("a"), Some(Revision(6)));
 }
 
 #[tokio::test]
@@ -69,9 +104,9 @@ fn refuses_a_folder_that_cannot_be_made_a_strange_database_and_a_newer_one() {
     assert!(matches!(refused, OpenError::Foreign(_)));
 
     let newer = parent.path().join("newer");
-    DB::open(&options(), &newer).unwrap().put(key::header().as_bytes(), [2, 0]).unwrap();
+    DB::open(&options(), &newer).unwrap().put(key::header().as_bytes(), [3, 0]).unwrap();
     let refused = Rocks::open(&newer, |_: &str| {}).unwrap_err();
-    assert!(matches!(refused, OpenError::UnknownFormat(_, 2)));
+    assert!(matches!(refused, OpenError::UnknownFormat(_, 3)));
 }
 
 #[tokio::test]
@@ -114,14 +149,14 @@ async fn what_left_memory_is_read_from_the_disk() {
     assert_eq!(snapshot.keys(&intents, usize::MAX).await.unwrap().len(), 1000);
 }
 
-/// The seal of the database in `testdata/store-v1`: 32 octets of 42.
+/// The seal of the databases in `testdata/`: 32 octets of 42.
 fn sample_seal() -> Seal {
     let current = StaticKey { id: "sample".into(), key: Secret::apart(&[42; 32]) };
     Seal::Static { current, previous: None }
 }
 
-fn sample_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/store-v1")
+fn sample_folder(format: u8) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/store-v{format}"))
 }
 
 fn sample_keys() -> [Key; 5] {
@@ -145,25 +180,30 @@ async fn sample(folder: &Path) -> (Rocks, Store) {
 }
 
 #[tokio::test]
-async fn a_database_of_this_first_format_loads_for_ever() {
-    let copy = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(sample_folder()).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+async fn a_database_of_every_format_loads_for_ever() {
+    for format in FIRST_FORMAT..=FORMAT {
+        let copy = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(sample_folder(format)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        }
+        let (_rocks, store) = sample(copy.path()).await;
+        let snapshot = store.snapshot().await.unwrap();
+        let mut newest = Revision(0);
+        for (number, key) in sample_keys().into_iter().enumerate() {
+            let (revision, value) = snapshot.get(&key).await.unwrap().unwrap();
+            assert_eq!(value, format!("sample {number}").into_bytes(), "format {format}");
+            assert!(revision > newest);
+            newest = revision;
+        }
+        let token = store.hmac(b"hvs.sample").unwrap();
+        let (revision, _) = snapshot.get(&key::token(&token)).await.unwrap().unwrap();
+        assert!(revision > newest);
+        assert!(store.commit(put("next")).await.unwrap() > revision);
     }
-    let (_rocks, store) = sample(copy.path()).await;
-    let snapshot = store.snapshot().await.unwrap();
-    for (number, key) in (0_u64..).zip(sample_keys()) {
-        let (revision, value) = snapshot.get(&key).await.unwrap().unwrap();
-        assert_eq!(value, format!("sample {number}").into_bytes());
-        assert_eq!(revision, Revision(2 + number));
-    }
-    let token = store.hmac(b"hvs.sample").unwrap();
-    assert!(snapshot.get(&key::token(&token)).await.unwrap().is_some());
-    assert_eq!(store.commit(put("next")).await.unwrap(), Revision(8));
 }
 
-/// Writes `testdata/store-v1`. Only for a new format, into a new folder: the old one stays.
+/// Writes `testdata/store-v…`. Only for a new format, into a new folder: the old ones stay.
 #[tokio::test]
 #[ignore = "writes testdata; run by hand when the format rises"]
 async fn makes_the_sample_database() {
@@ -177,13 +217,13 @@ async fn makes_the_sample_database() {
     store.commit(Batch::new().put(token, vec![])).await.unwrap();
     rocks.flush().unwrap();
     drop((rocks, store));
-    fs::create_dir_all(sample_folder()).unwrap();
+    fs::create_dir(sample_folder(FORMAT)).unwrap();
     for entry in fs::read_dir(work.path()).unwrap() {
         let (name, path) = entry.map(|entry| (entry.file_name(), entry.path())).unwrap();
         let text = name.to_string_lossy().into_owned();
         let kept = ["CURRENT", "IDENTITY", "MANIFEST"].iter().any(|start| text.starts_with(start));
         if kept || text.ends_with(".sst") {
-            fs::copy(path, sample_folder().join(name)).unwrap();
+            fs::copy(path, sample_folder(FORMAT).join(name)).unwrap();
         }
     }
 }

@@ -1,0 +1,70 @@
+//! How RocksDB is set up: what it may keep in memory, and how it writes.
+
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompressionType, LogLevel, Options, WriteBufferManager,
+    WriteOptions,
+};
+use rustix::process::{Resource, getrlimit};
+
+pub(super) fn options() -> Options {
+    let cache = Cache::new_lru_cache(MEMORY);
+    let mut tables = BlockBasedOptions::default();
+    tables.set_block_cache(&cache);
+    tables.set_bloom_filter(10.0, false);
+    tables.set_whole_key_filtering(true);
+    // Inside the cache, so that the number of certificates does not decide the memory.
+    tables.set_cache_index_and_filter_blocks(true);
+    tables.set_cache_index_and_filter_blocks_with_high_priority(true);
+    tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    tables.set_format_version(6);
+
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&tables);
+    options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager_with_cache(
+        MEMTABLES, false, cache,
+    ));
+    options.set_write_buffer_size(MEMTABLES / 2);
+    options.set_max_write_buffer_number(3);
+    options.set_memtable_prefix_bloom_ratio(0.05);
+    options.set_memtable_whole_key_filtering(true);
+    // Values are encrypted: nothing is left to compress. Older tables are read with LZ4.
+    options.set_compression_type(DBCompressionType::None);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_max_background_jobs(2);
+    // A lookup asks this many filters at most before they are merged. With RocksDB's 4 each table
+    // is rewritten half as often again (docs/performance.md).
+    options.set_level_zero_file_num_compaction_trigger(TABLES);
+    options.set_max_open_files(table_files());
+    options.set_bytes_per_sync(1024 * 1024);
+    // Only the committer writes: no writers have to be brought together.
+    options.set_enable_pipelined_write(false);
+    options.set_allow_concurrent_memtable_write(false);
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1024 * 1024);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    // A log that was closed, synced and then lost or shortened is missed when the store opens.
+    options.set_track_and_verify_wals_in_manifest(true);
+    options
+}
+
+/// Tables that may be open at once: where descriptors are few, a quarter of them.
+fn table_files() -> i32 {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    i32::try_from(limit / 4).unwrap_or(i32::MAX).min(256)
+}
+
+pub(super) fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
+}
+
+/// Blocks, filters, indexes and memtables together, in bytes.
+const MEMORY: usize = 40 * 1024 * 1024;
+/// The part of it that unflushed writes may take.
+const MEMTABLES: usize = 16 * 1024 * 1024;
+/// Tables of the newest level that wait before they are merged into the others.
+const TABLES: i32 = 8;
