@@ -56,14 +56,11 @@ pub fn encode_line(label: &str, der: &[u8]) -> String {
     text
 }
 
-/// [`encode`] as a JSON string: the ends of lines are all that JSON writes otherwise.
-pub fn encode_json(label: &str, der: &[u8]) -> String {
-    let columns = BASE64.encode_len(der.len());
-    let mut text = String::with_capacity(columns + columns / 32 + 2 * label.len() + 48);
+/// Appends [`encode`] as a JSON string: the ends of lines are all that JSON writes otherwise.
+pub fn push_json(text: &mut String, label: &str, der: &[u8]) {
     text.push('"');
-    encode_lines(&mut text, label, der, "\\n");
+    encode_lines(text, label, der, "\\n");
     text.push('"');
-    text
 }
 
 /// [`encode`], for what must be overwritten afterwards.
@@ -225,11 +222,6 @@ pub struct EncodedKey {
 }
 
 impl EncodedKey {
-    /// The PEM block as a JSON string. To be overwritten by the caller.
-    pub fn json(&self) -> String {
-        encode_json(self.label, &self.der)
-    }
-
     /// The PEM block, without a newline at its end.
     pub fn pem(&self) -> Zeroizing<String> {
         encode_secret(self.label, &self.der)

@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 
 use crate::auth::Denied;
 use crate::engine::Failure;
-use crate::wire::issued::Issued;
 
 /// What hyper sends.
 pub type HttpResponse = Response<Full<Bytes>>;
@@ -22,6 +21,13 @@ pub type HttpResponse = Response<Full<Bytes>>;
 pub enum Reply {
     /// Vault's envelope.
     Envelope(Envelope),
+    /// Vault's envelope around a certificate, whose `data` is JSON already.
+    Issued {
+        /// `data`
+        data: Written,
+        /// `warnings`
+        warnings: Vec<String>,
+    },
     /// JSON without envelope, with its status.
     Plain(StatusCode, Value),
     /// Bytes of another type, with their status.
@@ -53,13 +59,7 @@ impl Reply {
 
     /// `data` and `warnings` in the envelope.
     pub fn with_warnings(data: Value, warnings: Vec<String>) -> Self {
-        let data = Some(Data::Tree(data));
-        Self::Envelope(Envelope { data, warnings, ..Envelope::default() })
-    }
-
-    /// A certificate and `warnings` in the envelope.
-    pub fn issued(data: Issued, warnings: Vec<String>) -> Self {
-        let data = Some(Data::Issued(Box::new(data)));
+        let data = Some(Data(data));
         Self::Envelope(Envelope { data, warnings, ..Envelope::default() })
     }
 
@@ -99,8 +99,9 @@ impl Reply {
     /// Adds the framework's warnings behind the endpoint's own.
     #[must_use]
     pub fn warned(mut self, more: &[String]) -> Self {
-        if let Self::Envelope(envelope) = &mut self {
-            envelope.warnings.extend_from_slice(more);
+        if let Self::Envelope(Envelope { warnings, .. }) | Self::Issued { warnings, .. } = &mut self
+        {
+            warnings.extend_from_slice(more);
         }
         self
     }
@@ -109,6 +110,10 @@ impl Reply {
     pub fn into_response(self, request_id: &str, mount_type: &str) -> HttpResponse {
         match self {
             Self::Envelope(envelope) => envelope.into_response(request_id, mount_type),
+            Self::Issued { data, warnings } => {
+                let body = around(&data.0, request_id, &warnings, mount_type);
+                response(StatusCode::OK, Some("application/json"), body.into())
+            }
             Self::Plain(status, value) => json_response(status, &value),
             Self::Raw(status, content_type, bytes) => response(status, Some(content_type), bytes),
             Self::Empty => response(StatusCode::NO_CONTENT, None, Bytes::new()),
@@ -118,18 +123,23 @@ impl Reply {
 
 /// `data` of an answer.
 #[derive(Serialize)]
-#[serde(untagged)]
-pub enum Data {
-    /// Any JSON.
-    Tree(Value),
-    /// A certificate that was issued or signed: written without a tree in between.
-    Issued(Box<Issued>),
-}
+#[serde(transparent)]
+pub struct Data(pub Value);
+
+/// `data` of an answer as JSON.
+pub struct Written(pub String);
 
 impl fmt::Debug for Data {
     /// Never its content: it may be a private key.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Data(…)")
+    }
+}
+
+impl fmt::Debug for Written {
+    /// Never its content: it may be a private key.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Written(…)")
     }
 }
 
@@ -148,11 +158,13 @@ struct Sent<'a> {
 }
 
 impl Envelope {
-    fn into_response(self, request_id: &str, mount_type: &str) -> HttpResponse {
-        let (lease_id, renewable, lease_duration) = self.lease.unwrap_or_default();
-        let sent = Sent {
+    fn sent<'a>(&'a self, request_id: &'a str, mount_type: &'a str) -> Sent<'a> {
+        let lease = self.lease.as_ref();
+        let (lease_id, renewable, lease_duration) =
+            lease.map_or(("", false, 0), |(id, renewable, duration)| (id, *renewable, *duration));
+        Sent {
             request_id,
-            lease_id: &lease_id,
+            lease_id,
             renewable,
             lease_duration,
             data: self.data.as_ref(),
@@ -160,9 +172,13 @@ impl Envelope {
             warnings: (!self.warnings.is_empty()).then_some(&self.warnings),
             auth: self.auth.as_ref(),
             mount_type,
-        };
+        }
+    }
+
+    fn into_response(self, request_id: &str, mount_type: &str) -> HttpResponse {
+        let sent = self.sent(request_id, mount_type);
         match &self.data {
-            Some(Data::Tree(Value::Object(copies))) if self.copied => {
+            Some(Data(Value::Object(copies))) if self.copied => {
                 let mut body = serde_json::to_value(&sent).unwrap_or_default();
                 if let Some(members) = body.as_object_mut() {
                     for (name, value) in copies {
@@ -174,6 +190,25 @@ impl Envelope {
             _ => json_response(StatusCode::OK, &sent),
         }
     }
+}
+
+/// [`Sent`] around `data` that is written already. The words of this server need no escapes.
+fn around(data: &str, request_id: &str, warnings: &[String], mount_type: &str) -> String {
+    let mut body = String::with_capacity(data.len().saturating_add(ENVELOPE));
+    body.push_str("{\"request_id\":\"");
+    body.push_str(request_id);
+    body.push_str("\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":");
+    body.push_str(data);
+    body.push_str(",\"wrap_info\":null,\"warnings\":");
+    if warnings.is_empty() {
+        body.push_str("null");
+    } else {
+        body.push_str(&json!(warnings).to_string());
+    }
+    body.push_str(",\"auth\":null,\"mount_type\":\"");
+    body.push_str(mount_type);
+    body.push_str("\"}\n");
+    body
 }
 
 /// How a failure is worded: behind the gate Vault wraps some texts as a list of errors.
@@ -247,8 +282,10 @@ pub fn errors_response(status: StatusCode, errors: &[String]) -> HttpResponse {
     json_response(status, &json!({ "errors": errors }))
 }
 
-/// What most answers fit into: a certificate with its key and a chain of two.
-const USUAL: usize = 4096;
+/// What most answers fit into.
+const USUAL: usize = 1024;
+/// What an envelope without warnings fits into.
+const ENVELOPE: usize = 256;
 
 fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     let mut bytes = Vec::with_capacity(USUAL);
@@ -269,4 +306,24 @@ fn response(status: StatusCode, content_type: Option<&'static str>, body: Bytes)
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_around_what_is_written_is_the_envelope_that_is_serialized() {
+        for warnings in [vec![], vec!["a \"quoted\" one".to_owned(), "two".to_owned()]] {
+            let data = json!({ "certificate": "a\nb" });
+            let envelope = Envelope {
+                data: Some(Data(data.clone())),
+                warnings: warnings.clone(),
+                ..Envelope::default()
+            };
+            let written = around(&data.to_string(), "id", &warnings, "pki");
+            let sent = serde_json::to_string(&envelope.sent("id", "pki")).unwrap();
+            assert_eq!(written, sent + "\n");
+        }
+    }
 }

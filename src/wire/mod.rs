@@ -1,6 +1,5 @@
 //! JSON shapes shared by server and client; serde only, no behaviour.
 
 pub mod answer;
-pub mod issued;
 pub mod lifecycle;
 pub mod mount;

@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::value::{RawValue, to_raw_value};
-
 use crate::ca::certificate::Certificate;
 use crate::ca::chain::{self, Link};
 use crate::ca::key::{KeyKind, SignatureAlgorithm, SignaturePreference};
@@ -45,7 +43,7 @@ pub struct Issuer {
     /// The same as PEM without newline at the end.
     pub chain_pem: Vec<Arc<str>>,
     /// The same as JSON strings: every answer repeats them.
-    pub chain_json: Vec<Arc<RawValue>>,
+    pub chain_json: Vec<String>,
 }
 
 /// A key without its secret.
@@ -335,7 +333,7 @@ fn link(
                 chain.iter().filter_map(|id| der.get(id).cloned()).collect();
             let chain_pem: Vec<Arc<str>> =
                 chain_der.iter().map(|der| pem::encode("CERTIFICATE", der).into()).collect();
-            let chain_json = chain_pem.iter().map(|pem| json_string(pem).into()).collect();
+            let chain_json = chain_der.iter().map(|der| pem_json(der)).collect();
             let key = record.key.and_then(|id| keys.get(&id)).map(|entry| entry.key.clone());
             let is_root = is_self_signed(&certificate);
             let issuer = Issuer {
@@ -354,9 +352,10 @@ fn link(
         .collect()
 }
 
-/// A text as JSON writes it. No text fails to be one; if it did, `null` would say so.
-pub fn json_string(text: &str) -> Box<RawValue> {
-    to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+fn pem_json(der: &[u8]) -> String {
+    let mut text = String::new();
+    pem::push_json(&mut text, pem::CERTIFICATE, der);
+    text
 }
 
 fn departed(record: &DepartedRecord) -> Result<Vec<(Id, Certificate)>, Failure> {

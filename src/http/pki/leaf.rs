@@ -1,26 +1,22 @@
 //! `issue`, `sign`, `revoke` (pki-api chapters 4, 11, 17).
 
-use std::sync::Arc;
-
-use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::auth::Granted;
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::role::Ask;
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
-use crate::engine::pki::authorities::json_string;
 use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
 use crate::engine::pki::output::{ArchiveContents, ArchiveWish, Format, private_key};
 use crate::engine::pki::revoke::{Revocation, RevokeRequest};
 use crate::engine::{Engine, Failure};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Kind, Schema};
-use crate::http::reply::Reply;
+use crate::http::reply::{Reply, Written};
 use crate::secret::Secret;
-use crate::wire::issued::Issued;
 
+use super::issued::{Issued, Text};
 use super::route::{fields, typed};
 
 /// What every path that makes a certificate knows.
@@ -143,27 +139,23 @@ async fn answer(
         let mut leaf = recorded.into_inner();
         let warnings = std::mem::take(&mut leaf.warnings);
         let data = Box::pin(archive(engine, fields, format, leaf, now)).await?;
-        return Ok(Reply::issued(data, warnings).warned(fields.warnings()));
+        return Ok(Reply::Issued { data: Written(data), warnings }.warned(fields.warnings()));
     }
     let write = |mut leaf: Leaf| {
         let warnings = std::mem::take(&mut leaf.warnings);
-        Ok(Reply::issued(written(fields, format, &leaf)?, warnings))
+        Ok(Reply::Issued { data: Written(written(fields, format, &leaf)?), warnings })
     };
     let recorded = engine.issue(granted, mount, &request, now, write).await?;
     Ok(recorded.into_inner().warned(fields.warnings()))
 }
 
 /// The members that every format shares.
-fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: Box<RawValue>) -> Issued {
-    let issuer = &leaf.issuer;
+fn shared<'a>(fields: &Fields, leaf: &'a Leaf, as_der: bool, certificate: Text<'a>) -> Issued<'a> {
+    let issuer = &*leaf.issuer;
     let without_roots = fields.flag("remove_roots_from_chain");
     let is_root = |id| leaf.authorities.issuers.get(id).is_some_and(|issuer| issuer.is_root);
-    let text = |(der, pem): (&Vec<u8>, &Arc<RawValue>)| {
-        if as_der {
-            json_string(&data_encoding::BASE64.encode(der)).into()
-        } else {
-            Arc::clone(pem)
-        }
+    let text = |(der, json): (&'a Vec<u8>, &'a String)| {
+        if as_der { Text::Base64(der) } else { Text::Json(json) }
     };
     let chain = || issuer.chain_der.iter().zip(&issuer.chain_json);
     Issued {
@@ -175,43 +167,43 @@ fn shared(fields: &Fields, leaf: &Leaf, as_der: bool, certificate: Box<RawValue>
             .map(|(_, forms)| text(forms))
             .collect(),
         certificate,
-        expiration: leaf.not_after.unix(),
+        expiration: leaf.not_after,
         issuing_ca: chain().next().map(text),
-        not_before: leaf.not_before.unix(),
+        not_before: leaf.not_before,
         private_key: None,
-        private_key_type: None,
-        serial_number: leaf.serial.to_string(),
+        serial_number: leaf.serial,
         truststore: None,
     }
 }
 
 /// PEM, DER, or everything in one PEM text.
-fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Issued, Failure> {
+fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<String, Failure> {
     let as_der = format == Format::Der;
-    let certificate = match format {
-        Format::Der => json_string(&data_encoding::BASE64.encode(&leaf.der)),
-        Format::PemBundle => {
-            let mut parts = Vec::new();
-            if let Some((_, key)) = &leaf.key {
-                parts.push(private_key(key, KeyForm::Traditional)?.pem().to_string());
-            }
-            parts.push(pem::encode("CERTIFICATE", &leaf.der));
-            parts.extend(leaf.issuer.chain_pem.iter().map(ToString::to_string));
-            json_string(&parts.join("\n"))
-        }
-        _ => written_json(pem::encode_json(pem::CERTIFICATE, &leaf.der)),
+    let text = |label, der| if as_der { Text::Base64(der) } else { Text::Pem(label, der) };
+    let bundle;
+    let certificate = if format == Format::PemBundle {
+        bundle = Value::from(pem_bundle(leaf)?).to_string();
+        Text::Json(&bundle)
+    } else {
+        text(pem::CERTIFICATE, &leaf.der)
     };
     let mut data = shared(fields, leaf, as_der, certificate);
+    let encoded;
     if let Some((kind, key)) = &leaf.key {
-        let encoded = private_key(key, key_form(&fields.text("private_key_format")))?;
-        data.private_key = Some(if as_der {
-            json_string(&data_encoding::BASE64.encode(&encoded.der))
-        } else {
-            written_json(encoded.json())
-        });
-        data.private_key_type = Some(kind.word());
+        encoded = private_key(key, key_form(&fields.text("private_key_format")))?;
+        data.private_key = Some((text(encoded.label, &encoded.der), kind.word()));
     }
-    Ok(data)
+    Ok(data.written())
+}
+
+fn pem_bundle(leaf: &Leaf) -> Result<String, Failure> {
+    let mut parts = Vec::new();
+    if let Some((_, key)) = &leaf.key {
+        parts.push(private_key(key, KeyForm::Traditional)?.pem().to_string());
+    }
+    parts.push(pem::encode(pem::CERTIFICATE, &leaf.der));
+    parts.extend(leaf.issuer.chain_pem.iter().map(ToString::to_string));
+    Ok(parts.join("\n"))
 }
 
 /// `private_key`: `pkcs8` if asked, else the form of old (pki-api 17.2).
@@ -228,11 +220,6 @@ fn key_form(wanted: &str) -> KeyForm {
     if wanted == "pkcs8" { KeyForm::Pkcs8 } else { KeyForm::Traditional }
 }
 
-/// What is a JSON string already.
-fn written_json(text: String) -> Box<RawValue> {
-    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
 /// A key store in `certificate`, and the trust store of the same moment beside it.
 async fn archive(
     engine: &Engine,
@@ -240,7 +227,7 @@ async fn archive(
     format: Format,
     mut leaf: Leaf,
     now: Timestamp,
-) -> Result<Issued, Failure> {
+) -> Result<String, Failure> {
     let named = if format == Format::JksBundle { "jks_password" } else { "pkcs12_password" };
     let password = fields.optional_text(named).unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
     let encoder = fields
@@ -260,13 +247,10 @@ async fn archive(
         roots: leaf.authorities.roots(),
     };
     let archives = engine.archive(wish, contents, now).await?;
-    let text = data_encoding::BASE64.encode(&archives.certificate);
-    let mut data = shared(fields, &leaf, false, json_string(&text));
-    data.truststore = archives
-        .truststore
-        .filter(|_| format != Format::Pkcs12Truststore)
-        .map(|truststore| data_encoding::BASE64.encode(&truststore));
-    Ok(data)
+    let mut data = shared(fields, &leaf, false, Text::Base64(&archives.certificate));
+    let truststore = archives.truststore.as_deref();
+    data.truststore = truststore.filter(|_| format != Format::Pkcs12Truststore);
+    Ok(data.written())
 }
 
 const REVOKE: Schema = &[("serial_number", Kind::Text), ("certificate", Kind::Text)];

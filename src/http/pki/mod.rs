@@ -1,6 +1,7 @@
 //! The paths of a PKI mount: method, rest of path and parameters become a use case's request.
 
 mod authority;
+mod issued;
 mod issuer;
 mod leaf;
 mod public;

@@ -60,7 +60,7 @@ const PROTECTED: [&str; 5] = ["audit/", "auth/", "cubbyhole/", "sys/", "identity
 
 pub(super) fn list(engine: &Engine) -> Reply {
     Reply::Envelope(Envelope {
-        data: Some(Data::Tree(Value::Object(all(engine)))),
+        data: Some(Data(Value::Object(all(engine)))),
         copied: true,
         ..Envelope::default()
     })
@@ -120,7 +120,7 @@ pub(super) async fn dispatch(
             let mount = mounts
                 .at(&path)
                 .ok_or_else(|| Failure::refused(format!("No secret engine mount at {path}")))?;
-            let data = Some(Data::Tree(described(mount)));
+            let data = Some(Data(described(mount)));
             Ok(Reply::Envelope(Envelope { data, copied: true, ..Envelope::default() }))
         }
         Operation::Write => enable(engine, granted, &path, call).await,
@@ -303,7 +303,7 @@ fn tuned(engine: &Engine, path: &str) -> Result<Reply, Failure> {
     if !mount.record.options.is_empty() {
         data.insert("options".to_owned(), json!(mount.record.options));
     }
-    let data = Some(Data::Tree(Value::Object(data)));
+    let data = Some(Data(Value::Object(data)));
     Ok(Reply::Envelope(Envelope { data, copied: true, ..Envelope::default() }))
 }
 
