@@ -4,6 +4,7 @@
 
 pub mod comparison;
 pub mod hostile;
+pub mod latency;
 pub mod overload;
 pub mod quick;
 pub mod standard;

@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::runtime;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Options, Results, number, row, say};
 use crate::load::closed;
@@ -71,38 +72,43 @@ async fn measure(options: &Options, name: &str, work: &Work) -> Value {
     })
 }
 
-/// Asks for health ten times a second and revokes a certificate twice a second, by a connection of
-/// its own, until the time is over.
+/// Asks for health ten times a second and revokes a certificate twice a second, by a connection and
+/// on a thread of its own, until the time is over: it must not wait for the callers of the load.
 fn probe(server: &Running, length: Duration) -> JoinHandle<Value> {
-    let mut caller = Caller::new(server.target());
-    tokio::spawn(async move {
-        let (mut health, mut revocations) = (Histogram::default(), Histogram::default());
-        let (mut failed, mut turn) = (0, 0_u64);
-        let end = Instant::now() + length;
-        let mut clock = tokio::time::interval(Duration::from_millis(100));
-        while Instant::now() < end {
-            clock.tick().await;
-            turn += 1;
-            let start = Instant::now();
-            match caller.send(&get("sys/health")).await {
-                Ok(answer) if answer.status.is_success() => health.record(start.elapsed()),
-                _ => failed += 1,
-            }
-            if turn % 5 != 0 {
-                continue;
-            }
-            let Ok(answer) = caller.send(&issue("pki/issue/stored", PROBES + turn)).await else {
-                failed += 1;
-                continue;
-            };
-            let issued: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let serial = text(&issued["data"]["serial_number"]);
-            let start = Instant::now();
-            match caller.send(&revoke(&serial)).await {
-                Ok(answer) if answer.status.is_success() => revocations.record(start.elapsed()),
-                _ => failed += 1,
-            }
-        }
-        json!({ "health": health.json(), "revoke": revocations.json(), "failed": failed })
+    let target = server.target();
+    spawn_blocking(move || {
+        let own = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        own.block_on(ask(Caller::new(target), length))
     })
+}
+
+async fn ask(mut caller: Caller, length: Duration) -> Value {
+    let (mut health, mut revocations) = (Histogram::default(), Histogram::default());
+    let (mut failed, mut turn) = (0, 0_u64);
+    let end = Instant::now() + length;
+    let mut clock = tokio::time::interval(Duration::from_millis(100));
+    while Instant::now() < end {
+        clock.tick().await;
+        turn += 1;
+        let start = Instant::now();
+        match caller.send(&get("sys/health")).await {
+            Ok(answer) if answer.status.is_success() => health.record(start.elapsed()),
+            _ => failed += 1,
+        }
+        if turn % 5 != 0 {
+            continue;
+        }
+        let Ok(answer) = caller.send(&issue("pki/issue/stored", PROBES + turn)).await else {
+            failed += 1;
+            continue;
+        };
+        let issued: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let serial = text(&issued["data"]["serial_number"]);
+        let start = Instant::now();
+        match caller.send(&revoke(&serial)).await {
+            Ok(answer) if answer.status.is_success() => revocations.record(start.elapsed()),
+            _ => failed += 1,
+        }
+    }
+    json!({ "health": health.json(), "revoke": revocations.json(), "failed": failed })
 }

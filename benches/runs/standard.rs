@@ -12,7 +12,7 @@ pub async fn run(options: &Options) {
     results.put("bare", bare);
     results.put("comparison", comparison.into());
     say("== Workloads, closed loop");
-    let closed = workloads::closed(options).await;
+    let closed = workloads::closed(options, |_, _| true).await;
     results.put("burst", workloads::burst().await);
     say("== Workloads, open loop");
     results.put("open", workloads::open(options, &closed).await.into());

@@ -70,10 +70,11 @@ fn target(server: &Running, travels: Travels) -> Target {
     }
 }
 
-/// The closed loop: processor time and rate.
-pub async fn closed(options: &Options) -> Vec<Value> {
+/// The closed loop of the workloads that are wanted, by their name and number of connections:
+/// processor time and rate.
+pub async fn closed(options: &Options, wanted: impl Fn(&str, usize) -> bool) -> Vec<Value> {
     let mut rows = Vec::new();
-    for load in loads() {
+    for load in loads().into_iter().filter(|load| wanted(load.id, load.connections)) {
         let Load { id, what, work, travels, connections } = load;
         let mut server = Running::signet("").await;
         if id == "W9" {
@@ -111,6 +112,7 @@ pub async fn burst() -> Value {
 /// syncs under the same arrivals, on the same file system.
 pub async fn open(options: &Options, closed: &[Value]) -> Vec<Value> {
     let half = |id: &str| peak(closed, id) / 2.0;
+    let some = |id: &str, a_second: f64| if peak(closed, id) > 0.0 { a_second } else { 0.0 };
     let length = options.length * 3;
     let mut rows = Vec::new();
     let mut own = Vec::from([
@@ -118,7 +120,13 @@ pub async fn open(options: &Options, closed: &[Value]) -> Vec<Value> {
         ("W2", "issue, stored", STORED, Travels::Clear, half("W2")),
         ("W2", "issue, stored", STORED, Travels::Clear, 300.0),
         ("W5", "issue, stored, TLS kept alive", STORED, Travels::Tls, half("W5")),
-        ("W6", "issue, stored, TLS, a connection each", STORED, Travels::TlsEach, 200.0),
+        (
+            "W6",
+            "issue, stored, TLS, a connection each",
+            STORED,
+            Travels::TlsEach,
+            some("W6", 200.0),
+        ),
         ("W12", "mixed, TLS", Work::Mixed, Travels::Tls, half("W12")),
     ]);
     own.retain(|(.., a_second)| *a_second >= 1.0);
