@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ca::permit::AlternativeNames;
+use crate::ca::role::check::key_usages;
 
 /// A request for signature with these names, under a role that takes them.
 fn sign(role: &Role, names: AlternativeNames) -> Result<Template, Refusal> {
@@ -153,4 +154,22 @@ fn an_unknown_usage_is_passed_over() {
     };
     assert_eq!(with(&["nonsense", "NonRepudiation", ""]), KeyUsage::default());
     assert_eq!(with(&[" contentcommitment ", "x"]), KeyUsage::CONTENT_COMMITMENT);
+}
+
+#[test]
+fn each_usage_sets_the_bit_that_rfc_5280_numbers() {
+    let words_in_order = [
+        "DigitalSignature",
+        "ContentCommitment",
+        "KeyEncipherment",
+        "DataEncipherment",
+        "KeyAgreement",
+        "CertSign",
+        "CRLSign",
+        "EncipherOnly",
+        "DecipherOnly",
+    ];
+    for (bit, word) in words_in_order.into_iter().enumerate() {
+        assert_eq!(key_usages(&words(&[word])), KeyUsage(1 << bit), "{word}");
+    }
 }

@@ -386,8 +386,15 @@ fn refuses_roles_that_contradict_themselves() {
         let mut fields = RoleFields::unspecified();
         change(&mut fields);
         let error = fields.compile("web").map(|_| ()).unwrap_err();
-        assert!(format!("{error:?}").contains(text), "{error:?} does not say {text}");
+        assert!(error.to_string().contains(text), "{error} does not say {text}");
     }
+}
+
+#[test]
+fn a_role_keeps_its_name_and_its_ttl_may_be_the_greatest() {
+    let mut fields = RoleFields::unspecified();
+    (fields.ttl, fields.max_ttl) = (3600, 3600);
+    assert_eq!(fields.compile("web").unwrap().0.name(), "web");
 }
 
 #[test]
