@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::hostname::{is_host_pattern, to_ascii};
 use super::permit::AlternativeNames;
+use super::spiffe::SpiffeId;
 use super::uri;
 
 /// An e-mail address if there is an `@`, else a DNS name if it looks like one, else nothing.
@@ -48,6 +49,12 @@ pub(in crate::ca) fn uris(texts: &[String]) -> Result<Vec<String>, String> {
     texts
         .iter()
         .map(|text| {
+            // A SPIFFE ID is its own canonical form (a test holds this), and raises no doubt.
+            if let Ok(id) = SpiffeId::parse(text)
+                && uri::host_is_domain(text)
+            {
+                return Ok(id.into_text());
+            }
             let named = |why: &str| {
                 format!(
                     "the provided URI Subject Alternative Name {} is not a valid {why}",
@@ -97,6 +104,9 @@ fn unlike_spiffe(text: &str) -> Option<&'static str> {
 
 /// Every value once, in the order of first occurrence.
 pub(in crate::ca) fn deduplicated(values: &[String]) -> Vec<String> {
+    if values.len() < 2 {
+        return values.to_vec();
+    }
     let mut seen: Vec<String> = Vec::with_capacity(values.len());
     let mut known = HashSet::with_capacity(values.len());
     for value in values {
@@ -105,4 +115,23 @@ pub(in crate::ca) fn deduplicated(values: &[String]) -> Vec<String> {
         }
     }
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_spiffe_id_is_its_own_canonical_form_and_raises_no_doubt(
+            text in "spiffe://[a-z0-9._-]{1,12}(/[A-Za-z0-9._-]{1,6}){0,4}"
+        ) {
+            if SpiffeId::parse(&text).is_ok() {
+                prop_assert_eq!(uri::canonical(&text), Some(text.clone()));
+                prop_assert_eq!(unlike_spiffe(&text), None);
+            }
+        }
+    }
 }

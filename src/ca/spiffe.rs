@@ -89,6 +89,11 @@ impl SpiffeId {
         &self.text
     }
 
+    /// The same, taken out.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
     /// The trust domain's name.
     pub fn trust_domain(&self) -> &str {
         self.text.get(PREFIX.len()..self.path_starts).unwrap_or_default()

@@ -66,6 +66,9 @@ pub fn form(body: &[u8]) -> Map<String, Value> {
 
 /// `%41` to `A`; what is no escape stays as it is.
 pub fn percent_decoded(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -38,11 +38,12 @@ impl Writer {
         content(self);
         let length = self.bytes.len().saturating_sub(at).saturating_sub(1);
         let (octets, used) = length_octets(length);
-        // Most lengths fit into the octet that was kept.
-        if let ([only, ..], 1, Some(place)) = (octets, used, self.bytes.get_mut(at)) {
-            *place = only;
-        } else {
-            self.bytes.splice(at..=at, octets.into_iter().take(used));
+        let [first, more @ ..] = octets;
+        if let Some(place) = self.bytes.get_mut(at) {
+            *place = first;
+        }
+        for octet in more.into_iter().take(used.saturating_sub(1)).rev() {
+            self.bytes.insert(at.saturating_add(1), octet);
         }
     }
 
@@ -90,7 +91,7 @@ fn length_octets(length: usize) -> ([u8; 5], usize) {
 pub(in crate::ca) fn header(bytes: &mut Vec<u8>, tag: u8, length: usize) {
     bytes.push(tag);
     let (octets, used) = length_octets(length);
-    bytes.extend(octets.into_iter().take(used));
+    bytes.extend_from_slice(octets.get(..used).unwrap_or_default());
 }
 
 /// Appends a `Time` (RFC 5280, 4.1.2.5): UTCTime from 1950 through 2049, else GeneralizedTime.
