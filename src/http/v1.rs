@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
 use serde_json::{Map, Value};
-use tokio::task::yield_now;
 
 use crate::auth::Granted;
 use crate::ca::time::Timestamp;
@@ -82,10 +81,6 @@ impl Api {
         let token = token_of(&parts.headers);
         // From here on the work is done even if the caller hangs up (design D11).
         let work = Finishing::new(run(Arc::clone(&self.engine), call, token)).await;
-        // Answers that are ready together are sent together, and not between two certificates: so
-        // each step finds its code in the cache, and a peer is woken once for many (a tenth less
-        // for a certificate with 64 connections: docs/performance.md).
-        yield_now().await;
         match work {
             Ok(Ok(Outcome { result: Ok(reply), mount_type, .. })) => {
                 reply.into_response(id, mount_type)

@@ -121,8 +121,9 @@ fn run(
     (known, publisher): &(Arc<Known>, Publisher),
     mut queue: mpsc::Receiver<Request>,
 ) -> Result<(), String> {
+    // Emptied after each write; its tables have grown to what a group needs.
+    let mut group = Group::default();
     while let Some(first) = queue.blocking_recv() {
-        let mut group = Group::default();
         let mut next = Some(first);
         let mut turns = 0;
         while let Some(request) = next {
@@ -140,10 +141,13 @@ fn run(
             return Err(reason);
         }
         known.correct(&group.accepted);
-        for ((revision, batch), answer) in group.accepted.into_iter().zip(group.answers) {
+        for ((revision, batch), answer) in group.accepted.drain(..).zip(group.answers.drain(..)) {
             publisher.publish(revision, &batch);
             let _ = answer.send(Ok((revision, batch)));
         }
+        group.keys.clear();
+        group.ranges.clear();
+        group.bytes = 0;
     }
     Ok(())
 }
