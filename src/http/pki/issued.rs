@@ -1,7 +1,6 @@
 //! `data` of `issue` and `sign`, written as JSON at once (pki-api 17.1).
 //!
-//! It is on the way of every certificate: a tree or a serializer in between would cost as much as
-//! composing the certificate does.
+//! It is on the way of every certificate, so neither a tree nor a serializer stands in between.
 
 use std::fmt::Write;
 

@@ -32,8 +32,8 @@ pub(super) fn options() -> Options {
     options.set_compression_type(DBCompressionType::None);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_max_background_jobs(2);
-    // A lookup asks this many filters at most before they are merged. With RocksDB's 4 each table
-    // is rewritten half as often again (docs/performance.md).
+    // A lookup asks so many filters at most before their tables are merged; RocksDB's own 4 would
+    // merge twice as often.
     options.set_level_zero_file_num_compaction_trigger(TABLES);
     options.set_max_open_files(table_files());
     options.set_bytes_per_sync(1024 * 1024);
