@@ -1,5 +1,5 @@
-//! The latency of issuing at half of what the server can, in half a minute: the open loop of the
-//! standard run without the rest of it.
+//! The latency of issuing at half of what the server can: the open loop of the standard run without
+//! the rest of it.
 
 use serde_json::Value;
 

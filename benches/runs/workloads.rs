@@ -112,7 +112,7 @@ pub async fn burst() -> Value {
 /// syncs under the same arrivals, on the same file system.
 pub async fn open(options: &Options, closed: &[Value]) -> Vec<Value> {
     let half = |id: &str| peak(closed, id) / 2.0;
-    let some = |id: &str, a_second: f64| if peak(closed, id) > 0.0 { a_second } else { 0.0 };
+    let if_measured = |id: &str, a_second: f64| if peak(closed, id) > 0.0 { a_second } else { 0.0 };
     let length = options.length * 3;
     let mut rows = Vec::new();
     let mut own = Vec::from([
@@ -125,7 +125,7 @@ pub async fn open(options: &Options, closed: &[Value]) -> Vec<Value> {
             "issue, stored, TLS, a connection each",
             STORED,
             Travels::TlsEach,
-            some("W6", 200.0),
+            if_measured("W6", 200.0),
         ),
         ("W12", "mixed, TLS", Work::Mixed, Travels::Tls, half("W12")),
     ]);

@@ -245,16 +245,17 @@ impl Database {
         let (format, number) = match header.as_deref().map(<[u8]>::split_first) {
             Some(Some((&format @ (FORMAT | FIRST_FORMAT), number))) => {
                 let number = <[u8; 8]>::try_from(number).map_err(|_| foreign())?;
-                (Some(format), u64::from_be_bytes(number))
+                (format, u64::from_be_bytes(number))
             }
             Some(Some((&format, _))) => {
                 return Err(OpenError::UnknownFormat(folder.to_owned(), format));
             }
             Some(None) => return Err(foreign()),
-            None if self.is_empty().map_err(engine)? => (None, 0),
+            // A new one is raised like one of the first format in which nothing happened yet.
+            None if self.is_empty().map_err(engine)? => (FIRST_FORMAT, 0),
             None => return Err(foreign()),
         };
-        let ahead = if format == Some(FORMAT) {
+        let ahead = if format == FORMAT {
             number
         } else {
             // The first format kept the newest revision itself.

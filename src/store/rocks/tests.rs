@@ -59,14 +59,13 @@ async fn a_group_is_written_in_the_order_of_its_batches_where_that_matters() {
         Arc::new(Database { rocksdb: DB::open(&options(), folder.path()).unwrap(), _lock: lock })
     };
     let value = |text: &str| Batch::new().put(key::role(MOUNT, "a"), text.into());
-    let revision = |number| Revision(number);
-    database.write(&[(revision(1), value("old")), (revision(2), value("new"))]).unwrap();
+    database.write(&[(Revision(1), value("old")), (Revision(2), value("new"))]).unwrap();
     let stored = |name| database.revision_of(&key::role(MOUNT, name)).unwrap();
     assert_eq!(stored("a"), Some(Revision(2)), "of two puts the later one");
     let removal = Batch::new().delete(key::role(MOUNT, "a"));
-    database.write(&[(revision(3), put("b")), (revision(4), removal.clone())]).unwrap();
+    database.write(&[(Revision(3), put("b")), (Revision(4), removal.clone())]).unwrap();
     assert_eq!((stored("a"), stored("b")), (None, Some(Revision(3))));
-    database.write(&[(revision(5), removal), (revision(6), value("again"))]).unwrap();
+    database.write(&[(Revision(5), removal), (Revision(6), value("again"))]).unwrap();
     assert_eq!(stored("a"), Some(Revision(6)));
 }
 
