@@ -10,7 +10,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use signet::ca::authority::AuthorityAsk;
 use signet::ca::cert::{Tbs, compose, compose_self_signed};
 use signet::ca::certificate::Certificate;
-use signet::ca::crl::{CrlValues, compose_crl, encode_entry};
+use signet::ca::crl::{CrlValues, Entries, compose_crl};
 use signet::ca::csr::ParsedCsr;
 use signet::ca::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
 use signet::ca::lint::{lint, lint_crl, lint_request, lint_self_signed};
@@ -131,9 +131,10 @@ fn request(criterion: &mut Criterion) {
 
 fn list(criterion: &mut Criterion) {
     let bench = Bench::new();
-    let entries: Vec<_> = (0..1_000_000_u128)
-        .map(|number| encode_entry(&(number | 1 << 124).to_be_bytes(), NOW).unwrap())
-        .collect();
+    let mut entries = Entries::default();
+    for number in 0..1_000_000_u128 {
+        entries.push(&(number | 1 << 124).to_be_bytes(), NOW).unwrap();
+    }
     let values = CrlValues {
         number: 1,
         this_update: NOW,

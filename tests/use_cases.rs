@@ -36,7 +36,7 @@ async fn list(server: &Server, path: &str) -> Vec<String> {
     keys.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The number of the mount's CRL and the serial numbers on it, in colon form.
+/// The number of the mount's CRL and the serial numbers on it, in colon form, sorted.
 async fn crl(server: &Server) -> (u64, Vec<String>) {
     let list: CertificateList =
         CertificateList::from_der(&server.get("pki/crl").await.ok().body).unwrap();
@@ -56,7 +56,9 @@ async fn crl(server: &Server) -> (u64, Vec<String>) {
         octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
     };
     let entries = list.tbs_cert_list.revoked_certificates.iter().flatten();
-    (number, entries.map(|entry| colons(entry.serial_number.as_bytes())).collect())
+    let mut serials: Vec<_> = entries.map(|entry| colons(entry.serial_number.as_bytes())).collect();
+    serials.sort();
+    (number, serials)
 }
 
 fn mount_id(server: &Server) -> MountId {
@@ -116,6 +118,39 @@ async fn a_revocation_is_on_the_list_when_it_is_answered() {
         revoked.sort();
         assert_eq!(listed, revoked);
     }
+    server.advance(37 * 3600);
+    assert_eq!(
+        crl(&server).await,
+        (number + 1, revoked),
+        "the renewed one is made from the record"
+    );
+}
+
+#[tokio::test]
+async fn revocations_that_come_together_are_all_listed_once() {
+    let server = Arc::new(server().await);
+    let mut revoked = Vec::new();
+    for _ in 0..10 {
+        revoked.push(issue(&server).await.ok().text("serial_number"));
+    }
+    // Two are listed already, and one of them is revoked again together with the others.
+    for serial in &revoked[..2] {
+        server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
+    }
+    let (number, _) = crl(&server).await;
+    let together = revoked[1..].iter().map(|serial| {
+        let (server, serial) = (Arc::clone(&server), serial.clone());
+        tokio::spawn(async move {
+            server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
+        })
+    });
+    for one in together.collect::<Vec<_>>() {
+        one.await.unwrap();
+    }
+    revoked.sort();
+    let (last, listed) = crl(&server).await;
+    assert_eq!(listed, revoked);
+    assert!(last > number && last <= number + 9, "{number}, then {last}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use data_encoding::BASE64;
 use signet::ca::authority::AuthorityAsk;
 use signet::ca::cert::{compose, compose_self_signed};
 use signet::ca::certificate::Certificate;
-use signet::ca::crl::{CrlValues, compose_crl, encode_entry};
+use signet::ca::crl::{CrlValues, Entries, compose_crl};
 use signet::ca::key::{Curve, KeyKind, SignatureAlgorithm, SignaturePreference};
 use signet::ca::lint::{lint, lint_crl, lint_request, lint_self_signed};
 use signet::ca::permit::{AlternativeNames, IssuingUrls, KeyUsage, SubjectName};
@@ -103,7 +103,10 @@ fn leaf(issuer: &Certificate, key: &PrivateKey, subject: &SubjectKey) -> (Vec<u8
 }
 
 fn list(issuer: &Certificate, key: &PrivateKey, serials: &[Serial]) -> Vec<u8> {
-    let entries = serials.iter().map(|serial| encode_entry(serial.as_bytes(), NOW).unwrap());
+    let mut entries = Entries::default();
+    for serial in serials {
+        entries.push(serial.as_bytes(), NOW).unwrap();
+    }
     let values = CrlValues {
         number: 1,
         this_update: NOW,
@@ -112,7 +115,7 @@ fn list(issuer: &Certificate, key: &PrivateKey, serials: &[Serial]) -> Vec<u8> {
         freshest_crl: &[],
     };
     let view = issuer.issuer_view();
-    let crl = compose_crl(&view, &values, entries).unwrap();
+    let crl = compose_crl(&view, &values, &entries).unwrap();
     key.sign(lint_crl(crl, &view).unwrap()).unwrap().into_der()
 }
 

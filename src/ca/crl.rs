@@ -1,6 +1,8 @@
 //! Certificate revocation lists (RFC 5280, 5; pki-api 16.4), fast for a million entries.
 
-use super::asn1::{Writer, header, tag, time};
+use std::collections::BTreeMap;
+
+use super::asn1::{ReadError, Reader, Writer, header, tag, time};
 use super::cert::ComposeError;
 use super::certificate::IssuerView;
 use super::key::SignatureAlgorithm;
@@ -45,40 +47,112 @@ pub struct CrlFacts {
     pub entries: usize,
 }
 
-/// The DER of one entry: serial number (big-endian octets) and instant; no entry extensions.
-pub fn encode_entry(serial: &[u8], revoked_at: Timestamp) -> Result<Vec<u8>, ComposeError> {
-    let mut date = Vec::with_capacity(17);
-    time(&mut date, revoked_at).ok_or(ComposeError::Instant(revoked_at))?;
-    let mut writer = Writer::with_capacity(48);
-    writer.sequence(|writer| {
-        writer.unsigned(serial);
-        writer.raw(&date);
-    });
-    Ok(writer.into_bytes())
+/// The entries of a list as they stand in it: serial number and instant, no entry extensions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    der: Vec<u8>,
+    count: usize,
 }
 
-/// Composes a list from entries that are encoded already, in the order given.
-pub fn compose_crl<E: AsRef<[u8]>>(
+impl Entries {
+    /// Those of a signed list.
+    ///
+    /// # Errors
+    /// Fails on what is no list.
+    pub fn of(list: &[u8]) -> Result<Self, String> {
+        let read = || -> Result<Self, ReadError> {
+            let mut signed = Reader::new(list).sequence("pkix.CertificateList")?;
+            let mut fields = signed.sequence("pkix.TBSCertificateList")?;
+            fields.integer()?;
+            fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
+            fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
+            let _updates = (fields.time()?, fields.time()?);
+            let Some(revoked) = fields.optional(tag::SEQUENCE)? else { return Ok(Self::default()) };
+            let der = revoked.content.to_vec();
+            let count = walk(&der, |_, _| ())?;
+            Ok(Self { der, count })
+        };
+        read().map_err(|error| error.to_string())
+    }
+
+    /// Adds an entry: the serial number as big-endian octets, and when it was revoked.
+    ///
+    /// # Errors
+    /// Refuses instants that a list cannot name.
+    pub fn push(&mut self, serial: &[u8], revoked_at: Timestamp) -> Result<(), ComposeError> {
+        let mut writer = Writer::with_capacity(48);
+        let mut date = Vec::with_capacity(17);
+        time(&mut date, revoked_at).ok_or(ComposeError::Instant(revoked_at))?;
+        writer.sequence(|writer| {
+            writer.unsigned(serial);
+            writer.raw(&date);
+        });
+        self.der.extend_from_slice(&writer.into_bytes());
+        self.count = self.count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Adds those entries of `others` whose serial numbers are not here yet, and tells how many
+    /// they were.
+    ///
+    /// # Errors
+    /// Fails on entries that do not read, which no list of ours has.
+    pub fn complete(&mut self, others: &Self) -> Result<usize, String> {
+        let mut missing = BTreeMap::new();
+        let mut compare = || -> Result<(), ReadError> {
+            walk(&others.der, |serial, entry| {
+                missing.insert(serial, entry);
+            })?;
+            walk(&self.der, |serial, _| {
+                missing.remove(serial);
+            })?;
+            Ok(())
+        };
+        compare().map_err(|error| error.to_string())?;
+        let count = missing.len();
+        self.der.extend(missing.into_values().flatten());
+        self.count = self.count.saturating_add(count);
+        Ok(count)
+    }
+
+    /// Their length.
+    pub const fn octets(&self) -> usize {
+        self.der.len()
+    }
+
+    /// Are there none?
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// Shows each entry's serial number and the whole entry, and counts them.
+fn walk<'a>(der: &'a [u8], mut see: impl FnMut(&'a [u8], &'a [u8])) -> Result<usize, ReadError> {
+    let (mut list, mut count) = (Reader::new(der), 0_usize);
+    while !list.is_empty() {
+        let entry = list.expect(tag::SEQUENCE, "pkix.RevokedCertificate")?;
+        see(Reader::new(entry.content).integer()?, entry.whole);
+        count = count.saturating_add(1);
+    }
+    Ok(count)
+}
+
+/// Composes a list; its entries stand in the order given.
+pub fn compose_crl(
     issuer: &IssuerView<'_>,
     values: &CrlValues<'_>,
-    entries: impl IntoIterator<Item = E>,
+    entries: &Entries,
 ) -> Result<TbsCrl, ComposeError> {
     if let Some(url) = values.freshest_crl.iter().find(|url| !url.is_ascii()) {
         return Err(ComposeError::NotIa5(url.clone()));
     }
     let head = head(issuer, values)?;
     let tail = tail(issuer, values);
-    let mut revoked = Vec::new();
-    let mut count = 0_usize;
-    for entry in entries {
-        revoked.extend_from_slice(entry.as_ref());
-        count = count.saturating_add(1);
-    }
     let mut list = Vec::with_capacity(6);
-    if count > 0 {
-        header(&mut list, tag::SEQUENCE, revoked.len());
+    if !entries.is_empty() {
+        header(&mut list, tag::SEQUENCE, entries.der.len());
     }
-    let parts = [&head[..], &list, &revoked, &tail];
+    let parts = [&head[..], &list, &entries.der, &tail];
     let length = parts.iter().map(|part| part.len()).sum();
     let mut der = Vec::with_capacity(usize::saturating_add(length, 6));
     header(&mut der, tag::SEQUENCE, length);
@@ -89,7 +163,7 @@ pub fn compose_crl<E: AsRef<[u8]>>(
         number: values.number,
         this_update: values.this_update.whole(),
         next_update: values.next_update.whole(),
-        entries: count,
+        entries: entries.count,
     };
     Ok(TbsCrl { der, algorithm: values.algorithm, facts })
 }
@@ -177,11 +251,14 @@ mod tests {
     #[test]
     fn a_list_reads_back_with_its_entries_in_order() {
         let (root, pair) = for_tests::root("root");
-        let entries = [encode_entry(&[0x80, 1], NOW), encode_entry(&[0, 2], NOW.plus(1))];
+        let mut entries = Entries::default();
+        entries.push(&[0x80, 1], NOW).unwrap();
+        entries.push(&[0, 2], NOW.plus(1)).unwrap();
         let view = root.issuer_view();
-        let crl = compose_crl(&view, &VALUES, entries.map(Result::unwrap)).unwrap();
+        let crl = compose_crl(&view, &VALUES, &entries).unwrap();
         let signed = pair.sign(lint_crl(crl, &view).unwrap());
         assert_eq!((signed.facts().entries, signed.facts().number), (2, 0x80));
+        assert_eq!(Entries::of(signed.der()).unwrap(), entries);
         let read = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(signed.der());
         let read = read.unwrap().tbs_cert_list;
         let revoked = read.revoked_certificates.unwrap();
@@ -202,24 +279,49 @@ mod tests {
         let view = root.issuer_view();
         let freshest = ["http://a/delta".to_owned()];
         let values = CrlValues { freshest_crl: &freshest, ..VALUES };
-        let crl = compose_crl(&view, &values, [[0_u8; 0]; 0]).unwrap();
+        let crl = compose_crl(&view, &values, &Entries::default()).unwrap();
         let signed = pair.sign(lint_crl(crl, &view).unwrap());
         let read = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(signed.der());
         let read = read.unwrap().tbs_cert_list;
         assert!(read.revoked_certificates.is_none());
         assert_eq!(read.crl_extensions.unwrap().len(), 3);
+        assert!(Entries::of(signed.der()).unwrap().is_empty());
     }
 
     #[test]
     fn a_list_of_twenty_thousand_is_one_list() {
         let (root, pair) = for_tests::root("root");
         let view = root.issuer_view();
-        let entries: Vec<_> = (1_u32..=20_000)
-            .map(|serial| encode_entry(&serial.to_be_bytes(), NOW).unwrap())
-            .collect();
+        let mut entries = Entries::default();
+        for serial in 1_u32..=20_000 {
+            entries.push(&serial.to_be_bytes(), NOW).unwrap();
+        }
         let crl = compose_crl(&view, &VALUES, &entries).unwrap();
         let signed = pair.sign(lint_crl(crl, &view).unwrap());
         let read = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(signed.der());
         assert_eq!(read.unwrap().tbs_cert_list.revoked_certificates.unwrap().len(), 20_000);
+    }
+
+    #[test]
+    fn what_is_listed_already_is_not_listed_twice() {
+        let of = |serials: &[u8]| {
+            let mut entries = Entries::default();
+            for serial in serials {
+                entries.push(&[0, *serial], NOW.plus(i64::from(*serial))).unwrap();
+            }
+            entries
+        };
+        let mut entries = of(&[9, 2, 200]);
+        assert_eq!(entries.complete(&of(&[200, 7, 2, 7])), Ok(1));
+        assert_eq!(entries, of(&[9, 2, 200, 7]));
+        assert_eq!(entries.complete(&of(&[9, 7])), Ok(0));
+        assert_eq!(Entries::default().complete(&entries), Ok(4));
+    }
+
+    #[test]
+    fn the_entries_of_what_is_no_list_are_refused() {
+        for list in [&b""[..], &[0x30, 0], &[0x30, 3, 0x30, 1, 0]] {
+            assert!(Entries::of(list).is_err());
+        }
     }
 }

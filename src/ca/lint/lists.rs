@@ -13,7 +13,7 @@ fn findings(broken: Vec<Finding>) -> Result<(), Findings> {
 }
 
 /// The parts of a `TBSCertList` that rules look at. Entries are not read one by one: each was
-/// encoded by [`crate::ca::crl::encode_entry`], and a million of them must not take a second.
+/// encoded by [`crate::ca::crl::Entries`], and a million of them must not take a second.
 struct List<'a> {
     version: &'a [u8],
     issuer: &'a [u8],

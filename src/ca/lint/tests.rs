@@ -6,7 +6,7 @@ use super::*;
 use crate::ca::asn1::{Writer, tag};
 use crate::ca::cert::compose;
 use crate::ca::certificate::Certificate;
-use crate::ca::crl::{CrlValues, compose_crl, encode_entry};
+use crate::ca::crl::{CrlValues, Entries, compose_crl};
 use crate::ca::for_tests::{self, NOW};
 use crate::ca::key::{Hash, KeyKind, SignatureAlgorithm};
 use crate::ca::permit::{
@@ -233,7 +233,8 @@ fn a_list_by_another_key_kind_is_refused_and_a_good_one_is_not() {
         algorithm,
         freshest_crl: &[],
     };
-    let entries = [encode_entry(&[1, 2], NOW).unwrap()];
+    let mut entries = Entries::default();
+    entries.push(&[1, 2], NOW).unwrap();
     let view = Certificate::issuer_view(&root);
     let good = compose_crl(&view, &values(SignatureAlgorithm::Ecdsa(Hash::Sha256)), &entries);
     assert!(lint_crl(good.unwrap(), &view).is_ok());

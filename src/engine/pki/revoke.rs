@@ -12,6 +12,7 @@ use crate::store::key;
 
 use super::certificates::{place, revocation};
 use super::records::{CertificateRecord, Id, RevocationRecord};
+use super::state::Owed;
 
 /// What is to be revoked.
 #[derive(Clone, Debug)]
@@ -59,7 +60,9 @@ impl Engine {
         let (outcome, marked) = repeatedly!({ self.mark_revoked(mount, request, now).await })?;
         // Also where it was revoked before: whoever did that may not have come this far.
         if let Revocation::Revoked(at) = outcome {
-            self.publish_revocation(mount, &marked.issuer, (&marked.serial, at), now).await?;
+            let serial = marked.serial.clone();
+            let owed = Owed { issuer: marked.issuer, serial, at: at.whole() };
+            self.publish_revocation(mount, owed, now).await?;
         }
         Ok((outcome, colon_hex(&marked.serial)))
     }

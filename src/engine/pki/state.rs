@@ -1,6 +1,6 @@
 //! What a PKI mount keeps in memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use super::authorities::Authorities;
 use super::records::Id;
 use crate::ca::role::Role;
+use crate::ca::time::Timestamp;
 use crate::store::Revision;
 
 /// What a PKI mount keeps in memory; all of it can be read again from the store.
@@ -22,35 +23,93 @@ pub struct PkiState {
 
 /// What this process knows of the revocation lists.
 #[derive(Debug, Default)]
-pub(super) struct Lists {
-    /// Signers whose list names every revocation that is on record.
-    whole: BTreeSet<Id>,
+struct Lists {
+    /// Signers whose list names every revocation on record but for those owed, and the mount's
+    /// generation when that was so.
+    whole: BTreeMap<Id, Option<Revision>>,
+    /// On record, and on no list as far as this process knows.
+    owed: BTreeSet<Owed>,
     /// How often a revocation failed half-way.
-    pub(super) doubts: u64,
+    doubts: u64,
+}
+
+/// A revocation that a list owes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Owed {
+    /// Who issued the certificate.
+    pub(super) issuer: Id,
+    /// Its serial number.
+    pub(super) serial: Vec<u8>,
+    /// When it was revoked.
+    pub(super) at: Timestamp,
+}
+
+/// What was known before a list was built.
+#[derive(Debug)]
+pub(super) struct Before {
+    /// What the lists owe.
+    pub(super) owed: Vec<Owed>,
+    doubts: u64,
 }
 
 impl PkiState {
     /// Does this signer's list name every revocation on record, as far as this process knows?
-    pub(super) fn owes_nothing(&self, signer: &Id) -> bool {
-        self.lists().whole.contains(signer)
+    pub(super) fn is_whole(&self, signer: &Id) -> bool {
+        self.lists().whole.contains_key(signer)
     }
 
-    /// A list was built, and there were so many doubts when that began.
-    pub(super) fn list_is_whole(&self, signer: Id, doubts: u64) {
+    /// Does it but for those owed, and have the mount's issuers been the same since?
+    pub(super) fn may_grow(&self, signer: &Id, generation: Option<Revision>) -> bool {
+        self.lists().whole.get(signer) == Some(&generation)
+    }
+
+    /// This revocation is on record: some list owes it.
+    pub(super) fn owe(&self, revocation: Owed) {
+        self.lists().owed.insert(revocation);
+    }
+
+    /// Is it still owed?
+    pub(super) fn is_owed(&self, revocation: &Owed) -> bool {
+        self.lists().owed.contains(revocation)
+    }
+
+    /// To be asked before the snapshot is taken from which a list is built.
+    pub(super) fn before_the_list(&self) -> Before {
+        let lists = self.lists();
+        Before { owed: lists.owed.iter().cloned().collect(), doubts: lists.doubts }
+    }
+
+    /// A list was written, and names of what was owed before that for which `paid` holds.
+    pub(super) fn list_is_whole(
+        &self,
+        signer: Id,
+        generation: Option<Revision>,
+        before: &Before,
+        paid: impl Fn(&Owed) -> bool,
+    ) {
         let mut lists = self.lists();
-        if lists.doubts == doubts {
-            lists.whole.insert(signer);
+        for owed in before.owed.iter().filter(|owed| paid(owed)) {
+            lists.owed.remove(owed);
+        }
+        if lists.doubts == before.doubts {
+            lists.whole.insert(signer, generation);
         }
     }
 
-    /// A revocation may be on record and on no list.
+    /// A revocation may be on record, on no list, and not known to be owed.
     pub(super) fn doubt_lists(&self) {
         let mut lists = self.lists();
         lists.doubts = lists.doubts.saturating_add(1);
         lists.whole.clear();
     }
 
-    pub(super) fn lists(&self) -> MutexGuard<'_, Lists> {
+    /// Nobody can sign this one's list: whoever can one day begins from what is on record.
+    pub(super) fn give_up(&self, revocation: &Owed) {
+        self.doubt_lists();
+        self.lists().owed.remove(revocation);
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Lists> {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
