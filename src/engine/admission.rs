@@ -10,6 +10,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::Failure;
@@ -19,11 +20,15 @@ use super::Failure;
 pub(super) struct Admission {
     places: Semaphore,
     queue: Semaphore,
+    /// Where a row forms when no place is free.
+    turns: Semaphore,
     patience: Duration,
 }
 
 /// Enough for the certificates that wait for the disk: at 10,000 a second, those of 12 ms.
 const PLACES_A_CORE: usize = 128;
+/// How many of those are made in a row, when there is a queue: a millisecond of one core.
+const TURNS_A_CORE: usize = 16;
 /// A bound of the memory, not a policy: a waiting request takes some kilobytes.
 const LONGEST_QUEUE: usize = 8_192;
 /// How long somebody waits in the queue.
@@ -32,14 +37,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Default for Admission {
     fn default() -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
-        Self::new(cores.saturating_mul(PLACES_A_CORE), PATIENCE)
+        let all = |a_core: usize| cores.saturating_mul(a_core);
+        Self::new(all(PLACES_A_CORE), all(TURNS_A_CORE), PATIENCE)
     }
 }
 
 impl Admission {
-    fn new(places: usize, patience: Duration) -> Self {
-        let queue = Semaphore::new(LONGEST_QUEUE);
-        Self { places: Semaphore::new(places), queue, patience }
+    fn new(places: usize, turns: usize, patience: Duration) -> Self {
+        let (places, turns) = (Semaphore::new(places), Semaphore::new(turns));
+        Self { places, queue: Semaphore::new(LONGEST_QUEUE), turns, patience }
     }
 
     /// A place, given back when it is dropped.
@@ -52,6 +58,19 @@ impl Admission {
             Ok(place) => Ok(place),
             Err(_) => Box::pin(self.in_turn()).await,
         }
+    }
+
+    /// Waits until this certificate is to be made: after what arrived with it has been read.
+    ///
+    /// Whoever wants no certificate does not wait for those that others want. While places are
+    /// free, all those are made in a row, which is cheapest. When there are none, few are let in at
+    /// a time, so that what else comes finds a short row before it. The turn ends when what is
+    /// returned is dropped; nothing that waits may be done until then.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let crowded = self.places.available_permits() == 0;
+        let turn = if crowded { self.turns.acquire().await.ok() } else { None };
+        yield_now().await;
+        turn
     }
 
     async fn in_turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
@@ -78,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_finds_every_place_taken_waits_in_turn() {
-        let admission = Admission::new(1, PATIENCE);
+        let admission = Admission::new(1, 1, PATIENCE);
         let working = admission.place().await.unwrap();
         let (mut first, mut second) = (pin!(admission.place()), pin!(admission.place()));
         assert!(once(first.as_mut()).is_pending() && once(second.as_mut()).is_pending());
@@ -91,16 +110,34 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_too_long_is_told_to_come_again() {
-        let admission = Admission::new(1, Duration::from_millis(1));
+        let admission = Admission::new(1, 1, Duration::from_millis(1));
         let _working = admission.place().await.unwrap();
         assert_eq!(admission.place().await.err(), Some(Failure::Busy));
     }
 
     #[tokio::test]
     async fn the_queue_has_an_end() {
-        let admission = Admission::new(0, PATIENCE);
+        let admission = Admission::new(0, 1, PATIENCE);
         let queue = admission.queue.try_acquire_many(u32::try_from(LONGEST_QUEUE).unwrap());
         assert!(queue.is_ok());
         assert_eq!(admission.place().await.err(), Some(Failure::Busy));
+    }
+
+    #[tokio::test]
+    async fn while_places_are_free_nobody_waits_for_another_turn() {
+        let admission = Admission::new(2, 1, PATIENCE);
+        let _working = admission.place().await.unwrap();
+        assert!(admission.turn().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn when_every_place_is_taken_few_are_made_in_a_row() {
+        let admission = Admission::new(2, 1, PATIENCE);
+        let _working = (admission.place().await.unwrap(), admission.place().await.unwrap());
+        let turn = admission.turn().await.unwrap();
+        let mut next = pin!(admission.turn());
+        assert!(once(next.as_mut()).is_pending());
+        drop(turn);
+        assert!(next.await.is_some());
     }
 }

@@ -159,10 +159,16 @@ impl Engine {
         let permit = self.permit(mount, &ready, &request.ask, now)?;
         let mut warnings = ready.warnings.clone();
         warnings.extend_from_slice(permit.warnings());
-        // What arrived together is read together before the first of it is made; and whoever wants
-        // no certificate does not wait for those that others want.
-        yield_now().await;
-        let (public, secret) = self.subject_key(&ready).await?;
+        // A key that takes long is made elsewhere, and before the turn comes.
+        let early = match (&ready.csr, ready.kind) {
+            (None, KeyKind::Rsa(_)) => Some(self.subject_key(&ready).await?),
+            _ => None,
+        };
+        let _turn = self.admission.turn().await;
+        let (public, secret) = match early {
+            Some(key) => key,
+            None => self.subject_key(&ready).await?,
+        };
         let signed = self.sign(&ready, permit, &public)?;
         let entry = book_entry(mount, &ready, &signed);
         let facts = *signed.facts();
