@@ -1,4 +1,5 @@
-//! What nobody can avoid: the bare cryptography of a certificate, and the bare sync of a file.
+//! What nobody can avoid: the bare cryptography of a certificate and of a handshake, and the bare
+//! sync of a file.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -9,7 +10,12 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, ServerConnection};
+use signet::clock::Clock;
+use signet::http::tls::{MinimumVersion, Tls, self_signed};
 
+use super::connect::connector;
 use super::histogram::Histogram;
 use super::open::Schedule;
 use super::usage::processor_time;
@@ -38,6 +44,43 @@ pub fn cryptography(length: Duration) -> Duration {
         rounds += 64;
     }
     (spent() - before) / rounds
+}
+
+/// What the server's side of one whole handshake takes, with the listener's own settings and no
+/// socket.
+pub fn handshake(length: Duration) -> Duration {
+    let name = "localhost".to_owned();
+    let pair = self_signed(std::slice::from_ref(&name), Clock::System.now()).expect("a pair");
+    let (certificate, key) = (pair.certificate.as_bytes(), pair.key.expose().as_bytes());
+    let tls =
+        Tls::from_pem(certificate, key, MinimumVersion::Tls12, Clock::System).expect("a pair");
+    let client_side = connector(&pair.ca);
+    let name = ServerName::try_from(name).expect("a name");
+    let (start, mut spent, mut rounds) = (Instant::now(), Duration::ZERO, 0_u32);
+    while start.elapsed() < length {
+        let config = client_side.config().clone();
+        let mut client = ClientConnection::new(config, name.clone()).expect("a client");
+        let begin = Instant::now();
+        let mut server = ServerConnection::new(tls.current()).expect("a server");
+        spent += begin.elapsed();
+        while client.is_handshaking() || server.is_handshaking() {
+            let (mut sent, mut answered) = (Vec::new(), Vec::new());
+            while client.wants_write() {
+                client.write_tls(&mut sent).expect("memory");
+            }
+            let begin = Instant::now();
+            server.read_tls(&mut sent.as_slice()).expect("memory");
+            server.process_new_packets().expect("a sound handshake");
+            while server.wants_write() {
+                server.write_tls(&mut answered).expect("memory");
+            }
+            spent += begin.elapsed();
+            client.read_tls(&mut answered.as_slice()).expect("memory");
+            client.process_new_packets().expect("a sound handshake");
+        }
+        rounds += 1;
+    }
+    spent / rounds
 }
 
 /// Appends a record for each arrival of the schedule and syncs: whoever arrives during a sync

@@ -82,8 +82,16 @@ pub async fn closed(options: &Options, wanted: impl Fn(&str, usize) -> bool) -> 
         }
         let callers = Caller::several(&target(&server, travels), connections).await;
         let times = (options.length / 5, options.length);
+        let before = bare_work(travels, options.length);
         let measured = closed::measure(callers, &work, server.process, times).await;
         let mut row = row(&measured, &server.roots);
+        if let (Some(before), Some(after)) = (before, bare_work(travels, options.length)) {
+            let bare = (before + after).as_secs_f64() / 2.0 * 1e6;
+            row.insert("bare_us".to_owned(), rounded(bare).into());
+            let ratio = number(&row, &["used", "processor_us"]) / bare;
+            row.insert("ratio".to_owned(), rounded(ratio).into());
+            say(&format!("{id}: {ratio:.2} times a bare handshake, key and signature"));
+        }
         say(&format!(
             "{id}, {connections} connections, {what}: {} a second, {} us",
             number(&row, &["a_second"]),
@@ -95,6 +103,12 @@ pub async fn closed(options: &Options, wanted: impl Fn(&str, usize) -> bool) -> 
         rows.push(row.into());
     }
     rows
+}
+
+/// What nobody can avoid who makes a connection for each certificate.
+fn bare_work(travels: Travels, length: Duration) -> Option<Duration> {
+    let part = length / 8;
+    (travels == Travels::TlsEach).then(|| bare::handshake(part) + bare::cryptography(part))
 }
 
 /// 64 callers who want an RSA key at the same instant.
