@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
+use http::Request;
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,6 +20,7 @@ use crate::entropy::Entropy;
 use crate::http::body::{Room, read_body};
 use crate::http::limits::Limits;
 use crate::http::listener::{Listener, Signals};
+use crate::http::sending::HttpResponse;
 use crate::http::tls::{MinimumVersion, Tls, TlsError, TlsFiles, self_signed};
 use crate::http::v1::Api;
 use crate::secret::Secret;
@@ -161,12 +160,7 @@ async fn serve(listeners: Vec<(Listener, Limits)>, api: Api, signals: Signals) {
 }
 
 /// Reads the body, bounded, and lets the API answer.
-async fn answer(
-    api: Api,
-    request: Request<Incoming>,
-    limits: Limits,
-    room: Room,
-) -> Response<Full<Bytes>> {
+async fn answer(api: Api, request: Request<Incoming>, limits: Limits, room: Room) -> HttpResponse {
     let (parts, body) = request.into_parts();
     match read_body(body, limits.body_size, limits.request, &room).await {
         Ok((body, _held)) => api.answer(parts, body).await,

@@ -7,9 +7,11 @@ mod support;
 use std::sync::Arc;
 
 use der::{Decode, Encode};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use signet::engine::identifier::MountId;
-use signet::store::memory::Fault;
+use signet::engine::pki::certificates::Serials;
+use signet::store::memory::{Fault, ReadFault};
 use signet::store::{Batch, key};
 use support::{Answer, Server, der, pem};
 use tokio::sync::Notify;
@@ -73,6 +75,52 @@ async fn what_was_issued_can_be_read_and_listed() {
     assert!(list(&server, "pki/certs").await.contains(&serial));
     let read = server.get(&format!("pki/cert/{serial}")).await.ok();
     assert_eq!(read.text("certificate").trim(), answer.text("certificate").trim());
+}
+
+/// Puts so many certificates into the book that their list takes more than two pages.
+async fn fill(server: &Server) -> usize {
+    let (mount, store) = (mount_id(server), &server.engine.env().store);
+    let mut batch = Batch::new();
+    for number in 0..2 * Serials::PAGE as u64 {
+        // Serial numbers of ours and of others lie in different places, and mixed in the list.
+        let mut serial = [0x20; 20];
+        serial[1..9].copy_from_slice(&number.rotate_right(7).to_be_bytes());
+        batch = batch.put(key::certificate(&mount, &serial), Vec::new());
+        if number % 1_000 == 0 {
+            batch = batch.put(key::foreign_certificate(&mount, &serial[..9]), Vec::new());
+        }
+    }
+    store.commit(batch).await.unwrap();
+    2 * Serials::PAGE + (2 * Serials::PAGE).div_ceil(1_000)
+}
+
+#[tokio::test]
+async fn a_list_of_many_pages_is_one_list_in_order() {
+    let server = server().await;
+    let before = list(&server, "pki/certs").await;
+    let more = fill(&server).await;
+    let answer = server.list("pki/certs").await.ok();
+    let mut members: Vec<_> = answer.json().as_object().unwrap().keys().cloned().collect();
+    members.sort();
+    let short = server.list("pki/roles").await.ok();
+    let mut expected: Vec<_> = short.json().as_object().unwrap().keys().cloned().collect();
+    expected.sort();
+    assert_eq!(members, expected);
+    let listed = list(&server, "pki/certs").await;
+    assert_eq!(listed.len(), before.len() + more);
+    assert!(listed.is_sorted() && before.iter().all(|serial| listed.contains(serial)));
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_to_its_end_breaks_off() {
+    let server = server().await;
+    fill(&server).await;
+    let request = http::Request::get("/v1/pki/certs?list=true");
+    let request = request.header("x-vault-token", support::ROOT_TOKEN).body(()).unwrap();
+    let answer = server.api.answer(request.into_parts().0, bytes::Bytes::new()).await;
+    assert_eq!(answer.status(), 200);
+    server.memory.danger_inject_read(1, ReadFault::Failed);
+    assert!(answer.into_body().collect().await.is_err());
 }
 
 #[tokio::test]

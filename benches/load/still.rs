@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use signet::http::body::{Room, read_body};
 use signet::http::limits::Limits;
 use signet::http::listener::{Listener, Signals};
+use signet::http::sending::HttpResponse;
 use signet::server::levers;
 
 /// As long as the answer to an issue of an EC key.
@@ -39,10 +39,8 @@ async fn run(listener: Listener, signals: Signals) {
         async move {
             let body =
                 read_body(request.into_body(), limits.body_size, limits.request, &room).await;
-            let mut answer = Response::new(Full::new(match body {
-                Ok(_) => ANSWER.clone(),
-                Err(_) => Bytes::new(),
-            }));
+            let body = if body.is_ok() { ANSWER.clone() } else { Bytes::new() };
+            let mut answer: HttpResponse = Response::new(body.into());
             let json = HeaderValue::from_static("application/json");
             answer.headers_mut().insert(header::CONTENT_TYPE, json);
             answer

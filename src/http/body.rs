@@ -12,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::Failure;
 
-use super::reply::{HttpResponse, Wording, errors_response, failure};
+use super::reply::{Wording, errors_response, failure};
+use super::sending::HttpResponse;
 
 /// What every body may take without asking, in octets. What issues, signs and revokes is usually
 /// smaller; so those who hold large bodies back do not hold up anybody else.

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -26,6 +25,7 @@ use tokio::sync::watch;
 
 use crate::clock::Stopwatch;
 use crate::http::limits::Limits;
+use crate::http::sending::HttpResponse;
 
 /// What is known of the connection that a request came by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,7 +250,7 @@ pub(crate) async fn converse<I, F, R>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>, ConnectionInfo) -> R + Send + 'static,
-    R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    R: Future<Output = HttpResponse> + Send + 'static,
 {
     let marks = Arc::new(Marks::new(protocol));
     let stream = TokioIo::new(Watched { stream, marks: Arc::clone(&marks) });
@@ -301,10 +301,10 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn took_too_long() -> Response<Full<Bytes>> {
+fn took_too_long() -> HttpResponse {
     let text =
         Bytes::from_static(br#"{"errors":["the request took longer than the server allows"]}"#);
-    let mut answer = Response::new(Full::new(text));
+    let mut answer = Response::new(text.into());
     *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer

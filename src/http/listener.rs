@@ -11,9 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
+use http::Request;
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -23,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 pub use crate::http::connection::ConnectionInfo;
 use crate::http::connection::{Protocol, Speakers, converse, stopped};
 use crate::http::limits::Limits;
+use crate::http::sending::HttpResponse;
 use crate::http::tls::Tls;
 
 /// What the owner of a listener tells it while it runs. One pair of senders may serve many
@@ -81,7 +80,7 @@ impl Listener {
     pub async fn serve<F, R>(self, handler: F, signals: Signals) -> Drained
     where
         F: Fn(Request<Incoming>, ConnectionInfo) -> R + Clone + Send + 'static,
-        R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+        R: Future<Output = HttpResponse> + Send + 'static,
     {
         self.serve_looking_every(LOOK_AT_FILES, handler, signals).await
     }
@@ -94,7 +93,7 @@ impl Listener {
     ) -> Drained
     where
         F: Fn(Request<Incoming>, ConnectionInfo) -> R + Clone + Send + 'static,
-        R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+        R: Future<Output = HttpResponse> + Send + 'static,
     {
         // Dropped with this future, and with it the task inside.
         let mut chores = JoinSet::new();
@@ -143,7 +142,7 @@ impl Shared {
         stop: watch::Receiver<bool>,
     ) where
         F: Fn(Request<Incoming>, ConnectionInfo) -> R + Send + 'static,
-        R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+        R: Future<Output = HttpResponse> + Send + 'static,
     {
         // Answers are written whole; waiting for more would only delay them.
         if let Err(error) = stream.set_nodelay(true) {

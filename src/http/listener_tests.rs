@@ -3,12 +3,13 @@
 use std::fs;
 use std::sync::Mutex;
 
-use http::{HeaderValue, StatusCode, Version};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, NamedGroup, RootCertStore, SupportedProtocolVersion};
+use rustls::{CipherSuite, ClientConfig, NamedGroup, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
@@ -72,7 +73,7 @@ async fn answer(
     script: Arc<Script>,
     request: Request<Incoming>,
     info: ConnectionInfo,
-) -> Response<Full<Bytes>> {
+) -> HttpResponse {
     let (parts, body) = request.into_parts();
     script.paths.lock().unwrap().push(parts.uri.path().to_owned());
     if parts.uri.path() == "/wait" {
@@ -83,7 +84,7 @@ async fn answer(
         Ok((body, _)) => format!("{:?} tls={} {}", parts.version, info.tls, body.len()),
         Err(error) => error.to_string(),
     };
-    Response::new(Full::new(text.into()))
+    Response::new(Bytes::from(text).into())
 }
 
 fn request(path: &str, body: &'static str) -> Request<Full<Bytes>> {
@@ -219,6 +220,9 @@ async fn alpn_chooses_the_version_and_the_key_exchange_is_post_quantum() {
     let one = secure(server.address, &[&pair], "http/1.1", rustls::ALL_VERSIONS).await.unwrap();
     let group = one.get_ref().1.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, NamedGroup::X25519MLKEM768);
+    // This client would rather have AES-256 with SHA-384.
+    let suite = one.get_ref().1.negotiated_cipher_suite().unwrap().suite();
+    assert_eq!(suite, CipherSuite::TLS13_AES_128_GCM_SHA256);
     let reply = speak1(one).await.send_request(request("/", "")).await.unwrap();
     assert_eq!(reply.version(), Version::HTTP_11);
     assert_eq!(text(reply).await, "HTTP/1.1 tls=true 0");

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod listener;
 pub mod pki;
 pub mod reply;
+pub mod sending;
 pub mod sys;
 pub mod tls;
 pub mod token;

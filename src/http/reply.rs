@@ -6,15 +6,14 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::auth::Denied;
 use crate::engine::Failure;
+use crate::engine::pki::certificates::Serials;
 
-/// What hyper sends.
-pub type HttpResponse = Response<Full<Bytes>>;
+use super::sending::{HttpResponse, Sending};
 
 /// An answer before it has a status line.
 #[derive(Debug)]
@@ -28,6 +27,8 @@ pub enum Reply {
         /// `warnings`
         warnings: Vec<String>,
     },
+    /// Vault's envelope around a list that is too long to be in memory.
+    LongList(Vec<String>, Box<Serials>),
     /// JSON without envelope, with its status.
     Plain(StatusCode, Value),
     /// Bytes of another type, with their status.
@@ -87,6 +88,18 @@ impl Reply {
         Ok(Self::data(Value::Object(data)))
     }
 
+    /// A list that may be very long.
+    ///
+    /// # Errors
+    /// As [`Reply::list`]; and if the first page cannot be read.
+    pub async fn long_list(mut serials: Serials) -> Result<Self, Failure> {
+        let first = serials.page().await?;
+        if first.len() < Serials::PAGE {
+            return Self::list(&first, None);
+        }
+        Ok(Self::LongList(first, Box::new(serials)))
+    }
+
     /// 200 with `data: null` where others answer 204.
     #[must_use]
     pub fn or_null(self) -> Self {
@@ -112,11 +125,21 @@ impl Reply {
             Self::Envelope(envelope) => envelope.into_response(request_id, mount_type),
             Self::Issued { data, warnings } => {
                 let body = around(&data.0, request_id, &warnings, mount_type);
-                response(StatusCode::OK, Some("application/json"), body.into())
+                response(StatusCode::OK, Some("application/json"), Bytes::from(body).into())
+            }
+            Self::LongList(first, rest) => {
+                let (mut before, mut after) = (String::new(), "]}".to_owned());
+                open(&mut before, request_id);
+                before.push_str("{\"keys\":[");
+                close(&mut after, &[], mount_type);
+                let body = Sending::keys(before, first, *rest, after);
+                response(StatusCode::OK, Some("application/json"), body)
             }
             Self::Plain(status, value) => json_response(status, &value),
-            Self::Raw(status, content_type, bytes) => response(status, Some(content_type), bytes),
-            Self::Empty => response(StatusCode::NO_CONTENT, None, Bytes::new()),
+            Self::Raw(status, content_type, bytes) => {
+                response(status, Some(content_type), bytes.into())
+            }
+            Self::Empty => response(StatusCode::NO_CONTENT, None, Bytes::new().into()),
         }
     }
 }
@@ -195,10 +218,21 @@ impl Envelope {
 /// [`Sent`] around `data` that is written already. The words of this server need no escapes.
 fn around(data: &str, request_id: &str, warnings: &[String], mount_type: &str) -> String {
     let mut body = String::with_capacity(data.len().saturating_add(ENVELOPE));
+    open(&mut body, request_id);
+    body.push_str(data);
+    close(&mut body, warnings, mount_type);
+    body
+}
+
+/// What stands before `data`.
+fn open(body: &mut String, request_id: &str) {
     body.push_str("{\"request_id\":\"");
     body.push_str(request_id);
     body.push_str("\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":");
-    body.push_str(data);
+}
+
+/// What stands behind it.
+fn close(body: &mut String, warnings: &[String], mount_type: &str) {
     body.push_str(",\"wrap_info\":null,\"warnings\":");
     if warnings.is_empty() {
         body.push_str("null");
@@ -208,7 +242,6 @@ fn around(data: &str, request_id: &str, warnings: &[String], mount_type: &str) -
     body.push_str(",\"auth\":null,\"mount_type\":\"");
     body.push_str(mount_type);
     body.push_str("\"}\n");
-    body
 }
 
 /// How a failure is worded: behind the gate Vault wraps some texts as a list of errors.
@@ -291,14 +324,14 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     let mut bytes = Vec::with_capacity(USUAL);
     // Writing to memory does not fail, and keys are strings wherever a body is made.
     if serde_json::to_writer(&mut bytes, body).is_err() {
-        return response(StatusCode::INTERNAL_SERVER_ERROR, None, Bytes::new());
+        return response(StatusCode::INTERNAL_SERVER_ERROR, None, Bytes::new().into());
     }
     bytes.push(b'\n');
-    response(status, Some("application/json"), bytes.into())
+    response(status, Some("application/json"), Bytes::from(bytes).into())
 }
 
-fn response(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> HttpResponse {
-    let mut response = Response::new(Full::new(body));
+fn response(status: StatusCode, content_type: Option<&'static str>, body: Sending) -> HttpResponse {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

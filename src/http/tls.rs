@@ -17,6 +17,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
 };
+use rustls::CipherSuite::TLS13_AES_128_GCM_SHA256;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::PemObject;
@@ -255,13 +256,17 @@ impl Pair {
             MinimumVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             MinimumVersion::Tls13 => &[&rustls::version::TLS13],
         };
-        let mut config =
-            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_protocol_versions(versions)
-                .map_err(TlsError::Unusable)?
-                .with_no_client_auth()
-                .with_single_cert(self.chain, self.key)
-                .map_err(TlsError::Unusable)?;
+        let mut provider = aws_lc_rs::default_provider();
+        // As Go's servers choose, so Vault's: processors know SHA-256, and SHA-384 takes a tenth of
+        // a new connection. Stable: nothing else changes its place.
+        provider.cipher_suites.sort_by_key(|suite| suite.suite() != TLS13_AES_128_GCM_SHA256);
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
+            .map_err(TlsError::Unusable)?
+            .with_no_client_auth()
+            .with_single_cert(self.chain, self.key)
+            .map_err(TlsError::Unusable)?;
+        config.ignore_client_order = true;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Thousands of agents come back each hour: tickets spare them and us the signature,
         // and cost no memory here.

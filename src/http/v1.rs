@@ -14,7 +14,8 @@ use crate::secret::Secret;
 use super::call::{Call, Operation};
 use super::finishing::{Finishing, Panicked};
 use super::json::{form, is_long_form, parameters, percent_decoded};
-use super::reply::{HttpResponse, Reply, Wording, denied, errors_response, failure};
+use super::reply::{Reply, Wording, denied, errors_response, failure};
+use super::sending::HttpResponse;
 use super::{pki, sys, token};
 
 /// The API over an engine.

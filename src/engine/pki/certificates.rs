@@ -1,13 +1,13 @@
 //! Reading what was issued (pki-api chapter 10).
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 
 use crate::auth::Granted;
 use crate::ca::serial::{Serial, colon_hex, parse_separated_hex};
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure};
-use crate::store::{Key, Snapshot, key};
+use crate::store::{Key, KeyRange, Prefix, Snapshot, Store, key};
 
 use super::records::{CertificateRecord, Id, RevocationRecord};
 
@@ -42,25 +42,77 @@ impl Engine {
         Ok(StoredCertificate { der: record.der, issuer: record.issuer, revoked })
     }
 
-    /// The serial numbers of everything stored, in colon form, sorted.
+    /// The serial numbers of everything stored.
+    pub fn list_certificates(&self, _granted: &Granted, mount: &Mount) -> Serials {
+        let prefixes = [key::certificates(&mount.id), key::foreign_certificates(&mount.id)];
+        Serials { store: self.env.store.clone(), kinds: prefixes.map(Kind::new) }
+    }
+}
+
+/// Serial numbers in their order, page by page: a million of them are 60 megabytes of text, which
+/// nobody has to hold at once. A page is read when it is asked for; what is recorded meanwhile may
+/// be missing.
+#[derive(Debug)]
+pub struct Serials {
+    store: Store,
+    kinds: [Kind; 2],
+}
+
+/// Certificates whose keys begin alike.
+#[derive(Debug)]
+struct Kind {
+    prefix: Prefix,
+    ahead: VecDeque<Key>,
+    /// What comes behind those; `None` if nothing does.
+    rest: Option<KeyRange>,
+}
+
+impl Serials {
+    /// How many serial numbers a page has; the last one has fewer.
+    pub const PAGE: usize = 4096;
+
+    /// The next page, in colon form.
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn list_certificates(
-        &self,
-        _granted: &Granted,
-        mount: &Mount,
-    ) -> Result<Vec<String>, Failure> {
-        let snapshot = self.env.store.snapshot().await?;
-        let mut serials = BTreeSet::new();
-        for prefix in [key::certificates(&mount.id), key::foreign_certificates(&mount.id)] {
-            for key in snapshot.keys(&prefix.range(), usize::MAX).await? {
-                if let Some(serial) = prefix.rest(&key) {
-                    serials.insert(colon_hex(serial));
-                }
+    pub async fn page(&mut self) -> Result<Vec<String>, Failure> {
+        let mut page = Vec::with_capacity(Self::PAGE);
+        while page.len() < Self::PAGE {
+            for kind in &mut self.kinds {
+                kind.look_ahead(&self.store).await?;
             }
+            let [ours, foreign] = &mut self.kinds;
+            let next = match (ours.next(), foreign.next()) {
+                (Some(one), Some(other)) if other < one => foreign,
+                (None, Some(_)) => foreign,
+                (Some(_), _) => ours,
+                (None, None) => break,
+            };
+            page.extend(next.next().map(colon_hex));
+            next.ahead.pop_front();
         }
-        Ok(serials.into_iter().collect())
+        Ok(page)
+    }
+}
+
+impl Kind {
+    fn new(prefix: Prefix) -> Self {
+        Self { rest: Some(prefix.range()), prefix, ahead: VecDeque::new() }
+    }
+
+    async fn look_ahead(&mut self, store: &Store) -> Result<(), Failure> {
+        if self.ahead.is_empty()
+            && let Some(rest) = self.rest.take()
+        {
+            self.ahead = store.snapshot().await?.keys(&rest, Serials::PAGE).await?.into();
+            let more = self.ahead.back().filter(|_| self.ahead.len() == Serials::PAGE);
+            self.rest = more.map(|last| rest.after(last));
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> Option<&[u8]> {
+        self.prefix.rest(self.ahead.front()?)
     }
 }
 

@@ -80,7 +80,7 @@ async fn rarely(
             Operation::Read | Operation::Write,
         ) => settings::dispatch(engine, granted, mount, route, call).await,
         (Route::Certificates, Operation::List) => {
-            Reply::list(&engine.list_certificates(granted, mount).await?, None)
+            Reply::long_list(engine.list_certificates(granted, mount)).await
         }
         (Route::Revoke, Operation::Write) => leaf::revoke(engine, granted, mount, call).await,
         _ => Err(Failure::UnsupportedOperation),

@@ -1,0 +1,117 @@
+//! The bodies of answers: whole in nearly all of them, and made while it is sent where it may be
+//! longer than anybody should hold in memory.
+
+use std::fmt::{self, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+
+use crate::engine::Failure;
+use crate::engine::pki::certificates::Serials;
+
+/// What hyper sends.
+pub type HttpResponse = Response<Sending>;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Sending {
+    /// It is all there.
+    Whole(Full<Bytes>),
+    /// It comes in pieces, each when the one before is on its way.
+    Pieces(mpsc::Receiver<Result<Bytes, Broken>>),
+}
+
+/// The rest of a body could not be made: the connection is cut, so that nobody takes what came for
+/// all there is.
+#[derive(Debug)]
+pub struct Broken;
+
+impl Sending {
+    /// JSON strings between `before` and `after`: those of the first page, and of all that follow.
+    pub fn keys(before: String, first: Vec<String>, rest: Serials, after: String) -> Self {
+        let (sender, pieces) = mpsc::channel(1);
+        tokio::spawn(async move {
+            if let Err(why) = send(&sender, before, first, rest, after).await {
+                tracing::error!(%why, "a list could not be read to its end");
+                let _ = sender.send(Err(Broken)).await;
+            }
+        });
+        Self::Pieces(pieces)
+    }
+}
+
+async fn send(
+    sender: &mpsc::Sender<Result<Bytes, Broken>>,
+    mut piece: String,
+    first: Vec<String>,
+    mut rest: Serials,
+    after: String,
+) -> Result<(), Failure> {
+    let (mut page, mut comma) = (first, "");
+    loop {
+        let is_last = page.len() < Serials::PAGE;
+        for key in page {
+            let _ = write!(piece, "{comma}\"{key}\"");
+            comma = ",";
+        }
+        if is_last {
+            piece.push_str(&after);
+        }
+        // Nobody receives any more when the client is gone.
+        if sender.send(Ok(Bytes::from(piece))).await.is_err() || is_last {
+            return Ok(());
+        }
+        piece = String::new();
+        page = rest.page().await?;
+    }
+}
+
+impl From<Bytes> for Sending {
+    fn from(body: Bytes) -> Self {
+        Self::Whole(Full::new(body))
+    }
+}
+
+impl Body for Sending {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+            Self::Pieces(pieces) => {
+                pieces.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Pieces(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the rest of the body could not be made")
+    }
+}
+
+impl std::error::Error for Broken {}
