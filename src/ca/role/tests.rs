@@ -419,3 +419,23 @@ fn a_request_for_signature_brings_names_only_where_the_role_takes_them() {
     assert_eq!(permit.template().names.dns, ["b.example.org"]);
     assert_eq!(common_name(permit.template()), "b.example.org");
 }
+
+#[test]
+fn who_names_what_the_csr_decides_is_told_so_and_nobody_else() {
+    let plain = CsrFacts { common_name: "a.example.org".to_owned(), ..CsrFacts::default() };
+    let constrained = CsrFacts { has_basic_constraints: true, ..plain.clone() };
+    let told = |role: &Role, ask: &Ask, csr: Option<&CsrFacts>| {
+        role.permit(ask, csr, P256, &bounds(), now()).unwrap().warnings().len()
+    };
+    let from_csr = role(|fields| fields.basic_constraints_valid_for_non_ca = true);
+    let named = Ask { alt_names: Some("a.example.org".to_owned()), ..ask("a.example.org") };
+    assert_eq!(told(&from_csr, &named, Some(&constrained)), 2, "the name and the names");
+    assert_eq!(told(&from_csr, &named, None), 0, "no CSR decides");
+    assert_eq!(told(&from_csr, &Ask::default(), Some(&constrained)), 0, "nothing was named");
+    let own = role(|fields| {
+        fields.use_csr_common_name = false;
+        fields.use_csr_sans = false;
+    });
+    assert_eq!(told(&own, &named, Some(&plain)), 0, "the CSR decides nothing");
+    assert_eq!(told(&own, &named, Some(&constrained)), 1, "its basic constraints are ignored");
+}

@@ -115,6 +115,15 @@ struct Ready {
     warnings: Vec<String>,
 }
 
+/// What was made.
+struct Made {
+    leaf: Leaf,
+    /// `None` for a role that keeps no book.
+    entry: Option<Batch>,
+    /// One after the other with those that arrived together.
+    in_a_row: bool,
+}
+
 impl Engine {
     /// Issues or signs a leaf. `answer` makes of it what the caller gets, before it is recorded:
     /// what cannot be written is not in the book either, and once the disk has it, nothing is left
@@ -133,7 +142,7 @@ impl Engine {
     ) -> Result<Recorded<T>, Failure> {
         let _place = self.admission.place().await?;
         repeatedly!({
-            let (leaf, entry) = self.make(mount, request, now).await?;
+            let Made { leaf, entry, in_a_row } = self.make(mount, request, now).await?;
             let answer = answer(leaf)?;
             match entry {
                 // The committer wakes at once all whose certificates are in one sync.
@@ -142,33 +151,28 @@ impl Engine {
                 // certificates: so each step finds its code in the cache, and a peer is woken once
                 // for many (a tenth less for a certificate with 64 connections:
                 // docs/performance.md).
-                None => yield_now().await,
+                None if in_a_row => yield_now().await,
+                None => {}
             }
             Ok(Recorded(answer))
         })
     }
 
-    /// A signed leaf, and what the book says of it. Nobody but this process has seen it.
+    /// A signed leaf, and what the book will say of it. Nobody but this process has seen it.
     async fn make(
         &self,
         mount: &Mount,
         request: &LeafRequest,
         now: Timestamp,
-    ) -> Result<(Leaf, Option<Batch>), Failure> {
+    ) -> Result<Made, Failure> {
         let ready = self.prepare(mount, request).await?;
         let permit = self.permit(mount, &ready, &request.ask, now)?;
         let mut warnings = ready.warnings.clone();
         warnings.extend_from_slice(permit.warnings());
-        // A key that takes long is made elsewhere, and before the turn comes.
-        let early = match (&ready.csr, ready.kind) {
-            (None, KeyKind::Rsa(_)) => Some(self.subject_key(&ready).await?),
-            _ => None,
-        };
-        let _turn = self.admission.turn().await;
-        let (public, secret) = match early {
-            Some(key) => key,
-            None => self.subject_key(&ready).await?,
-        };
+        // RSA keys are made elsewhere, come one by one, and are answered so.
+        let in_a_row = ready.csr.is_some() || !matches!(ready.kind, KeyKind::Rsa(_));
+        let _turn = if in_a_row { self.admission.turn().await } else { None };
+        let (public, secret) = self.subject_key(&ready).await?;
         let signed = self.sign(&ready, permit, &public)?;
         let entry = book_entry(mount, &ready, &signed);
         let facts = *signed.facts();
@@ -183,7 +187,7 @@ impl Engine {
             role: ready.role,
             warnings,
         };
-        Ok((leaf, entry))
+        Ok(Made { leaf, entry, in_a_row })
     }
 
     /// Steps 1 to 10: role, issuer, format, CSR.
