@@ -1,6 +1,7 @@
 //! From when and until when, to the second (pki-api 15.8, 15.9).
 
 use super::*;
+use crate::ca::time::LAST_SECOND;
 
 /// Seconds from now to the start and to the end of what is permitted.
 fn span(role: &Role, ask: &Ask, csr: Option<&CsrFacts>) -> Result<(i64, i64), Refusal> {
@@ -92,4 +93,24 @@ fn a_start_after_the_end_is_told_before_a_user_id_is() {
     let role = role(|_| {});
     let wrong = Ask { user_ids: words(&["root"]), ..from(7200) };
     refused(&role, &wrong, "is later than the certificate's Not After");
+}
+
+#[test]
+fn both_ends_lie_in_years_that_a_certificate_can_write_and_in_their_order() {
+    // The first second of the year 1 (RFC 3339 in Go), and the last of 9999 (RFC 5280, 4.1.2.5).
+    const FIRST: i64 = -62_135_596_800;
+    let check = |start: i64, end: i64| {
+        check_order(Timestamp::from_unix(start), Timestamp::from_unix(end))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(check(FIRST, LAST_SECOND), Ok(()));
+    for (start, end, text) in [
+        (FIRST - 1, NOW, "between the years 1 and 9999"),
+        (NOW, LAST_SECOND + 1, "between the years 1 and 9999"),
+        (NOW, NOW, "is equal to the certificate's Not After"),
+        (NOW + 1, NOW, "is later than the certificate's Not After"),
+    ] {
+        let said = check(start, end).unwrap_err();
+        assert!(said.contains(text), "{said}");
+    }
 }
