@@ -10,7 +10,7 @@
 //! second fails, the list owes an entry; so the first build of a process reads everything that is
 //! on record, and so does the first one after a failure or after a change of issuers, and each
 //! renewal. Between those a list grows: the next one is the last one and what it owes. A million
-//! entries are read in seconds and copied in a tenth of one.
+//! entries are read in four seconds; a list that grows to so many is stored in one.
 
 use std::sync::Arc;
 
@@ -307,8 +307,8 @@ async fn stored_lists(
     Ok(found)
 }
 
-/// The entries of every issuer of the group, encoded. The
-/// default issuer's list also has those of issuers that left nobody behind.
+/// The entries of every issuer of the group, encoded. The default issuer's list also has those of
+/// issuers that left nobody behind.
 async fn revoked_entries(
     snapshot: &Snapshot,
     authorities: &Authorities,
