@@ -3,6 +3,8 @@ use crate::ca::key::Curve;
 use crate::ca::permit::{BasicConstraints, IssuingUrls, Permit, SubjectName, Template};
 use crate::ca::time::Timestamp;
 
+#[path = "check_tests.rs"]
+mod check_tests;
 #[path = "names_tests.rs"]
 mod names_tests;
 #[path = "validity_tests.rs"]

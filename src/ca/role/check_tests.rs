@@ -1,0 +1,184 @@
+//! What is written into a role, and what it means afterwards.
+
+use super::*;
+
+fn compiled(change: impl FnOnce(&mut RoleFields)) -> (Role, Vec<String>) {
+    let mut fields = RoleFields::unspecified();
+    change(&mut fields);
+    fields.compile("web").unwrap()
+}
+
+#[test]
+fn no_store_wins_over_a_lease_and_both_are_warned_of() {
+    for (no_store, lease, kept, warned) in [
+        (false, false, false, ""),
+        (true, false, false, ""),
+        (false, true, true, "encouraged to disable generate_lease"),
+        (true, true, false, "no_store=true takes priority"),
+    ] {
+        let (role, warnings) = compiled(|fields| {
+            (fields.no_store, fields.generate_lease) = (no_store, lease);
+        });
+        assert_eq!(role.fields.generate_lease, kept, "no_store {no_store}, lease {lease}");
+        assert_eq!(warnings.len(), usize::from(!warned.is_empty()));
+        assert!(warnings.iter().all(|warning| warning.contains(warned)), "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_size_that_is_not_given_is_written_down_and_others_are_kept() {
+    for (key_type, given, kept) in [
+        ("rsa", 0, 2048),
+        ("rsa", 2048, 2048),
+        ("rsa", 3072, 3072),
+        ("rsa", 4096, 4096),
+        ("rsa", 8192, 8192),
+        ("ec", 0, 256),
+        ("ec", 224, 224),
+        ("ec", 256, 256),
+        ("ec", 384, 384),
+        ("ec", 521, 521),
+        ("ed25519", 0, 0),
+        ("ed25519", 7, 7),
+        ("any", 0, 0),
+    ] {
+        let (role, _) = compiled(|fields| {
+            (fields.key_type, fields.key_bits) = (key_type.to_owned(), given);
+        });
+        assert_eq!(role.fields.key_bits, kept, "{key_type} {given}");
+        let kind = match role.key {
+            RoleKey::Any => "any",
+            RoleKey::Kind(KeyKind::Rsa(bits)) if i64::from(bits) == kept => "rsa",
+            RoleKey::Kind(KeyKind::Ec(curve)) if i64::from(KeyKind::Ec(curve).bits()) == kept => {
+                "ec"
+            }
+            RoleKey::Kind(KeyKind::Ed25519) => "ed25519",
+            RoleKey::Kind(other) => panic!("{key_type} {given} became {other:?}"),
+        };
+        assert_eq!(kind, key_type);
+    }
+}
+
+#[test]
+fn refuses_sizes_and_hashes_that_there_are_not_and_says_which() {
+    for (key_type, bits, text) in [
+        ("rsa", 2047, "RSA keys < 2048 bits are unsafe and not supported: got 2047"),
+        ("rsa", 2049, "unsupported bit length for RSA key: 2049"),
+        ("ec", 255, "unsupported bit length for EC key: 255"),
+        ("dsa", 0, "unknown key type dsa"),
+    ] {
+        assert_eq!(check::key_kind(key_type, bits).unwrap_err(), text);
+    }
+    assert!(check::signature_bits(255).unwrap_err().ends_with(": 255"));
+}
+
+#[test]
+fn the_hash_is_of_rsa_signatures_only() {
+    for (key_type, given, kept) in [
+        ("rsa", 0, 256),
+        ("rsa", 384, 384),
+        ("rsa", 512, 512),
+        ("ed25519", 384, 0),
+        ("any", 384, 0),
+        ("ec", 384, 384),
+    ] {
+        let (role, _) = compiled(|fields| {
+            (fields.key_type, fields.signature_bits) = (key_type.to_owned(), given);
+        });
+        assert_eq!(role.fields.signature_bits, kept, "{key_type} {given}");
+    }
+}
+
+#[test]
+fn a_role_keeps_its_policies_and_refuses_what_is_none() {
+    let given = |oid: &str| PolicyFields {
+        oid: oid.to_owned(),
+        cps: Some("https://example.org/cps".to_owned()),
+        notice: Some("read it".to_owned()),
+    };
+    let (role, _) = compiled(|fields| fields.policy_identifiers = vec![given("1.2.3.4")]);
+    let [policy] = role.policies.as_slice() else { panic!("{:?}", role.policies) };
+    assert_eq!(policy.oid.to_string(), "1.2.3.4");
+    assert_eq!(policy.cps.as_deref(), Some("https://example.org/cps"));
+    assert_eq!(policy.notice.as_deref(), Some("read it"));
+    let mut fields = RoleFields::unspecified();
+    fields.policy_identifiers = vec![given("x.y")];
+    let error = fields.compile("web").map(|_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("policy identifier \"x.y\""), "{error}");
+    assert!(error.contains("parsing \"x\""), "{error}");
+    assert!(error.contains("invalid character 'x'"), "{error}");
+}
+
+#[test]
+fn extended_key_usages_are_the_flags_the_words_and_the_oids_and_no_others() {
+    type Change = fn(&mut RoleFields);
+    let flags: [(Change, &str); 6] = [
+        (|fields| fields.server_flag = true, "1.3.6.1.5.5.7.3.1"),
+        (|fields| fields.client_flag = true, "1.3.6.1.5.5.7.3.2"),
+        (|fields| fields.code_signing_flag = true, "1.3.6.1.5.5.7.3.3"),
+        (|fields| fields.email_protection_flag = true, "1.3.6.1.5.5.7.3.4"),
+        (|fields| fields.ext_key_usage = words(&[" timestamping "]), "1.3.6.1.5.5.7.3.8"),
+        (|fields| fields.ext_key_usage_oids = words(&["1.2.3.4"]), "1.2.3.4"),
+    ];
+    for (change, oid) in flags {
+        let (role, _) = compiled(|fields| {
+            fields.server_flag = false;
+            fields.client_flag = false;
+            change(fields);
+        });
+        let found: Vec<_> = role.extended_key_usage.iter().map(ToString::to_string).collect();
+        assert_eq!(found, [oid]);
+    }
+}
+
+#[test]
+fn common_names_are_checked_as_email_or_host_name_unless_that_is_disabled() {
+    let (role, _) = compiled(|fields| fields.cn_validations = Vec::new());
+    assert_eq!(role.fields.cn_validations, ["email", "hostname"]);
+    let (role, _) = compiled(|fields| fields.cn_validations = words(&["Disabled"]));
+    assert_eq!(role.fields.cn_validations, ["disabled"]);
+    for (given, text) in [
+        (["email", "dns"], "unknown type: `dns`"),
+        (["email", "EMAIL"], "`email` specified multiple times"),
+        (["disabled", "email"], "cannot specify `disabled`"),
+        (["hostname", "disabled"], "cannot specify `disabled`"),
+    ] {
+        let mut fields = RoleFields::unspecified();
+        fields.cn_validations = words(&given);
+        let error = fields.compile("web").map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(text), "{error} does not say {text}");
+    }
+}
+
+#[test]
+fn a_range_of_addresses_is_written_as_its_network() {
+    for (given, written) in [
+        ("10.1.2.3/8", "10.0.0.0/8"),
+        ("10.1.2.3/32", "10.1.2.3/32"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("2001:db8::1/32", "2001:db8::/32"),
+        ("2001:db8::1/128", "2001:db8::1/128"),
+        ("::/0", "::/0"),
+    ] {
+        let (role, _) = compiled(|fields| fields.allowed_ip_sans_cidr = words(&[given]));
+        assert_eq!(role.fields.allowed_ip_sans_cidr, [written]);
+    }
+}
+
+#[test]
+fn refuses_words_for_bounds_sources_and_encoders_that_there_are_not() {
+    type Change = fn(&mut RoleFields);
+    let table: [(Change, &str); 5] = [
+        (|fields| fields.not_after_bound = "never".to_owned(), "not_after_bound"),
+        (|fields| fields.not_before_bound = "never".to_owned(), "not_before_bound"),
+        (|fields| fields.serial_number_source = "csr".to_owned(), "serial_number_source: csr"),
+        (|fields| fields.pkcs12_encoder = "modern".to_owned(), "pkcs12_encoder modern"),
+        (|fields| fields.signature_bits = 255, "255"),
+    ];
+    for (change, text) in table {
+        let mut fields = RoleFields::unspecified();
+        change(&mut fields);
+        let error = fields.compile("web").map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(text), "{error} does not say {text}");
+    }
+}
