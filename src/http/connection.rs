@@ -6,6 +6,7 @@
 //! and requests only leave marks; one timer a connection wakes up and looks at them.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -57,6 +58,8 @@ struct Marks {
     headers: AtomicU64,
     in_flight: AtomicU32,
     http2: AtomicBool,
+    /// Whether the connection had a request worked on since the runtime gave it its turn.
+    had_one: AtomicBool,
 }
 
 const NO_HEADERS: u64 = u64::MAX;
@@ -81,6 +84,7 @@ impl Marks {
             headers: AtomicU64::new(if http2 { NO_HEADERS } else { 0 }),
             in_flight: AtomicU32::new(0),
             http2: AtomicBool::new(http2),
+            had_one: AtomicBool::new(false),
         }
     }
 
@@ -136,6 +140,14 @@ impl Turn {
             marks.http2.store(true, Ordering::Relaxed);
         }
         Self(Arc::clone(marks))
+    }
+}
+
+/// One request a turn: who sends many at once, unread answers or not, has the others between any two.
+async fn one_a_turn(marks: &Marks) {
+    if marks.had_one.swap(true, Ordering::Relaxed) && !marks.http2.load(Ordering::Relaxed) {
+        tokio::task::yield_now().await;
+        marks.had_one.store(true, Ordering::Relaxed);
     }
 }
 
@@ -259,6 +271,7 @@ pub(crate) async fn converse<I, F, R>(
         let turn = Turn::begin(&of_service.0, request.version());
         let answer = handler(request, of_service.1.clone());
         async move {
+            one_a_turn(&turn.0).await;
             let answer = tokio::time::timeout(limits.request, answer).await;
             drop(turn);
             Ok::<_, Infallible>(answer.unwrap_or_else(|_| took_too_long()))
@@ -270,7 +283,10 @@ pub(crate) async fn converse<I, F, R>(
     loop {
         tokio::select! {
             biased;
-            outcome = connection.as_mut() => {
+            outcome = poll_fn(|context| {
+                marks.had_one.store(false, Ordering::Relaxed);
+                connection.as_mut().poll(context)
+            }) => {
                 if let Err(error) = outcome {
                     tracing::debug!(peer = %info.peer, %error, "connection ended with an error");
                 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -51,6 +51,11 @@ pub struct Listener {
     limits: Limits,
 }
 
+/// Connections that may wait to be accepted, as many as the system lets (net.core.somaxconn, 4,096 since
+/// Linux 5.4): thousands come back at once when a server starts again, and who finds no place tries
+/// anew after a second, then three.
+const BACKLOG: u32 = 65_535;
+
 /// How often the certificate files are looked at.
 const LOOK_AT_FILES: Duration = Duration::from_secs(1);
 
@@ -65,7 +70,14 @@ impl Listener {
         tls: Option<Arc<Tls>>,
         limits: Limits,
     ) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        // A server that starts again need not wait for the old connections' end.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let socket = socket.listen(BACKLOG)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address, tls, limits })
     }

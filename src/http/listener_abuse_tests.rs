@@ -125,3 +125,21 @@ async fn requests_that_are_reset_at_once_do_not_wear_the_server_out() {
     }
     serves_the_next(&server).await;
 }
+
+#[tokio::test]
+async fn who_sends_many_requests_at_once_lets_others_go_between() {
+    let server = Running::start(None, Limits::default()).await;
+    let (mut many, mut one) = (server.plain().await, server.plain().await);
+    // Both are there before the server, which shares this thread, looks at either.
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+    many.write_all(request("/many").repeat(8).as_bytes()).await.unwrap();
+    one.write_all(request("/one").as_bytes()).await.unwrap();
+    let (mut answered, mut some) = (0, [0; 4096]);
+    while answered < 8 {
+        let read = many.read(&mut some).await.unwrap();
+        answered += String::from_utf8_lossy(&some[..read]).matches("HTTP/1.1 200").count();
+    }
+    let paths = server.script.paths.lock().unwrap();
+    let place = paths.iter().position(|path| path == "/one").unwrap();
+    assert!(place < 4, "{paths:?}");
+}
