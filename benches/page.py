@@ -210,11 +210,22 @@ def hostile(result):
     def p99(row):
         return at(row["latency_ms"], "p99")
 
-    calm, under = result["without"], result["with"]
-    head = ["honest clients|", "without, p99 in ms", "with, p99 in ms", "failed with"]
+    def errors(row):
+        return sum(row["answers"]["errors"].values())
+
+    calm, coming, under = result["without"], result["coming"], result["with"]
+    head = ["honest clients|", "without, p99 in ms", "while they come", "once they are there", "failed with"]
     rows = [
-        ["200 issues a second, kept connections", p99(calm["kept"]), p99(under["kept"]), sum(under["kept"]["answers"]["errors"].values())],
-        ["health check, a connection each", p99(calm["new"]), p99(under["new"]), under["new"]["failed"]],
+        [
+            "200 issues a second, kept connections",
+            *(p99(row["kept"]) for row in (calm, coming, under)),
+            errors(coming["kept"]) + errors(under["kept"]),
+        ],
+        [
+            "health check, a connection each",
+            *(p99(row["new"]) for row in (calm, coming, under)),
+            coming["new"]["failed"] + under["new"]["failed"],
+        ],
     ]
     met = result["met"]
     stopped = " The attack was stopped: it took too much memory." if result["given_up"] else ""

@@ -1,5 +1,5 @@
-//! Clients who mean no good, as a process of its own that yields to everybody (`nice`), so that the
-//! honest ones beside it wait for the server and not for it. Loopback only, so many connections,
+//! Clients who mean no good, as a process of its own that runs when nothing else wants to (SCHED_IDLE,
+//! sched(7)), so that the honest ones beside it wait for the server and not for it. Loopback only, so many connections,
 //! for so long.
 //!
 //! Three kinds: headers that come an octet at a time; answers that are asked for and never read;
@@ -20,14 +20,13 @@ use tokio::task::JoinSet;
 
 use super::usage::memory;
 
-/// What is attacked, by how many, for how long.
+/// What is attacked, by how many.
 #[derive(Clone, Debug)]
 pub struct Attack {
     pub address: String,
     /// The server's process: the attack ends when that takes too much memory.
     pub process: u32,
     pub connections: u64,
-    pub seconds: u64,
 }
 
 /// Where the attack gives up, in KiB: the machine has other users.
@@ -35,6 +34,9 @@ pub const MEMORY_END: u64 = 2 * 1024 * 1024;
 
 /// How long it may take until nearly all connections are open.
 const GATHERING: Duration = Duration::from_secs(60);
+
+/// How long it goes on at most.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// How often memory and connections are looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -62,22 +64,20 @@ struct Counts {
 }
 
 impl Attack {
-    /// Begins, and returns when nearly all connections are open, or after [`GATHERING`]. The child
-    /// ends by itself.
+    /// Begins, in a process that ends when it is told to, or with this one.
     pub fn begin(&self) -> Attacking {
-        let mut child = Command::new("nice")
-            .args(["-n", "19"])
+        let mut child = Command::new("chrt")
+            .args(["--idle", "0"])
             .arg(env::current_exe().expect("this program"))
             .arg("--attack")
             .arg(&self.address)
             .args([self.process.to_string()])
-            .args([self.connections.to_string(), self.seconds.to_string()])
-            .stdin(Stdio::null())
+            .arg(self.connections.to_string())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("nice (coreutils) runs this program");
-        let mut said = BufReader::new(child.stdout.take().expect("the output is piped"));
-        said.read_line(&mut String::new()).expect("the attack says that it is there");
+            .expect("chrt (util-linux) runs this program");
+        let said = BufReader::new(child.stdout.take().expect("the output is piped"));
         Attacking { child, said }
     }
 
@@ -87,10 +87,10 @@ impl Attack {
         let process = u32::try_from(number(1)).expect("a process");
         let address: SocketAddr = words[0].parse().expect("an address");
         assert!(address.ip().is_loopback(), "only this machine is attacked");
-        Self { address: words[0].clone(), process, connections: number(2), seconds: number(3) }
+        Self { address: words[0].clone(), process, connections: number(2) }
     }
 
-    /// In the child: gathers, says so in a line, goes on for its seconds, says what it met.
+    /// In the child: gathers, says so in a line, goes on until nobody holds its input, says what it met.
     pub fn run(self) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -103,7 +103,8 @@ impl Attack {
             let enough = self.connections * 95 / 100;
             self.watch(&counts, GATHERING, || counts.open.load(Ordering::Relaxed) >= enough).await;
             println!("{{}}");
-            self.watch(&counts, Duration::from_secs(self.seconds), || false).await;
+            let told = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
+            self.watch(&counts, LONGEST, || told.is_finished()).await;
             counts.stop.store(true, Ordering::Relaxed);
             attacking.shutdown().await;
         });
@@ -129,8 +130,14 @@ impl Attack {
 }
 
 impl Attacking {
-    /// Waits for the end; what the attack met.
+    /// Returns when nearly all connections are open, or after [`GATHERING`].
+    pub fn gathered(&mut self) {
+        self.said.read_line(&mut String::new()).expect("the attack says that it is there");
+    }
+
+    /// Ends it; what it met.
     pub fn end(mut self) -> Value {
+        drop(self.child.stdin.take());
         let mut last = String::new();
         self.said.read_to_string(&mut last).expect("the attack says what it met");
         self.child.wait().expect("the attack ends");

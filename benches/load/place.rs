@@ -15,6 +15,29 @@ pub fn pin() {
     assert!(status.is_ok_and(|status| status.success()), "taskset (util-linux) is needed");
 }
 
+/// This process, and the threads it will have, run when nothing else on their core wants to
+/// (SCHED_IDLE, sched(7)), until [`as_ever`]. So would a server that is started meanwhile.
+pub fn step_back() {
+    schedule(&["--idle", "--all-tasks"], &std::process::id().to_string());
+}
+
+/// The end of [`step_back`].
+pub fn as_ever() {
+    schedule(&["--other", "--all-tasks"], &std::process::id().to_string());
+}
+
+/// The end of [`step_back`] for this thread alone.
+pub fn step_forward() {
+    let own = fs::read_link("/proc/thread-self").expect("a thread knows itself");
+    let own = own.file_name().unwrap_or_default().to_string_lossy();
+    schedule(&["--other"], &own);
+}
+
+fn schedule(policy: &[&str], whose: &str) {
+    let status = Command::new("chrt").args(policy).args(["--pid", "0", whose]).status();
+    assert!(status.is_ok_and(|status| status.success()), "chrt (util-linux) is needed");
+}
+
 /// What a result says of its machine. Asked for before [`pin`], which hides cores.
 pub fn facts(folder: &Path) -> Map<String, Value> {
     let facts = json!({

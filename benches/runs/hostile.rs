@@ -22,6 +22,9 @@ use crate::load::work::{Work, get};
 /// The mark: with 10,000 hostile connections the server stays below this, in KiB.
 const MEMORY_MARK: u64 = 1024 * 1024;
 
+/// How many seconds the first wave may take.
+const SETTLING: u32 = 30;
+
 /// Honest requests a second.
 const HONEST: f64 = 200.0;
 
@@ -35,19 +38,26 @@ pub async fn run(options: &Options) {
     let length = options.length * 2;
     say("without hostile connections");
     let (calm, calm_new, _) = honest(&server, length).await;
-    let seconds = length.as_secs() + 2;
-    say(&format!("{connections} hostile connections, for {seconds} s once they are there"));
     let (address, process) = (server.target().address, server.process);
-    let attack = Attack { address, process, connections, seconds };
-    let attacking = apart(move || attack.begin()).await;
+    let mut attacking = Attack { address, process, connections }.begin();
+    say(&format!("while {connections} hostile connections come"));
+    let (coming, coming_new, _) = honest(&server, length).await;
+    let attacking = apart(move || {
+        attacking.gathered();
+        attacking
+    })
+    .await;
+    settled(process).await;
+    say("once they are there");
     let (under, under_new, used) = honest(&server, length).await;
     let met = apart(move || attacking.end()).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (after, peak) = memory(process);
     let p99 = |row: &Value| row["latency_ms"]["p99"].clone();
     say(&format!(
-        "honest p99 {} ms without, {} ms with; peak {} MiB; {met}",
+        "honest p99 {} ms without, {} ms while they come, {} ms with; peak {} MiB; {met}",
         p99(&calm),
+        p99(&coming),
         p99(&under),
         peak / 1024
     ));
@@ -55,6 +65,7 @@ pub async fn run(options: &Options) {
     results.put("places", places.into());
     results.put("met", met);
     results.put("without", json!({ "kept": calm, "new": calm_new }));
+    results.put("coming", json!({ "kept": coming, "new": coming_new }));
     results.put("with", json!({ "kept": under, "new": under_new }));
     let share = used.processor().as_secs_f64() / length.as_secs_f64();
     results.put("processor_share", rounded(share).into());
@@ -63,6 +74,19 @@ pub async fn run(options: &Options) {
     results.put("memory_mark_kib", MEMORY_MARK.into());
     results.put("given_up", (peak > MEMORY_END).into());
     results.finish();
+}
+
+/// Until what they asked for at the beginning is worked off: for a second the server needs less than half
+/// of its core.
+async fn settled(process: u32) {
+    for _ in 0..SETTLING {
+        let watcher = Watcher::start(process);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if watcher.used().processor() < Duration::from_millis(500) {
+            return;
+        }
+    }
+    say("the server did not come to rest");
 }
 
 /// On a thread that may wait.

@@ -12,7 +12,7 @@ use crate::load::closed;
 use crate::load::connect::Caller;
 use crate::load::histogram::Histogram;
 use crate::load::open::{self, Schedule};
-use crate::load::place::pin;
+use crate::load::place::{as_ever, pin, step_back, step_forward};
 use crate::load::server::{Running, text};
 use crate::load::work::{Work, get, issue, revoke};
 
@@ -53,8 +53,10 @@ async fn measure(options: &Options, name: &str, work: &Work) -> Value {
     let callers = Caller::several(&server.target(), OUTSTANDING).await;
     let length = options.length * 2;
     let schedule = Schedule { a_second: capacity * TIMES, length, bound: OUTSTANDING };
+    step_back();
     let probing = probe(&server, length);
     let under = open::measure(callers, work, server.process, schedule).await;
+    as_ever();
     let probed = probing.await.expect("a probe ends");
     let under = row(&under, &server.roots);
     let goodput = number(&under, &["a_second"]);
@@ -73,10 +75,12 @@ async fn measure(options: &Options, name: &str, work: &Work) -> Value {
 }
 
 /// Asks for health ten times a second and revokes a certificate twice a second, by a connection and
-/// on a thread of its own, until the time is over: it must not wait for the callers of the load.
+/// on a thread of its own, until the time is over: it must not wait for the callers of the load, who
+/// step back for it.
 fn probe(server: &Running, length: Duration) -> JoinHandle<Value> {
     let target = server.target();
     spawn_blocking(move || {
+        step_forward();
         let own = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         own.block_on(ask(Caller::new(target), length))
     })
