@@ -143,7 +143,8 @@ fn starts(permitted: &Template, role: &RoleFields, ask: &Ask, now: Timestamp) {
     }
     let backdate = if role.not_before_duration == 0 { 30 } else { role.not_before_duration };
     let earliest = now.plus(backdate.saturating_neg());
-    if role.not_before_bound == "duration" {
+    // Bounds hold what a request names, not the role's own times (pki-api 15.8, 15.9).
+    if role.not_before_bound == "duration" && role.not_before.is_empty() {
         assert!(start >= earliest, "{start} {earliest}");
     }
     if role.not_before.is_empty() && ask.not_before.is_empty() {
@@ -169,10 +170,11 @@ fn ends(permitted: &Template, role: &RoleFields, ask: &Ask, bounds: &Bounds, now
     match role.not_after_bound.as_str() {
         "permit" => {}
         "forbid" => assert!(ask.not_after.is_empty()),
-        "ttl-limited" => {
+        "ttl-limited" if role.not_after.is_empty() => {
             let asked = or(ask.ttl, or(role.ttl, bounds.mount.default));
             assert!(end <= now.plus(asked.min(longest)));
         }
+        "ttl-limited" => {}
         limit if by_time => assert!(Timestamp::parse_rfc3339(limit).is_some_and(|at| end <= at)),
         _ => {}
     }

@@ -396,6 +396,9 @@ fn refuses_roles_that_contradict_themselves() {
 fn a_role_keeps_its_name_and_its_ttl_may_be_the_greatest() {
     let mut fields = RoleFields::unspecified();
     (fields.ttl, fields.max_ttl) = (3600, 3600);
+    assert_eq!(fields.clone().compile("web").unwrap().0.name(), "web");
+    // No greatest is named: the mount's counts.
+    fields.max_ttl = 0;
     assert_eq!(fields.compile("web").unwrap().0.name(), "web");
 }
 

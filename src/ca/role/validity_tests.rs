@@ -114,3 +114,22 @@ fn both_ends_lie_in_years_that_a_certificate_can_write_and_in_their_order() {
         assert!(said.contains(text), "{said}");
     }
 }
+
+#[test]
+fn bounds_for_requests_do_not_hold_the_times_that_the_role_itself_names() {
+    let limited = |fields: &mut RoleFields| {
+        (fields.ttl, fields.not_after_bound) = (600, "ttl-limited".to_owned());
+    };
+    assert!(span(&role(limited), &until(601), None).is_err());
+    assert_eq!(span(&role(limited), &until(600), None).unwrap().1, 600);
+    let fixed = role(|fields| {
+        limited(fields);
+        fields.not_after = at(7200);
+    });
+    assert_eq!(span(&fixed, &ask("a.example.org"), None).unwrap().1, 7200);
+    let early = role(|fields| {
+        fields.not_before_bound = "duration".to_owned();
+        fields.not_before = at(-86_400);
+    });
+    assert_eq!(span(&early, &ask("a.example.org"), None).unwrap().0, -86_400);
+}
