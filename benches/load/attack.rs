@@ -1,6 +1,6 @@
 //! Clients who mean no good, as a process of its own that runs when nothing else wants to (SCHED_IDLE,
-//! sched(7)), so that the honest ones beside it wait for the server and not for it. Loopback only, so many connections,
-//! for so long.
+//! sched(7)), so that the honest ones beside it wait for the server and not for it. Loopback only, so
+//! many connections, until it is told to end.
 //!
 //! Three kinds: headers that come an octet at a time; answers that are asked for and never read;
 //! JSON that is deep, or huge and never ends. A connection that the server cuts is made anew.
