@@ -20,9 +20,9 @@ use super::sending::{HttpResponse, Sending};
 pub enum Reply {
     /// Vault's envelope.
     Envelope(Envelope),
-    /// Vault's envelope around a certificate, whose `data` is JSON already.
+    /// Vault's envelope around a certificate.
     Issued {
-        /// `data`
+        /// `data`, and what stands before it.
         data: Written,
         /// `warnings`
         warnings: Vec<String>,
@@ -124,7 +124,7 @@ impl Reply {
         match self {
             Self::Envelope(envelope) => envelope.into_response(request_id, mount_type),
             Self::Issued { data, warnings } => {
-                let body = around(&data.0, request_id, &warnings, mount_type);
+                let body = data.ended(request_id, &warnings, mount_type);
                 response(StatusCode::OK, Some("application/json"), Bytes::from(body).into())
             }
             Self::LongList(first, rest) => {
@@ -149,8 +149,9 @@ impl Reply {
 #[serde(transparent)]
 pub struct Data(pub Value);
 
-/// `data` of an answer as JSON.
-pub struct Written(pub String);
+/// An envelope that was begun: `data` as JSON, and what stands before it. So an answer is written
+/// once, where it is sent from.
+pub struct Written(String);
 
 impl fmt::Debug for Data {
     /// Never its content: it may be a private key.
@@ -215,18 +216,28 @@ impl Envelope {
     }
 }
 
-/// [`Sent`] around `data` that is written already. The words of this server need no escapes.
-fn around(data: &str, request_id: &str, warnings: &[String], mount_type: &str) -> String {
-    let mut body = String::with_capacity(data.len().saturating_add(ENVELOPE));
-    open(&mut body, request_id);
-    body.push_str(data);
-    close(&mut body, warnings, mount_type);
-    body
+impl Written {
+    /// `data` behind what stands before it, in a text with this room.
+    pub fn begun(room: usize, data: impl FnOnce(&mut String)) -> Self {
+        let mut body = String::with_capacity(room);
+        open(&mut body, NO_ID);
+        data(&mut body);
+        Self(body)
+    }
+
+    /// The envelope as [`Sent`] has it. The words of this server need no escapes.
+    fn ended(self, request_id: &str, warnings: &[String], mount_type: &str) -> String {
+        let Self(mut body) = self;
+        let start = BEFORE_ID.len();
+        body.replace_range(start..start.saturating_add(NO_ID.len()), request_id);
+        close(&mut body, warnings, mount_type);
+        body
+    }
 }
 
 /// What stands before `data`.
 fn open(body: &mut String, request_id: &str) {
-    body.push_str("{\"request_id\":\"");
+    body.push_str(BEFORE_ID);
     body.push_str(request_id);
     body.push_str("\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":");
 }
@@ -317,8 +328,9 @@ pub fn errors_response(status: StatusCode, errors: &[String]) -> HttpResponse {
 
 /// What most answers fit into.
 const USUAL: usize = 1024;
-/// What an envelope without warnings fits into.
-const ENVELOPE: usize = 256;
+const BEFORE_ID: &str = "{\"request_id\":\"";
+/// Where the request's id will stand: as long as one is, so that nothing behind it is moved.
+const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     let mut bytes = Vec::with_capacity(USUAL);
@@ -354,9 +366,10 @@ mod tests {
                 warnings: warnings.clone(),
                 ..Envelope::default()
             };
-            let written = around(&data.to_string(), "id", &warnings, "pki");
-            let sent = serde_json::to_string(&envelope.sent("id", "pki")).unwrap();
-            assert_eq!(written, sent + "\n");
+            let id = "c3a1e2f0-1d2e-4a5b-8c9d-0123456789ab";
+            let written = Written::begun(0, |json| json.push_str(&data.to_string()));
+            let sent = serde_json::to_string(&envelope.sent(id, "pki")).unwrap();
+            assert_eq!(written.ended(id, &warnings, "pki"), sent + "\n");
         }
     }
 }

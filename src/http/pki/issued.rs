@@ -9,6 +9,7 @@ use data_encoding::BASE64;
 use crate::ca::pem;
 use crate::ca::serial::Serial;
 use crate::ca::time::Timestamp;
+use crate::http::reply::Written;
 
 /// The members in the order of their names. No `Debug`: one may be a private key.
 pub(super) struct Issued<'a> {
@@ -41,36 +42,40 @@ pub(super) enum Text<'a> {
     Json(&'a str),
 }
 
-/// What most answers fit into: a certificate with its key and a chain of two. Reserved once, so
-/// that no key is moved.
+/// What most answers fit into, envelope and all: a certificate with its key and a chain of two.
+/// Reserved once, so that no key is moved.
 const USUAL: usize = 4096;
 
 impl Issued<'_> {
-    /// A JSON object. It may hold a private key.
-    pub(super) fn written(&self) -> String {
-        let mut json = String::with_capacity(USUAL);
+    /// The envelope around it, begun. It may hold a private key.
+    pub(super) fn written(&self) -> Written {
+        Written::begun(USUAL, |json| self.write(json))
+    }
+
+    /// A JSON object.
+    fn write(&self, json: &mut String) {
         json.push('{');
         if let Some((first, rest)) = self.ca_chain.split_first() {
             json.push_str("\"ca_chain\":[");
-            first.push(&mut json);
+            first.push(json);
             for text in rest {
                 json.push(',');
-                text.push(&mut json);
+                text.push(json);
             }
             json.push_str("],");
         }
         json.push_str("\"certificate\":");
-        self.certificate.push(&mut json);
+        self.certificate.push(json);
         // Writing to a string does not fail.
         let _ = write!(json, ",\"expiration\":{}", self.expiration.unix());
         if let Some(issuing_ca) = self.issuing_ca {
             json.push_str(",\"issuing_ca\":");
-            issuing_ca.push(&mut json);
+            issuing_ca.push(json);
         }
         let _ = write!(json, ",\"not_before\":{}", self.not_before.unix());
         if let Some((key, kind)) = self.private_key {
             json.push_str(",\"private_key\":");
-            key.push(&mut json);
+            key.push(json);
             json.push_str(",\"private_key_type\":\"");
             json.push_str(kind);
             json.push('"');
@@ -78,10 +83,9 @@ impl Issued<'_> {
         let _ = write!(json, ",\"serial_number\":\"{}\"", self.serial_number);
         if let Some(truststore) = self.truststore {
             json.push_str(",\"truststore\":");
-            Text::Base64(truststore).push(&mut json);
+            Text::Base64(truststore).push(json);
         }
         json.push('}');
-        json
     }
 }
 
@@ -106,7 +110,9 @@ mod tests {
     use super::*;
 
     fn read(issued: &Issued<'_>) -> Value {
-        serde_json::from_str(&issued.written()).unwrap()
+        let mut json = String::new();
+        issued.write(&mut json);
+        serde_json::from_str(&json).unwrap()
     }
 
     fn issued() -> Issued<'static> {

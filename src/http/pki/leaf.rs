@@ -139,11 +139,11 @@ async fn answer(
         let mut leaf = recorded.into_inner();
         let warnings = std::mem::take(&mut leaf.warnings);
         let data = Box::pin(archive(engine, fields, format, leaf, now)).await?;
-        return Ok(Reply::Issued { data: Written(data), warnings }.warned(fields.warnings()));
+        return Ok(Reply::Issued { data, warnings }.warned(fields.warnings()));
     }
     let write = |mut leaf: Leaf| {
         let warnings = std::mem::take(&mut leaf.warnings);
-        Ok(Reply::Issued { data: Written(written(fields, format, &leaf)?), warnings })
+        Ok(Reply::Issued { data: written(fields, format, &leaf)?, warnings })
     };
     let recorded = engine.issue(granted, mount, &request, now, write).await?;
     Ok(recorded.into_inner().warned(fields.warnings()))
@@ -177,7 +177,7 @@ fn shared<'a>(fields: &Fields, leaf: &'a Leaf, as_der: bool, certificate: Text<'
 }
 
 /// PEM, DER, or everything in one PEM text.
-fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<String, Failure> {
+fn written(fields: &Fields, format: Format, leaf: &Leaf) -> Result<Written, Failure> {
     let as_der = format == Format::Der;
     let text = |label, der| if as_der { Text::Base64(der) } else { Text::Pem(label, der) };
     let bundle;
@@ -227,7 +227,7 @@ async fn archive(
     format: Format,
     mut leaf: Leaf,
     now: Timestamp,
-) -> Result<String, Failure> {
+) -> Result<Written, Failure> {
     let named = if format == Format::JksBundle { "jks_password" } else { "pkcs12_password" };
     let password = fields.optional_text(named).unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
     let encoder = fields
