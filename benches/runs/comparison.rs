@@ -63,7 +63,8 @@ pub async fn compare(options: &Options) -> (Vec<Value>, Value) {
     }
     let [median, least, greatest] = middle(&bare);
     let bare = json!({ "us": median, "spread": [least, greatest], "rounds": bare });
-    (LABELS.iter().filter_map(|(name, label)| summary(&rounds, name, label)).collect(), bare)
+    let summary = |(name, label): &(&str, &str)| summary(&rounds, name, label, least);
+    (LABELS.iter().filter_map(summary).collect(), bare)
 }
 
 async fn measure(options: &Options, contender: Contender<'_>, back: bool, rounds: &mut Rounds) {
@@ -93,7 +94,9 @@ async fn measure(options: &Options, contender: Contender<'_>, back: bool, rounds
     }
 }
 
-fn summary(rounds: &Rounds, name: &str, label: &str) -> Option<Value> {
+/// The median round and the spread. A disturbance only ever adds time, so the quietest round of
+/// a row over the quietest of the bare work is what comes out again on a busier day.
+fn summary(rounds: &Rounds, name: &str, label: &str, least_bare: f64) -> Option<Value> {
     let rows = rounds.get(name)?;
     let of = |path: &[&str]| middle(&rows.iter().map(|row| number(row, path)).collect::<Vec<_>>());
     let [processor, least, greatest] = of(&["used", "processor_us"]);
@@ -106,6 +109,7 @@ fn summary(rounds: &Rounds, name: &str, label: &str) -> Option<Value> {
         "spread": [least, greatest],
         "ratio": of(&["ratio"])[0],
         "ratio_spread": of(&["ratio"])[1..],
+        "quietest": rounded(least / least_bare),
         "a_second": of(&["a_second"])[0],
         "a_processor_second": of(&["used", "a_processor_second"])[0],
         "void": void,

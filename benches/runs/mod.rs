@@ -48,7 +48,7 @@ impl Results {
     pub fn start(options: &Options) -> Self {
         let mut members = Map::new();
         members.insert("run".to_owned(), options.run.clone().into());
-        members.insert("seconds".to_owned(), options.length.as_secs().into());
+        members.insert("seconds".to_owned(), rounded(options.length.as_secs_f64()).into());
         members.insert("place".to_owned(), place::facts(folder().path()).into());
         let file = options.results.join(format!("{}.json", options.run));
         Self { file, members, stolen: Stolen::start() }
