@@ -54,7 +54,12 @@ impl Workshop {
         self.pool.expect(kind);
     }
 
-    /// A key pair for a subject: RSA from the pool if it has one, else made here.
+    /// An RSA key pair that was made before, if there is one.
+    pub(super) fn at_hand(&self, kind: KeyKind) -> Option<SubjectKey> {
+        self.pool.take(kind)
+    }
+
+    /// A new key pair for a subject.
     ///
     /// # Errors
     /// [`Failure::Busy`], and a refusal of kinds that are not made.
@@ -64,10 +69,7 @@ impl Workshop {
         entropy: &Entropy,
     ) -> Result<SubjectKey, Failure> {
         let made = match kind {
-            KeyKind::Rsa(_) => match self.pool.take(kind) {
-                Some(key) => Ok(key),
-                None => self.work(move || SubjectKey::generate(kind)).await?,
-            },
+            KeyKind::Rsa(_) => self.work(move || SubjectKey::generate(kind)).await?,
             KeyKind::Ec(_) | KeyKind::Ed25519 => SubjectKey::generate_with(kind, entropy),
         };
         made.map_err(|error| match error {

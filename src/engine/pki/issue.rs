@@ -33,6 +33,7 @@ use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::entropy::Purpose;
+use crate::keys::SubjectKey;
 use crate::secret::Secret;
 use crate::store::{Batch, Revision, key};
 
@@ -169,10 +170,13 @@ impl Engine {
         let permit = self.permit(mount, &ready, &request.ask, now)?;
         let mut warnings = ready.warnings.clone();
         warnings.extend_from_slice(permit.warnings());
-        // RSA keys are made elsewhere, come one by one, and are answered so.
-        let in_a_row = ready.csr.is_some() || !matches!(ready.kind, KeyKind::Rsa(_));
+        let at_hand = if ready.csr.is_none() { self.workshop.at_hand(ready.kind) } else { None };
+        // An RSA key that is not at hand is made elsewhere; such keys come one by one, and are
+        // answered so.
+        let is_here = ready.csr.is_some() || at_hand.is_some();
+        let in_a_row = is_here || !matches!(ready.kind, KeyKind::Rsa(_));
         let _turn = if in_a_row { self.admission.turn().await } else { None };
-        let (public, secret) = self.subject_key(&ready).await?;
+        let (public, secret) = self.subject_key(&ready, at_hand).await?;
         let signed = self.sign(&ready, permit, &public)?;
         let entry = book_entry(mount, &ready, &signed);
         let facts = *signed.facts();
@@ -249,16 +253,20 @@ impl Engine {
         })
     }
 
-    /// Step 26, or a new key.
+    /// Step 26, or a new key: the one at hand, if there is one.
     async fn subject_key(
         &self,
         ready: &Ready,
+        at_hand: Option<SubjectKey>,
     ) -> Result<(PublicKey, Option<Secret<Vec<u8>>>), Failure> {
         if let Some(csr) = &ready.csr {
             let verified = csr.clone().verify().map_err(|error| csr_failure(&error))?;
             return Ok((verified.public_key().clone(), None));
         }
-        let made = self.workshop.subject_key(ready.kind, &self.env.entropy).await?;
+        let made = match at_hand {
+            Some(key) => key,
+            None => self.workshop.subject_key(ready.kind, &self.env.entropy).await?,
+        };
         Ok((made.public().clone(), Some(made.into_pkcs8())))
     }
 
