@@ -10,7 +10,6 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::Failure;
@@ -60,17 +59,14 @@ impl Admission {
         }
     }
 
-    /// Waits until this certificate is to be made: after what arrived with it has been read.
+    /// Waits until this certificate may join the row of those that are made together.
     ///
-    /// Whoever wants no certificate does not wait for those that others want. While places are
-    /// free, all those are made in a row, which is cheapest. When there are none, few are let in at
-    /// a time, so that what else comes finds a short row before it. The turn ends when what is
-    /// returned is dropped; nothing that waits may be done until then.
+    /// While places are free, all may, which is cheapest. When there are none, few are let in at a
+    /// time, so that what else comes finds a short row before it. The turn ends when what is returned
+    /// is dropped; nothing that waits may be done until then.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         let crowded = self.places.available_permits() == 0;
-        let turn = if crowded { self.turns.acquire().await.ok() } else { None };
-        yield_now().await;
-        turn
+        if crowded { self.turns.acquire().await.ok() } else { None }
     }
 
     async fn in_turn(&self) -> Result<SemaphorePermit<'_>, Failure> {

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod identifier;
 pub mod mount;
 pub mod pki;
+mod row;
 pub mod sys;
 mod workshop;
 
@@ -33,6 +34,7 @@ pub struct Engine {
     gate: Gate,
     admission: Admission,
     workshop: Workshop,
+    leaves: pki::issue::Leaves,
     mounts: ArcSwap<MountTable>,
     /// The table was to be read again, and that failed.
     mounts_in_doubt: AtomicBool,
@@ -49,6 +51,7 @@ impl Engine {
             env,
             admission: Admission::default(),
             workshop: Workshop::default(),
+            leaves: pki::issue::Leaves::default(),
             mounts: ArcSwap::from_pointee(MountTable::default()),
             mounts_in_doubt: AtomicBool::new(false),
             reading_mounts: tokio::sync::Mutex::default(),

@@ -8,7 +8,6 @@ use tokio::sync::Semaphore;
 
 use super::Failure;
 use crate::ca::key::KeyKind;
-use crate::entropy::Entropy;
 use crate::keys::{KeyError, KeyPool, SubjectKey};
 
 /// Where keys are made and key stores are written.
@@ -54,28 +53,24 @@ impl Workshop {
         self.pool.expect(kind);
     }
 
-    /// An RSA key pair that was made before, if there is one.
-    pub(super) fn at_hand(&self, kind: KeyKind) -> Option<SubjectKey> {
-        self.pool.take(kind)
-    }
-
-    /// A new key pair for a subject.
+    /// An RSA key pair from the pool, or else made here.
     ///
     /// # Errors
-    /// [`Failure::Busy`], and a refusal of kinds that are not made.
-    pub(super) async fn subject_key(
-        &self,
-        kind: KeyKind,
-        entropy: &Entropy,
-    ) -> Result<SubjectKey, Failure> {
-        let made = match kind {
-            KeyKind::Rsa(_) => self.work(move || SubjectKey::generate(kind)).await?,
-            KeyKind::Ec(_) | KeyKind::Ed25519 => SubjectKey::generate_with(kind, entropy),
-        };
-        made.map_err(|error| match error {
-            KeyError::Unsupported => Failure::refused(error.to_string()),
-            KeyError::Rejected | KeyError::Failed => Failure::Fault(error.to_string()),
-        })
+    /// [`Failure::Busy`], and a refusal of sizes that are not made.
+    pub(super) async fn rsa_key(&self, kind: KeyKind) -> Result<SubjectKey, Failure> {
+        match self.pool.take(kind) {
+            Some(key) => Ok(key),
+            None => Ok(self.work(move || SubjectKey::generate(kind)).await??),
+        }
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Unsupported => Self::refused(error.to_string()),
+            KeyError::Rejected | KeyError::Failed => Self::Fault(error.to_string()),
+        }
     }
 }
 
@@ -108,8 +103,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_made_is_refused() {
-        let entropy = Entropy::danger_seeded(1);
-        let refused = Workshop::default().subject_key(KeyKind::Rsa(2049), &entropy).await;
+        let refused = Workshop::default().rsa_key(KeyKind::Rsa(2049)).await;
         assert!(matches!(refused, Err(Failure::Refused { .. })));
     }
 }

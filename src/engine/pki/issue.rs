@@ -26,11 +26,12 @@ use crate::ca::permit::Permit;
 use crate::ca::public_key::PublicKey;
 use crate::ca::role::{Ask, Bounds, CsrFacts, Role, RoleKey, key_kind};
 use crate::ca::serial::Serial;
-use crate::ca::signed::Signed;
+use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
 use crate::ca::{lint, pem};
-use crate::engine::identifier::format_uuid;
+use crate::engine::identifier::{MountId, format_uuid};
 use crate::engine::mount::Mount;
+use crate::engine::row::{Lost, Row};
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::entropy::Purpose;
 use crate::keys::SubjectKey;
@@ -106,23 +107,53 @@ impl<T> Recorded<T> {
 }
 
 /// What was checked before the role is asked.
+#[derive(Debug)]
 struct Ready {
     role: Arc<Role>,
     role_revision: Revision,
     issuer: Arc<Issuer>,
     authorities: Arc<Authorities>,
-    csr: Option<ParsedCsr>,
+    csr: Option<Box<ParsedCsr>>,
     kind: KeyKind,
     warnings: Vec<String>,
 }
 
 /// What was made.
-struct Made {
+#[derive(Debug)]
+pub(in crate::engine) struct Made {
     leaf: Leaf,
     /// `None` for a role that keeps no book.
     entry: Option<Batch>,
-    /// One after the other with those that arrived together.
-    in_a_row: bool,
+}
+
+/// Leaves that arrived together and are made together.
+pub(in crate::engine) type Leaves = Row<Permitted, Result<Made, Failure>>;
+
+/// What a role permitted, and the key if making it takes its time.
+#[derive(Debug)]
+pub(in crate::engine) struct Permitted {
+    ready: Ready,
+    permit: Permit,
+    key: Option<SubjectKey>,
+    mount: MountId,
+}
+
+/// The same with its key.
+struct Keyed {
+    ready: Ready,
+    permit: Permit,
+    mount: MountId,
+    public: PublicKey,
+    secret: Option<Secret<Vec<u8>>>,
+}
+
+/// The same, composed and found sound.
+struct ToBeSigned {
+    ready: Ready,
+    linted: Linted<Tbs>,
+    mount: MountId,
+    secret: Option<Secret<Vec<u8>>>,
+    warnings: Vec<String>,
 }
 
 impl Engine {
@@ -143,7 +174,7 @@ impl Engine {
     ) -> Result<Recorded<T>, Failure> {
         let _place = self.admission.place().await?;
         repeatedly!({
-            let Made { leaf, entry, in_a_row } = self.make(mount, request, now).await?;
+            let Made { leaf, entry } = self.make(mount, request, now).await?;
             let answer = answer(leaf)?;
             match entry {
                 // The committer wakes at once all whose certificates are in one sync.
@@ -152,8 +183,7 @@ impl Engine {
                 // certificates: so each step finds its code in the cache, and a peer is woken once
                 // for many (a tenth less for a certificate with 64 connections:
                 // docs/performance.md).
-                None if in_a_row => yield_now().await,
-                None => {}
+                None => yield_now().await,
             }
             Ok(Recorded(answer))
         })
@@ -168,30 +198,23 @@ impl Engine {
     ) -> Result<Made, Failure> {
         let ready = self.prepare(mount, request).await?;
         let permit = self.permit(mount, &ready, &request.ask, now)?;
-        let mut warnings = ready.warnings.clone();
-        warnings.extend_from_slice(permit.warnings());
-        let at_hand = if ready.csr.is_none() { self.workshop.at_hand(ready.kind) } else { None };
-        // An RSA key that is not at hand is made elsewhere; such keys come one by one, and are
-        // answered so.
-        let is_here = ready.csr.is_some() || at_hand.is_some();
-        let in_a_row = is_here || !matches!(ready.kind, KeyKind::Rsa(_));
-        let _turn = if in_a_row { self.admission.turn().await } else { None };
-        let (public, secret) = self.subject_key(&ready, at_hand).await?;
-        let signed = self.sign(&ready, permit, &public)?;
-        let entry = book_entry(mount, &ready, &signed);
-        let facts = *signed.facts();
-        let leaf = Leaf {
-            der: signed.into_der(),
-            serial: facts.serial,
-            not_before: facts.not_before,
-            not_after: facts.not_after,
-            key: secret.map(|secret| (ready.kind, secret)),
-            authorities: ready.authorities,
-            issuer: ready.issuer,
-            role: ready.role,
-            warnings,
+        let key = match (&ready.csr, ready.kind) {
+            (None, KeyKind::Rsa(_)) => Some(self.workshop.rsa_key(ready.kind).await?),
+            (None, KeyKind::Ec(_) | KeyKind::Ed25519) | (Some(_), _) => None,
         };
-        Ok(Made { leaf, entry, in_a_row })
+        let _turn = self.admission.turn().await;
+        let permitted = Permitted { ready, permit, key, mount: mount.id };
+        let made = self.leaves.join(permitted, |row| self.make_all(row)).await;
+        made.unwrap_or_else(|Lost| Err(Failure::Fault("a row of leaves was lost".to_owned())))
+    }
+
+    /// Each step for all of them, and then the next one. Where many come together, half as much has
+    /// to be fetched from behind the second cache (docs/performance.md).
+    fn make_all(&self, row: Vec<Permitted>) -> Vec<Result<Made, Failure>> {
+        let keyed: Vec<_> = row.into_iter().map(|permitted| self.keyed(permitted)).collect();
+        let linted = keyed.into_iter().map(|keyed| keyed.and_then(|keyed| self.linted(keyed)));
+        let linted: Vec<_> = linted.collect();
+        linted.into_iter().map(signed).collect()
     }
 
     /// Steps 1 to 10: role, issuer, format, CSR.
@@ -216,7 +239,7 @@ impl Engine {
             ));
         }
         let csr = match &request.key {
-            KeySource::Csr(text) => Some(read_csr(text)?),
+            KeySource::Csr(text) => Some(Box::new(read_csr(text)?)),
             KeySource::Generate { .. } => None,
         };
         let kind = match (&csr, generated) {
@@ -246,63 +269,83 @@ impl Engine {
             mount: mount.lifetimes(self.env.lifetimes),
             urls,
         };
-        let facts = ready.csr.as_ref().map(csr_facts);
+        let facts = ready.csr.as_deref().map(csr_facts);
         ready.role.permit(ask, facts.as_ref(), ready.kind, &bounds, now).map_err(|refusal| {
             let hint = refusal.hint.map(|hint| hint.replace("{mount}", &mount.record.path));
             Failure::Refused { text: refusal.text, hint }
         })
     }
 
-    /// Step 26, or a new key: the one at hand, if there is one.
-    async fn subject_key(
-        &self,
-        ready: &Ready,
-        at_hand: Option<SubjectKey>,
-    ) -> Result<(PublicKey, Option<Secret<Vec<u8>>>), Failure> {
-        if let Some(csr) = &ready.csr {
-            let verified = csr.clone().verify().map_err(|error| csr_failure(&error))?;
-            return Ok((verified.public_key().clone(), None));
-        }
-        let made = match at_hand {
-            Some(key) => key,
-            None => self.workshop.subject_key(ready.kind, &self.env.entropy).await?,
+    /// Step 26, or a new key.
+    fn keyed(&self, permitted: Permitted) -> Result<Keyed, Failure> {
+        let Permitted { ready, permit, key, mount } = permitted;
+        let (public, secret) = match (&ready.csr, key) {
+            (Some(csr), _) => {
+                let verified = csr.clone().verify().map_err(|error| csr_failure(&error))?;
+                (verified.public_key().clone(), None)
+            }
+            (None, key) => {
+                let made = match key {
+                    Some(made) => made,
+                    None => SubjectKey::generate_with(ready.kind, &self.env.entropy)?,
+                };
+                (made.public().clone(), Some(made.into_pkcs8()))
+            }
         };
-        Ok((made.public().clone(), Some(made.into_pkcs8())))
+        Ok(Keyed { ready, permit, mount, public, secret })
     }
 
-    /// Compose, lint, sign.
-    fn sign(
-        &self,
-        ready: &Ready,
-        permit: Permit,
-        public: &PublicKey,
-    ) -> Result<Signed<Tbs>, Failure> {
+    /// Compose, lint.
+    fn linted(&self, keyed: Keyed) -> Result<ToBeSigned, Failure> {
+        let Keyed { ready, permit, mount, public, secret } = keyed;
+        let mut warnings = ready.warnings.clone();
+        warnings.extend_from_slice(permit.warnings());
         let serial =
             Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
         let view = ready.issuer.certificate.issuer_view();
-        let tbs = compose(permit, &view, public, serial)
+        let tbs = compose(permit, &view, &public, serial)
             .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;
         let linted = lint::lint(tbs, &view)
             .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
-        let key = ready
-            .issuer
-            .key
-            .as_ref()
-            .ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
-        key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))
+        Ok(ToBeSigned { ready, linted, mount, secret, warnings })
     }
+}
+
+/// Sign; and what the book will say.
+fn signed(linted: Result<ToBeSigned, Failure>) -> Result<Made, Failure> {
+    let ToBeSigned { ready, linted, mount, secret, warnings } = linted?;
+    let key = ready
+        .issuer
+        .key
+        .as_ref()
+        .ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
+    let signed = key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+    let entry = book_entry(&mount, &ready, &signed);
+    let facts = *signed.facts();
+    let leaf = Leaf {
+        der: signed.into_der(),
+        serial: facts.serial,
+        not_before: facts.not_before,
+        not_after: facts.not_after,
+        key: secret.map(|secret| (ready.kind, secret)),
+        authorities: ready.authorities,
+        issuer: ready.issuer,
+        role: ready.role,
+        warnings,
+    };
+    Ok(Made { leaf, entry })
 }
 
 /// One batch: the serial number is new, and nothing that decided has changed. `None` for a role
 /// that keeps no book.
-fn book_entry(mount: &Mount, ready: &Ready, signed: &Signed<Tbs>) -> Option<Batch> {
+fn book_entry(mount: &MountId, ready: &Ready, signed: &Signed<Tbs>) -> Option<Batch> {
     if ready.role.fields().no_store {
         return None;
     }
-    let role = key::role(&mount.id, ready.role.name());
-    let key = key::certificate(&mount.id, signed.facts().serial.as_bytes());
+    let role = key::role(mount, ready.role.name());
+    let key = key::certificate(mount, signed.facts().serial.as_bytes());
     let record = CertificateRecord { der: signed.der().to_vec(), issuer: ready.issuer.id };
-    let batch = ready.authorities.guarded(&mount.id);
+    let batch = ready.authorities.guarded(mount);
     Some(
         batch.expect(role, ready.role_revision).expect_absent(key.clone()).put_record(key, &record),
     )
