@@ -95,7 +95,7 @@ async fn measure(options: &Options, contender: Contender<'_>, back: bool, rounds
 }
 
 /// The median round and the spread. A disturbance only ever adds time, so the quietest round of
-/// a row over the quietest of the bare work is what comes out again on a busier day.
+/// a row over the quietest of the bare work is what was disturbed least.
 fn summary(rounds: &Rounds, name: &str, label: &str, least_bare: f64) -> Option<Value> {
     let rows = rounds.get(name)?;
     let of = |path: &[&str]| middle(&rows.iter().map(|row| number(row, path)).collect::<Vec<_>>());

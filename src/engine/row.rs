@@ -35,7 +35,7 @@ type Entry<Work, Made> = (Work, oneshot::Sender<Made>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lost;
 
-/// The longest piece: a millisecond of one core, with certificates.
+/// The longest piece: a millisecond of one core, with certificates that an EC key signs.
 const PIECE: usize = 16;
 
 impl<Work, Made> Default for Row<Work, Made> {
