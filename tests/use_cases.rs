@@ -419,22 +419,51 @@ async fn an_uninvited_identity_is_refused_on_every_road() {
     }
 }
 
-#[tokio::test]
-async fn refuses_a_csr_that_its_sender_did_not_sign() {
-    let server = server().await;
+/// A CSR whose signature was changed.
+fn unsigned_csr() -> String {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
     parameters.distinguished_name = rcgen::DistinguishedName::new();
-    let request = parameters.serialize_request(&key).unwrap();
-    let mut broken = request.der().to_vec();
-    let last = broken.len() - 1;
-    broken[last] ^= 1;
-    let csr = pem(REQUEST, &broken);
+    let mut broken = parameters.serialize_request(&key).unwrap().der().to_vec();
+    *broken.last_mut().unwrap() ^= 1;
+    pem(REQUEST, &broken)
+}
+
+#[tokio::test]
+async fn refuses_a_csr_that_its_sender_did_not_sign() {
+    let server = server().await;
     let before = list(&server, "pki/certs").await;
-    let answer =
-        server.post("pki/sign/web", json!({ "csr": csr, "common_name": "a.example.org" })).await;
-    answer.refused(400, "request signature invalid");
+    let body = json!({ "csr": unsigned_csr(), "common_name": "a.example.org" });
+    server.post("pki/sign/web", body).await.refused(400, "request signature invalid");
     assert_eq!(list(&server, "pki/certs").await, before);
+}
+
+#[tokio::test]
+async fn of_those_who_are_served_together_each_gets_his_own() {
+    let server = server().await;
+    let ask = |name: &'static str| {
+        server.post("pki/issue/web", json!({ "common_name": name, "private_key_format": "pkcs8" }))
+    };
+    let broken = json!({ "csr": unsigned_csr(), "common_name": "b.example.org" });
+    let (one, refused, other) = tokio::join!(
+        ask("a.example.org"),
+        server.post("pki/sign/web", broken),
+        ask("c.example.org")
+    );
+    refused.refused(400, "request signature invalid");
+    for (answer, name) in [(one.ok(), "a.example.org"), (other.ok(), "c.example.org")] {
+        let certificate = belongs_together(&answer, name);
+        assert!(certificate.tbs_certificate().subject().to_string().contains(name), "{name}");
+    }
+}
+
+/// The certificate of an answer, whose private key is its own.
+fn belongs_together(answer: &Answer, what: &str) -> x509_cert::Certificate {
+    let key = rcgen::KeyPair::try_from(der(&answer.text("private_key"))).unwrap();
+    let certificate = x509_cert::Certificate::from_der(&der(&answer.text("certificate"))).unwrap();
+    let public = certificate.tbs_certificate().subject_public_key_info().to_der().unwrap();
+    assert_eq!(rcgen::PublicKeyData::subject_public_key_info(&key), public, "{what}");
+    certificate
 }
 
 #[tokio::test]
@@ -454,10 +483,6 @@ async fn key_and_certificate_of_an_answer_belong_together() {
         server.post("pki/roles/web", role).await.ok();
         let body = json!({ "common_name": "a.example.org", "private_key_format": "pkcs8" });
         let answer = server.post("pki/issue/web", body).await.ok();
-        let key = rcgen::KeyPair::try_from(der(&answer.text("private_key"))).unwrap();
-        let certificate = der(&answer.text("certificate"));
-        let certificate = x509_cert::Certificate::from_der(&certificate).unwrap();
-        let public = certificate.tbs_certificate().subject_public_key_info().to_der().unwrap();
-        assert_eq!(rcgen::PublicKeyData::subject_public_key_info(&key), public, "{kind} {bits}");
+        belongs_together(&answer, &format!("{kind} {bits}"));
     }
 }

@@ -125,27 +125,33 @@ mod tests {
     #[tokio::test]
     async fn those_who_came_together_are_done_together_by_who_has_the_first_turn() {
         let (row, pieces) = (row(1), RefCell::default());
-        let [mut one, mut two, mut three] =
-            [1, 2, 3].map(|work| Box::pin(row.join(work, |piece| doubled(&pieces, piece))));
-        for waiting in [&mut one, &mut two, &mut three] {
-            assert!(once(waiting.as_mut()).is_pending());
-        }
-        assert_eq!(once(two.as_mut()), Poll::Ready(Ok(4)));
-        assert_eq!(*pieces.borrow(), [[1, 2, 3]]);
-        assert_eq!(once(one.as_mut()), Poll::Ready(Ok(2)));
-        assert_eq!(once(three.as_mut()), Poll::Ready(Ok(6)));
+        let mut waiting = arrived(&row, 3, &pieces);
+        assert_eq!(once(waiting[1].as_mut()), Poll::Ready(Ok(2)));
+        assert_eq!(*pieces.borrow(), [[0, 1, 2]]);
+        assert_eq!(once(waiting[0].as_mut()), Poll::Ready(Ok(0)));
+        assert_eq!(once(waiting[2].as_mut()), Poll::Ready(Ok(4)));
         assert_eq!(row.join(7, |piece| doubled(&pieces, piece)).await, Ok(14));
-        assert_eq!(*pieces.borrow(), [vec![1, 2, 3], vec![7]]);
+        assert_eq!(*pieces.borrow(), [vec![0, 1, 2], vec![7]]);
+    }
+
+    /// So many who came together, with their numbers as their work.
+    fn arrived<'a>(
+        row: &'a Row<u32, u32>,
+        count: u32,
+        pieces: &'a RefCell<Vec<Vec<u32>>>,
+    ) -> Vec<Pin<Box<impl Future<Output = Result<u32, Lost>> + 'a>>> {
+        let join = |work| Box::pin(row.join(work, |piece| doubled(pieces, piece)));
+        let mut waiting: Vec<_> = (0..count).map(join).collect();
+        for one in &mut waiting {
+            assert!(once(one.as_mut()).is_pending());
+        }
+        waiting
     }
 
     #[tokio::test]
     async fn of_a_long_row_who_has_the_turn_does_pieces_until_he_has_his_own() {
         let (row, pieces) = (row(1), RefCell::default());
-        let mut waiting: Vec<_> =
-            (0..40).map(|work| Box::pin(row.join(work, |piece| doubled(&pieces, piece)))).collect();
-        for one in &mut waiting {
-            assert!(once(one.as_mut()).is_pending());
-        }
+        let mut waiting = arrived(&row, 40, &pieces);
         assert_eq!(once(waiting[20].as_mut()), Poll::Ready(Ok(40)));
         let lengths: Vec<_> = pieces.borrow().iter().map(Vec::len).collect();
         assert_eq!(lengths, [PIECE, PIECE]);
@@ -156,11 +162,7 @@ mod tests {
     #[tokio::test]
     async fn each_thread_does_its_part_of_a_short_row() {
         let (row, pieces) = (row(4), RefCell::default());
-        let mut waiting: Vec<_> =
-            (0..6).map(|work| Box::pin(row.join(work, |piece| doubled(&pieces, piece)))).collect();
-        for one in &mut waiting {
-            assert!(once(one.as_mut()).is_pending());
-        }
+        let mut waiting = arrived(&row, 6, &pieces);
         assert_eq!(once(waiting[0].as_mut()), Poll::Ready(Ok(0)));
         assert_eq!(*pieces.borrow(), [[0, 1]]);
     }
