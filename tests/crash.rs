@@ -2,8 +2,10 @@
 //!
 //! `scripts/crash` runs it. The oracle is outside the killed process: it notes a certificate, or a
 //! revocation, when its answer has arrived whole. After each restart every one of them must be
-//! there, octet for octet. What was under way when the power went may have happened or not; a
-//! revocation that is then asked for again must be on the CRL like any other.
+//! there. Octet for octet it reads those that no restart has been through, and some of the older ones;
+//! every [`WHOLE`] rounds, and at the end, all of them, and the list. All revocations must be on the CRL
+//! each time. What was under way when the power went may have happened or not; a revocation that is
+//! then asked for again must be on the CRL like any other.
 //!
 //! `SIGNET_CRASH_ROUNDS` (20) and `SIGNET_CRASH_SEED` (a new one, printed) name the run. The seed
 //! fixes the moments of death; how far the server has got by then is up to the machine.
@@ -41,6 +43,13 @@ const CALLERS: usize = 8;
 /// One issue in this many is followed by its revocation.
 const REVOKED: u64 = 6;
 
+/// Rounds from one look at every certificate to the next one: reading all of them each time would make
+/// the time of a run grow with its square.
+const WHOLE: u64 = 50;
+
+/// Older certificates that are read in the rounds between.
+const SAMPLE: usize = 500;
+
 /// A start may take this long, opening and unsealing included.
 const START: Duration = Duration::from_secs(1);
 
@@ -49,6 +58,10 @@ const START: Duration = Duration::from_secs(1);
 struct Told {
     /// Certificates by serial number.
     certificates: BTreeMap<String, String>,
+    /// Their serial numbers, in the order of the answers.
+    serials: Vec<String>,
+    /// How many of them a restart has been through.
+    old: usize,
     /// Revocations that were acknowledged.
     revoked: BTreeSet<String>,
     /// Revocations that were asked for and not answered.
@@ -66,8 +79,28 @@ impl Oracle {
     }
 
     fn issued(&self, serial: &str, certificate: String) {
-        let before = self.told().certificates.insert(serial.to_owned(), certificate);
+        let mut told = self.told();
+        let before = told.certificates.insert(serial.to_owned(), certificate);
         assert!(before.is_none(), "the serial number {serial} was given twice");
+        told.serials.push(serial.to_owned());
+    }
+
+    /// What is to be read after a restart: the new certificates, and all of the older ones or some.
+    fn to_read(&self, all: bool, chance: &Chance) -> Vec<(String, String)> {
+        let mut told = self.told();
+        let (old, count) = (told.old, told.serials.len());
+        told.old = count;
+        let mut places: BTreeSet<usize> = (old..count).collect();
+        if all {
+            places.extend(0..old);
+        } else if old > 0 {
+            places.extend((0..SAMPLE).map(|_| chance.below(old as u64) as usize));
+        }
+        let read = |place: usize| {
+            let serial = &told.serials[place];
+            (serial.clone(), told.certificates[serial].clone())
+        };
+        places.into_iter().map(read).collect()
     }
 }
 
@@ -108,16 +141,25 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
         let start = Instant::now();
         server = Server::start(&command, folder.path());
         starts.push(start.elapsed());
-        let surplus = verify(&server.address, &token, &oracle).await;
+        let all = round % WHOLE == 0 || round == rounds;
+        let to_read = oracle.to_read(all, &chance);
+        let read = to_read.len();
+        verify(&server.address, &token, &oracle, &to_read).await;
+        let surplus = if all { listed(&server.address, &token, &oracle).await } else { 0 };
         let told = oracle.told();
         println!(
-            "round {round}: killed after {:>3} ms, up again in {:>3} ms; {} certificates and {} revocations acknowledged, all there; {} unanswered, {surplus} of them recorded",
+            "round {round}: killed after {:>3} ms, up again in {:>3} ms; {} certificates and {} revocations acknowledged, none missing, {read} certificates read",
             life.as_millis(),
             start_of(&starts).as_millis(),
             told.certificates.len(),
             told.revoked.len(),
-            told.unanswered,
         );
+        if all {
+            println!(
+                "all of them are there; {} unanswered, {surplus} of them recorded",
+                told.unanswered
+            );
+        }
     }
     starts.sort_unstable();
     let slowest = start_of(&starts);
@@ -197,8 +239,8 @@ async fn revoke(connection: &mut Connection, oracle: &Oracle, serial: &str) -> b
     true
 }
 
-/// Everything that was acknowledged is there; how many more certificates are.
-async fn verify(address: &str, token: &str, oracle: &Oracle) -> usize {
+/// Every revocation that was acknowledged is on the CRL, and these certificates are there.
+async fn verify(address: &str, token: &str, oracle: &Oracle, to_read: &[(String, String)]) {
     let mut connection = Connection::open(address, token).await.expect("the server answers");
     // Asked before anything else: the CRL of the restarted server owes nothing to new revocations.
     let listed = on_crl(&mut connection).await;
@@ -222,7 +264,12 @@ async fn verify(address: &str, token: &str, oracle: &Oracle) -> usize {
     for serial in &asked {
         assert!(listed.contains(serial), "the repeated revocation of {serial} is not on the CRL");
     }
-    read_all(address, token, oracle).await;
+    read_each(address, token, to_read).await;
+}
+
+/// Every acknowledged certificate is in the list; how many more certificates are.
+async fn listed(address: &str, token: &str, oracle: &Oracle) -> usize {
+    let mut connection = Connection::open(address, token).await.expect("the server answers");
     let answer = connection.send("LIST", "pki/certs", "").await.expect("the server answers");
     let kept: BTreeSet<String> =
         answer.json()["data"]["keys"].as_array().expect("a list").iter().map(text_of).collect();
@@ -239,14 +286,8 @@ fn text_of(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }
 
-/// Reads every acknowledged certificate and compares.
-async fn read_all(address: &str, token: &str, oracle: &Oracle) {
-    let certificates: Vec<(String, String)> = oracle
-        .told()
-        .certificates
-        .iter()
-        .map(|(serial, pem)| (serial.clone(), pem.clone()))
-        .collect();
+/// Reads these certificates and compares.
+async fn read_each(address: &str, token: &str, certificates: &[(String, String)]) {
     let mut readers = JoinSet::new();
     for part in certificates.chunks(certificates.len().div_ceil(CALLERS).max(1)) {
         let (part, address, token) = (part.to_vec(), address.to_owned(), token.to_owned());
