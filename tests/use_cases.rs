@@ -441,17 +441,25 @@ async fn refuses_a_csr_that_its_sender_did_not_sign() {
 #[tokio::test]
 async fn of_those_who_are_served_together_each_gets_his_own() {
     let server = server().await;
-    let ask = |name: &'static str| {
-        server.post("pki/issue/web", json!({ "common_name": name, "private_key_format": "pkcs8" }))
+    let root = json!({ "common_name": "R", "issuer_name": "rsa", "key_type": "rsa" });
+    server.post("pki/root/generate/internal", root).await.ok();
+    server.post("pki/roles/rsa", json!({ "allow_any_name": true, "issuer_ref": "rsa" })).await.ok();
+    let ask = |role: &str, name: &str| {
+        let body = json!({ "common_name": name, "private_key_format": "pkcs8" });
+        let (path, server) = (format!("pki/issue/{role}"), &server);
+        async move { server.post(&path, body).await.ok() }
     };
     let broken = json!({ "csr": unsigned_csr(), "common_name": "b.example.org" });
-    let (one, refused, other) = tokio::join!(
-        ask("a.example.org"),
+    let (one, refused, other, last) = tokio::join!(
+        ask("web", "a.example.org"),
         server.post("pki/sign/web", broken),
-        ask("c.example.org")
+        ask("rsa", "c.example.org"),
+        ask("web", "d.example.org")
     );
     refused.refused(400, "request signature invalid");
-    for (answer, name) in [(one.ok(), "a.example.org"), (other.ok(), "c.example.org")] {
+    for (answer, name) in
+        [(one, "a.example.org"), (other, "c.example.org"), (last, "d.example.org")]
+    {
         let certificate = belongs_together(&answer, name);
         assert!(certificate.tbs_certificate().subject().to_string().contains(name), "{name}");
     }

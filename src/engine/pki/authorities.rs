@@ -235,6 +235,11 @@ impl Issuer {
             .unwrap_or(LeafNotAfterBehavior::Err)
     }
 
+    /// Does its key take a hundred times as long for a signature as one on a curve?
+    pub fn signs_by_rsa(&self) -> bool {
+        matches!(self.certificate.public_key().kind(), KeyKind::Rsa(_))
+    }
+
     /// The usages it still has, by name, in Vault's order.
     pub fn usages(&self) -> String {
         let mut words = Vec::new();

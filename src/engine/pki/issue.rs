@@ -94,6 +94,13 @@ pub struct Leaf {
     pub authorities: Arc<Authorities>,
 }
 
+impl Leaf {
+    /// Is its key an RSA key, or that of its issuer?
+    fn has_rsa(&self) -> bool {
+        matches!(self.key, Some((KeyKind::Rsa(_), _))) || self.issuer.signs_by_rsa()
+    }
+}
+
 /// The proof that something is in the book. Made only by [`Engine::issue`].
 #[derive(Debug)]
 #[must_use]
@@ -127,7 +134,7 @@ pub(in crate::engine) struct Made {
 }
 
 /// Leaves that arrived together and are made together.
-pub(in crate::engine) type Leaves = Row<Permitted, Result<Made, Failure>>;
+pub(in crate::engine) type Leaves = Row<Permitted, Result<Composed, Failure>>;
 
 /// What a role permitted, and the key if making it takes its time.
 #[derive(Debug)]
@@ -148,12 +155,22 @@ struct Keyed {
 }
 
 /// The same, composed and found sound.
-struct ToBeSigned {
+#[derive(Debug)]
+pub(in crate::engine) struct ToBeSigned {
     ready: Ready,
     linted: Linted<Tbs>,
     mount: MountId,
     secret: Option<Secret<Vec<u8>>>,
     warnings: Vec<String>,
+}
+
+/// What comes out of a row.
+#[derive(Debug)]
+pub(in crate::engine) enum Composed {
+    /// Signed with the others.
+    Signed(Made),
+    /// One signature takes as long as a row: each in a turn of its own.
+    Dear(ToBeSigned),
 }
 
 impl Engine {
@@ -175,10 +192,13 @@ impl Engine {
         let _place = self.admission.place().await?;
         repeatedly!({
             let Made { leaf, entry } = self.make(mount, request, now).await?;
+            let has_rsa = leaf.has_rsa();
             let answer = answer(leaf)?;
             match entry {
                 // The committer wakes at once all whose certificates are in one sync.
                 Some(entry) => drop(self.env.store.commit(entry).await?),
+                // Nobody waits for the RSA of those who come after him.
+                None if has_rsa => {}
                 // Answers that are ready together are sent together, and not between two
                 // certificates: so each step finds its code in the cache, and a peer is woken once
                 // for many (a tenth less for a certificate with 64 connections:
@@ -204,17 +224,31 @@ impl Engine {
         };
         let _turn = self.admission.turn().await;
         let permitted = Permitted { ready, permit, key, mount: mount.id };
-        let made = self.leaves.join(permitted, |row| self.make_all(row)).await;
-        made.unwrap_or_else(|Lost| Err(Failure::Fault("a row of leaves was lost".to_owned())))
+        let composed = self.leaves.join(permitted, |row| self.compose_all(row)).await;
+        match composed {
+            Ok(Ok(Composed::Signed(made))) => Ok(made),
+            Ok(Ok(Composed::Dear(dear))) => {
+                yield_now().await;
+                signed(dear)
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(Lost) => Err(Failure::Fault("a row of leaves was lost".to_owned())),
+        }
     }
 
     /// Each step for all of them, and then the next one. Where many come together, half as much has
     /// to be fetched from behind the second cache (docs/performance.md).
-    fn make_all(&self, row: Vec<Permitted>) -> Vec<Result<Made, Failure>> {
+    fn compose_all(&self, row: Vec<Permitted>) -> Vec<Result<Composed, Failure>> {
         let keyed: Vec<_> = row.into_iter().map(|permitted| self.keyed(permitted)).collect();
         let linted = keyed.into_iter().map(|keyed| keyed.and_then(|keyed| self.linted(keyed)));
         let linted: Vec<_> = linted.collect();
-        linted.into_iter().map(signed).collect()
+        let sign = |leaf: ToBeSigned| {
+            if leaf.ready.issuer.signs_by_rsa() {
+                return Ok(Composed::Dear(leaf));
+            }
+            signed(leaf).map(Composed::Signed)
+        };
+        linted.into_iter().map(|linted| linted.and_then(sign)).collect()
     }
 
     /// Steps 1 to 10: role, issuer, format, CSR.
@@ -312,8 +346,8 @@ impl Engine {
 }
 
 /// Sign; and what the book will say.
-fn signed(linted: Result<ToBeSigned, Failure>) -> Result<Made, Failure> {
-    let ToBeSigned { ready, linted, mount, secret, warnings } = linted?;
+fn signed(leaf: ToBeSigned) -> Result<Made, Failure> {
+    let ToBeSigned { ready, linted, mount, secret, warnings } = leaf;
     let key = ready
         .issuer
         .key
