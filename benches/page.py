@@ -92,6 +92,11 @@ def comparison(result):
     ]
 
 
+def middle(three):
+    median, least, greatest = three
+    return f"{median:.1f} ({least:.1f}–{greatest:.1f})"
+
+
 def spread(pair):
     return f"{pair[0]:.1f}–{pair[1]:.1f}"
 
@@ -123,16 +128,17 @@ def workloads(result):
             ]
         )
     head = ["|", "closed loop|", "connections", "a second", "a processor second", "user + system, µs", "switches", "octets written", "peak, MiB"]
-    burst = result["burst"]["latency_ms"]
+    bursts = result["bursts"]
     return [
         "## Workloads",
         "Each row is a new server; switches and octets written to the disk are those of one request.",
         table(head, rows),
-        f"64 callers who want an RSA-2048 key at the same instant: the first half has it after "
-        f"{short(burst['p50'])} ms, the last one after {short(burst['max'])} ms.",
+        f"64 callers who want an RSA-2048 key at the same instant, {bursts['bursts']} times: half of them have it "
+        f"after {middle(bursts['half_ms'])} ms, the last one after {middle(bursts['last_ms'])} ms "
+        "(the median burst, the best and the worst).",
         *(
-            f"{row['id']} is **{row['ratio']:.2f}** times what nobody can avoid: the server's side of a whole "
-            f"handshake, without a socket, a key and a signature, {row['bare_us']:.1f} µs (goal 1.3)."
+            f"{row['id']}, {row['what']}: **{row['ratio']:.2f}** times what nobody can avoid, {row['bare_of']}, "
+            f"{row['bare_us']:.1f} µs (goal {row['goal']})."
             for row in result["workloads"]
             if "ratio" in row
         ),

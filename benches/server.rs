@@ -26,7 +26,7 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use runs::{Options, hostile, latency, overload, quick, standard, sweep};
+use runs::{Options, hostile, latency, overload, quick, rsa, standard, sweep};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -46,6 +46,7 @@ fn main() {
             "quick" => quick::run(&options).await,
             "standard" => standard::run(&options).await,
             "latency" => latency::run(&options).await,
+            "rsa" => rsa::run(&options).await,
             "sweep" => sweep::run(&options).await,
             "hostile" => hostile::run(&options).await,
             "overload" => overload::run(&options).await,

@@ -9,7 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_SHA256, UnparsedPublicKey,
+};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ServerConnection};
 use signet::clock::Clock;
@@ -31,6 +35,27 @@ pub fn cryptography(length: Duration) -> Duration {
     let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
     let issuer = EcdsaKeyPair::generate(algorithm).expect("a key");
     let (random, message) = (SystemRandom::new(), [0x5a; TO_SIGN]);
+    each(length, || {
+        black_box(EcdsaKeyPair::generate(algorithm).expect("a key"));
+        black_box(issuer.sign(&random, &message).expect("a signature"));
+    })
+}
+
+/// Processor time of one signature by an RSA key of 2048 bits that is verified, as whatever RSA signed
+/// is before it leaves (design D7), in this thread.
+pub fn rsa_signature(length: Duration) -> Duration {
+    let issuer = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let (random, message) = (SystemRandom::new(), [0x5a; TO_SIGN]);
+    let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, issuer.public_key());
+    let mut signature = vec![0; issuer.public_modulus_len()];
+    each(length, || {
+        issuer.sign(&RSA_PKCS1_SHA256, &random, &message, &mut signature).expect("a signature");
+        public.verify(&message, &signature).expect("a sound signature");
+    })
+}
+
+/// Processor time of one piece of work, done again and again for so long.
+fn each(length: Duration, mut work: impl FnMut()) -> Duration {
     let spent = || {
         let (user, system) = processor_time(std::process::id());
         user + system
@@ -38,8 +63,7 @@ pub fn cryptography(length: Duration) -> Duration {
     let (start, before, mut rounds) = (Instant::now(), spent(), 0_u32);
     while start.elapsed() < length {
         for _ in 0..64 {
-            black_box(EcdsaKeyPair::generate(algorithm).expect("a key"));
-            black_box(issuer.sign(&random, &message).expect("a signature"));
+            work();
         }
         rounds += 64;
     }

@@ -150,6 +150,12 @@ impl Running {
         self.mount("rsa", "rsa", 2048).await;
         self.role("pki/roles/rsa", "rsa", true).await;
         self.role("rsa/roles/rsa", "rsa", true).await;
+        self.role("rsa/roles/ec", "ec", true).await;
+        self.rested().await;
+    }
+
+    /// Returns when the server has done what it does for later.
+    pub async fn rested(&self) {
         for _ in 0..LONGEST {
             let watcher = Watcher::start(self.process);
             tokio::time::sleep(Duration::from_secs(1)).await;

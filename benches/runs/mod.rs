@@ -7,6 +7,7 @@ pub mod hostile;
 pub mod latency;
 pub mod overload;
 pub mod quick;
+pub mod rsa;
 pub mod standard;
 pub mod sweep;
 pub mod workloads;

@@ -14,7 +14,7 @@ use crate::load::histogram::Histogram;
 use crate::load::open::{self, Schedule};
 use crate::load::place::{as_ever, pin, step_back, step_forward};
 use crate::load::server::{Running, text};
-use crate::load::work::{Work, get, issue, revoke};
+use crate::load::work::{Ask, Work, get, issue, revoke};
 
 /// Requests under way at once; an arrival beyond them is not sent.
 const OUTSTANDING: usize = 1_024;
@@ -74,45 +74,70 @@ async fn measure(options: &Options, name: &str, work: &Work) -> Value {
     })
 }
 
-/// Asks for health ten times a second and revokes a certificate twice a second, by a connection and
-/// on a thread of its own, until the time is over: it must not wait for the callers of the load, who
-/// step back for it.
+/// Asks for health a hundred times a second and revokes ten certificates a second, by a connection for
+/// each and on a thread of its own, until the time is over: it must not wait for the callers of the
+/// load, who step back for it.
 fn probe(server: &Running, length: Duration) -> JoinHandle<Value> {
     let target = server.target();
     spawn_blocking(move || {
         step_forward();
         let own = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        own.block_on(ask(Caller::new(target), length))
+        let (health, revocations) = own.block_on(async {
+            let [one, other] = [&target; 2].map(|target| Caller::new(target.clone()));
+            tokio::join!(ask_for_health(one, length), revoke_some(other, length))
+        });
+        json!({
+            "health": health.latencies.json(),
+            "revoke": revocations.latencies.json(),
+            "failed": health.failed + revocations.failed,
+        })
     })
 }
 
-async fn ask(mut caller: Caller, length: Duration) -> Value {
-    let (mut health, mut revocations) = (Histogram::default(), Histogram::default());
-    let (mut failed, mut turn) = (0, 0_u64);
+/// What a probe found.
+#[derive(Default)]
+struct Probed {
+    latencies: Histogram,
+    failed: u64,
+}
+
+async fn ask_for_health(mut caller: Caller, length: Duration) -> Probed {
+    let mut probed = Probed::default();
     let end = Instant::now() + length;
-    let mut clock = tokio::time::interval(Duration::from_millis(100));
+    let mut clock = tokio::time::interval(Duration::from_millis(10));
     while Instant::now() < end {
         clock.tick().await;
-        turn += 1;
-        let start = Instant::now();
-        match caller.send(&get("sys/health")).await {
-            Ok(answer) if answer.status.is_success() => health.record(start.elapsed()),
-            _ => failed += 1,
-        }
-        if turn % 5 != 0 {
-            continue;
-        }
-        let Ok(answer) = caller.send(&issue("pki/issue/stored", PROBES + turn)).await else {
-            failed += 1;
+        probed.ask(&mut caller, &get("sys/health")).await;
+    }
+    probed
+}
+
+/// Only the revocation counts: the certificate before it stands in the queue like any other.
+async fn revoke_some(mut caller: Caller, length: Duration) -> Probed {
+    let mut probed = Probed::default();
+    let end = Instant::now() + length;
+    let mut clock = tokio::time::interval(Duration::from_millis(100));
+    let mut number = PROBES;
+    while Instant::now() < end {
+        clock.tick().await;
+        number += 1;
+        let Ok(answer) = caller.send(&issue("pki/issue/stored", number)).await else {
+            probed.failed += 1;
             continue;
         };
         let issued: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let serial = text(&issued["data"]["serial_number"]);
+        probed.ask(&mut caller, &revoke(&serial)).await;
+    }
+    probed
+}
+
+impl Probed {
+    async fn ask(&mut self, caller: &mut Caller, ask: &Ask) {
         let start = Instant::now();
-        match caller.send(&revoke(&serial)).await {
-            Ok(answer) if answer.status.is_success() => revocations.record(start.elapsed()),
-            _ => failed += 1,
+        match caller.send(ask).await {
+            Ok(answer) if answer.status.is_success() => self.latencies.record(start.elapsed()),
+            _ => self.failed += 1,
         }
     }
-    json!({ "health": health.json(), "revoke": revocations.json(), "failed": failed })
 }

@@ -13,7 +13,7 @@ pub async fn run(options: &Options) {
     results.put("comparison", comparison.into());
     say("== Workloads, closed loop");
     let closed = workloads::closed(options, |_, _| true).await;
-    results.put("burst", workloads::burst().await);
+    results.put("bursts", workloads::bursts().await);
     say("== Workloads, open loop");
     results.put("open", workloads::open(options, &closed).await.into());
     results.put("workloads", closed.into());
