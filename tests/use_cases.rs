@@ -461,7 +461,10 @@ async fn of_those_who_are_served_together_each_gets_his_own() {
         [(one, "a.example.org"), (other, "c.example.org"), (last, "d.example.org")]
     {
         let certificate = belongs_together(&answer, name);
-        assert!(certificate.tbs_certificate().subject().to_string().contains(name), "{name}");
+        let certificate = certificate.tbs_certificate();
+        assert!(certificate.subject().to_string().contains(name), "{name}");
+        let is_by_rsa = certificate.issuer().to_string() == "CN=R";
+        assert_eq!(is_by_rsa, name == "c.example.org");
     }
 }
 
