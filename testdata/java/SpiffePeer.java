@@ -91,7 +91,9 @@ public final class SpiffePeer {
             try {
                 connection.startHandshake();
                 System.out.println("accepted " + peerOf(connection));
-            } catch (SSLException refused) {
+            } catch (SSLException | SocketException refused) {
+                // The other side may judge our certificate while the rest of our flight is still
+                // being written: then its end of the connection is gone before its alert is read.
                 System.out.println("refused: " + reason(refused));
                 return wasOurs(refused) ? REFUSED_THE_PEER : REFUSED_BY_THE_PEER;
             }
