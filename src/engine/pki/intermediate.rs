@@ -19,8 +19,9 @@ use crate::store::key;
 
 use super::authorities::{Authorities, Issuer};
 use super::generate::{KeyInUse, KeyWish, W_AIA, put_defaults, put_key};
-use super::issue::{csr_failure, issuing, read_csr};
+use super::issue::issuing;
 use super::records::CertificateRecord;
+use super::subject::{csr_failure, read_csr};
 
 /// A request for a CSR of ours.
 #[derive(Clone, Debug)]

@@ -20,15 +20,15 @@ use tokio::task::yield_now;
 
 use crate::auth::Granted;
 use crate::ca::cert::{Tbs, compose};
-use crate::ca::csr::{CsrError, ParsedCsr};
-use crate::ca::key::{Curve, KeyKind};
+use crate::ca::csr::ParsedCsr;
+use crate::ca::key::KeyKind;
+use crate::ca::lint;
 use crate::ca::permit::Permit;
 use crate::ca::public_key::PublicKey;
-use crate::ca::role::{Ask, Bounds, CsrFacts, Role, RoleKey, key_kind};
+use crate::ca::role::{Ask, Bounds, Role};
 use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
-use crate::ca::{lint, pem};
 use crate::engine::identifier::{MountId, format_uuid};
 use crate::engine::mount::Mount;
 use crate::engine::row::{Lost, Row};
@@ -41,6 +41,7 @@ use crate::store::{Batch, Revision, key};
 use super::authorities::{Authorities, Issuer};
 use super::output::Format;
 use super::records::CertificateRecord;
+use super::subject::{checked_kind, csr_facts, csr_failure, generated_kind, read_csr};
 
 /// A request for a leaf.
 #[derive(Clone, Debug)]
@@ -248,7 +249,9 @@ impl Engine {
             }
             signed(leaf).map(Composed::Signed)
         };
-        linted.into_iter().map(|linted| linted.and_then(sign)).collect()
+        let made = linted.into_iter().map(|linted| linted.and_then(sign)).collect();
+        self.admission.give_way();
+        made
     }
 
     /// Steps 1 to 10: role, issuer, format, CSR.
@@ -405,95 +408,4 @@ pub(super) fn issuing(authorities: &Authorities, reference: &str) -> Result<Arc<
         )));
     }
     Ok(Arc::clone(issuer))
-}
-
-/// Steps 5 to 8.
-pub(super) fn read_csr(text: &str) -> Result<ParsedCsr, Failure> {
-    if text.is_empty() {
-        return Err(Failure::refused("\"csr\" is empty"));
-    }
-    let block = pem::decode_all(text)
-        .into_iter()
-        .next()
-        .ok_or_else(|| Failure::refused("csr contains no data"))?;
-    ParsedCsr::parse(&block.der).map_err(|error| csr_failure(&error))
-}
-
-pub(super) fn csr_failure(error: &CsrError) -> Failure {
-    Failure::refused(error.to_string())
-}
-
-/// What a role may take over from a CSR.
-fn csr_facts(csr: &ParsedCsr) -> CsrFacts {
-    CsrFacts {
-        common_name: csr.common_name().to_owned(),
-        serial_number: csr.serial_number().to_owned(),
-        user_ids: csr.user_ids().to_vec(),
-        names: csr.names().clone(),
-        has_unreadable_other_name: csr.has_foreign_other_name(),
-        has_basic_constraints: csr.has_basic_constraints(),
-    }
-}
-
-/// Step 2: what kind of key Signet makes.
-fn generated_kind(
-    role: &Role,
-    key_type: &str,
-    key_bits: i64,
-    warnings: &mut Vec<String>,
-) -> Result<KeyKind, Failure> {
-    let asked = !key_type.is_empty() || key_bits != 0;
-    let kind = match role.key() {
-        RoleKey::Kind(kind) => {
-            if asked {
-                warnings.push(
-                    "parameters key_type and key_bits ignored as role had specific values"
-                        .to_owned(),
-                );
-            }
-            kind
-        }
-        RoleKey::Any if key_type.is_empty() => {
-            return Err(Failure::refused(
-                "role key type \"any\" not allowed for issuing certificates without providing key_type and/or key_bits request parameters",
-            ));
-        }
-        RoleKey::Any => key_kind(key_type, key_bits)
-            .map_err(|why| Failure::Mistaken(format!("failed to validate role: {why}")))?,
-    };
-    supported(kind)
-}
-
-/// P-224 is recognised and never issued (design D2).
-fn supported(kind: KeyKind) -> Result<KeyKind, Failure> {
-    if kind == KeyKind::Ec(Curve::P224) {
-        return Err(Failure::refused("P-224 keys are not supported; use key_bits 256, 384 or 521"));
-    }
-    Ok(kind)
-}
-
-/// Steps 9 and 10: the CSR's key is of the role's type and at least of its size.
-fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failure> {
-    match role.key() {
-        RoleKey::Kind(wanted) => {
-            if wanted.word() != kind.word() {
-                return Err(Failure::refused(format!(
-                    "role requires keys of type {}",
-                    wanted.word()
-                )));
-            }
-            if kind.bits() < wanted.bits() {
-                return Err(Failure::refused(format!(
-                    "role requires a minimum of a {}-bit key, but CSR's key is {} bits",
-                    wanted.bits(),
-                    kind.bits()
-                )));
-            }
-        }
-        RoleKey::Any => {}
-    }
-    if matches!(kind, KeyKind::Rsa(..2048)) {
-        return Err(Failure::refused("RSA keys < 2048 bits are unsafe and not supported"));
-    }
-    supported(kind)
 }

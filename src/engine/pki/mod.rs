@@ -14,6 +14,7 @@ pub mod revoke;
 pub mod roles;
 pub mod settings;
 pub mod state;
+mod subject;
 
 use std::sync::Arc;
 

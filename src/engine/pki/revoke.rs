@@ -44,6 +44,7 @@ impl Engine {
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<(Revocation, String), Failure> {
+        let _pressing = self.admission.pressing();
         let outcome = self.revoke_and_publish(mount, request, now).await;
         if let Err(Failure::Fault(_) | Failure::Busy | Failure::Sealed) = outcome {
             mount.pki.doubt_lists();

@@ -1,0 +1,98 @@
+//! What the subject of a leaf brings or is given: its CSR, and the kind of its key.
+
+use crate::ca::csr::{CsrError, ParsedCsr};
+use crate::ca::key::{Curve, KeyKind};
+use crate::ca::pem;
+use crate::ca::role::{CsrFacts, Role, RoleKey, key_kind};
+use crate::engine::Failure;
+
+/// Steps 5 to 8.
+pub(super) fn read_csr(text: &str) -> Result<ParsedCsr, Failure> {
+    if text.is_empty() {
+        return Err(Failure::refused("\"csr\" is empty"));
+    }
+    let block = pem::decode_all(text)
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::refused("csr contains no data"))?;
+    ParsedCsr::parse(&block.der).map_err(|error| csr_failure(&error))
+}
+
+pub(super) fn csr_failure(error: &CsrError) -> Failure {
+    Failure::refused(error.to_string())
+}
+
+/// What a role may take over from a CSR.
+pub(super) fn csr_facts(csr: &ParsedCsr) -> CsrFacts {
+    CsrFacts {
+        common_name: csr.common_name().to_owned(),
+        serial_number: csr.serial_number().to_owned(),
+        user_ids: csr.user_ids().to_vec(),
+        names: csr.names().clone(),
+        has_unreadable_other_name: csr.has_foreign_other_name(),
+        has_basic_constraints: csr.has_basic_constraints(),
+    }
+}
+
+/// Step 2: what kind of key Signet makes.
+pub(super) fn generated_kind(
+    role: &Role,
+    key_type: &str,
+    key_bits: i64,
+    warnings: &mut Vec<String>,
+) -> Result<KeyKind, Failure> {
+    let asked = !key_type.is_empty() || key_bits != 0;
+    let kind = match role.key() {
+        RoleKey::Kind(kind) => {
+            if asked {
+                warnings.push(
+                    "parameters key_type and key_bits ignored as role had specific values"
+                        .to_owned(),
+                );
+            }
+            kind
+        }
+        RoleKey::Any if key_type.is_empty() => {
+            return Err(Failure::refused(
+                "role key type \"any\" not allowed for issuing certificates without providing key_type and/or key_bits request parameters",
+            ));
+        }
+        RoleKey::Any => key_kind(key_type, key_bits)
+            .map_err(|why| Failure::Mistaken(format!("failed to validate role: {why}")))?,
+    };
+    supported(kind)
+}
+
+/// P-224 is recognised and never issued (design D2).
+fn supported(kind: KeyKind) -> Result<KeyKind, Failure> {
+    if kind == KeyKind::Ec(Curve::P224) {
+        return Err(Failure::refused("P-224 keys are not supported; use key_bits 256, 384 or 521"));
+    }
+    Ok(kind)
+}
+
+/// Steps 9 and 10: the CSR's key is of the role's type and at least of its size.
+pub(super) fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failure> {
+    match role.key() {
+        RoleKey::Kind(wanted) => {
+            if wanted.word() != kind.word() {
+                return Err(Failure::refused(format!(
+                    "role requires keys of type {}",
+                    wanted.word()
+                )));
+            }
+            if kind.bits() < wanted.bits() {
+                return Err(Failure::refused(format!(
+                    "role requires a minimum of a {}-bit key, but CSR's key is {} bits",
+                    wanted.bits(),
+                    kind.bits()
+                )));
+            }
+        }
+        RoleKey::Any => {}
+    }
+    if matches!(kind, KeyKind::Rsa(..2048)) {
+        return Err(Failure::refused("RSA keys < 2048 bits are unsafe and not supported"));
+    }
+    supported(kind)
+}
