@@ -34,18 +34,28 @@ fn warn(outcome: rustix::io::Result<()>, what: &'static str) {
 }
 
 /// Allows no more connections than there are descriptors, the store's left out: a log that cannot be
-/// opened would end the process.
+/// opened would end the process. Who wants little gets it; what is left is shared.
 pub(super) fn leave_descriptors(listeners: &mut [Listener]) {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return };
-    let each = room(limit) / listeners.len().max(1);
-    for listener in listeners {
-        if listener.max_connections > each {
+    share(room(limit), listeners);
+}
+
+fn share(mut left: usize, listeners: &mut [Listener]) {
+    let mut modest_first: Vec<_> = listeners.iter_mut().collect();
+    modest_first.sort_by_key(|listener| listener.max_connections);
+    let mut others = modest_first.len();
+    for listener in modest_first {
+        let allowed = listener.max_connections.min(left / others.max(1));
+        left = left.saturating_sub(allowed);
+        others = others.saturating_sub(1);
+        if listener.max_connections > allowed {
             tracing::warn!(
+                address = %listener.address,
                 max_connections = listener.max_connections,
-                allowed = each,
+                allowed,
                 "the limit of open files allows fewer connections than configured"
             );
-            listener.max_connections = each;
+            listener.max_connections = allowed;
         }
     }
 }
@@ -59,6 +69,21 @@ fn room(limit: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_wants_few_connections_leaves_the_others_more() {
+        let shared = |room: usize, wishes: [usize; 3]| {
+            let config = crate::config::in_memory(&|_| None).unwrap();
+            let mut listeners = wishes
+                .map(|wish| Listener { max_connections: wish, ..config.listeners[0].clone() });
+            share(room, &mut listeners);
+            listeners.map(|listener| listener.max_connections)
+        };
+        assert_eq!(shared(100, [60, 10, 30]), [60, 10, 30]);
+        assert_eq!(shared(90, [60, 10, 60]), [40, 10, 40]);
+        assert_eq!(shared(30, [60, 60, 60]), [10, 10, 10]);
+        assert_eq!(shared(0, [1, 1, 1]), [0, 0, 0]);
+    }
 
     #[test]
     fn the_store_has_its_descriptors_before_any_connection() {
