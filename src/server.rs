@@ -162,7 +162,8 @@ async fn serve(listeners: Vec<(Listener, Limits)>, api: Api, signals: Signals) {
 /// Reads the body, bounded, and lets the API answer.
 async fn answer(api: Api, request: Request<Incoming>, limits: Limits, room: Room) -> HttpResponse {
     let (parts, body) = request.into_parts();
-    match read_body(body, limits.body_size, limits.request, &room).await {
+    let body = read_body(body, limits.body_size, limits.request, &room, api.knows(&parts.headers));
+    match body.await {
         Ok((body, _held)) => api.answer(parts, body).await,
         Err(error) => error.into_response(),
     }

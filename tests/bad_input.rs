@@ -201,6 +201,27 @@ async fn a_body_above_the_limit_is_413() {
 }
 
 #[tokio::test]
+async fn a_long_body_is_read_only_of_who_shows_a_token_that_is_known() {
+    let server = Server::start().await;
+    let long = json!({ "allowed_domains": "a.example,".repeat(2_000) });
+    assert_eq!(server.write("pki/roles/long", &long).await.0, 200);
+    // Nothing of the body is sent: the answer does not wait for it.
+    let ask = |token: &str| {
+        let head = format!(
+            "POST /v1/pki/roles/strange HTTP/1.1\r\nHost: x\r\n{token}Content-Length: 16385\r\n\r\n"
+        );
+        let server = &server;
+        async move { server.send(head.as_bytes()).await }
+    };
+    let (nameless, unknown) = tokio::join!(ask(""), ask("X-Vault-Token: hvs.unknown\r\n"));
+    for (status, text) in [nameless, unknown] {
+        assert_eq!(status, 403, "{text}");
+        assert!(text.contains("needs a valid token"), "{text}");
+    }
+    assert_eq!(server.ask("GET", "pki/roles/strange", b"").await.0, 404);
+}
+
+#[tokio::test]
 async fn headers_above_the_limit_are_431() {
     let server = Server::start().await;
     let head =

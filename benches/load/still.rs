@@ -1,5 +1,6 @@
 //! A server that always says the same: what HTTP costs on our listener, without any work.
 
+use std::future::ready;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -37,8 +38,8 @@ async fn run(listener: Listener, signals: Signals) {
     let handler = move |request: Request<Incoming>, _info| {
         let room = room.clone();
         async move {
-            let body =
-                read_body(request.into_body(), limits.body_size, limits.request, &room).await;
+            let (size, within) = (limits.body_size, limits.request);
+            let body = read_body(request.into_body(), size, within, &room, ready(true)).await;
             let body = if body.is_ok() { ANSWER.clone() } else { Bytes::new() };
             let mut answer: HttpResponse = Response::new(body.into());
             let json = HeaderValue::from_static("application/json");

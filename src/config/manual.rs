@@ -145,7 +145,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "max_request_size",
                 Form::Count,
                 "33554432",
-                "Octets of a request's body. Those above 16 KiB share four times as much memory.",
+                "Octets of a request's body. Those above 16 KiB need a valid token and share four times as much memory.",
             ),
             key(
                 "max_request_header_size",

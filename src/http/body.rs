@@ -1,7 +1,12 @@
 //! Reading a request's body, bounded in size, in time, and in the memory of all bodies together.
+//!
+//! Who does not show a token that is known may send a short body, for what needs none; of a long one
+//! not an octet is read.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +20,7 @@ use crate::engine::Failure;
 use super::reply::{Wording, errors_response, failure};
 use super::sending::HttpResponse;
 
-/// What every body may take without asking, in octets. What issues, signs and revokes is usually
+/// What every body may take without asking, in octets, and all that a stranger may send. What issues, signs and revokes is usually
 /// smaller; so those who hold large bodies back do not hold up anybody else.
 const FREE: usize = 16 * 1024;
 
@@ -25,15 +30,20 @@ const LARGEST_AT_ONCE: usize = 4;
 /// The unit in which it is counted, in octets.
 const PIECE: usize = 1024;
 
-/// How long a body waits for room, unread, before it is refused. Refused at once, a caller who
-/// comes again at once would cost more than one who waits.
+/// How long a body waits for room, unread, before it is refused, and a stranger's before it is refused
+/// in any case. Refused at once, a caller who comes again at once would cost more than one who waits.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Into so many steps the time in which strangers are refused is cut.
+const STEPS: u32 = 64;
 
 /// The memory that large bodies share, whatever connection they come from. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Room {
     pieces: Arc<Semaphore>,
     patience: Duration,
+    /// How many strangers were refused.
+    strangers: Arc<AtomicU32>,
 }
 
 impl Room {
@@ -44,7 +54,15 @@ impl Room {
 
     fn of(octets: usize) -> Self {
         let pieces = octets.div_euclid(PIECE).min(Semaphore::MAX_PERMITS);
-        Self { pieces: Arc::new(Semaphore::new(pieces)), patience: PATIENCE }
+        let pieces = Arc::new(Semaphore::new(pieces));
+        Self { pieces, patience: PATIENCE, strangers: Arc::default() }
+    }
+
+    /// How long the next stranger waits: once to twice as long as somebody known would wait for room, so
+    /// that those who came together do not come again together.
+    fn for_a_stranger(&self) -> Duration {
+        let next = self.strangers.fetch_add(1, Ordering::Relaxed);
+        self.patience.saturating_add(self.patience.saturating_mul(next % STEPS) / STEPS)
     }
 }
 
@@ -84,6 +102,8 @@ pub enum BodyError {
     Broken,
     /// Large bodies of others take all there is (503).
     NoRoom,
+    /// It is long, and nobody knows the caller (403).
+    Stranger,
 }
 
 impl fmt::Display for BodyError {
@@ -93,6 +113,9 @@ impl fmt::Display for BodyError {
             Self::TimedOut => "http: request body did not arrive in time",
             Self::Broken => "http: request body is broken",
             Self::NoRoom => "http: too many large request bodies at once",
+            Self::Stranger => {
+                "permission denied: a request body of more than 16384 octets needs a valid token"
+            }
         })
     }
 }
@@ -107,6 +130,7 @@ impl BodyError {
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::NoRoom => return failure(&Failure::Busy, Wording::Public),
+            Self::Stranger => StatusCode::FORBIDDEN,
         };
         errors_response(status, &[self.to_string()])
     }
@@ -114,7 +138,8 @@ impl BodyError {
 
 /// Reads the whole body: at most `limit` octets, within `within`. A length that the client
 /// announces above the limit is refused before any octet is read. What it holds of the room is
-/// kept as long as the body.
+/// kept as long as the body. Whether the caller is known is asked only about a long body, before
+/// it is read.
 ///
 /// # Errors
 /// See [`BodyError`]; what was read so far is dropped.
@@ -123,6 +148,7 @@ pub async fn read_body(
     limit: usize,
     within: Duration,
     room: &Room,
+    is_known: impl Future<Output = bool>,
 ) -> Result<(Bytes, Held), BodyError> {
     if body.is_end_stream() {
         return Ok((Bytes::new(), Held::default()));
@@ -131,14 +157,25 @@ pub async fn read_body(
     if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(BodyError::TooLarge);
     }
-    let gathered = tokio::time::timeout(within, gather(body, limit, room)).await;
+    let gathered = tokio::time::timeout(within, gather(body, limit, room, is_known)).await;
     gathered.unwrap_or(Err(BodyError::TimedOut))
 }
 
-async fn gather<B>(mut body: B, limit: usize, room: &Room) -> Result<(Bytes, Held), BodyError>
+async fn gather<B>(
+    mut body: B,
+    limit: usize,
+    room: &Room,
+    is_known: impl Future<Output = bool>,
+) -> Result<(Bytes, Held), BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    let mut known = pin!(known(is_known, room));
+    let mut is_short = true;
+    if body.size_hint().lower() > FREE as u64 {
+        known.as_mut().await?;
+        is_short = false;
+    }
     // Most bodies are one frame, and that is handed on as it is.
     let mut first = Bytes::new();
     let mut rest = Segments::default();
@@ -152,6 +189,10 @@ where
         if length > limit {
             return Err(BodyError::TooLarge);
         }
+        if is_short && length > FREE {
+            known.as_mut().await?;
+            is_short = false;
+        }
         held.grow(length, room).await?;
         if first.is_empty() {
             first = data;
@@ -163,6 +204,15 @@ where
         return Ok((first, held));
     }
     Ok((rest.after(&first), held))
+}
+
+/// Strangers hear nothing for a while.
+async fn known(is_known: impl Future<Output = bool>, room: &Room) -> Result<(), BodyError> {
+    if is_known.await {
+        return Ok(());
+    }
+    tokio::time::sleep(room.for_a_stranger()).await;
+    Err(BodyError::Stranger)
 }
 
 /// The octets after the first frame, in pieces that never move. One buffer that grows is copied each time
@@ -211,6 +261,7 @@ impl Segments {
 mod tests {
     use std::collections::VecDeque;
     use std::convert::Infallible;
+    use std::future::ready;
 
     use hyper::body::Frame;
 
@@ -234,7 +285,7 @@ mod tests {
 
     async fn gathered(frames: &[&'static [u8]], limit: usize) -> Result<Bytes, BodyError> {
         let frames = Frames(frames.iter().copied().collect());
-        gather(frames, limit, &Room::new(limit)).await.map(|(body, _)| body)
+        gather(frames, limit, &Room::new(limit), ready(true)).await.map(|(body, _)| body)
     }
 
     #[tokio::test]
@@ -265,12 +316,37 @@ mod tests {
     async fn large_bodies_share_what_there_is_and_small_ones_need_none_of_it() {
         static OCTETS: [u8; 2 * FREE] = [b' '; 2 * FREE];
         let room = Room { patience: Duration::ZERO, ..Room::of(FREE) };
-        let read = |octets: &'static [u8]| gather(Frames([octets].into()), OCTETS.len(), &room);
+        let read = |octets: &'static [u8]| {
+            gather(Frames([octets].into()), OCTETS.len(), &room, ready(true))
+        };
         let (_, held) = read(&OCTETS).await.unwrap();
         assert_eq!(read(&OCTETS[..=FREE]).await.err(), Some(BodyError::NoRoom));
         assert!(read(&OCTETS[..FREE]).await.is_ok());
         drop(held);
         assert!(read(&OCTETS).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn of_a_stranger_a_short_body_is_read_and_a_long_one_refused() {
+        static OCTETS: [u8; FREE + 1] = [b' '; FREE + 1];
+        let room = Room { patience: Duration::ZERO, ..Room::new(OCTETS.len()) };
+        let read = |frames: &[&'static [u8]], is_known| {
+            let frames = Frames(frames.iter().copied().collect());
+            gather(frames, OCTETS.len(), &room, ready(is_known))
+        };
+        assert!(read(&[&OCTETS[..FREE]], false).await.is_ok());
+        assert!(read(&[&OCTETS[..FREE], &OCTETS[FREE..]], true).await.is_ok());
+        for frames in [&[&OCTETS[..]][..], &[&OCTETS[..FREE], &OCTETS[FREE..]]] {
+            assert_eq!(read(frames, false).await.err(), Some(BodyError::Stranger));
+        }
+        assert!(BodyError::Stranger.to_string().contains(&FREE.to_string()));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_about_a_short_body() {
+        let asked = async { unreachable!("a short body") };
+        let read = gather(Frames([&b"ab"[..], b"c"].into()), FREE, &Room::new(FREE), asked).await;
+        assert_eq!(read.unwrap().0, "abc");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
 use serde_json::{Map, Value};
 
-use crate::auth::Granted;
+use crate::auth::{Capability, Denied, Granted};
 use crate::ca::time::Timestamp;
 use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
@@ -59,6 +59,12 @@ impl Api {
             *response.body_mut() = Bytes::new().into();
         }
         response
+    }
+
+    /// Does the caller show a token of this server? Asked before a long body is read.
+    pub async fn knows(&self, headers: &HeaderMap) -> bool {
+        let admitted = self.engine.gate().admit(token_of(headers), Capability::Read).await;
+        matches!(admitted, Ok(_) | Err(Denied::Policy))
     }
 
     async fn route(
