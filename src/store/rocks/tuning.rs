@@ -1,5 +1,8 @@
 //! How RocksDB is set up: what it may keep in memory, and how it writes.
 
+use std::num::NonZero;
+use std::thread::available_parallelism;
+
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, LogLevel, Options, WriteBufferManager,
     WriteOptions,
@@ -37,6 +40,10 @@ pub(super) fn options() -> Options {
     options.set_level_zero_file_num_compaction_trigger(TABLES);
     options.set_max_open_files(table_files());
     options.set_bytes_per_sync(1024 * 1024);
+    // Tables are written piece by piece with pauses between them, so that on one core a request waits for
+    // a piece and not for slices of the thread that merges (docs/performance.md, open loop).
+    options.set_ratelimiter(octets_a_second(), PAUSE, FAIRNESS);
+    options.set_writable_file_max_buffer_size(TABLE_BUFFER);
     // Only the committer writes: no writers have to be brought together.
     options.set_enable_pipelined_write(false);
     options.set_allow_concurrent_memtable_write(false);
@@ -48,6 +55,13 @@ pub(super) fn options() -> Options {
     // A log that was closed, synced and then lost or shortened is missed when the store opens.
     options.set_track_and_verify_wals_in_manifest(true);
     options
+}
+
+/// What flushes and merges may write in a second. A core that does nothing but issue stores 10 MB of
+/// certificates a second; these are written once when they are flushed, and again when they are merged.
+fn octets_a_second() -> i64 {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    i64::try_from(cores).unwrap_or(1).saturating_mul(OCTETS_A_CORE)
 }
 
 /// Tables that may be open at once: where descriptors are few, a quarter of them.
@@ -68,3 +82,11 @@ const MEMORY: usize = 40 * 1024 * 1024;
 const MEMTABLES: usize = 16 * 1024 * 1024;
 /// Tables of the newest level that wait before they are merged into the others.
 const TABLES: i32 = 8;
+/// Octets a second of flushes and merges, a core.
+const OCTETS_A_CORE: i64 = 64 * 1024 * 1024;
+/// So many microseconds each part of a second has; a piece is what may be written in one: 320 KiB.
+const PAUSE: i64 = 5_000;
+/// One time in so many a merge goes before a flush that waits too; RocksDB's own.
+const FAIRNESS: i32 = 10;
+/// How much of a table is gathered before it is written, in octets: less than a piece.
+const TABLE_BUFFER: u64 = 128 * 1024;
