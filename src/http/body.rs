@@ -1,7 +1,7 @@
 //! Reading a request's body, bounded in size, in time, and in the memory of all bodies together.
 //!
-//! Who does not show a token that is known may send a short body, for what needs none; of a long one
-//! not an octet is read.
+//! Who does not show a token that is known may send a short body, for what needs none. Of a body that
+//! is announced as long not an octet is read then, and of one without a length no more than a short one.
 
 use std::fmt;
 use std::pin::pin;
@@ -20,8 +20,8 @@ use crate::engine::Failure;
 use super::reply::{Wording, errors_response, failure};
 use super::sending::HttpResponse;
 
-/// What every body may take without asking, in octets, and all that a stranger may send. What issues, signs and revokes is usually
-/// smaller; so those who hold large bodies back do not hold up anybody else.
+/// What every body may take without asking, in octets, and all that a stranger may send. What issues,
+/// signs and revokes is usually smaller; so those who hold large bodies back do not hold up anybody else.
 const FREE: usize = 16 * 1024;
 
 /// What the larger ones may take together: so many of the largest.
