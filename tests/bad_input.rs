@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use der::pem::LineEnding;
 use serde_json::{Value, json};
-use signet::server::{Development, Levers, levers, run};
+use signet::server::{Announcement, Development, Levers, levers, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -219,6 +219,19 @@ async fn a_long_body_is_read_only_of_who_shows_a_token_that_is_known() {
         assert!(text.contains("needs a valid token"), "{text}");
     }
     assert_eq!(server.ask("GET", "pki/roles/strange", b"").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_server_that_can_look_up_no_token_says_so_and_calls_nobody_a_stranger() {
+    let mut config = signet::config::in_memory(&|_| None).unwrap();
+    config.listeners[0].address = "127.0.0.1:0".parse().unwrap();
+    let (levers, signals) = levers();
+    let (told, announced) = tokio::sync::oneshot::channel();
+    let told = |announcement: &Announcement| told.send(announcement.addresses[0]).unwrap();
+    tokio::spawn(run(config, None, told, signals));
+    let server = Server { address: announced.await.expect("the server starts"), levers };
+    let long = json!({ "allowed_domains": "a.example,".repeat(2_000) });
+    assert_eq!(server.write("pki/roles/long", &long).await.0, 503);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ const STEPS: u32 = 64;
 pub struct Room {
     pieces: Arc<Semaphore>,
     patience: Duration,
-    /// How many strangers were refused.
+    /// How many strangers came with a long body.
     strangers: Arc<AtomicU32>,
 }
 

@@ -84,7 +84,7 @@ const MEMTABLES: usize = 16 * 1024 * 1024;
 const TABLES: i32 = 8;
 /// Octets a second of flushes and merges, a core.
 const OCTETS_A_CORE: i64 = 64 * 1024 * 1024;
-/// So many microseconds each part of a second has; a piece is what may be written in one: 320 KiB.
+/// So many microseconds each part of a second has; a piece is what may be written in one: 320 KiB a core.
 const PAUSE: i64 = 5_000;
 /// One time in so many a merge goes before a flush that waits too; RocksDB's own.
 const FAIRNESS: i32 = 10;
