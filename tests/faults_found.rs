@@ -1,0 +1,32 @@
+//! Faults that an outside review, public reports and a first user found in November 2026, replayed
+//! one by one. The number in front of a test's name is the number of the finding: `f` for the review,
+//! `r` for a public report, `n` for the first user's notes. Each test fails when its protection is
+//! taken out; siblings of a finding stand beside it.
+//!
+//!     cargo test --test faults_found
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of a test, where a surprise is a failure"
+)]
+
+mod support;
+
+#[path = "faults_found/archives.rs"]
+mod archives;
+#[path = "faults_found/bodies.rs"]
+mod bodies;
+#[path = "faults_found/command_line.rs"]
+mod command_line;
+#[path = "faults_found/lists.rs"]
+mod lists;
+#[path = "faults_found/names.rs"]
+mod names;
+#[path = "faults_found/protocols.rs"]
+mod protocols;
+#[path = "faults_found/recovery.rs"]
+mod recovery;
+#[path = "faults_found/requests.rs"]
+mod requests;

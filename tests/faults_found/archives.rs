@@ -1,0 +1,1 @@
+//! Object identifiers, key stores, parameters that are checked before anything is signed.

@@ -1,0 +1,1 @@
+//! Request bodies and headers: what is read, in which order, and within which budget.

@@ -1,0 +1,1 @@
+//! Issuers that may not sign, revocations and revocation lists.

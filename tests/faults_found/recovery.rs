@@ -1,0 +1,1 @@
+//! The store's keys, initialisation, sealing, and what outlives a crash.

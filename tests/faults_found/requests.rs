@@ -1,0 +1,1 @@
+//! Certificate signing requests and keys: what is read, refused and written again.
