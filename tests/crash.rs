@@ -34,6 +34,7 @@ use der::Decode;
 use process::{Connection, ROLE, Server, prepare};
 use serde_json::{Value, json};
 use signet::entropy::{Entropy, Purpose};
+use signet::store::{Rocks, Store, key};
 use tokio::task::JoinSet;
 use x509_cert::crl::CertificateList;
 
@@ -49,6 +50,9 @@ const WHOLE: u64 = 50;
 
 /// Older certificates that are read in the rounds between.
 const SAMPLE: usize = 500;
+
+/// Stores that are new when the power goes.
+const NEW_STORES: u64 = 20;
 
 /// A start may take this long, opening and unsealing included.
 const START: Duration = Duration::from_secs(1);
@@ -127,6 +131,11 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
     let binary = folder.path().join("signet");
     std::fs::copy(env!("CARGO_BIN_EXE_signet"), &binary).expect("a copy of the binary");
     let command = [binary.to_str().expect("a path in UTF-8")];
+    let mut made = 0;
+    for _ in 0..rounds.min(NEW_STORES) {
+        made += u32::from(die_while_initialising(&chance, &command).await);
+    }
+    println!("killed while a store was initialised: {made} had their keys, each with its token");
     let mut server = Server::start(&command, folder.path());
     let token = prepare(&server.address, &[]).await;
     let oracle = Oracle::default();
@@ -192,6 +201,27 @@ async fn die_while_starting(chance: &Chance, command: &[&str], folder: &Path) {
     tokio::time::sleep(Duration::from_micros(chance.below(80_000))).await;
     child.kill().expect("a child can be killed");
     child.wait().expect("a child can be waited for");
+}
+
+/// The power goes while a new store is initialised: it holds keys and a token, or neither. `true` if it
+/// holds them.
+async fn die_while_initialising(chance: &Chance, command: &[&str]) -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start(command, folder.path());
+    let mut connection = Connection::open(&server.address, "").await.expect("the server answers");
+    let asked =
+        tokio::spawn(async move { connection.send("POST", "sys/init", "{}").await.is_ok() });
+    tokio::time::sleep(Duration::from_micros(chance.below(20_000))).await;
+    server.kill();
+    let answered = asked.await.expect("the request ends");
+    let store = folder.path().join("store");
+    let rocks = Rocks::open(&store, |why: &str| panic!("{why}")).expect("a store");
+    let snapshot = Store::danger_unsealed(rocks).snapshot().await.expect("a snapshot");
+    let has_keys = snapshot.get(&key::seal()).await.expect("a read").is_some();
+    let tokens = snapshot.keys(&key::tokens().range(), 2).await.expect("a read").len();
+    assert_eq!(tokens, usize::from(has_keys), "keys without a token");
+    assert!(has_keys || !answered, "answered, and not there");
+    has_keys
 }
 
 /// Callers that go on until the server is gone.

@@ -1,4 +1,5 @@
-//! The tables of crash points in `src/engine/pki/issue.rs` and `generate.rs`: one test a row.
+//! The tables of crash points in `src/engine/pki/issue.rs` and `generate.rs`: one test a row;
+//! and the initialisation of the store.
 //!
 //! The store is the reference engine, made to fail at the commit in question; "on restart" is a
 //! second engine over the same store. Behind them: what happens while the store does not answer.
@@ -174,6 +175,47 @@ fn leaf(uri: &str) -> LeafRequest {
 
 fn now() -> Timestamp {
     Timestamp::from_unix(NOW)
+}
+
+/// What the next program finds after `fault` met the `nth` commit of an initialisation: `true` if the
+/// store says that it is initialised.
+async fn initialised_after(memory: &Memory, nth: u64, fault: Fault) -> bool {
+    memory.danger_inject(nth, fault);
+    let dying = engine(memory, Entropy::System);
+    assert!(matches!(dying.initialize(None, Some(TOKEN), now()).await, Err(Failure::Fault(_))));
+    engine(memory, Entropy::System).start().await.unwrap().initialized
+}
+
+async fn admits_root(engine: &Engine) -> bool {
+    let token = Some(Secret::new(TOKEN.to_owned()));
+    engine.gate().admit(token, Capability::Update).await.is_ok()
+}
+
+#[tokio::test]
+async fn an_initialisation_is_one_commit() {
+    let memory = Memory::new();
+    engine(&memory, Entropy::System).initialize(None, Some(TOKEN), now()).await.unwrap();
+    assert_eq!(memory.tally().batches, 1, "between two of them the store would have no token");
+}
+
+#[tokio::test]
+async fn an_initialisation_that_was_not_recorded_can_be_asked_for_again() {
+    for fault in [Fault::FailedNotDone, Fault::LostRequest] {
+        let memory = Memory::new();
+        assert!(!initialised_after(&memory, 1, fault).await);
+        let engine = engine(&memory, Entropy::System);
+        engine.initialize(None, Some(TOKEN), now()).await.unwrap();
+        assert!(admits_root(&engine).await);
+    }
+}
+
+#[tokio::test]
+async fn an_initialisation_that_was_recorded_and_not_answered_has_its_token() {
+    let memory = Memory::new();
+    assert!(initialised_after(&memory, 1, Fault::LostResponse).await);
+    let engine = engine(&memory, Entropy::System);
+    engine.start().await.unwrap();
+    assert!(admits_root(&engine).await);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::path::Path;
 
 const OPENERS: &[(&str, usize)] = &[
     ("auth/gate.rs", 1),
-    ("auth/token.rs", 1),
+    ("auth/token.rs", 2),
     ("ca/jks.rs", 4),
     ("ca/keystore.rs", 1),
     ("ca/pkcs12/derivation.rs", 2),

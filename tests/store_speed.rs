@@ -62,7 +62,7 @@ async fn measures_commits_of_64_callers() {
 async fn open(folder: &Path) -> Store {
     let rocks = Rocks::open(folder, |reason: &str| panic!("{reason}")).unwrap();
     let sealed = Sealed::new(rocks, Seal::ephemeral(&Entropy::System), Entropy::System);
-    sealed.initialize().await.unwrap();
+    sealed.initialize(|_| Batch::new()).await.unwrap();
     sealed.unseal().await.unwrap();
     sealed.into()
 }

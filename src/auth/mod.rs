@@ -7,4 +7,4 @@ mod gate;
 mod token;
 
 pub use gate::{Denied, Gate, Granted};
-pub use token::{Capability, TokenRecord, accessor_key, new_token, token_key};
+pub use token::{Capability, TokenRecord, new_token, put_token, token_key};

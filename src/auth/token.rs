@@ -6,7 +6,8 @@ use minicbor::{Decode, Encode};
 
 use crate::entropy::{Entropy, Purpose};
 use crate::secret::Secret;
-use crate::store::{Key, Record, Store, key};
+use crate::store::sealed::Salt;
+use crate::store::{Batch, Key, Record, Store, key};
 
 /// What a request wants to do, as policies name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +52,11 @@ pub fn token_key(store: &Store, token: &Secret<String>) -> Option<Key> {
     store.hmac(token.expose().as_bytes()).ok().map(|hash| key::token(&hash))
 }
 
-/// Where an accessor points from.
-pub fn accessor_key(store: &Store, accessor: &str) -> Option<Key> {
-    store.hmac(accessor.as_bytes()).ok().map(|hash| key::accessor(&hash))
+/// Puts the record of a new token under the token's name and under that of its accessor.
+pub fn put_token(batch: Batch, salt: &Salt, token: &Secret<String>, record: &TokenRecord) -> Batch {
+    batch
+        .put_record(key::token(&salt.hmac(token.expose().as_bytes())), record)
+        .put_record(key::accessor(&salt.hmac(record.accessor.as_bytes())), record)
 }
 
 /// A fresh service token (`hvs.` and 24 letters and digits) and its accessor.

@@ -11,6 +11,7 @@
 //! | `01 01` | `meta/seal`: how the root key is wrapped | – | `store::sealed` |
 //! | `01 02` | `meta/keyring`: data keys and salt, under the root key | – | `store::sealed` |
 //! | `01 03` | `meta/cluster`: identifier and name | – | `engine/sys` |
+//! | `01 04` | `meta/usage`: how many values the newest data key may have sealed | – | `store::sealed` |
 //! | `02` mount(16) | `mounts/`: path, type, settings of one mount | mount | `engine/mount` |
 //! | `03` hash(32) | `token/`: HMAC of the token under the sealed salt | hash | `auth` |
 //! | `04` hash(32) | `accessor/`: HMAC of the accessor, leads to its token | hash | `auth` |
@@ -59,6 +60,16 @@ pub fn keyring() -> Key {
 /// Identifier and name of the cluster.
 pub fn cluster() -> Key {
     Key(vec![META, 0x03])
+}
+
+/// How many values the newest data key may have sealed.
+pub fn usage() -> Key {
+    Key(vec![META, 0x04])
+}
+
+/// Everything but the engine's header, the seal and the keyring.
+pub(super) fn contents() -> KeyRange {
+    KeyRange { from: cluster().0, to: vec![0xff] }
 }
 
 /// All mounts.
@@ -344,6 +355,7 @@ mod tests {
             ("seal", Prefix(seal().0)),
             ("keyring", Prefix(keyring().0)),
             ("cluster", Prefix(cluster().0)),
+            ("usage", Prefix(usage().0)),
             ("mounts", mounts()),
             ("tokens", tokens()),
             ("accessors", accessors()),
@@ -376,6 +388,7 @@ mod tests {
             ("seal", seal()),
             ("keyring", keyring()),
             ("cluster", cluster()),
+            ("usage", usage()),
             ("mounts", mount(MOUNT_ID)),
             ("tokens", token(&[0xff; 32])),
             ("accessors", accessor(&[0; 32])),
@@ -406,6 +419,17 @@ mod tests {
         assert!(whole.contains(&foreign_certificate(MOUNT_ID, &[0xff; 64])));
         assert!(!whole.contains(&role(OTHER_ID, "web")));
         assert!(!whole.contains(&mount(MOUNT_ID)));
+    }
+
+    #[test]
+    fn the_contents_are_what_neither_the_engine_nor_the_seal_wrote() {
+        let contents = contents();
+        for outside in [header(), seal(), keyring()] {
+            assert!(!contents.contains(&outside), "{outside}");
+        }
+        for inside in [cluster(), usage(), mount(MOUNT_ID), role(MOUNT_ID, "web")] {
+            assert!(contents.contains(&inside), "{inside}");
+        }
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Store {
         match &self.0 {
             Layers::Bare(engine) => engine.commit(batch).await,
             Layers::Sealed(sealed) => {
-                sealed.encrypt(&mut batch)?;
+                sealed.encrypt(&mut batch).await?;
                 sealed.engine().commit(batch).await
             }
         }
@@ -244,6 +244,14 @@ impl Engine {
         match self {
             Self::Memory(memory) => memory.watch(prefix),
             Self::Rocks(rocks) => rocks.watch(prefix),
+        }
+    }
+
+    /// At least as many as the values that were written since the store was made. Never falls.
+    fn written(&self) -> u64 {
+        match self {
+            Self::Memory(memory) => memory.tally().puts,
+            Self::Rocks(rocks) => rocks.written(),
         }
     }
 }

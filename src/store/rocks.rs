@@ -137,6 +137,11 @@ impl Rocks {
         self.committer.commit(batch).await
     }
 
+    /// At least as many as the values that were ever written: RocksDB numbers every write and removal.
+    pub(super) fn written(&self) -> u64 {
+        self.database.rocksdb.latest_sequence_number()
+    }
+
     /// Writes what is in memory into table files, so that the log is empty: before the folder
     /// is copied. Blocks.
     ///

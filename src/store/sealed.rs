@@ -5,26 +5,35 @@
 //! bound to its key: moved elsewhere, it does not open. Until [`Sealed::unseal`] no value can be
 //! read or written.
 //!
-//! Nonces are 96 random bits, so one data key may seal 2^32 values (NIST SP 800-38D, 8.3).
-//! [`Sealed::values_sealed`] counts; [`Sealed::add_data_key`] puts a new key in front, every key
-//! goes on reading.
+//! Nonces are 96 random bits, so one data key may seal 2^32 values (NIST SP 800-38D, 8.3). An
+//! estimate of their number is stored (`usage`); a line in the log tells when it comes near the bound, and
+//! at the bound nothing more is written. [`Sealed::add_data_key`] puts a new key in front, every key
+//! goes on reading. The root key encrypts once for each data key, of which there are fewer than
+//! 2^32; the key of a seal once for each new store and each change of it, at most once a start. So
+//! neither of the two needs a count.
 //!
 //! Not promised: that someone who can write the disk cannot put back an older value of the
 //! same key, or remove it; that keys of the store are hidden; that a snapshot taken before
 //! [`Sealed::seal`] stops reading.
 
+mod error;
 mod keyring;
 mod seal;
+mod usage;
 
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
 
+pub use self::error::SealError;
+pub use self::keyring::Salt;
 pub use self::seal::{Seal, StaticKey};
 
 use self::keyring::{Keyring, KeyringRecord};
 use self::seal::WrappedRoot;
+use self::usage::{BOUND, Usage, UsageRecord, share_passed};
 use super::batch::{Batch, CommitError, ReadError, Revision};
 use super::key::{self, Key};
 use super::record;
@@ -39,6 +48,8 @@ pub struct Sealed {
     seal: Seal,
     entropy: Entropy,
     keyring: ArcSwapOption<Keyring>,
+    /// One at a time changes what the store says of its data keys.
+    changing: Mutex<()>,
 }
 
 /// Where a store stands.
@@ -50,43 +61,21 @@ pub struct Status {
     pub sealed: bool,
 }
 
-/// Why a store could not be initialised or unsealed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SealError {
-    /// There is nothing to unseal yet.
-    NotInitialized,
-    /// The root key exists already; another process may have made it.
-    AlreadyInitialized,
-    /// The root key was wrapped by another kind of seal.
-    OtherSeal {
-        /// What wrapped it.
-        stored: String,
-        /// What is configured.
-        configured: &'static str,
-    },
-    /// The root key was wrapped by a key that was not given.
-    UnknownKey {
-        /// The identifier of the key that would open it.
-        wanted: String,
-    },
-    /// The key has the right identifier, yet does not open the root key.
-    WrongKey {
-        /// Its identifier.
-        id: String,
-    },
-    /// What lies in the store cannot be understood or was changed.
-    Damaged(String),
-    /// The engine could not be read.
-    Read(ReadError),
-    /// The engine could not be written.
-    Commit(CommitError),
+/// What there is of a store.
+enum Found {
+    Nothing,
+    /// A root key and a keyring and nothing else, with their revisions: a program of an earlier version
+    /// wrote these two first, and stopped before it wrote the rest.
+    KeysAlone(Revision, Option<Revision>),
+    Whole,
 }
 
 impl Sealed {
     /// Puts the seal around an engine. Nothing is read or written yet.
     pub fn new(engine: impl Into<Engine>, seal: Seal, entropy: Entropy) -> Arc<Self> {
         let engine = engine.into();
-        Arc::new(Self { engine, seal, entropy, keyring: ArcSwapOption::empty() })
+        let (keyring, changing) = (ArcSwapOption::empty(), Mutex::new(()));
+        Arc::new(Self { engine, seal, entropy, keyring, changing })
     }
 
     /// The name of the seal's kind: `static`, `ephemeral`.
@@ -99,32 +88,88 @@ impl Sealed {
     /// # Errors
     /// [`ReadError::Failed`] if the engine cannot read.
     pub async fn status(&self) -> Result<Status, ReadError> {
-        let root = self.engine.snapshot().get(&key::seal()).await?;
-        Ok(Status { initialized: root.is_some(), sealed: self.is_sealed() })
+        let initialized = matches!(self.found().await?, Found::Whole);
+        Ok(Status { initialized, sealed: self.is_sealed() })
     }
 
-    /// Makes the root key, the first data key and the salt. The store stays sealed.
+    async fn found(&self) -> Result<Found, ReadError> {
+        let snapshot = self.engine.snapshot();
+        let Some((seal, _)) = snapshot.get(&key::seal()).await? else { return Ok(Found::Nothing) };
+        // What is unsealed was whole then.
+        let whole = !self.is_sealed()
+            || !snapshot.scan(&key::contents(), 1, |key, _, _| key).await?.is_empty();
+        if whole {
+            return Ok(Found::Whole);
+        }
+        let keyring = snapshot.get(&key::keyring()).await?;
+        Ok(Found::KeysAlone(seal, keyring.map(|(revision, _)| revision)))
+    }
+
+    /// Makes the root key, the first data key and the salt, and stores them together with `first`,
+    /// the records that a new store begins with, in one commit. The store is open then.
     ///
     /// # Errors
     /// [`SealError::AlreadyInitialized`] if that was done before, here or by another process.
-    pub async fn initialize(&self) -> Result<(), SealError> {
-        leave_no_trace(self.make_keys()).await
+    pub async fn initialize(
+        &self,
+        first: impl FnOnce(&Salt) -> Batch + Send,
+    ) -> Result<(), SealError> {
+        leave_no_trace(self.make_store(first)).await
     }
 
-    async fn make_keys(&self) -> Result<(), SealError> {
-        let root = seal::new_root_key(&self.entropy);
-        let wrapped = self.seal.wrap(&root, &self.entropy);
-        let keyring = KeyringRecord::new(&self.entropy);
-        let batch = Batch::new()
-            .expect_absent(key::seal())
-            .expect_absent(key::keyring())
-            .put_record(key::seal(), &wrapped)
-            .put(key::keyring(), keyring.lock(&root, &self.entropy));
+    async fn make_store(&self, first: impl FnOnce(&Salt) -> Batch + Send) -> Result<(), SealError> {
+        let _one_at_a_time = self.changing.lock().await;
+        // Asked before anything is encrypted: `sys/init` needs no token, and a request that is refused
+        // must use no nonce of the seal's key.
+        let guarded = match self.found().await.map_err(SealError::Read)? {
+            Found::Nothing => Batch::new().expect_absent(key::seal()).expect_absent(key::keyring()),
+            Found::KeysAlone(seal, keyring) => {
+                Batch::new().expect(key::seal(), seal).expect_unchanged(key::keyring(), keyring)
+            }
+            Found::Whole => return Err(SealError::AlreadyInitialized),
+        };
+        let (keyring, batch) = self.new_store(guarded, first)?;
         match self.engine.commit(batch).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.keyring.store(Some(Arc::new(keyring)));
+                Ok(())
+            }
             Err(CommitError::Conflict { .. }) => Err(SealError::AlreadyInitialized),
             Err(error) => Err(SealError::Commit(error)),
         }
+    }
+
+    /// The keys of a new store, and the batch that makes it.
+    fn new_store(
+        &self,
+        guarded: Batch,
+        first: impl FnOnce(&Salt) -> Batch,
+    ) -> Result<(Keyring, Batch), SealError> {
+        let root = seal::new_root_key(&self.entropy);
+        let record = KeyringRecord::new(&self.entropy);
+        let number = record.newest();
+        let usage = Arc::new(Usage::of_new_store(0));
+        let keyring = Keyring::new(&record, Arc::clone(&usage)).map_err(SealError::Damaged)?;
+        let mut first = first(keyring.salt());
+        let count = first.puts.len() as u64;
+        if !usage.claim(count) {
+            let reason = "a new store begins with fewer records".to_owned();
+            return Err(SealError::Commit(CommitError::NotDone(reason)));
+        }
+        self.seal_values(&keyring, &mut first).map_err(SealError::Commit)?;
+        let block = UsageRecord {
+            key: number,
+            before: 0,
+            block: usage.reserved(),
+            written: self.engine.written(),
+        };
+        let mut batch = guarded
+            .put_record(key::seal(), &self.seal.wrap(&root, &self.entropy))
+            .put(key::keyring(), record.lock(&root, &self.entropy))
+            .put_record(key::usage(), &block);
+        batch.expectations.append(&mut first.expectations);
+        batch.puts.append(&mut first.puts);
+        Ok((keyring, batch))
     }
 
     /// Opens the store. If an older key had to be used, the root key is wrapped anew under the
@@ -137,10 +182,17 @@ impl Sealed {
     }
 
     async fn take_keys(&self) -> Result<(), SealError> {
+        let _one_at_a_time = self.changing.lock().await;
+        match self.found().await.map_err(SealError::Read)? {
+            Found::Nothing => return Err(SealError::NotInitialized),
+            Found::KeysAlone(..) => return Err(SealError::HalfInitialized),
+            Found::Whole => {}
+        }
         let (revision, wrapped) = self.wrapped_root().await?;
         let root = self.seal.unwrap(&wrapped)?;
         let (_, record) = self.stored_keyring(&root).await?;
-        let keyring = Keyring::new(&record).map_err(SealError::Damaged)?;
+        let usage = self.usage_of(record.newest()).await?;
+        let keyring = Keyring::new(&record, usage).map_err(SealError::Damaged)?;
         drop(record);
         if !self.seal.is_current(&wrapped) {
             let again = self.seal.wrap(&root, &self.entropy);
@@ -153,6 +205,29 @@ impl Sealed {
         }
         self.keyring.store(Some(Arc::new(keyring)));
         Ok(())
+    }
+
+    /// What the data key of this number has sealed: as this process counted, or else as the store says.
+    async fn usage_of(&self, number: u32) -> Result<Arc<Usage>, SealError> {
+        if let Some(keyring) = self.keyring.load_full().filter(|open| open.newest() == number) {
+            return Ok(Arc::clone(keyring.usage()));
+        }
+        let stored = self.stored_usage().await.map_err(SealError::Read)?;
+        let record = stored.as_ref().map(|(_, record)| record);
+        let used = UsageRecord::estimate(record, number, self.engine.written());
+        tell_share(0, used);
+        Ok(Arc::new(Usage::after(used)))
+    }
+
+    async fn stored_usage(&self) -> Result<Option<(Revision, UsageRecord)>, ReadError> {
+        let key = key::usage();
+        let Some((revision, bytes)) = self.engine.snapshot().get(&key).await? else {
+            return Ok(None);
+        };
+        match record::decode(&bytes) {
+            Ok(record) => Ok(Some((revision, record))),
+            Err(error) => Err(ReadError::Damaged { key, reason: error.to_string() }),
+        }
     }
 
     /// Forgets every key. Snapshots that exist keep theirs until they are dropped.
@@ -169,14 +244,20 @@ impl Sealed {
     }
 
     async fn make_data_key(&self) -> Result<(), SealError> {
+        let _one_at_a_time = self.changing.lock().await;
         let (_, wrapped) = self.wrapped_root().await?;
         let root = self.seal.unwrap(&wrapped)?;
         let (revision, mut record) = self.stored_keyring(&root).await?;
-        record.add_key(&self.entropy);
-        let keyring = Keyring::new(&record).map_err(SealError::Damaged)?;
+        let all_used = || SealError::Damaged("the keyring has no number for another key".into());
+        let number = record.add_key(&self.entropy).ok_or_else(all_used)?;
+        let usage = Arc::new(Usage::after(0));
+        let keyring = Keyring::new(&record, usage).map_err(SealError::Damaged)?;
+        let written = self.engine.written();
+        let unused = UsageRecord { key: number, before: 0, block: 0, written };
         let batch = Batch::new()
             .expect(key::keyring(), revision)
-            .put(key::keyring(), record.lock(&root, &self.entropy));
+            .put(key::keyring(), record.lock(&root, &self.entropy))
+            .put_record(key::usage(), &unused);
         drop(record);
         self.engine.commit(batch).await.map_err(SealError::Commit)?;
         self.keyring.store(Some(Arc::new(keyring)));
@@ -188,9 +269,10 @@ impl Sealed {
         self.keyring.load().is_none()
     }
 
-    /// How many values the newest data key sealed since this process uses it; `None` while sealed.
+    /// The most values that the newest data key has sealed, in this process and before it; `None`
+    /// while sealed.
     pub fn values_sealed(&self) -> Option<u64> {
-        self.keyring.load().as_ref().map(|keyring| keyring.values_sealed())
+        self.keyring.load().as_ref().map(|keyring| keyring.usage().used())
     }
 
     /// HMAC-SHA256 under this store's salt: the name under which a token is kept.
@@ -199,7 +281,7 @@ impl Sealed {
     /// [`ReadError::Sealed`] while the store is sealed.
     pub fn hmac(&self, message: &[u8]) -> Result<[u8; 32], ReadError> {
         let keyring = self.keyring.load();
-        Ok(keyring.as_ref().ok_or(ReadError::Sealed)?.hmac(message))
+        Ok(keyring.as_ref().ok_or(ReadError::Sealed)?.salt().hmac(message))
     }
 
     pub(super) const fn engine(&self) -> &Engine {
@@ -219,14 +301,62 @@ impl Sealed {
     }
 
     /// Encrypts the values of a batch, each for its place.
-    pub(super) fn encrypt(&self, batch: &mut Batch) -> Result<(), CommitError> {
-        let keyring = self.keyring.load_full().ok_or(CommitError::Sealed)?;
+    ///
+    /// # Errors
+    /// [`CommitError::Sealed`]; [`CommitError::NotDone`] when the data key has sealed all that it may.
+    pub(super) async fn encrypt(&self, batch: &mut Batch) -> Result<(), CommitError> {
+        let count = batch.puts.len() as u64;
+        let mut keyring = self.keyring.load_full().ok_or(CommitError::Sealed)?;
+        if !keyring.usage().claim(count) {
+            // Boxed: it is rare, and every commit would carry the room of it.
+            keyring = Box::pin(self.reserve(count)).await?;
+        }
+        self.seal_values(&keyring, batch)
+    }
+
+    fn seal_values(&self, keyring: &Keyring, batch: &mut Batch) -> Result<(), CommitError> {
         for (key, value) in &mut batch.puts {
             *value = keyring.seal(key, value, &self.entropy).ok_or_else(|| {
                 CommitError::NotDone("the value is too long to be encrypted".into())
             })?;
         }
         Ok(())
+    }
+
+    /// Claims `count` nonces of a block that is reserved for them and for those to come.
+    async fn reserve(&self, count: u64) -> Result<Arc<Keyring>, CommitError> {
+        let _one_at_a_time = self.changing.lock().await;
+        for _ in 0..ATTEMPTS {
+            let keyring = self.keyring.load_full().ok_or(CommitError::Sealed)?;
+            let usage = keyring.usage();
+            if usage.claim(count) {
+                return Ok(keyring);
+            }
+            let not_done = |why: &dyn fmt::Display| CommitError::NotDone(why.to_string());
+            let stored = self.stored_usage().await.map_err(|error| not_done(&error))?;
+            let (revision, record) = stored.unzip();
+            let written = self.engine.written();
+            let before = UsageRecord::estimate(record.as_ref(), keyring.newest(), written);
+            let block = usage.next_block(before, count).ok_or_else(|| not_done(&EXHAUSTED))?;
+            // The record itself is written, and seals nothing.
+            let written = written.saturating_add(1);
+            let record = UsageRecord { key: keyring.newest(), before, block, written };
+            let batch = Batch::new()
+                .expect_unchanged(key::usage(), revision)
+                .put_record(key::usage(), &record);
+            match self.engine.commit(batch).await {
+                Ok(_) => {
+                    tell_share(before, before.saturating_add(block));
+                    usage.grant(before, block, count);
+                    return Ok(keyring);
+                }
+                // Another process reserved a block of its own: the next one begins behind it.
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Closed) => return Err(CommitError::Closed),
+                Err(error) => return Err(not_done(&error)),
+            }
+        }
+        Err(CommitError::Conflict { key: key::usage() })
     }
 
     async fn wrapped_root(&self) -> Result<(Revision, WrappedRoot), SealError> {
@@ -248,6 +378,22 @@ impl Sealed {
     }
 }
 
+/// A line in the log when the estimate passes a share of the bound.
+fn tell_share(from: u64, to: u64) {
+    if let Some(percent) = share_passed(from, to) {
+        tracing::warn!(
+            values = to,
+            "the data key of the store has sealed up to {percent} % of the {BOUND} values that one key \
+             may seal; at 100 % the server refuses every write"
+        );
+    }
+}
+
+/// How often a block is asked for while other processes reserve theirs.
+const ATTEMPTS: usize = 16;
+const EXHAUSTED: &str = "the data key of the store has sealed all the values that one key may seal \
+    (2^32): it needs a new data key";
+
 /// What opens the values of a snapshot.
 #[derive(Debug)]
 pub(super) struct Opener(Arc<Keyring>);
@@ -264,34 +410,6 @@ impl Opener {
         entries.into_iter().map(open).collect()
     }
 }
-
-impl fmt::Display for SealError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotInitialized => formatter.write_str("the store is not initialized"),
-            Self::AlreadyInitialized => formatter.write_str("the store is initialized already"),
-            Self::OtherSeal { stored, configured } => write!(
-                formatter,
-                "the store was sealed by the seal {stored:?}, and {configured:?} is configured"
-            ),
-            Self::UnknownKey { wanted } => write!(
-                formatter,
-                "the store was sealed with the key {wanted:?}, which is not among the keys given: \
-                 name it as the current or the previous key"
-            ),
-            Self::WrongKey { id } => write!(
-                formatter,
-                "the key {id:?} does not open this store: it was sealed with another key of \
-                 the same name"
-            ),
-            Self::Damaged(reason) => write!(formatter, "the seal's records are damaged: {reason}"),
-            Self::Read(error) => error.fmt(formatter),
-            Self::Commit(error) => error.fmt(formatter),
-        }
-    }
-}
-
-impl std::error::Error for SealError {}
 
 #[cfg(test)]
 mod tests;

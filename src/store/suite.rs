@@ -33,7 +33,7 @@ impl Subject {
     async fn sealed((engine, folder): (Engine, Option<TempDir>)) -> Self {
         let entropy = Entropy::danger_seeded(1);
         let sealed = Sealed::new(engine, Seal::ephemeral(&entropy), entropy);
-        sealed.initialize().await.unwrap();
+        sealed.initialize(|_| Batch::new()).await.unwrap();
         sealed.unseal().await.unwrap();
         Self { store: sealed.into(), _folder: folder }
     }

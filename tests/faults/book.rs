@@ -116,12 +116,25 @@ impl Book {
         Ok(())
     }
 
+    /// Initialises the store; the token is noted.
+    pub(crate) async fn initialise(&mut self, address: &str) -> Result<(), Trouble> {
+        let mut connection = Connection::open(address, "").await?;
+        let answer = ask(&mut connection, "POST", "sys/init", &json!({})).await?;
+        let token = answer.json()["root_token"].as_str().map(str::to_owned);
+        self.token = Some(token.unwrap_or_else(|| panic!("sys/init: {:?}", answer.body)));
+        Ok(())
+    }
+
+    /// What the server says of its store.
+    pub(crate) async fn is_initialised(address: &str) -> Result<bool, Trouble> {
+        let mut connection = Connection::open(address, "").await?;
+        let answer = ask(&mut connection, "GET", "sys/init", &Value::Null).await?;
+        Ok(answer.json()["initialized"] == json!(true))
+    }
+
     async fn prepare(&mut self, address: &str) -> Result<(), Trouble> {
         if self.token.is_none() {
-            let mut stranger = Connection::open(address, "").await?;
-            let answer = ask(&mut stranger, "POST", "sys/init", &json!({})).await?;
-            let token = answer.json()["root_token"].as_str().map(str::to_owned);
-            self.token = Some(token.unwrap_or_else(|| panic!("sys/init: {:?}", answer.body)));
+            self.initialise(address).await?;
         }
         let mut connection = self.connect(address).await?;
         for (path, body) in steps().iter().skip(self.prepared) {
@@ -198,9 +211,8 @@ impl Book {
     /// Everything that was answered is so.
     pub(crate) async fn verify(&mut self, address: &str) -> Result<(), Trouble> {
         let mut connection = self.connect(address).await?;
-        let answer = ask(&mut connection, "GET", "sys/init", &Value::Null).await?;
-        let initialized = answer.json()["initialized"] == json!(true);
-        assert!(initialized || self.token.is_none(), "the store was initialised, and is not");
+        let initialised = Self::is_initialised(address).await?;
+        assert!(initialised || self.token.is_none(), "the store was initialised, and is not");
         // A CRL was promised once there was a root, and not to somebody who lost the token.
         if self.prepared < 2 {
             return Ok(());
@@ -229,9 +241,7 @@ impl Book {
     /// Life goes on after a restart: what was not answered is asked for again, a new certificate is
     /// another one, and a new CRL lists what it must. `false` where the token was never told.
     pub(crate) async fn go_on(&mut self, address: &str) -> Result<bool, Trouble> {
-        let mut stranger = Connection::open(address, "").await?;
-        let answer = ask(&mut stranger, "GET", "sys/init", &Value::Null).await?;
-        if self.token.is_none() && answer.json()["initialized"] == json!(true) {
+        if self.token.is_none() && Self::is_initialised(address).await? {
             return Ok(false);
         }
         let before = self.crl;

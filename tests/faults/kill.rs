@@ -5,6 +5,8 @@ use std::time::Instant;
 use crate::book::Book;
 use crate::machine::{Action, Fault, Machine, NAME, SYNC, WRITE, copy_folder};
 
+use signet::store::{Rocks, Store, key};
+
 /// Certificates of one scenario.
 const LEAVES: usize = 3;
 
@@ -34,11 +36,50 @@ async fn dies_at(number: u64, (action, kinds): (Action, u64)) -> bool {
     let server = machine.start();
     let after = format!("{action:?} at operation {number}");
     book.verify(&server.address).await.unwrap_or_else(|why| panic!("{after}: {why:?}"));
-    book.go_on(&server.address).await.unwrap_or_else(|why| panic!("{after}: {why:?}"));
+    let went_on =
+        book.go_on(&server.address).await.unwrap_or_else(|why| panic!("{after}: {why:?}"));
     drop(server);
+    if !went_on {
+        assert_eq!(tokens(&machine).await, 1, "{after}: initialised, and without a token");
+    }
     let server = machine.start();
     book.verify(&server.address).await.unwrap_or_else(|why| panic!("{after}, again: {why:?}"));
     true
+}
+
+/// How many tokens the store of a server holds that does not run. Its first one is stored with the keys,
+/// told or not.
+async fn tokens(machine: &Machine) -> usize {
+    let rocks = Rocks::open(&machine.store(), |why: &str| panic!("{why}")).expect("a store");
+    let snapshot = Store::danger_unsealed(rocks).snapshot().await.expect("a snapshot");
+    snapshot.keys(&key::tokens().range(), 10).await.expect("a read").len()
+}
+
+/// A death behind each of the operations by which a new server gets as far as its token: no store says
+/// that it is initialised and has none.
+#[tokio::test]
+async fn a_death_while_a_store_is_initialised_leaves_it_with_a_token_or_without_a_key() {
+    let mut deaths = 0;
+    for number in 1.. {
+        let machine = Machine::new();
+        let (action, kinds) = DEATHS[1];
+        machine.arm(Fault { action, kinds, first: number, last: number, value: 0 });
+        let answered = match machine.try_start() {
+            Ok(server) => Book::default().initialise(&server.address).await.is_ok(),
+            Err(_) => false,
+        };
+        machine.disarm();
+        if answered {
+            break;
+        }
+        deaths += 1;
+        let server = machine.start();
+        let initialised = Book::is_initialised(&server.address).await.expect("a server");
+        drop(server);
+        assert_eq!(tokens(&machine).await, usize::from(initialised), "operation {number}");
+    }
+    println!("{deaths} deaths on the way to the first token");
+    assert!(deaths > 5, "there are more operations than {deaths}");
 }
 
 #[tokio::test]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
-use crate::auth::{TokenRecord, accessor_key, new_token, token_key};
+use crate::auth::{TokenRecord, new_token, put_token};
 use crate::ca::time::Timestamp;
 use crate::entropy::Entropy;
 use crate::secret::Secret;
-use crate::store::sealed::SealError;
+use crate::store::sealed::{Salt, SealError};
 use crate::store::{Batch, Record, Snapshot, key};
 
 use super::mount::MountRecord;
@@ -60,6 +60,9 @@ impl Engine {
         match self.env.sealed.unseal().await {
             Ok(()) => self.load().await?,
             Err(SealError::NotInitialized) => {}
+            Err(half @ SealError::HalfInitialized) => {
+                tracing::warn!("{half}: `signet operator init` makes new keys and a root token");
+            }
             Err(error) => return Err(Failure::Fault(error.to_string())),
         }
         Ok(self.status().await)
@@ -70,6 +73,12 @@ impl Engine {
         let found = snapshot.record::<Cluster>(&key::cluster()).await?;
         self.cluster.store(Arc::new(found.map(|(_, cluster)| cluster).unwrap_or_default()));
         self.load_mounts().await?;
+        if snapshot.keys(&key::tokens().range(), 1).await?.is_empty() {
+            tracing::error!(
+                "the store is initialized and holds no token, so no request can be authorized: put back \
+                 a copy of the storage folder that has one"
+            );
+        }
         self.tell_unfinished(&snapshot).await
     }
 
@@ -89,7 +98,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the root key, the cluster's name and the root token.
+    /// Makes the root key, the cluster's name and the root token, in one commit: a store that is
+    /// initialised has a token.
     ///
     /// # Errors
     /// Refuses a store that is initialised already.
@@ -99,11 +109,6 @@ impl Engine {
         root_token: Option<&str>,
         now: Timestamp,
     ) -> Result<Secret<String>, Failure> {
-        self.env.sealed.initialize().await.map_err(|error| match error {
-            SealError::AlreadyInitialized => Failure::refused("Vault is already initialized"),
-            other => Failure::Fault(other.to_string()),
-        })?;
-        self.env.sealed.unseal().await.map_err(|error| Failure::Fault(error.to_string()))?;
         let entropy = &self.env.entropy;
         let id = entropy.uuid();
         let suffix = id.get(..8).unwrap_or_default();
@@ -111,21 +116,24 @@ impl Engine {
         let (made, accessor) = new_token(entropy);
         let token = root_token.map_or(made, |given| Secret::new(given.to_owned()));
         let record = TokenRecord {
-            accessor: accessor.clone(),
+            accessor,
             policies: vec!["root".to_owned()],
             display_name: "root".to_owned(),
             path: "auth/token/root".to_owned(),
             created: now.unix(),
         };
-        let store = &self.env.store;
-        let place = token_key(store, &token).ok_or(Failure::Sealed)?;
-        let handle = accessor_key(store, &accessor).ok_or(Failure::Sealed)?;
-        let batch = Batch::new()
-            .put_record(key::cluster(), &Cluster { name, id })
-            .put_record(place, &record)
-            .put_record(handle, &record);
-        store.commit(batch).await?;
-        self.load().await?;
+        let cluster = Cluster { name, id };
+        let first = |salt: &Salt| {
+            let batch = Batch::new().put_record(key::cluster(), &cluster);
+            put_token(batch, salt, &token, &record)
+        };
+        self.env.sealed.initialize(first).await.map_err(|error| match error {
+            SealError::AlreadyInitialized => Failure::refused("Vault is already initialized"),
+            other => Failure::Fault(other.to_string()),
+        })?;
+        // Nothing is read back: a failure now would keep the only token from the caller. There are no
+        // mounts yet.
+        self.cluster.store(Arc::new(cluster));
         Ok(token)
     }
 }

@@ -172,7 +172,7 @@ async fn sample(folder: &Path) -> (Rocks, Store) {
     let rocks = Rocks::open(folder, |reason: &str| panic!("{reason}")).unwrap();
     let sealed = Sealed::new(rocks.clone(), sample_seal(), Entropy::System);
     if !sealed.status().await.unwrap().initialized {
-        sealed.initialize().await.unwrap();
+        sealed.initialize(|_| Batch::new()).await.unwrap();
     }
     sealed.unseal().await.unwrap();
     (rocks, sealed.into())

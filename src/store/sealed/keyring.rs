@@ -5,7 +5,7 @@
 //! the value. All numbers big-endian.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
@@ -14,6 +14,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::super::key::{self, Key};
 use super::super::record::{self, Record};
+use super::usage::Usage;
 use crate::entropy::{Entropy, Purpose};
 use crate::secret::Secret;
 
@@ -21,9 +22,13 @@ use crate::secret::Secret;
 pub(super) struct Keyring {
     newest: DataKey,
     older: Vec<DataKey>,
-    salt: hmac::Key,
-    values_sealed: AtomicU64,
+    salt: Salt,
+    usage: Arc<Usage>,
 }
+
+/// The key of [`Store::hmac`](crate::store::Store::hmac): the store keeps a token under its HMAC.
+#[derive(Debug)]
+pub struct Salt(hmac::Key);
 
 struct DataKey {
     number: u32,
@@ -52,17 +57,23 @@ struct DataKeyRecord {
 impl Record for KeyringRecord {}
 
 impl KeyringRecord {
+    /// The number of the newest key; 0 if there is none.
+    pub(super) fn newest(&self) -> u32 {
+        self.keys.first().map_or(0, |key| key.number)
+    }
+
     /// A salt and one data key, freshly made.
     pub(super) fn new(entropy: &Entropy) -> Self {
         let first = DataKeyRecord { number: 1, key: entropy.bytes(Purpose::DataKey) };
         Self { salt: entropy.bytes(Purpose::Salt), keys: vec![first] }
     }
 
-    /// Puts a new key in front.
-    pub(super) fn add_key(&mut self, entropy: &Entropy) {
-        let newest = self.keys.first().map_or(0, |key| key.number);
-        let number = newest.saturating_add(1);
+    /// Puts a new key in front; its number is the answer. `None` if there is no number left: two keys
+    /// of one number would make values that do not open.
+    pub(super) fn add_key(&mut self, entropy: &Entropy) -> Option<u32> {
+        let number = self.newest().checked_add(1)?;
         self.keys.insert(0, DataKeyRecord { number, key: entropy.bytes(Purpose::DataKey) });
+        Some(number)
     }
 
     /// The keyring as it is stored, encrypted under the root key.
@@ -85,19 +96,18 @@ impl KeyringRecord {
 }
 
 impl Keyring {
-    /// The keys of the record, ready for use.
-    pub(super) fn new(record: &KeyringRecord) -> Result<Self, String> {
+    /// The keys of the record, ready for use; `usage` is that of the newest one.
+    pub(super) fn new(record: &KeyringRecord, usage: Arc<Usage>) -> Result<Self, String> {
         let mut keys = record.keys.iter().map(DataKey::new);
         let newest = keys.next().ok_or("the keyring is empty")?;
         let older = keys.collect();
-        let salt = hmac::Key::new(hmac::HMAC_SHA256, &record.salt);
-        Ok(Self { newest, older, salt, values_sealed: AtomicU64::new(0) })
+        let salt = Salt(hmac::Key::new(hmac::HMAC_SHA256, &record.salt));
+        Ok(Self { newest, older, salt, usage })
     }
 
-    /// Encrypts a value for its place, which overwrites it. `None` if it is longer than AES-GCM
-    /// allows.
+    /// Encrypts a value for its place, which overwrites it. The caller has claimed a nonce for it
+    /// ([`Usage::claim`]). `None` if it is longer than AES-GCM allows.
     pub(super) fn seal(&self, key: &Key, value: &mut [u8], entropy: &Entropy) -> Option<Vec<u8>> {
-        self.values_sealed.fetch_add(1, Ordering::Relaxed);
         encrypt(&self.newest.key, self.newest.number, key, value, entropy)
     }
 
@@ -111,14 +121,27 @@ impl Keyring {
         sealed.decrypt(&data_key.key, key)
     }
 
-    pub(super) fn hmac(&self, message: &[u8]) -> [u8; 32] {
-        let mut tag = [0; 32];
-        tag.copy_from_slice(hmac::sign(&self.salt, message).as_ref());
-        tag
+    pub(super) const fn salt(&self) -> &Salt {
+        &self.salt
     }
 
-    pub(super) fn values_sealed(&self) -> u64 {
-        self.values_sealed.load(Ordering::Relaxed)
+    /// The number of the key that seals.
+    pub(super) const fn newest(&self) -> u32 {
+        self.newest.number
+    }
+
+    /// What the key that seals has sealed.
+    pub(super) const fn usage(&self) -> &Arc<Usage> {
+        &self.usage
+    }
+}
+
+impl Salt {
+    /// HMAC-SHA256 under the salt.
+    pub fn hmac(&self, message: &[u8]) -> [u8; 32] {
+        let mut tag = [0; 32];
+        tag.copy_from_slice(hmac::sign(&self.0, message).as_ref());
+        tag
     }
 }
 
@@ -226,3 +249,17 @@ const FORMAT: u8 = 1;
 /// The number that says "not a data key": the root key, or the key of a seal.
 const ROOT: u32 = 0;
 const OVERHEAD: usize = 5 + 12 + 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_number_of_a_data_key_has_no_successor() {
+        let entropy = Entropy::danger_seeded(5);
+        let mut record = KeyringRecord::new(&entropy);
+        assert_eq!(record.add_key(&entropy), Some(2));
+        record.keys.iter_mut().for_each(|key| key.number = u32::MAX);
+        assert_eq!(record.add_key(&entropy), None);
+    }
+}

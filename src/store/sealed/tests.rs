@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::memory::Fault;
 use super::super::{Memory, Store};
 use super::*;
 
@@ -19,8 +20,7 @@ fn sealed_by(memory: &Memory, current: StaticKey, previous: Option<StaticKey>) -
 async fn open() -> (Memory, Arc<Sealed>, Store) {
     let memory = Memory::new();
     let sealed = sealed_by(&memory, static_key("2026", 1), None);
-    sealed.initialize().await.unwrap();
-    sealed.unseal().await.unwrap();
+    sealed.initialize(|_| Batch::new()).await.unwrap();
     (memory, Arc::clone(&sealed), Store::from(sealed))
 }
 
@@ -36,9 +36,15 @@ async fn a_store_is_first_empty_then_sealed_then_open_then_sealed_again() {
     let status = |initialized, sealed| Ok(Status { initialized, sealed });
     assert_eq!(sealed.status().await, status(false, true));
     assert_eq!(sealed.unseal().await, Err(SealError::NotInitialized));
-    sealed.initialize().await.unwrap();
+    sealed.initialize(|_| Batch::new()).await.unwrap();
+    assert_eq!(
+        sealed.status().await,
+        status(true, false),
+        "the process that made the keys has them"
+    );
+    sealed.seal();
     assert_eq!(sealed.status().await, status(true, true));
-    assert_eq!(sealed.initialize().await, Err(SealError::AlreadyInitialized));
+    assert_eq!(sealed.initialize(|_| Batch::new()).await, Err(SealError::AlreadyInitialized));
     assert_eq!(store.snapshot().await.err(), Some(ReadError::Sealed));
     assert_eq!(store.hmac(b"token").err(), Some(ReadError::Sealed));
     let batch = Batch::new().put(private_key(), SECRET.to_vec());
@@ -164,14 +170,225 @@ async fn a_new_data_key_writes_and_the_older_ones_read() {
     assert_eq!(stored[..5], [1, 0, 0, 0, 2]);
 }
 
+fn put(name: &str) -> Batch {
+    Batch::new().put(key::role(MOUNT, name), b"x".to_vec())
+}
+
+/// The same store in another process.
+async fn again(memory: &Memory) -> (Arc<Sealed>, Store) {
+    let sealed = sealed_by(memory, static_key("2026", 1), None);
+    sealed.unseal().await.unwrap();
+    (Arc::clone(&sealed), Store::from(sealed))
+}
+
+/// Says below the seal that the data key has sealed so many values.
+async fn set_used(memory: &Memory, before: u64) {
+    let record = UsageRecord { key: 1, before, block: 0, written: memory.tally().puts + 1 };
+    let batch = Batch::new().put_record(key::usage(), &record);
+    Store::danger_unsealed(memory.clone()).commit(batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_estimate_outlives_the_process_and_is_never_below_the_truth() {
+    let (memory, sealed, store) = open().await;
+    let mut truth = 0;
+    let mut told = sealed.values_sealed().unwrap();
+    for round in 0..5 {
+        let (sealed, store) =
+            if round == 0 { (Arc::clone(&sealed), store.clone()) } else { again(&memory).await };
+        assert!(sealed.values_sealed().unwrap() >= told.max(truth), "round {round}");
+        for fault in [
+            None,
+            Some(Fault::Conflict),
+            Some(Fault::FailedNotDone),
+            Some(Fault::LostRequest),
+            Some(Fault::LostResponse),
+        ] {
+            // The first batch of a process waits for a block.
+            store.commit(put("a")).await.unwrap();
+            if let Some(fault) = fault {
+                memory.danger_inject(1, fault);
+            }
+            let batch = put("b").put(key::role(MOUNT, "c"), b"x".to_vec());
+            let _ = store.commit(batch).await;
+            truth += 3;
+            let used = sealed.values_sealed().unwrap();
+            assert!(used >= truth && used > told, "{used} for {truth}, after {told}");
+            told = used;
+        }
+        // The process ends here and closes nothing.
+    }
+}
+
+#[tokio::test]
+async fn values_cost_no_further_writes_but_one_for_each_block() {
+    let (memory, ..) = open().await;
+    let (_, store) = again(&memory).await;
+    let before = memory.tally();
+    for _ in 0..2_000 {
+        store.commit(put("a")).await.unwrap();
+    }
+    let after = memory.tally();
+    // 2,000 values need a block of 1,024 and one of 2,048.
+    assert_eq!(after.batches - before.batches, 2_002);
+}
+
+#[tokio::test]
+async fn a_block_that_cannot_be_stored_is_not_used() {
+    let (memory, ..) = open().await;
+    for fault in [Fault::FailedNotDone, Fault::LostRequest, Fault::LostResponse] {
+        let (sealed, store) = again(&memory).await;
+        let used = sealed.values_sealed();
+        memory.danger_inject(1, fault);
+        assert!(matches!(store.commit(put("a")).await, Err(CommitError::NotDone(_))));
+        assert_eq!(sealed.values_sealed(), used);
+        store.commit(put("a")).await.unwrap();
+    }
+    let (_, store) = again(&memory).await;
+    memory.danger_inject(1, Fault::Conflict);
+    store.commit(put("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_written_past_the_bound_and_a_new_data_key_begins_anew() {
+    let (memory, ..) = open().await;
+    set_used(&memory, BOUND - 10).await;
+    let (sealed, store) = again(&memory).await;
+    for number in 0..10 {
+        store.commit(put("a")).await.unwrap_or_else(|error| panic!("{number}: {error}"));
+    }
+    assert_eq!(sealed.values_sealed(), Some(BOUND));
+    let before = memory.tally();
+    let refused = store.commit(put("b")).await;
+    assert!(
+        matches!(&refused, Err(CommitError::NotDone(why)) if why.contains("2^32")),
+        "{refused:?}"
+    );
+    assert_eq!(memory.tally(), before, "nothing was asked of the engine");
+    let deletion = Batch::new().delete(key::role(MOUNT, "a"));
+    store.commit(deletion).await.unwrap();
+    let (_, after_restart) = again(&memory).await;
+    assert!(after_restart.commit(put("b")).await.is_err());
+    sealed.add_data_key().await.unwrap();
+    store.commit(put("b")).await.unwrap();
+    assert!(sealed.values_sealed().unwrap() < 10);
+    let (sealed, store) = again(&memory).await;
+    store.commit(put("b")).await.unwrap();
+    assert!(sealed.values_sealed().unwrap() < 10_000);
+}
+
+#[tokio::test]
+async fn two_processes_of_one_store_use_two_blocks() {
+    let (memory, ..) = open().await;
+    let (one, one_store) = again(&memory).await;
+    let (other, other_store) = again(&memory).await;
+    one_store.commit(put("a")).await.unwrap();
+    other_store.commit(put("b")).await.unwrap();
+    let (one, other) = (one.values_sealed().unwrap(), other.values_sealed().unwrap());
+    assert!(one.abs_diff(other) >= 1_024, "{one} and {other}");
+}
+
+/// A program that does not know the record wrote these values, or the store is older than the record.
+#[tokio::test]
+async fn values_of_a_program_that_kept_no_count_are_counted() {
+    let (memory, _, store) = open().await;
+    for _ in 0..50 {
+        store.commit(put("a")).await.unwrap();
+    }
+    let below = Store::danger_unsealed(memory.clone());
+    below.commit(Batch::new().delete(key::usage())).await.unwrap();
+    let (sealed, _) = again(&memory).await;
+    assert!(sealed.values_sealed().unwrap() >= 100);
+    set_used(&memory, 7).await;
+    let value = below.snapshot().await.unwrap().get(&key::keyring()).await.unwrap().unwrap().1;
+    for _ in 0..30 {
+        below.commit(Batch::new().put(key::role(MOUNT, "old"), value.clone())).await.unwrap();
+    }
+    let (sealed, _) = again(&memory).await;
+    assert_eq!(sealed.values_sealed(), Some(37));
+}
+
+#[tokio::test]
+async fn a_count_that_cannot_be_understood_is_an_error() {
+    let (memory, ..) = open().await;
+    let below = Store::danger_unsealed(memory.clone());
+    let newer = vec![1, 0xa5, 0, 1, 1, 0, 2, 0, 3, 0, 4, 1];
+    for bytes in [vec![], vec![2], vec![1, 0xa0], newer] {
+        below.commit(Batch::new().put(key::usage(), bytes)).await.unwrap();
+        let refused = sealed_by(&memory, static_key("2026", 1), None).unseal().await;
+        assert!(matches!(refused, Err(SealError::Read(_))), "{refused:?}");
+    }
+}
+
+/// An earlier version wrote the keys in a commit of their own.
+async fn half_initialised() -> Memory {
+    let (whole, ..) = open().await;
+    let whole = Store::danger_unsealed(whole).snapshot().await.unwrap();
+    let half = Memory::new();
+    let below = Store::danger_unsealed(half.clone());
+    for key in [key::seal(), key::keyring()] {
+        let (_, value) = whole.get(&key).await.unwrap().unwrap();
+        below.commit(Batch::new().put(key, value)).await.unwrap();
+    }
+    half
+}
+
+#[tokio::test]
+async fn keys_alone_are_no_store_and_are_replaced() {
+    let memory = half_initialised().await;
+    let below = Store::danger_unsealed(memory.clone());
+    let keyring = async || {
+        let snapshot = below.snapshot().await.unwrap();
+        snapshot.get(&key::keyring()).await.unwrap().unwrap().1
+    };
+    let before = keyring().await;
+    // The second key gives the program other random numbers.
+    let sealed = sealed_by(&memory, static_key("2026", 1), Some(static_key("2025", 2)));
+    assert_eq!(sealed.status().await, Ok(Status { initialized: false, sealed: true }));
+    assert_eq!(sealed.unseal().await, Err(SealError::HalfInitialized));
+    sealed.initialize(|_| put("a")).await.unwrap();
+    assert_ne!(keyring().await, before, "who put records back could use a token of the old keys");
+    let (_, store) = again(&memory).await;
+    let snapshot = store.snapshot().await.unwrap();
+    assert!(snapshot.get(&key::role(MOUNT, "a")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn keys_with_anything_beside_them_are_never_replaced() {
+    for key in
+        [key::cluster(), key::usage(), key::mount(MOUNT), key::token(&[0; 32]), private_key()]
+    {
+        let memory = half_initialised().await;
+        let below = Store::danger_unsealed(memory.clone());
+        below.commit(Batch::new().put(key, vec![1])).await.unwrap();
+        let sealed = sealed_by(&memory, static_key("2026", 1), None);
+        assert_eq!(sealed.initialize(|_| put("a")).await, Err(SealError::AlreadyInitialized));
+    }
+}
+
+#[tokio::test]
+async fn a_new_store_is_one_commit_and_a_refused_one_encrypts_nothing() {
+    let memory = Memory::new();
+    let sealed = sealed_by(&memory, static_key("2026", 1), None);
+    for fault in [Fault::FailedNotDone, Fault::LostRequest] {
+        memory.danger_inject(1, fault);
+        assert!(matches!(sealed.initialize(|_| put("a")).await, Err(SealError::Commit(_))));
+        assert_eq!(sealed.status().await, Ok(Status { initialized: false, sealed: true }));
+    }
+    let before = memory.tally();
+    sealed.initialize(|_| put("a")).await.unwrap();
+    assert_eq!(memory.tally().batches, before.batches + 1);
+    let refused = sealed.initialize(|_| -> Batch { panic!("the store exists") }).await;
+    assert_eq!(refused, Err(SealError::AlreadyInitialized));
+}
+
 #[tokio::test]
 async fn two_stores_name_one_token_differently() {
     let (_, _, store) = open().await;
     let memory = Memory::new();
     let entropy = Entropy::danger_seeded(99);
     let other = Sealed::new(memory, Seal::ephemeral(&entropy), entropy);
-    other.initialize().await.unwrap();
-    other.unseal().await.unwrap();
+    other.initialize(|_| Batch::new()).await.unwrap();
     assert_ne!(store.hmac(b"token").unwrap(), other.hmac(b"token").unwrap());
     assert_ne!(store.hmac(b"token").unwrap(), store.hmac(b"accessor").unwrap());
 }
@@ -194,7 +411,8 @@ proptest! {
     #[test]
     fn strange_bytes_are_an_error_and_no_panic(mut bytes: Vec<u8>, format in 0u8..3) {
         let entropy = Entropy::danger_seeded(5);
-        let keyring = Keyring::new(&KeyringRecord::new(&entropy)).unwrap();
+        let usage = Arc::new(Usage::of_new_store(1));
+        let keyring = Keyring::new(&KeyringRecord::new(&entropy), usage).unwrap();
         prop_assert!(keyring.open(&private_key(), &bytes).is_err());
         bytes.splice(0..0, [format, 0, 0, 0, 1]);
         prop_assert!(keyring.open(&private_key(), &bytes).is_err());
@@ -205,7 +423,8 @@ proptest! {
     #[test]
     fn what_is_sealed_opens_and_is_33_octets_longer(value: Vec<u8>) {
         let entropy = Entropy::danger_seeded(5);
-        let keyring = Keyring::new(&KeyringRecord::new(&entropy)).unwrap();
+        let usage = Arc::new(Usage::of_new_store(1));
+        let keyring = Keyring::new(&KeyringRecord::new(&entropy), usage).unwrap();
         let sealed = keyring.seal(&private_key(), &mut value.clone(), &entropy).unwrap();
         prop_assert_eq!(sealed.len(), value.len() + 33);
         prop_assert_eq!(keyring.open(&private_key(), &sealed), Ok(value));
