@@ -173,7 +173,7 @@ impl Sealed {
     }
 
     /// Opens the store. If an older key had to be used, the root key is wrapped anew under the
-    /// current one.
+    /// current one, and the log says so.
     ///
     /// # Errors
     /// See [`SealError`]; the store stays as it was.
@@ -202,6 +202,9 @@ impl Sealed {
                 Ok(_) | Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(SealError::Commit(error)),
             }
+            self.seal.tell_change();
+        } else {
+            self.seal.tell_spare_key();
         }
         self.keyring.store(Some(Arc::new(keyring)));
         Ok(())

@@ -76,6 +76,19 @@ impl Seal {
         wrapped.key_id == self.current().0
     }
 
+    /// Says in the log that the root key lies under the current key from now on.
+    pub(super) fn tell_change(&self) {
+        let (id, _) = self.current();
+        tracing::info!("the store is now sealed under {id:?}; previous_key may go");
+    }
+
+    /// Says in the log that the older key is configured and not needed.
+    pub(super) fn tell_spare_key(&self) {
+        if let Self::Static { current, previous: Some(_) } = self {
+            tracing::info!("the store is sealed under {:?}; previous_key may go", current.id);
+        }
+    }
+
     pub(super) fn unwrap(&self, wrapped: &WrappedRoot) -> Result<Secret<[u8; 32]>, SealError> {
         if wrapped.kind != self.kind() {
             let stored = wrapped.kind.clone();
