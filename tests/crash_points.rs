@@ -1,4 +1,4 @@
-//! The tables of crash points in `src/engine/pki/issue.rs` and `generate.rs`: one test a row;
+//! The tables of crash points in `src/engine/pki/issue.rs`, `generate.rs` and `intent.rs`: one test a row;
 //! and the initialisation of the store.
 //!
 //! The store is the reference engine, made to fail at the commit in question; "on restart" is a
@@ -348,6 +348,17 @@ async fn a_root_that_was_signed_and_not_recorded_leaves_its_intent() {
     // The name was not taken, and the next root of that name is a whole one.
     world.root("second").await.unwrap();
     assert_eq!((world.intents().await, world.keys().await), (1, 2));
+}
+
+#[tokio::test]
+async fn a_root_whose_record_was_refused_leaves_no_intent() {
+    for fault in [Fault::Conflict, Fault::FailedNotDone] {
+        let world = World::new().await;
+        world.memory.danger_inject(2, fault);
+        // After a conflict it is signed again.
+        let _ = world.root("second").await;
+        assert_eq!(world.restarted().await.intents().await, 0);
+    }
 }
 
 #[tokio::test]

@@ -27,9 +27,7 @@ use crate::secret::Secret;
 use crate::store::{Batch, key};
 
 use super::authorities::Authorities;
-use super::records::{
-    CertificateRecord, DefaultsRecord, Id, IntentRecord, IssuerRecord, KeyRecord, UrlsRecord,
-};
+use super::records::{CertificateRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord};
 
 /// The `:type` of a generating path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,21 +178,6 @@ impl Engine {
         Ok((linted, serial, not_after))
     }
 
-    /// Says what is about to be signed, before it is.
-    pub(super) async fn record_intent(
-        &self,
-        mount: &Mount,
-        serial: Serial,
-        tbs: Vec<u8>,
-        now: Timestamp,
-    ) -> Result<(), Failure> {
-        let key = key::intent(&mount.id, serial.as_bytes());
-        let record = IntentRecord { tbs, at: now.unix() };
-        let batch = Batch::new().expect_absent(key.clone()).put_record(key, &record);
-        self.env.store.commit(batch).await?;
-        Ok(())
-    }
-
     async fn record_root(
         &self,
         mount: &Mount,
@@ -217,9 +200,8 @@ impl Engine {
         let batch = put_defaults(batch, mount, &defaults)
             .put_record(key::issuer(&mount.id, &issuer), &record)
             .expect_absent(place.clone())
-            .put_record(place, &certificate)
-            .delete(key::intent(&mount.id, serial.as_bytes()));
-        self.env.store.commit(batch).await?;
+            .put_record(place, &certificate);
+        self.fulfil_intent(mount, serial, batch).await?;
         Ok(issuer)
     }
 

@@ -175,9 +175,8 @@ impl Engine {
             let batch = authorities
                 .guarded(&mount.id)
                 .expect_absent(place.clone())
-                .put_record(place, &record)
-                .delete(key::intent(&mount.id, serial.as_bytes()));
-            self.env.store.commit(batch).await?;
+                .put_record(place, &record);
+            self.fulfil_intent(mount, serial, batch).await?;
             let authorities = Arc::clone(&authorities);
             Ok(SignedIntermediate { der, issuer, authorities, serial, not_after, warnings })
         })

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod crl;
 pub mod generate;
 pub mod import;
+mod intent;
 pub mod intermediate;
 pub mod issue;
 pub mod issuers;
