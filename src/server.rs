@@ -15,7 +15,7 @@ use crate::ca::role::TtlLimits;
 use crate::ca::spiffe::SpiffeId;
 use crate::clock::Clock;
 use crate::config::{self, Checked, Seal, SealKey, Storage, TlsVersion};
-use crate::engine::{Engine, Env, Failure};
+use crate::engine::{Engine, Env, Failure, Installation};
 use crate::entropy::Entropy;
 use crate::http::body::{Room, read_body};
 use crate::http::limits::Limits;
@@ -196,7 +196,11 @@ fn open_engine(
     let sealed = Sealed::new(engine, seal(&config.seal, &entropy), entropy.clone());
     let seconds =
         |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    Ok(Engine::new(Env {
+    let installation = Installation {
+        cluster_name: config.cluster_name.clone(),
+        api_addr: config.api_addr.clone(),
+    };
+    let env = Env {
         store: Store::from(Arc::clone(&sealed)),
         sealed,
         clock,
@@ -206,7 +210,8 @@ fn open_engine(
             default: seconds(config.default_lease_ttl),
             max: seconds(config.max_lease_ttl),
         },
-    }))
+    };
+    Ok(Engine::installed(env, installation))
 }
 
 /// A write failed and nobody can say what the disk holds: nothing may be answered any more.

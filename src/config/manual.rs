@@ -67,13 +67,13 @@ pub(super) const SECTIONS: &[Section] = &[
                 form: Form::Text,
                 default: "",
                 variable: Some("API_ADDR"),
-                text: "The URL (`https://…`) by which clients reach this server.",
+                text: "The URL (`https://…`) by which clients reach this server: `leader_address` of `sys/leader`.",
             },
             key(
                 "cluster_name",
                 Form::Text,
                 "",
-                "A name for this installation, shown by `sys/health`.",
+                "A name for this installation, shown by `sys/health` and `sys/seal-status`. Without it, the name that the store got when it was initialised.",
             ),
             key(
                 "default_lease_ttl",

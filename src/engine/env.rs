@@ -26,3 +26,12 @@ pub struct Env {
 
 /// 768 hours, Vault's default for both lifetimes (vault-core-api 4.3).
 pub const SYSTEM_TTL: i64 = 768 * 3600;
+
+/// What the configuration says of this server, as clients see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Installation {
+    /// `cluster_name`; `None` shows the name that the store was initialised with.
+    pub cluster_name: Option<String>,
+    /// `api_addr`: the URL by which clients reach this server.
+    pub api_addr: Option<String>,
+}

@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 
 use admission::Admission;
-pub use env::Env;
+pub use env::{Env, Installation};
 pub use failure::Failure;
 use mount::MountTable;
 use workshop::Workshop;
@@ -41,11 +41,17 @@ pub struct Engine {
     /// One reader of the table at a time: who comes later has read something newer.
     reading_mounts: tokio::sync::Mutex<()>,
     cluster: ArcSwap<sys::Cluster>,
+    installation: Installation,
 }
 
 impl Engine {
     /// An engine over a store that may still be uninitialised or sealed.
     pub fn new(env: Env) -> Arc<Self> {
+        Self::installed(env, Installation::default())
+    }
+
+    /// The same, under the name and the address of a configuration.
+    pub fn installed(env: Env, installation: Installation) -> Arc<Self> {
         Arc::new(Self {
             gate: Gate::new(env.store.clone()),
             env,
@@ -56,12 +62,18 @@ impl Engine {
             mounts_in_doubt: AtomicBool::new(false),
             reading_mounts: tokio::sync::Mutex::default(),
             cluster: ArcSwap::from_pointee(sys::Cluster::default()),
+            installation,
         })
     }
 
     /// What use cases may touch.
     pub const fn env(&self) -> &Env {
         &self.env
+    }
+
+    /// The name and the address of the configuration.
+    pub const fn installation(&self) -> &Installation {
+        &self.installation
     }
 
     /// Who is calling, and what may they touch?

@@ -71,7 +71,11 @@ impl Engine {
     async fn load(&self) -> Result<(), Failure> {
         let snapshot = self.env.store.snapshot().await?;
         let found = snapshot.record::<Cluster>(&key::cluster()).await?;
-        self.cluster.store(Arc::new(found.map(|(_, cluster)| cluster).unwrap_or_default()));
+        let mut cluster = found.map(|(_, cluster)| cluster).unwrap_or_default();
+        if let Some(name) = &self.installation.cluster_name {
+            cluster.name.clone_from(name);
+        }
+        self.cluster.store(Arc::new(cluster));
         self.load_mounts().await?;
         if snapshot.keys(&key::tokens().range(), 1).await?.is_empty() {
             tracing::error!(
@@ -112,7 +116,9 @@ impl Engine {
         let entropy = &self.env.entropy;
         let id = entropy.uuid();
         let suffix = id.get(..8).unwrap_or_default();
-        let name = cluster_name.map_or_else(|| format!("signet-cluster-{suffix}"), str::to_owned);
+        let name = cluster_name
+            .or(self.installation.cluster_name.as_deref())
+            .map_or_else(|| format!("signet-cluster-{suffix}"), str::to_owned);
         let (made, accessor) = new_token(entropy);
         let token = root_token.map_or(made, |given| Secret::new(given.to_owned()));
         let record = TokenRecord {

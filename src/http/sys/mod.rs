@@ -30,7 +30,7 @@ pub async fn public(engine: &Engine, call: &Call, query: Option<&str>) -> Result
     match (call.path.as_str(), call.operation) {
         ("sys/health", Operation::Read) => Ok(health(engine, query).await),
         ("sys/seal-status", Operation::Read) => Ok(seal_status(engine).await),
-        ("sys/leader", Operation::Read) => Ok(leader()),
+        ("sys/leader", Operation::Read) => Ok(leader(engine)),
         ("sys/init", Operation::Read) => {
             let initialized = engine.status().await.initialized;
             Ok(Reply::Plain(StatusCode::OK, json!({ "initialized": initialized })))
@@ -122,14 +122,15 @@ async fn seal_status(engine: &Engine) -> Reply {
     Reply::Plain(StatusCode::OK, body)
 }
 
-fn leader() -> Reply {
+/// Without high availability; the address is that of the configuration.
+fn leader(engine: &Engine) -> Reply {
     Reply::Plain(
         StatusCode::OK,
         json!({
             "ha_enabled": false,
             "is_self": false,
             "active_time": "0001-01-01T00:00:00Z",
-            "leader_address": "",
+            "leader_address": engine.installation().api_addr.as_deref().unwrap_or_default(),
             "leader_cluster_address": "",
             "performance_standby": false,
             "performance_standby_last_remote_wal": 0,
