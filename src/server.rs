@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use http::Request;
@@ -26,6 +25,10 @@ use crate::http::v1::Api;
 use crate::secret::Secret;
 use crate::store::sealed::StaticKey;
 use crate::store::{Engine as StoreEngine, Memory, Rocks, Sealed, Store, sealed};
+
+mod process_file;
+
+use process_file::ProcessFile;
 
 /// A server for one evening: it initialises itself and keeps everything in memory.
 #[derive(Debug, Default)]
@@ -126,7 +129,7 @@ pub async fn run(
         announcement.addresses.push(bound.address());
         listeners.push((bound, Limits::from(listener)));
     }
-    write_process_id(config.pid_file.as_deref());
+    let _process_file = config.pid_file.as_deref().and_then(ProcessFile::write);
     announce(&announcement);
     drop(announcement);
     serve(listeners, Api::new(engine), signals).await;
@@ -274,14 +277,6 @@ fn made_up_tls(clock: &Clock) -> Result<(Tls, String), ServerError> {
 
 fn start_error(failure: &Failure) -> ServerError {
     ServerError::Start(failure.to_string())
-}
-
-fn write_process_id(path: Option<&Path>) {
-    if let Some(path) = path
-        && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))
-    {
-        tracing::warn!(%error, path = %path.display(), "the pid_file could not be written");
-    }
 }
 
 /// Senders of the signals that a server listens to.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rocksdb::{DB, ErrorKind, ReadOptions, ReadTier, Snapshot as Frozen, WriteBatch};
+use rustix::fs::OFlags;
 use self_cell::self_cell;
 
 use super::batch::{Batch, CommitError, ReadError, Revision};
@@ -408,11 +409,14 @@ impl From<journal::Fault> for OpenError {
 fn lock(folder: &Path) -> Result<File, OpenError> {
     let failed = |error| OpenError::Folder(folder.to_owned(), error);
     make_folder(folder).map_err(failed)?;
+    // A link in its place would make a file elsewhere.
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other).map_err(failed)?;
     let file = fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
+        .custom_flags(flags)
         .open(folder.join(LOCK_FILE))
         .map_err(failed)?;
     match file.try_lock() {
