@@ -11,7 +11,7 @@ use super::pki::state::PkiState;
 use super::{Engine, Failure, repeatedly};
 use crate::auth::Granted;
 use crate::ca::role::TtlLimits;
-use crate::store::{Batch, Key, Record, Revision, key};
+use crate::store::{Batch, CommitError, Key, Record, Revision, key};
 
 /// A mount as it was configured. TTLs in seconds; 0 means the system's.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -193,8 +193,7 @@ impl Engine {
                 .put(generation_key(), Vec::new())
                 .put_record(key::mount(&id), &record);
             let outcome = self.env.store.commit(batch).await;
-            self.load_mounts().await?;
-            outcome.map(|_| ()).map_err(Failure::from)
+            self.read_after(outcome).await
         })
     }
 
@@ -215,8 +214,7 @@ impl Engine {
             let key = key::mount(&mount.id);
             let batch = Batch::new().expect(key.clone(), mount.revision).put_record(key, &record);
             let outcome = self.env.store.commit(batch).await;
-            self.load_mounts().await?;
-            outcome.map(|_| ()).map_err(Failure::from)
+            self.read_after(outcome).await
         })
     }
 
@@ -230,9 +228,19 @@ impl Engine {
             .delete(key::mount(&mount.id))
             .delete_range(key::everything_in(&mount.id).range());
         let outcome = self.env.store.commit(batch).await;
-        // Also after a failure: it may have happened, and the table is what the store says.
-        self.load_mounts().await?;
-        outcome.map(|_| ()).map_err(Failure::from)
+        self.read_after(outcome).await
+    }
+
+    /// Reads the table after a commit. Also after a failed one: it may have happened, and the table is
+    /// what the store says. A commit that was done is answered so although the table cannot be read: it
+    /// is in doubt then, and the next request reads it.
+    async fn read_after(&self, outcome: Result<Revision, CommitError>) -> Result<(), Failure> {
+        let read = self.load_mounts().await;
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(CommitError::Conflict { .. }) => read.and(Err(Failure::Conflict)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
