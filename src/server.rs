@@ -84,6 +84,8 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
+const USED_STORE: &str = "-dev prepares a new store, and this one is initialized: start without -dev, or name an empty storage folder";
+
 /// Runs until `stop` says so, then lets requests in flight finish.
 ///
 /// # Errors
@@ -106,6 +108,9 @@ pub async fn run(
         initialized: status.initialized,
     };
     if let Some(development) = &development {
+        if status.initialized {
+            return Err(ServerError::Start(USED_STORE.to_owned()));
+        }
         let token = prepare(&engine, development).await.map_err(|failure| start_error(&failure))?;
         announcement.root_token = Some(token);
         announcement.initialized = true;

@@ -105,7 +105,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "pid_file",
                 Form::Text,
                 "",
-                "A file that holds the process's number while it runs; it is removed when the server stops. A symbolic link in its place is not followed.",
+                "A file that holds the process's number while it runs.",
             ),
             key("disable_mlock", Form::Bool, "", "Accepted for Vault's files; has no effect."),
             key("ui", Form::Bool, "", "Accepted for Vault's files; has no effect."),

@@ -2,16 +2,16 @@
 
 #[path = "../process/mod.rs"]
 mod process;
+#[path = "recovery/servers.rs"]
+mod servers;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
-use serde_json::{Value, json};
+use serde_json::json;
 use signet::auth::Capability;
 use signet::ca::role::TtlLimits;
 use signet::ca::time::Timestamp;
@@ -25,7 +25,6 @@ use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Batch, Engine as Below, Memory, Record, Rocks, Sealed, Store, key};
 
 use super::support::{ROOT_TOKEN, START, Server};
-use process::Connection;
 
 /// The most values that one data key may seal.
 const BOUND: u64 = 1 << 32;
@@ -208,35 +207,7 @@ async fn half_initialised(below: impl Into<Below>) {
     Store::danger_unsealed(below).commit(batch).await.unwrap();
 }
 
-#[tokio::test]
-async fn f18_a_store_that_an_older_version_left_half_initialised_is_initialised_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = folder.path().join("store");
-    half_initialised(Rocks::open(&store, |why: &str| panic!("{why}")).unwrap()).await;
-    let server = Signet::start(folder.path(), K1, "");
-    assert!(
-        server.log().contains("initialization of this store was interrupted"),
-        "{}",
-        server.log()
-    );
-    let mut connection = Connection::open(&server.address, "").await.unwrap();
-    let health = connection.send("GET", "sys/health", "").await.unwrap();
-    assert_eq!(health.status, 501);
-    let status = connection.send("GET", "sys/init", "").await.unwrap().json();
-    assert_eq!(status, json!({ "initialized": false }));
-    let answer = connection.send("POST", "sys/init", "{}").await.unwrap();
-    let token = answer.json()["root_token"].as_str().unwrap().to_owned();
-    let again = connection.send("POST", "sys/init", "{}").await.unwrap();
-    assert_eq!(again.status, 400);
-    drop(server);
-    let server = Signet::start(folder.path(), K1, "");
-    assert!(!server.log().contains("interrupted"), "{}", server.log());
-    let mut connection = Connection::open(&server.address, &token).await.unwrap();
-    let mounts = connection.send("GET", "sys/mounts", "").await.unwrap();
-    assert_eq!(mounts.status, 200, "{:?}", mounts.body);
-}
-
-/// Who can write the disk must not get a root token of a store that holds something.
+/// A program that can write the disk must not get a root token of a store that holds something.
 #[tokio::test]
 async fn f18_a_store_without_a_token_that_holds_something_is_not_initialised_again() {
     let memory = Memory::new();
@@ -310,167 +281,4 @@ async fn f21_a_conflict_leaves_no_intent_behind() {
         assert_eq!(answer.status, 503, "{path}: {answer:?}");
         assert_eq!(intents(&server).await, 0, "{path}");
     }
-}
-
-const K1: &str = "current_key_id = \"k1\"\ncurrent_key = \"0101010101010101010101010101010101010101010101010101010101010101\"\n";
-const K2: &str = "current_key_id = \"k2\"\ncurrent_key = \"0202020202020202020202020202020202020202020202020202020202020202\"\n";
-const PREVIOUS_K1: &str = "previous_key_id = \"k1\"\nprevious_key = \"0101010101010101010101010101010101010101010101010101010101010101\"\n";
-
-/// A server in a process of its own, with the store `store` of a folder.
-struct Signet {
-    child: Child,
-    address: String,
-    log: PathBuf,
-}
-
-impl Signet {
-    /// Panics with the log if the server does not start.
-    fn start(folder: &Path, seal: &str, more: &str) -> Self {
-        Self::try_start(folder, seal, more).unwrap_or_else(|log| panic!("{log}"))
-    }
-
-    fn try_start(folder: &Path, seal: &str, more: &str) -> Result<Self, String> {
-        let (config, log) = (folder.join("server.hcl"), folder.join("log"));
-        let store = folder.join("store");
-        let text = format!(
-            "listener \"tcp\" {{\naddress = \"127.0.0.1:0\"\ntls_disable = true\n}}\nstorage \"rocksdb\" {{ path = \"{}\" }}\nseal \"static\" {{\n{seal}}}\n{more}\n",
-            store.display()
-        );
-        fs::write(&config, text).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_signet"))
-            .arg("server")
-            .arg(format!("-config={}", config.display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let address = output
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("address: http://").map(str::to_owned));
-        let Some(address) = address else {
-            child.wait().unwrap();
-            return Err(fs::read_to_string(&log).unwrap());
-        };
-        Ok(Self { child, address, log })
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// SIGTERM, and the end.
-    fn stop(mut self) {
-        let kill = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(kill.success());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Signet {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn get(server: &Signet, path: &str) -> Value {
-    let mut connection = Connection::open(&server.address, "").await.unwrap();
-    connection.send("GET", path, "").await.unwrap().json()
-}
-
-async fn init(server: &Signet) {
-    let mut connection = Connection::open(&server.address, "").await.unwrap();
-    let answer = connection.send("POST", "sys/init", "{}").await.unwrap();
-    assert_eq!(answer.status, 200, "{:?}", answer.body);
-}
-
-#[tokio::test]
-async fn f17_a_share_of_the_bound_is_a_line_in_the_log() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Signet::start(folder.path(), K1, "");
-    init(&server).await;
-    assert!(!server.log().contains("data key"), "{}", server.log());
-    server.stop();
-    let store = folder.path().join("store");
-    set_used(Rocks::open(&store, |why: &str| panic!("{why}")).unwrap(), BOUND / 10 * 8).await;
-    let server = Signet::start(folder.path(), K1, "");
-    let log = server.log();
-    let line = log.lines().find(|line| line.contains("data key")).unwrap_or_default();
-    assert!(line.contains("WARN") && line.contains("75 %"), "{log}");
-}
-
-#[tokio::test]
-async fn f21_the_name_and_the_address_of_the_configuration_are_shown() {
-    let folder = tempfile::tempdir().unwrap();
-    let named = "cluster_name = \"corp\"\napi_addr = \"https://ca.example.org:8200/\"";
-    let server = Signet::start(folder.path(), K1, named);
-    init(&server).await;
-    for path in ["sys/health", "sys/seal-status"] {
-        assert_eq!(get(&server, path).await["cluster_name"], "corp", "{path}");
-    }
-    let leader = get(&server, "sys/leader").await;
-    assert_eq!(leader["leader_address"], "https://ca.example.org:8200");
-    drop(server);
-    // The name of the first configuration was stored; a later one wins over it.
-    for (more, expected) in [("", "corp"), ("cluster_name = \"new\"", "new")] {
-        let server = Signet::start(folder.path(), K1, more);
-        assert_eq!(get(&server, "sys/health").await["cluster_name"], expected);
-        assert_eq!(get(&server, "sys/leader").await["leader_address"], "");
-    }
-}
-
-#[tokio::test]
-async fn f21_the_pid_file_goes_with_the_process() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("signet.pid");
-    let more = format!("pid_file = \"{}\"", file.display());
-    let server = Signet::start(folder.path(), K1, &more);
-    assert_eq!(fs::read_to_string(&file).unwrap(), format!("{}\n", server.child.id()));
-    server.stop();
-    assert!(!file.exists());
-}
-
-#[tokio::test]
-async fn f20_a_link_in_the_place_of_a_file_of_the_server_is_not_followed() {
-    let folder = tempfile::tempdir().unwrap();
-    let (pid, lock) = (folder.path().join("signet.pid"), folder.path().join("store/signet.lock"));
-    let theirs = folder.path().join("theirs");
-    fs::write(&theirs, "theirs").unwrap();
-    std::os::unix::fs::symlink(&theirs, &pid).unwrap();
-    let more = format!("pid_file = \"{}\"", pid.display());
-    // A configuration check may refuse the file before; what counts is that it stays.
-    drop(Signet::try_start(folder.path(), K1, &more));
-    assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
-    let _ = fs::remove_file(&lock);
-    fs::create_dir_all(folder.path().join("store")).unwrap();
-    let planted = folder.path().join("planted");
-    std::os::unix::fs::symlink(&planted, &lock).unwrap();
-    assert!(Signet::try_start(folder.path(), K1, "").is_err());
-    assert!(!planted.exists());
-}
-
-#[tokio::test]
-async fn n09_a_change_of_the_seal_key_is_a_line_in_the_log() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Signet::start(folder.path(), K1, "");
-    init(&server).await;
-    assert!(!server.log().contains("previous_key"), "{}", server.log());
-    drop(server);
-    let both = format!("{K2}{PREVIOUS_K1}");
-    let server = Signet::start(folder.path(), &both, "");
-    let line = "the store is now sealed under \"k2\"; previous_key may go";
-    assert!(server.log().contains(line), "{}", server.log());
-    drop(server);
-    // An operator who missed that line reads it at the next start.
-    let server = Signet::start(folder.path(), &both, "");
-    let line = "the store is sealed under \"k2\"; previous_key may go";
-    assert!(server.log().contains(line), "{}", server.log());
-    drop(server);
-    let refused = Signet::try_start(folder.path(), K1, "").err().unwrap();
-    assert!(refused.contains("k2"), "{refused}");
-    let server = Signet::start(folder.path(), K2, "");
-    assert!(!server.log().contains("previous_key"), "{}", server.log());
 }
