@@ -205,7 +205,7 @@ fn open_engine(
     let seconds =
         |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     let installation = Installation {
-        cluster_name: config.cluster_name.clone(),
+        cluster_name: config.cluster_name.clone().filter(|name| !name.is_empty()),
         api_addr: config.api_addr.clone(),
     };
     let env = Env {

@@ -184,7 +184,7 @@ pub(super) fn check(
         seal: seal?,
         log,
         api_addr,
-        cluster_name: top.text("cluster_name").filter(|name| !name.is_empty()),
+        cluster_name: top.text("cluster_name"),
         default_lease_ttl,
         max_lease_ttl,
         pid_file: top.text("pid_file").map(PathBuf::from),
