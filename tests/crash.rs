@@ -198,7 +198,8 @@ async fn die_while_starting(chance: &Chance, command: &[&str], folder: &Path) {
         return;
     }
     let mut child = Server::spawn(command, folder);
-    tokio::time::sleep(Duration::from_micros(chance.below(80_000))).await;
+    // From a microsecond to half a second: how long the one commit takes is up to the machine.
+    tokio::time::sleep(Duration::from_micros(1 << chance.below(20))).await;
     child.kill().expect("a child can be killed");
     child.wait().expect("a child can be waited for");
 }
@@ -211,7 +212,8 @@ async fn die_while_initialising(chance: &Chance, command: &[&str]) -> bool {
     let mut connection = Connection::open(&server.address, "").await.expect("the server answers");
     let asked =
         tokio::spawn(async move { connection.send("POST", "sys/init", "{}").await.is_ok() });
-    tokio::time::sleep(Duration::from_micros(chance.below(20_000))).await;
+    // From a microsecond to half a second: how long the one commit takes is up to the machine.
+    tokio::time::sleep(Duration::from_micros(1 << chance.below(20))).await;
     server.kill();
     let answered = asked.await.expect("the request ends");
     let store = folder.path().join("store");
