@@ -15,7 +15,7 @@ use signet::ca::permit::{AlternativeNames, KeyUsage, OtherName, Subject, Subject
 use signet::ca::public_key::PublicKey;
 use signet::ca::request::{RequestValues, compose_request};
 use signet::ca::uri;
-use x509_cert::der::asn1::ObjectIdentifier;
+use signet::ca::oid::ObjectIdentifier;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::name::Name;
 

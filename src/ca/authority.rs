@@ -3,7 +3,7 @@
 //! No role bounds an authority: whoever may call these paths may name what they like. What is
 //! checked here is that the certificate can be written and what its issuer's constraints say.
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use super::alternative_names::{add_name, addresses, deduplicated, uris};
 use super::csr::ParsedCsr;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use super::asn1::{Element, ReadError, Reader, tag};
 use super::key::{KeyKind, SignatureAlgorithm};

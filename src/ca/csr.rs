@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use super::asn1::{ReadError, Reader, tag};
 use super::distinguished_name::{self, Attributes};

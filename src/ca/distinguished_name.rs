@@ -1,6 +1,6 @@
 //! Subjects (pki-api 16.2): composed as Vault composes them, and read as Go reads them.
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use super::asn1::{ReadError, Reader, Writer, tag};
 use super::permit::{Subject, SubjectName};

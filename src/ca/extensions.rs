@@ -1,6 +1,6 @@
 //! The extensions of a certificate, in the order and with the criticality of pki-api 16.1.
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use super::asn1::{Writer, bit_string_bits, tag};
 use super::general_names::{self, DNS, EMAIL, IP, URI};

@@ -1,8 +1,8 @@
 //! Values that tests of the core start from: one leaf, one root, keys made for the moment.
 
+use crate::ca::oid::ObjectIdentifier;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
-use const_oid::ObjectIdentifier;
 
 use super::cert::{Tbs, compose, compose_self_signed};
 use super::certificate::Certificate;

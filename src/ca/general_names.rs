@@ -110,7 +110,7 @@ fn other(content: &[u8]) -> Option<OtherName> {
 
 #[cfg(test)]
 mod tests {
-    use const_oid::ObjectIdentifier;
+    use crate::ca::oid::ObjectIdentifier;
 
     use super::*;
 

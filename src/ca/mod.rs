@@ -25,6 +25,7 @@ pub mod jks;
 pub mod key;
 pub mod keystore;
 pub mod lint;
+pub mod oid;
 pub mod pem;
 pub mod permit;
 pub mod pkcs12;

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use super::key::SignaturePreference;
 use super::time::Timestamp;

@@ -1,1 +1,225 @@
 //! Object identifiers, key stores, parameters that are checked before anything is signed.
+
+use std::collections::BTreeSet;
+
+use data_encoding::BASE64;
+use der::Decode;
+use serde_json::{Value, json};
+use signet::ca::certificate::Certificate;
+use signet::ca::keystore::Opened;
+use signet::ca::time::Timestamp;
+use signet::ca::{jks, oid::ObjectIdentifier, pkcs12};
+use signet::clock::Clock;
+use signet::http::tls::{MinimumVersion, Tls, self_signed};
+use signet::secret::Secret;
+use x509_cert::ext::pkix::CertificatePolicies;
+
+use crate::support::{Answer, START, Server, der, pem};
+
+const ARCHIVES: [&str; 3] = ["pkcs12_bundle", "jks_bundle", "pkcs12_truststore"];
+const AD_CS: &str =
+    "1.3.6.1.4.1.311.21.8.3719450.11115469.11946914.3506198.8878958.75.1492336001.1138714952";
+const MARK: char = '\u{feff}';
+
+async fn server() -> Server {
+    let server = Server::with_root().await;
+    let role = json!({ "allow_any_name": true, "key_type": "ec", "max_ttl": "24h" });
+    server.post("pki/roles/web", role).await.ok();
+    server
+}
+
+async fn keys(server: &Server, path: &str) -> Vec<String> {
+    let data = server.list(path).await.data();
+    let keys = data.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
+    keys.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// What a refusal must not add to: certificates, issuers, keys.
+async fn stock(server: &Server, mount: &str) -> [Vec<String>; 3] {
+    [
+        keys(server, &format!("{mount}/certs")).await,
+        keys(server, &format!("{mount}/issuers")).await,
+        keys(server, &format!("{mount}/keys")).await,
+    ]
+}
+
+fn csr(change: impl FnOnce(&mut rcgen::CertificateParams)) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, "a.example.org");
+    change(&mut parameters);
+    pem("CERTIFICATE REQUEST", parameters.serialize_request(&key).unwrap().der())
+}
+
+fn merged(mut body: Value, more: &Value) -> Value {
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn open(format: &str, archive: &str) -> Opened {
+    let archive = BASE64.decode(archive.as_bytes()).unwrap();
+    let password = Secret::new("changeit".to_owned());
+    match format {
+        "jks_bundle" => jks::open(&archive, &password),
+        _ => pkcs12::open(&archive, &password),
+    }
+    .unwrap()
+}
+
+/// The DER of a certificate, and whether each of them is signed by the next one.
+fn is_a_path(chain: &[Vec<u8>]) -> bool {
+    let chain: Vec<_> =
+        chain.iter().map(|der| Certificate::parse(der.as_slice()).unwrap()).collect();
+    chain.windows(2).all(|pair| {
+        pair[0].issuer() == pair[1].subject() && pair[0].verify_signed_by(pair[1].public_key())
+    })
+}
+
+/// `pki_int` issues under the root of `pki` and does not know it.
+async fn intermediate_without_its_root() -> Server {
+    let server = Server::with_root().await;
+    let mount = json!({ "type": "pki", "config": { "max_lease_ttl": "87600h" } });
+    server.post("sys/mounts/pki_int", mount).await.ok();
+    let asked = json!({ "common_name": "Int", "key_type": "ec" });
+    let asked = server.post("pki_int/intermediate/generate/internal", asked).await.ok();
+    let signing = json!({ "common_name": "Int", "csr": asked.text("csr"), "ttl": "8760h" });
+    let signed = server.post("pki/root/sign-intermediate", signing).await.ok();
+    let signed = json!({ "certificate": signed.text("certificate") });
+    server.post("pki_int/intermediate/set-signed", signed).await.ok();
+    let role = json!({ "allow_any_name": true, "key_type": "ec", "max_ttl": "24h" });
+    server.post("pki_int/roles/web", role).await.ok();
+    server
+}
+
+/// Vault's tutorial on rotating a root: `pki` holds Root A and Root B, both certify the one key of
+/// `pki_int`. Returns the identifiers of the certificate under A, the one under B, A and B.
+async fn rotation(server: &Server) -> [String; 4] {
+    let b =
+        json!({ "common_name": "Root B", "key_type": "ec", "issuer_name": "b", "ttl": "87600h" });
+    server.post("pki/root/generate/internal", b).await.ok();
+    let mount = json!({ "type": "pki", "config": { "max_lease_ttl": "87600h" } });
+    server.post("sys/mounts/pki_int", mount).await.ok();
+    let asked = json!({ "common_name": "Int", "key_type": "ec" });
+    let asked = server.post("pki_int/intermediate/generate/internal", asked).await.ok();
+    let mut bundle = String::new();
+    for root in ["root", "b"] {
+        let signing = json!({ "common_name": "Int", "csr": asked.text("csr"), "ttl": "8760h" });
+        let path = format!("pki/issuer/{root}/sign-intermediate");
+        let signed = server.post(&path, signing).await.ok();
+        bundle += &format!("{}\n{}\n", signed.text("certificate"), signed.text("issuing_ca"));
+    }
+    let imported = json!({ "pem_bundle": bundle });
+    let imported = server.post("pki_int/intermediate/set-signed", imported).await.ok();
+    let role = json!({ "allow_any_name": true, "key_type": "ec", "max_ttl": "24h" });
+    server.post("pki_int/roles/web", role).await.ok();
+    let ids = imported.data()["imported_issuers"].as_array().unwrap().clone();
+    let ids: Vec<_> = ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+    [ids[0].clone(), ids[2].clone(), ids[1].clone(), ids[3].clone()]
+}
+
+#[tokio::test]
+async fn r05_every_oid_of_x660_is_taken_wherever_one_is_read() {
+    let server = server().await;
+    let uuid = "2.25.329800735698586629295641978511506172918";
+    for oid in [AD_CS, "2.999.1", "2.999", "0.9.2342.19200300.100.1.1", uuid, "1.2.4294967296"] {
+        let content = ObjectIdentifier::new(oid).unwrap();
+        let element =
+            [&[6, u8::try_from(content.as_bytes().len()).unwrap()], content.as_bytes()].concat();
+        let role = json!({
+            "allow_any_name": true, "key_type": "ec", "policy_identifiers": [oid],
+            "ext_key_usage_oids": [oid], "allowed_other_sans": [format!("{oid};UTF8:*")],
+        });
+        let written = server.post("pki/roles/oid", role.clone()).await.ok();
+        assert_eq!(written.data()["policy_identifiers"], json!([oid]));
+        let qualified = json!([{ "oid": oid, "cps": "https://example.org/cps" }]).to_string();
+        let qualified = merged(role, &json!({ "policy_identifiers": qualified }));
+        let other = format!("{oid};UTF8:some@example.org");
+        let body = json!({ "common_name": "a.example.org", "other_sans": [other] });
+        for role in [None, Some(qualified)] {
+            if let Some(role) = role {
+                server.post("pki/roles/oid", role).await.ok();
+            }
+            let issued = server.post("pki/issue/oid", body.clone()).await.ok();
+            let issued = der(&issued.text("certificate"));
+            let times = issued.windows(element.len()).filter(|part| *part == element).count();
+            assert_eq!(times, 3, "{oid}");
+            let read = Certificate::parse(issued).unwrap();
+            assert!(read.extended_key_usage().contains(&content), "{oid}");
+            assert_eq!(read.names().other[0].oid.to_string(), oid);
+        }
+        let warned =
+            server.post("pki/roles/oid", json!({ "ext_key_usage_oids": [oid] })).await.ok();
+        let warned = warned.warnings().iter().any(|text| text.contains("2147483648"));
+        assert_eq!(warned, [uuid, "1.2.4294967296"].contains(&oid), "{oid}");
+    }
+    // In what others wrote: extensions of requests, and of certificates that are imported.
+    let arcs: Vec<u64> = AD_CS.split('.').map(|arc| arc.parse().unwrap()).collect();
+    let foreign = |parameters: &mut rcgen::CertificateParams| {
+        let content = vec![4, 1, 0];
+        parameters.custom_extensions =
+            vec![rcgen::CustomExtension::from_oid_content(&arcs, content)];
+        let purpose = rcgen::ExtendedKeyUsagePurpose::Other(arcs.clone());
+        parameters.extended_key_usages = vec![purpose];
+    };
+    let request = csr(foreign);
+    server.post("pki/sign/web", json!({ "csr": request })).await.ok();
+    let signing = json!({ "common_name": "Below", "csr": request, "use_csr_values": true });
+    server.post("pki/root/sign-intermediate", signing).await.ok();
+    let mut root = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    foreign(&mut root);
+    let root = root.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    let imported = json!({ "pem_bundle": pem("CERTIFICATE", root.der()) });
+    server.post("pki/intermediate/set-signed", imported).await.ok();
+}
+
+#[tokio::test]
+async fn r05_what_is_no_oid_is_refused_with_the_reason() {
+    let server = server().await;
+    let long = format!("2.25.{}", "9".repeat(300));
+    for (oid, why) in [
+        ("1", "at least two numbers"),
+        ("3.1.2", "is 0, 1 or 2"),
+        ("1.40.1", "at most 39"),
+        (&long, "more than 127 bytes"),
+    ] {
+        for role in [
+            json!({ "policy_identifiers": [oid] }),
+            json!({ "ext_key_usage_oids": [oid] }),
+            json!({ "allowed_other_sans": [format!("{oid};UTF8:*")] }),
+        ] {
+            server.post("pki/roles/bad", role).await.refused(400, why);
+        }
+        server
+            .post(
+                "pki/roles/any",
+                json!({ "allow_any_name": true, "allowed_other_sans": "*", "key_type": "ec" }),
+            )
+            .await
+            .ok();
+        let body =
+            json!({ "common_name": "a.example.org", "other_sans": [format!("{oid};UTF8:x")] });
+        server.post("pki/issue/any", body).await.refused(400, why);
+    }
+    for word in ["bogus", "1..2", "1.x", "-1.2", "1.2."] {
+        let role = json!({ "policy_identifiers": [word] });
+        server
+            .post("pki/roles/bad", role)
+            .await
+            .refused(400, "is neither a valid OID: strconv.Atoi");
+    }
+}
+
+async fn policies(server: &Server, identifiers: Value) -> CertificatePolicies {
+    let role =
+        json!({ "allow_any_name": true, "key_type": "ec", "policy_identifiers": identifiers });
+    server.post("pki/roles/policies", role).await.ok();
+    let issued = server.post("pki/issue/policies", json!({ "common_name": "a.example.org" })).await;
+    let issued = der(&issued.ok().text("certificate"));
+    let issued = x509_cert::Certificate::from_der(&issued).unwrap();
+    let (_, found) = issued.tbs_certificate().get_extension().unwrap().unwrap();
+    found
+}

@@ -1,8 +1,8 @@
 //! Random roles and requests that nearly fit each other: the request's names are made from the
 //! role's own entries and then bent a little.
 
-use const_oid::ObjectIdentifier;
 use signet::ca::key::{Curve, KeyKind};
+use signet::ca::oid::ObjectIdentifier;
 use signet::ca::permit::{AlternativeNames, IssuingUrls, OtherName};
 use signet::ca::role::{
     Ask, Bounds, CsrFacts, LeafNotAfterBehavior, PolicyFields, RoleFields, TtlLimits,

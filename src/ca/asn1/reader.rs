@@ -1,8 +1,7 @@
 use std::fmt;
 
-use const_oid::ObjectIdentifier;
-
 use super::tag;
+use crate::ca::oid::{ObjectIdentifier, OidError};
 use crate::ca::time::Timestamp;
 
 /// Why bytes are not the DER that was wanted.
@@ -138,8 +137,12 @@ impl<'a> Reader<'a> {
     /// The next element, an object identifier.
     pub(in crate::ca) fn oid(&mut self) -> Result<ObjectIdentifier, ReadError> {
         let element = self.expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")?;
-        ObjectIdentifier::from_bytes(element.content)
-            .map_err(|_| ReadError::Value("invalid object identifier"))
+        ObjectIdentifier::from_bytes(element.content).map_err(|error| {
+            ReadError::Value(match error {
+                OidError::TooLong => "object identifier of more than 127 bytes",
+                _ => "invalid object identifier",
+            })
+        })
     }
 
     /// The next element, a BOOLEAN if it is one; absent is false. DER knows 00 and FF.

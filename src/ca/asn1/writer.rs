@@ -1,4 +1,4 @@
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use super::tag;
 use crate::ca::time::Timestamp;

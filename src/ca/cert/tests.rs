@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 use der::{Decode, Encode};
 use proptest::prelude::*;
 use x509_cert::certificate::{CertificateInner, Rfc5280, TbsCertificateInner};

@@ -10,7 +10,7 @@ mod rfc5280;
 mod spiffe;
 mod view;
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 use view::{Case, Signer};
 
 use super::cert::Tbs;

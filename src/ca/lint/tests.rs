@@ -1,6 +1,6 @@
 //! One good and one bad certificate for each rule.
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use super::*;
 use crate::ca::asn1::{Writer, tag};

@@ -1,6 +1,6 @@
 //! The composed bytes, read afresh: rules judge what will be signed, not what was meant.
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use crate::ca::asn1::{ReadError, Reader, tag};
 use crate::ca::extensions;

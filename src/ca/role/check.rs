@@ -3,11 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use const_oid::ObjectIdentifier;
-
 use super::names::other_name;
 use super::{IpRange, OtherSans, PolicyFields, Role, RoleFields, RoleKey};
 use crate::ca::key::{Curve, KeyKind};
+use crate::ca::oid::{ObjectIdentifier, OidError};
 use crate::ca::permit::{KeyUsage, Policy};
 use crate::ca::time::Timestamp;
 
@@ -44,7 +43,7 @@ impl RoleFields {
     pub fn compile(mut self, name: &str) -> Result<(Role, Vec<String>), RoleError> {
         let other_sans = compile_other_sans(&self.allowed_other_sans)?;
         let ip_ranges = self.compile_ip_ranges()?;
-        let warnings = self.settle_lease();
+        let mut warnings = self.settle_lease();
         self.check_bounds()?;
         if self.max_ttl > 0 && self.ttl > self.max_ttl {
             return invalid("\"ttl\" value must be less than \"max_ttl\" value");
@@ -53,6 +52,7 @@ impl RoleFields {
         let key_usage = key_usages(&self.key_usage);
         let extended_key_usage = self.compile_extended_key_usage()?;
         let policies = self.compile_policies()?;
+        warnings.extend(large_arcs(&extended_key_usage, &policies));
         if self.issuer_ref.is_empty() {
             "default".clone_into(&mut self.issuer_ref);
         }
@@ -159,14 +159,13 @@ impl RoleFields {
         }
         let mut oids = extended_key_usages(&names);
         for text in &self.ext_key_usage_oids {
-            match ObjectIdentifier::new(text.trim()) {
-                Ok(oid) => oids.push(oid),
-                Err(_) => {
-                    return invalid(format!(
-                        "\"{text}\" could not be parsed as a valid oid for an extended key usage"
-                    ));
+            oids.push(ObjectIdentifier::new(text.trim()).or_else(|why| {
+                let said = "could not be parsed as a valid oid for an extended key usage";
+                match why {
+                    OidError::NotANumber(_) => invalid(format!("\"{text}\" {said}")),
+                    why => invalid(format!("\"{text}\" {said}: {why}")),
                 }
-            }
+            })?);
         }
         Ok(oids)
     }
@@ -246,15 +245,32 @@ fn compile_other_sans(texts: &[String]) -> Result<OtherSans, RoleError> {
 }
 
 fn policy(given: &PolicyFields) -> Result<Policy, RoleError> {
-    let Ok(oid) = ObjectIdentifier::new(&given.oid) else {
-        let first = given.oid.chars().next().unwrap_or(' ');
-        return Err(RoleError::InvalidWrapped(format!(
-            "policy identifier \"{0}\" is neither a valid OID: strconv.Atoi: parsing \"{1}\": invalid syntax, Nor JSON Policy Identifier: invalid character '{first}' looking for beginning of value",
-            given.oid,
-            given.oid.split('.').next().unwrap_or_default()
-        )));
-    };
+    let oid = ObjectIdentifier::new(&given.oid).map_err(|why| {
+        let text = &given.oid;
+        let not_json = match text.chars().next() {
+            Some(first) if !text.starts_with(['{', '[', '"']) && !first.is_ascii_digit() => {
+                format!("invalid character '{first}' looking for beginning of value")
+            }
+            _ => "a policy is an object with \"oid\", \"cps\" and \"notice\"".to_owned(),
+        };
+        let not_an_oid = match why {
+            OidError::NotANumber(arc) => format!("strconv.Atoi: parsing \"{arc}\": invalid syntax"),
+            why => why.to_string(),
+        };
+        RoleError::InvalidWrapped(format!(
+            "policy identifier \"{text}\" is neither a valid OID: {not_an_oid}, Nor JSON Policy Identifier: {not_json}"
+        ))
+    })?;
     Ok(Policy { oid, cps: given.cps.clone(), notice: given.notice.clone() })
+}
+
+/// Valid, and yet not every reader of certificates takes them.
+fn large_arcs(usages: &[ObjectIdentifier], policies: &[Policy]) -> Option<String> {
+    let mut oids = usages.iter().chain(policies.iter().map(|policy| &policy.oid));
+    let oid = oids.find(|oid| !oid.has_small_arcs())?;
+    Some(format!(
+        "Signet: {oid} has a number of 2147483648 or more: it is a valid OID, but some clients refuse certificates with one"
+    ))
 }
 
 /// The extended key usages with these names, in the order of a certificate.

@@ -11,7 +11,7 @@ mod permit;
 
 mod validity;
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 use minicbor::{Decode, Encode};
 
 pub use check::{RoleError, key_kind, signature_bits};

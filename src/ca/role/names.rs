@@ -1,6 +1,6 @@
 //! Which names a role allows (pki-api 15.3), and how other SANs are written.
 
-use const_oid::ObjectIdentifier;
+use crate::ca::oid::ObjectIdentifier;
 
 use super::Role;
 use crate::ca::glob;
@@ -108,6 +108,6 @@ pub fn other_name(text: &str) -> Result<OtherName, String> {
         ));
     }
     let oid = ObjectIdentifier::new(oid)
-        .map_err(|_| format!("could not parse the OID of other SAN \"{text}\""))?;
+        .map_err(|why| format!("could not parse the OID of other SAN \"{text}\": {why}"))?;
     Ok(OtherName { oid, value: value.to_owned() })
 }
