@@ -193,15 +193,21 @@ pub(in crate::ca) fn subject_alt_name(
     });
 }
 
-/// RFC 5280, 4.2.1.4: CPS before notice.
+/// RFC 5280, 4.2.1.4: each policy once, with the qualifiers of all that name it; CPS before notice.
 fn certificate_policies(writer: &mut Writer, policies: &[Policy]) {
     extension(writer, &CERTIFICATE_POLICIES, false, |writer| {
         writer.sequence(|writer| {
-            for policy in policies {
+            for (position, policy) in policies.iter().enumerate() {
+                let same = |other: &&Policy| other.oid == policy.oid;
+                if policies.iter().take(position).any(|earlier| same(&earlier)) {
+                    continue;
+                }
                 writer.sequence(|writer| {
                     writer.oid(&policy.oid);
-                    if policy.is_qualified() {
-                        writer.sequence(|writer| qualifiers(writer, policy));
+                    if policies.iter().filter(same).any(Policy::is_qualified) {
+                        writer.sequence(|writer| {
+                            policies.iter().filter(same).for_each(|same| qualifiers(writer, same));
+                        });
                     }
                 });
             }

@@ -223,3 +223,35 @@ async fn policies(server: &Server, identifiers: Value) -> CertificatePolicies {
     let (_, found) = issued.tbs_certificate().get_extension().unwrap().unwrap();
     found
 }
+
+#[tokio::test]
+async fn r06_a_certificate_names_each_policy_once() {
+    let server = server().await;
+    let shown = |policies: &CertificatePolicies| {
+        let one = |policy: &x509_cert::ext::pkix::certpolicy::PolicyInformation| {
+            let qualifiers = policy.policy_qualifiers.as_ref().map_or(0, Vec::len);
+            (policy.policy_identifier.to_string(), qualifiers)
+        };
+        policies.0.iter().map(one).collect::<Vec<_>>()
+    };
+    let named = |oid: &str, count: usize| (oid.to_owned(), count);
+    let found = policies(&server, json!(["1.2.3", "1.2.3"])).await;
+    assert_eq!(shown(&found), [named("1.2.3", 0)]);
+    let found = policies(&server, json!(["1.2.3", "1.2.4", "1.2.03", "1.2.4"])).await;
+    assert_eq!(shown(&found), [named("1.2.3", 0), named("1.2.4", 0)]);
+    // With qualifiers: the same ones once, different ones under the one policy.
+    let cps =
+        |place: &str| json!({ "oid": "1.2.3", "cps": format!("https://{place}.example.org") });
+    let notice = json!({ "oid": "1.2.3", "notice": "N" });
+    for (list, count) in [
+        (json!([cps("a"), cps("a")]), 1),
+        (json!([cps("a"), { "oid": "1.2.3" }, cps("a")]), 1),
+        (json!([{ "oid": "1.2.3" }, cps("a"), notice]), 2),
+        (json!([cps("a"), { "oid": "1.2.4" }, cps("b"), notice, notice]), 3),
+    ] {
+        let found = policies(&server, Value::String(list.to_string())).await;
+        let again = shown(&found);
+        assert_eq!(again[0], named("1.2.3", count), "{list}");
+        assert_eq!(again.iter().filter(|(oid, _)| oid == "1.2.3").count(), 1, "{list}");
+    }
+}

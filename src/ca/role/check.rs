@@ -170,8 +170,17 @@ impl RoleFields {
         Ok(oids)
     }
 
+    /// Each policy once (RFC 5280, 4.2.1.4). Where one is named again with other qualifiers, both
+    /// stay: the certificate lists them under the one policy.
     fn compile_policies(&self) -> Result<Vec<Policy>, RoleError> {
-        self.policy_identifiers.iter().map(policy).collect()
+        let mut policies: Vec<Policy> = Vec::with_capacity(self.policy_identifiers.len());
+        for given in &self.policy_identifiers {
+            let policy = policy(given)?;
+            if !policies.contains(&policy) {
+                policies.push(policy);
+            }
+        }
+        Ok(policies)
     }
 
     fn settle_cn_validations(&mut self) -> Result<(), RoleError> {
