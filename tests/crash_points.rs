@@ -104,6 +104,7 @@ impl World {
                 reference: String::new(),
             },
             issuer_name: Some(name.to_owned()),
+            archive: None,
         };
         let granted = self.granted().await;
         self.engine.generate_root(&granted, &self.mount(), &request, now()).await.map(drop)

@@ -78,6 +78,92 @@ fn is_a_path(chain: &[Vec<u8>]) -> bool {
     })
 }
 
+#[tokio::test]
+async fn f14_what_is_refused_has_issued_nothing() {
+    let server = server().await;
+    let long = "x".repeat(256);
+    let mut wishes = Vec::new();
+    for format in ARCHIVES {
+        let password = if format == "jks_bundle" { "jks_password" } else { "pkcs12_password" };
+        for wrong in [
+            json!({ "pkcs12_encoder": "bogus" }),
+            json!({ "pkcs12_encoder": "AUTO" }),
+            json!({ "jks_private_key_alias": "" }),
+            json!({ "jks_private_key_alias": long }),
+            json!({ "jks_private_key_alias": "a\u{0}b" }),
+            json!({ password: "from a file\n" }),
+            json!({ password: "a\u{0}b" }),
+            json!({ password: "x".repeat(1025) }),
+            json!({ password: ["x"] }),
+            json!({ "jks_private_key_alias": {} }),
+        ] {
+            wishes.push(merged(json!({ "format": format }), &wrong));
+        }
+    }
+    wishes.extend(
+        ["", "PEM", "pkcs12", "pkcs12_bundle ", "jks"].map(|word| json!({ "format": word })),
+    );
+    wishes.push(json!({ "format": ["pem"] }));
+    wishes.push(json!({ "remove_roots_from_chain": "bogus", "exclude_cn_from_sans": "bogus" }));
+    let csr = csr(|_| {});
+    let name = json!({ "common_name": "a.example.org", "key_type": "ec" });
+    let signing = json!({ "common_name": "Below", "csr": csr });
+    let before = stock(&server, "pki").await;
+    for (path, body) in [
+        ("pki/issue/web", json!({ "common_name": "a.example.org" })),
+        ("pki/issuer/root/issue/web", json!({ "common_name": "a.example.org" })),
+        ("pki/sign/web", json!({ "csr": csr })),
+        ("pki/root/sign-intermediate", signing.clone()),
+        ("pki/issuer/root/sign-intermediate", signing),
+        ("pki/root/generate/exported", name.clone()),
+        ("pki/root/generate/internal", name.clone()),
+        ("pki/root/rotate/exported", name.clone()),
+        ("pki/intermediate/generate/exported", name.clone()),
+    ] {
+        for wish in &wishes {
+            let answer = server.post(path, merged(body.clone(), wish)).await;
+            assert_eq!(answer.status, 400, "{path} {wish}: {:?}", answer.json());
+            assert_eq!(stock(&server, "pki").await, before, "{path} {wish}");
+        }
+    }
+    // An archive of a request, and a trust store that would lose the exported key.
+    for format in ARCHIVES {
+        let body = merged(name.clone(), &json!({ "format": format }));
+        server.post("pki/intermediate/generate/exported", body).await.refused(400, "\"format\"");
+    }
+    let body = merged(name, &json!({ "format": "pkcs12_truststore" }));
+    server.post("pki/root/generate/exported", body).await.refused(400, "holds no private key");
+    assert_eq!(stock(&server, "pki").await, before);
+}
+
+#[tokio::test]
+async fn f14_a_certificate_whose_archive_cannot_be_written_is_not_issued() {
+    let server = server().await;
+    let large: Vec<_> = (0..10).map(|number| number.to_string().repeat(1_000_000)).collect();
+    let before = stock(&server, "pki").await;
+    for (path, body) in [
+        ("pki/root/generate/exported", json!({ "common_name": "R", "key_type": "ec" })),
+        ("pki/root/sign-intermediate", json!({ "common_name": "Below", "csr": csr(|_| {}) })),
+    ] {
+        let large = json!({ "organization": large, "format": "pkcs12_bundle" });
+        let answer = server.post(path, merged(body, &large)).await;
+        assert!((400..500).contains(&answer.status), "{path}: {:?}", answer.json());
+        assert_eq!(stock(&server, "pki").await, before, "{path}");
+    }
+    // A mount without a root: what the trust store would hold is known after the signature.
+    let server = intermediate_without_its_root().await;
+    let before = stock(&server, "pki_int").await;
+    for (path, body) in [
+        ("pki_int/issue/web", json!({ "common_name": "a.example.org" })),
+        ("pki_int/sign/web", json!({ "csr": csr(|_| {}) })),
+        ("pki_int/root/sign-intermediate", json!({ "common_name": "Below", "csr": csr(|_| {}) })),
+    ] {
+        let body = merged(body, &json!({ "format": "pkcs12_truststore" }));
+        server.post(path, body).await.refused(400, "holds no root certificate to trust");
+        assert_eq!(stock(&server, "pki_int").await, before, "{path}");
+    }
+}
+
 /// `pki_int` issues under the root of `pki` and does not know it.
 async fn intermediate_without_its_root() -> Server {
     let server = Server::with_root().await;
@@ -92,6 +178,38 @@ async fn intermediate_without_its_root() -> Server {
     let role = json!({ "allow_any_name": true, "key_type": "ec", "max_ttl": "24h" });
     server.post("pki_int/roles/web", role).await.ok();
     server
+}
+
+#[tokio::test]
+async fn a_key_store_without_a_trust_store_says_so() {
+    let server = intermediate_without_its_root().await;
+    let ours = |answer: &Answer| {
+        answer
+            .warnings()
+            .into_iter()
+            .filter(|text| text.starts_with("Signet: "))
+            .collect::<Vec<_>>()
+    };
+    for format in ["pkcs12_bundle", "jks_bundle"] {
+        let body = json!({ "common_name": "a.example.org", "format": format });
+        let answer = server.post("pki_int/issue/web", body.clone()).await.ok();
+        assert!(answer.data().get("truststore").is_none());
+        assert!(ours(&answer)[0].contains("no trust store"), "{:?}", answer.warnings());
+        // With its root there is nothing to say; with another root there is.
+        let answer =
+            server.post("pki/roles/web", json!({ "allow_any_name": true, "key_type": "ec" }));
+        answer.await.ok();
+        let answer = server.post("pki/issue/web", body).await.ok();
+        assert_eq!(ours(&answer), [""; 0]);
+    }
+    let other = json!({ "common_name": "Other", "key_type": "ec" });
+    server.post("pki_int/root/generate/internal", other).await.ok();
+    for format in ARCHIVES {
+        let body = json!({ "common_name": "a.example.org", "format": format });
+        let answer = server.post("pki_int/issue/web", body).await.ok();
+        let text = &ours(&answer)[0];
+        assert!(text.contains("does not hold the root of this certificate"), "{text}");
+    }
 }
 
 /// Vault's tutorial on rotating a root: `pki` holds Root A and Root B, both certify the one key of
@@ -118,6 +236,53 @@ async fn rotation(server: &Server) -> [String; 4] {
     let ids = imported.data()["imported_issuers"].as_array().unwrap().clone();
     let ids: Vec<_> = ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
     [ids[0].clone(), ids[2].clone(), ids[1].clone(), ids[3].clone()]
+}
+
+#[tokio::test]
+async fn r03_an_archive_holds_the_path_that_belongs_together_whatever_the_chain_says() {
+    let server = Server::with_root().await;
+    let [own, other, a, b] = rotation(&server).await;
+    let certificate = async |id: &str| {
+        der(&server.get(&format!("pki_int/issuer/{id}/json")).await.ok().text("certificate"))
+    };
+    let roots = BTreeSet::from([certificate(&a).await, certificate(&b).await]);
+    let path = [certificate(&own).await, certificate(&a).await];
+    for (chain, wanted) in [
+        (vec![&own, &other, &a, &b], &path[..]),
+        (vec![], &path[..]),
+        (vec![&own, &b, &a, &other], &path[..]),
+        (vec![&own, &b, &a], &path[..]),
+        (vec![&own, &own, &a, &a], &path[..]),
+        (vec![&own, &other, &a], &path[..]),
+        (vec![&own], &path[..1]),
+        (vec![&own, &other, &b], &path[..1]),
+        (vec![&own, &b], &path[..1]),
+    ] {
+        let change = json!({ "manual_chain": chain });
+        let changed = server.call("PATCH", &format!("pki_int/issuer/{own}"), Some(&change)).await;
+        changed.ok();
+        for format in ["pkcs12_bundle", "jks_bundle"] {
+            let body = json!({ "common_name": "a.example.org", "format": format });
+            let answer = server.post(&format!("pki_int/issuer/{own}/issue/web"), body).await.ok();
+            let entry = open(format, &answer.text("certificate")).keys.remove(0);
+            assert_eq!(entry.chain[1..], *wanted, "{format} {chain:?}");
+            assert!(is_a_path(&entry.chain), "{format} {chain:?}");
+            let trusted = open(format, &answer.text("truststore")).trusted;
+            let trusted: BTreeSet<_> = trusted.into_iter().map(|entry| entry.certificate).collect();
+            assert_eq!(trusted, roots, "{format} {chain:?}");
+            let csr = json!({ "csr": csr(|_| {}), "format": format });
+            let answer = server.post(&format!("pki_int/issuer/{own}/sign/web"), csr).await.ok();
+            let trusted = open(format, &answer.text("certificate")).trusted;
+            let chain: Vec<_> = trusted.into_iter().map(|entry| entry.certificate).collect();
+            assert_eq!(chain[1..], *wanted);
+        }
+    }
+    let chain = json!({ "manual_chain": [own, other, a, b] });
+    server.call("PATCH", &format!("pki_int/issuer/{own}"), Some(&chain)).await.ok();
+    let signing = json!({ "common_name": "Below", "csr": csr(|_| {}), "format": "pkcs12_bundle" });
+    let answer =
+        server.post(&format!("pki_int/issuer/{own}/sign-intermediate"), signing).await.ok();
+    assert_eq!(open("pkcs12_bundle", &answer.text("certificate")).trusted.len(), 3);
 }
 
 #[tokio::test]
@@ -253,5 +418,29 @@ async fn r06_a_certificate_names_each_policy_once() {
         let again = shown(&found);
         assert_eq!(again[0], named("1.2.3", count), "{list}");
         assert_eq!(again.iter().filter(|(oid, _)| oid == "1.2.3").count(), 1, "{list}");
+    }
+}
+
+#[tokio::test]
+async fn r15_a_wrong_format_is_answered_with_every_format_there_is() {
+    let server = server().await;
+    let name = json!({ "common_name": "a.example.org", "key_type": "ec" });
+    let three = "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"";
+    for (path, body, text) in [
+        ("pki/issue/web", name.clone(), three),
+        ("pki/sign/web", json!({ "csr": csr(|_| {}) }), three),
+        ("pki/root/generate/internal", name.clone(), three),
+        ("pki/intermediate/generate/internal", name, three),
+        (
+            "pki/root/sign-intermediate",
+            json!({ "common_name": "Below", "csr": csr(|_| {}) }),
+            "The \"format\" path parameter must be \"pem\" or \"der\"",
+        ),
+    ] {
+        let answer = server.post(path, merged(body, &json!({ "format": "p12" }))).await;
+        // The error is the reference's, word for word; what only this server has is a warning.
+        assert_eq!((answer.status, answer.errors()), (400, vec![text.to_owned()]), "{path}");
+        let [hint] = &answer.warnings()[..] else { panic!("{path}: {:?}", answer.json()) };
+        assert!(hint.starts_with("Signet: ") && ARCHIVES.iter().all(|word| hint.contains(word)));
     }
 }

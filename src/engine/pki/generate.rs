@@ -8,6 +8,8 @@
 //! | sign | a signature in memory | as above |
 //! | commit | key, issuer, certificate; the intent is gone | nothing to do |
 
+use std::sync::Arc;
+
 use crate::auth::Granted;
 use crate::ca::authority::AuthorityAsk;
 use crate::ca::cert::{Tbs, compose_self_signed};
@@ -27,6 +29,7 @@ use crate::secret::Secret;
 use crate::store::{Batch, key};
 
 use super::authorities::Authorities;
+use super::output::{ArchiveContents, ArchiveWish, Archives};
 use super::records::{CertificateRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord};
 
 /// The `:type` of a generating path.
@@ -84,6 +87,8 @@ pub struct RootRequest {
     pub key: KeyWish,
     /// `issuer_name`, if it was sent.
     pub issuer_name: Option<String>,
+    /// The archive of the answer, if it wants one.
+    pub archive: Option<Arc<ArchiveWish>>,
 }
 
 /// A root that was made.
@@ -95,6 +100,8 @@ pub struct Root {
     pub issuer: (Id, String),
     /// Its key.
     pub key: KeyInUse,
+    /// The archive that was asked for.
+    pub archives: Option<Archives>,
     /// Serial number.
     pub serial: Serial,
     /// notAfter
@@ -154,9 +161,12 @@ impl Engine {
             let tbs = linted.document().der().to_vec();
             self.record_intent(mount, serial, tbs, now).await?;
             let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+            let contents = ArchiveContents::root(signed.der().to_vec()).with_key(key.returned()?);
+            let wish = request.archive.as_ref();
+            let archives = self.archive_before_record(mount, wish, contents, serial, now).await?;
             let issuer = self.record_root(mount, &authorities, &key, &name, &signed).await?;
             let der = signed.into_der();
-            Ok(Root { der, issuer: (issuer, name), key, serial, not_after, warnings })
+            Ok(Root { der, issuer: (issuer, name), key, archives, serial, not_after, warnings })
         })?;
         // The CRL of a new issuer is ready before anybody asks; its failure is not the root's.
         self.rebuild_crls(mount, now).await?;
@@ -176,6 +186,24 @@ impl Engine {
         let linted = lint::lint_self_signed(tbs)
             .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
         Ok((linted, serial, not_after))
+    }
+
+    /// The archive of a certificate that is not recorded yet. Where it cannot be written, nothing was
+    /// issued: the intent goes, too.
+    pub(super) async fn archive_before_record(
+        &self,
+        mount: &Mount,
+        wish: Option<&Arc<ArchiveWish>>,
+        contents: ArchiveContents,
+        serial: Serial,
+        now: Timestamp,
+    ) -> Result<Option<Archives>, Failure> {
+        let Some(wish) = wish else { return Ok(None) };
+        let archives = self.archive(wish, contents, now).await;
+        if archives.is_err() {
+            self.withdraw_intent(mount, serial).await;
+        }
+        archives.map(Some)
     }
 
     async fn record_root(

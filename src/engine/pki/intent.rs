@@ -39,12 +39,18 @@ impl Engine {
         batch: Batch,
     ) -> Result<(), Failure> {
         let intent = key::intent(&mount.id, serial.as_bytes());
-        let outcome = self.env.store.commit(batch.delete(intent.clone())).await;
-        if let Err(CommitError::Conflict { .. } | CommitError::NotDone(_)) = &outcome
-            && let Err(error) = self.env.store.commit(Batch::new().delete(intent)).await
-        {
-            tracing::warn!(%error, mount = mount.record.path, "an intent that is not needed stays");
+        let outcome = self.env.store.commit(batch.delete(intent)).await;
+        if let Err(CommitError::Conflict { .. } | CommitError::NotDone(_)) = &outcome {
+            self.withdraw_intent(mount, serial).await;
         }
         outcome.map(drop).map_err(Failure::from)
+    }
+
+    /// Takes an intent away: nothing is recorded under it, and what was signed is dropped.
+    pub(super) async fn withdraw_intent(&self, mount: &Mount, serial: Serial) {
+        let intent = key::intent(&mount.id, serial.as_bytes());
+        if let Err(error) = self.env.store.commit(Batch::new().delete(intent)).await {
+            tracing::warn!(%error, mount = mount.record.path, "an intent that is not needed stays");
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::store::key;
 use super::authorities::{Authorities, Issuer};
 use super::generate::{KeyInUse, KeyWish, W_AIA, put_defaults, put_key};
 use super::issue::issuing;
+use super::output::{ArchiveContents, ArchiveWish, Archives, Format};
 use super::records::CertificateRecord;
 use super::subject::{csr_failure, read_csr};
 
@@ -56,6 +57,8 @@ pub struct SignIntermediateRequest {
     pub issuer_ref: String,
     /// Is the output format one that is known here?
     pub format_is_known: bool,
+    /// The archive of the answer, if it wants one.
+    pub archive: Option<Arc<ArchiveWish>>,
 }
 
 /// An intermediate that was signed.
@@ -65,8 +68,8 @@ pub struct SignedIntermediate {
     pub der: Vec<u8>,
     /// Who signed it.
     pub issuer: Arc<Issuer>,
-    /// The mount's issuers as they were then.
-    pub authorities: Arc<Authorities>,
+    /// The archive that was asked for.
+    pub archives: Option<Archives>,
     /// Serial number.
     pub serial: Serial,
     /// notAfter
@@ -132,7 +135,7 @@ impl Engine {
             let authorities = self.authorities(mount).await?;
             let issuer = issuing(&authorities, &request.issuer_ref)?;
             if !request.format_is_known {
-                return Err(Failure::refused(
+                return Err(Format::unknown(
                     "The \"format\" path parameter must be \"pem\" or \"der\"",
                 ));
             }
@@ -170,6 +173,9 @@ impl Engine {
                 .ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
             let signed = key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
             let der = signed.into_der();
+            let contents = ArchiveContents::issued(der.clone(), &issuer, &authorities);
+            let wish = request.archive.as_ref();
+            let archives = self.archive_before_record(mount, wish, contents, serial, now).await?;
             let place = key::certificate(&mount.id, serial.as_bytes());
             let record = CertificateRecord { der: der.clone(), issuer: issuer.id };
             let batch = authorities
@@ -177,8 +183,7 @@ impl Engine {
                 .expect_absent(place.clone())
                 .put_record(place, &record);
             self.fulfil_intent(mount, serial, batch).await?;
-            let authorities = Arc::clone(&authorities);
-            Ok(SignedIntermediate { der, issuer, authorities, serial, not_after, warnings })
+            Ok(SignedIntermediate { der, issuer, archives, serial, not_after, warnings })
         })
     }
 }

@@ -39,7 +39,7 @@ use crate::secret::Secret;
 use crate::store::{Batch, Revision, key};
 
 use super::authorities::{Authorities, Issuer};
-use super::output::Format;
+use super::output::{ArchiveContents, ArchiveWish, Archives, FORMATS, Format};
 use super::records::CertificateRecord;
 use super::subject::{checked_kind, csr_facts, csr_failure, generated_kind, read_csr};
 
@@ -210,6 +210,37 @@ impl Engine {
         })
     }
 
+    /// The same for a key store, which takes milliseconds: it is written without a place among the
+    /// certificates in work, and before its certificate is recorded.
+    ///
+    /// # Errors
+    /// As [`Engine::issue`], and what an archive refuses.
+    pub async fn issue_archive(
+        &self,
+        _granted: &Granted,
+        mount: &Mount,
+        request: &LeafRequest,
+        wish: &Arc<ArchiveWish>,
+        now: Timestamp,
+    ) -> Result<Recorded<(Leaf, Archives)>, Failure> {
+        repeatedly!({
+            let Made { mut leaf, entry } = {
+                let _place = self.admission.place().await?;
+                self.make(mount, request, now).await?
+            };
+            let key = leaf.key.take().map(|(_, key)| key);
+            let contents =
+                ArchiveContents::issued(leaf.der.clone(), &leaf.issuer, &leaf.authorities)
+                    .with_key(key)
+                    .with_encoder(&leaf.role.fields().pkcs12_encoder);
+            let archives = self.archive(wish, contents, now).await?;
+            if let Some(entry) = entry {
+                self.env.store.commit(entry).await?;
+            }
+            Ok(Recorded((leaf, archives)))
+        })
+    }
+
     /// A signed leaf, and what the book will say of it. Nobody but this process has seen it.
     async fn make(
         &self,
@@ -271,9 +302,7 @@ impl Engine {
         let reference = request.issuer_ref.as_ref().unwrap_or(&role.fields().issuer_ref);
         let issuer = issuing(&authorities, reference)?;
         if request.format.is_none() {
-            return Err(Failure::refused(
-                "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"",
-            ));
+            return Err(Format::unknown(FORMATS));
         }
         let csr = match &request.key {
             KeySource::Csr(text) => Some(Box::new(read_csr(text)?)),

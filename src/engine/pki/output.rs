@@ -1,15 +1,22 @@
 //! How certificates and keys are written out (pki-api chapter 17).
 //!
-//! Key match and chain order are checked here, before an answer leaves.
+//! What a request says about its output is parsed before anything is signed ([`ArchiveWish`]), and
+//! an archive is written before its certificate is recorded: an answer that refuses has issued
+//! nothing. Key match and chain order are checked here, before an answer leaves.
 
+use std::sync::Arc;
+
+use crate::ca::certificate::Certificate;
 use crate::ca::jks;
-use crate::ca::keystore::{KeyStoreError, StoreContents};
+use crate::ca::keystore::{self, KeyStoreError, StoreContents};
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::pkcs12::{self, Encoder};
 use crate::ca::time::Timestamp;
 use crate::engine::{Engine, Failure};
 use crate::entropy::Purpose;
 use crate::secret::Secret;
+
+use super::authorities::{Authorities, Issuer};
 
 /// `format`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +27,13 @@ pub enum Format {
     Der,
     /// Key, certificate and chain in one PEM text.
     PemBundle,
+    /// The certificate is wrapped in an archive.
+    Archive(ArchiveKind),
+}
+
+/// The archives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveKind {
     /// A PKCS#12 key store.
     Pkcs12Bundle,
     /// A Java key store.
@@ -35,45 +49,115 @@ impl Format {
             "pem" => Some(Self::Pem),
             "der" => Some(Self::Der),
             "pem_bundle" => Some(Self::PemBundle),
-            "pkcs12_bundle" => Some(Self::Pkcs12Bundle),
-            "jks_bundle" => Some(Self::JksBundle),
-            "pkcs12_truststore" => Some(Self::Pkcs12Truststore),
+            "pkcs12_bundle" => Some(Self::Archive(ArchiveKind::Pkcs12Bundle)),
+            "jks_bundle" => Some(Self::Archive(ArchiveKind::JksBundle)),
+            "pkcs12_truststore" => Some(Self::Archive(ArchiveKind::Pkcs12Truststore)),
             _ => None,
         }
     }
 
-    /// Is the certificate wrapped in an archive?
-    pub const fn is_archive(self) -> bool {
-        matches!(self, Self::Pkcs12Bundle | Self::JksBundle | Self::Pkcs12Truststore)
+    /// A refusal of any other word: Vault's text, and our own formats beside it.
+    pub fn unknown(text: &str) -> Failure {
+        Failure::Refused { text: text.to_owned(), hint: Some(H_FORMATS.to_owned()) }
     }
 }
 
-/// What a request says about its archive.
+/// Vault's text for an unknown `format`.
+pub const FORMATS: &str =
+    "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"";
+const H_FORMATS: &str = "Signet: where a certificate is made, \"format\" may also be \"pkcs12_bundle\", \"jks_bundle\" or \"pkcs12_truststore\"";
+
+/// What a request says about its archive, as it was sent.
 #[derive(Debug)]
-pub struct ArchiveWish {
-    /// Which.
-    pub format: Format,
-    /// `pkcs12_password` or `jks_password`.
-    pub password: Secret<String>,
+pub struct ArchiveAsk {
+    /// `pkcs12_password` or `jks_password`; the default is Vault's.
+    pub password: Option<String>,
     /// `pkcs12_encoder`; empty means the role's, and then `auto`.
     pub encoder: String,
-    /// `jks_private_key_alias`, and the friendly name in PKCS#12.
-    pub alias: String,
+    /// `jks_private_key_alias`, and the friendly name in PKCS#12; 1 if it was not sent.
+    pub alias: Option<String>,
     /// Trust the intermediates too.
     pub with_intermediates: bool,
 }
 
+/// An archive that can be written: nothing of what was asked for it is refused later.
+#[derive(Debug)]
+pub struct ArchiveWish {
+    kind: ArchiveKind,
+    password: Secret<String>,
+    encoder: Option<Encoder>,
+    alias: String,
+    with_intermediates: bool,
+}
+
+impl ArchiveWish {
+    /// Checks every parameter.
+    ///
+    /// # Errors
+    /// Refuses an unknown encoder, and an alias or a password that readers of archives do not take.
+    pub fn parse(kind: ArchiveKind, ask: ArchiveAsk) -> Result<Self, Failure> {
+        let password = ask.password.unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
+        keystore::check_password(&password).map_err(store_failure)?;
+        let encoder = match ask.encoder.as_str() {
+            "" => None,
+            word => Some(Encoder::named(word).ok_or_else(|| {
+                Failure::refused(format!(
+                    "unknown pkcs12_encoder {word}; possible values are auto, modern2026, modern2023 and legacy"
+                ))
+            })?),
+        };
+        let alias = ask.alias.unwrap_or_else(|| jks::DEFAULT_ALIAS.to_owned());
+        keystore::check_new_alias(&alias).map_err(store_failure)?;
+        let password = Secret::new(password);
+        Ok(Self { kind, password, encoder, alias, with_intermediates: ask.with_intermediates })
+    }
+
+    /// Which archive it is.
+    pub const fn kind(&self) -> ArchiveKind {
+        self.kind
+    }
+}
+
+/// The password of an archive when none is named (pki-api 4.2).
+const DEFAULT_PASSWORD: &str = "changeit";
+
 /// What goes into an archive.
 #[derive(Debug)]
-pub struct ArchiveContents {
-    /// The leaf, DER.
-    pub leaf: Vec<u8>,
-    /// The issuer's chain, DER, issuer first.
-    pub chain: Vec<Vec<u8>>,
+pub(super) struct ArchiveContents {
+    /// The certificate it is for, DER.
+    leaf: Vec<u8>,
+    /// Its issuer, and what may stand above that; DER.
+    above: Vec<Vec<u8>>,
     /// The private key, PKCS#8.
-    pub key: Option<Secret<Vec<u8>>>,
-    /// Every root of the mount, DER.
-    pub roots: Vec<Vec<u8>>,
+    key: Option<Secret<Vec<u8>>>,
+    /// The roots to trust, DER.
+    roots: Vec<Vec<u8>>,
+    /// The role's encoder, if it has one.
+    encoder: Option<Encoder>,
+}
+
+impl ArchiveContents {
+    /// A certificate of this issuer; every root of the mount is trusted.
+    pub(super) fn issued(leaf: Vec<u8>, issuer: &Issuer, authorities: &Authorities) -> Self {
+        let mut above = vec![issuer.certificate.der().to_vec()];
+        above.extend_from_slice(&issuer.chain_der);
+        Self { leaf, above, key: None, roots: authorities.roots(), encoder: None }
+    }
+
+    /// A root.
+    pub(super) fn root(der: Vec<u8>) -> Self {
+        Self { roots: vec![der.clone()], leaf: der, above: Vec::new(), key: None, encoder: None }
+    }
+
+    /// With the private key of its certificate.
+    pub(super) fn with_key(self, key: Option<Secret<Vec<u8>>>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// With the encoder that a role names.
+    pub(super) fn with_encoder(self, word: &str) -> Self {
+        Self { encoder: Encoder::named(word), ..self }
+    }
 }
 
 /// The archives of one answer.
@@ -83,32 +167,28 @@ pub struct Archives {
     pub certificate: Vec<u8>,
     /// A trust store of the same moment, if there is a root to trust.
     pub truststore: Option<Vec<u8>>,
+    /// Says so if nothing in the trust store leads to the certificate.
+    pub trust_warning: Option<&'static str>,
 }
+
+const W_NO_ROOT: &str = "Signet: no trust store comes with this key store, because no root certificate is known here; import the root of the issuer: intermediate/set-signed";
+const W_OTHER_ROOTS: &str = "Signet: the trust store does not hold the root of this certificate, because it is not known here; import it: intermediate/set-signed";
 
 impl Engine {
     /// Writes the archive off the I/O threads: deriving keys from passwords takes milliseconds.
     ///
     /// # Errors
-    /// Refuses an unknown encoder, and a trust store without a root.
-    pub async fn archive(
+    /// Refuses a trust store without a root, and certificates that are too large for an archive.
+    pub(super) async fn archive(
         &self,
-        wish: ArchiveWish,
+        wish: &Arc<ArchiveWish>,
         contents: ArchiveContents,
         now: Timestamp,
     ) -> Result<Archives, Failure> {
-        let encoder = match wish.encoder.as_str() {
-            "" => Encoder::Auto,
-            word => Encoder::named(word).ok_or_else(|| {
-                Failure::refused(format!(
-                    "unknown pkcs12_encoder {word}; possible values are auto, modern2026, modern2023 and legacy"
-                ))
-            })?,
-        };
         let entropy = self.env.entropy.clone();
+        let wish = Arc::clone(wish);
         let work = move || {
-            write_archives(&wish, &contents, encoder, now, &mut |salt| {
-                entropy.fill(Purpose::Salt, salt);
-            })
+            write_archives(&wish, &contents, now, &mut |salt| entropy.fill(Purpose::Salt, salt))
         };
         self.workshop.work(work).await?
     }
@@ -117,20 +197,56 @@ impl Engine {
 fn write_archives(
     wish: &ArchiveWish,
     contents: &ArchiveContents,
-    encoder: Encoder,
     now: Timestamp,
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<Archives, Failure> {
-    let chain: Vec<&[u8]> = contents.chain.iter().map(Vec::as_slice).collect();
+    let encoder = wish.encoder.or(contents.encoder).unwrap_or_default();
+    let above = contents.above.iter().map(|der| Certificate::parse(der.as_slice()));
+    let above = above.collect::<Result<Vec<_>, _>>();
+    let above = above.map_err(|error| Failure::Fault(format!("an issuer: {error}")))?;
+    let path = keystore::path(&above);
+    let root_is_known =
+        contents.above.is_empty() || path.last().is_some_and(|top| keystore::is_root(top));
+    let chain: Vec<&[u8]> = path.iter().map(|certificate| certificate.der()).collect();
     let stored = StoreContents { key: contents.key.as_ref(), leaf: &contents.leaf, chain: &chain };
-    // A key that does not fit its certificate, or a chain out of order, never leaves.
-    if !stored.belong_together().map_err(store_failure)? {
+    // A key that does not fit its certificate never leaves.
+    if stored.key.is_some() && !stored.belong_together().map_err(store_failure)? {
         return Err(Failure::Fault("key, certificate and chain do not belong together".to_owned()));
     }
+    let truststore = trust_store(wish, contents, encoder, now, random)?;
+    let certificate = match wish.kind {
+        ArchiveKind::JksBundle => jks::key_store(stored, &wish.alias, &wish.password, now, random)
+            .map_err(store_failure)?,
+        ArchiveKind::Pkcs12Truststore => truststore.clone().ok_or_else(|| {
+            Failure::refused(
+                "this mount holds no root certificate to trust; import the root, or ask for pkcs12_truststore_intermediates=true",
+            )
+        })?,
+        ArchiveKind::Pkcs12Bundle => {
+            pkcs12::key_store(stored, &wish.alias, &wish.password, encoder, random)
+                .map_err(store_failure)?
+        }
+    };
+    let trust_warning = match (&truststore, root_is_known) {
+        (None, _) => Some(W_NO_ROOT),
+        (Some(_), false) => Some(W_OTHER_ROOTS),
+        (Some(_), true) => None,
+    };
+    Ok(Archives { certificate, truststore, trust_warning })
+}
+
+/// Every root, each once; `None` where there is nothing to trust.
+fn trust_store(
+    wish: &ArchiveWish,
+    contents: &ArchiveContents,
+    encoder: Encoder,
+    now: Timestamp,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Result<Option<Vec<u8>>, Failure> {
     let trusted: Vec<&[u8]> = contents
         .roots
         .iter()
-        .chain(contents.chain.iter().filter(|_| wish.with_intermediates))
+        .chain(contents.above.iter().filter(|_| wish.with_intermediates))
         .map(Vec::as_slice)
         .fold(Vec::new(), |mut distinct, der| {
             if !distinct.contains(&der) {
@@ -138,33 +254,23 @@ fn write_archives(
             }
             distinct
         });
-    let truststore = if trusted.is_empty() {
-        None
-    } else {
-        let written = if wish.format == Format::JksBundle {
-            jks::trust_store(&trusted, &wish.password, now)
-        } else {
+    if trusted.is_empty() {
+        return Ok(None);
+    }
+    let written = match wish.kind {
+        ArchiveKind::JksBundle => jks::trust_store(&trusted, &wish.password, now),
+        ArchiveKind::Pkcs12Bundle | ArchiveKind::Pkcs12Truststore => {
             pkcs12::trust_store(&trusted, &wish.password, encoder, random)
-        };
-        Some(written.map_err(store_failure)?)
+        }
     };
-    let certificate = match wish.format {
-        Format::JksBundle => jks::key_store(stored, &wish.alias, &wish.password, now, random)
-            .map_err(store_failure)?,
-        Format::Pkcs12Truststore => truststore.clone().ok_or_else(|| {
-            Failure::refused(
-                "this mount holds no root certificate to trust; import the root, or ask for pkcs12_truststore_intermediates=true",
-            )
-        })?,
-        _ => pkcs12::key_store(stored, &wish.alias, &wish.password, encoder, random)
-            .map_err(store_failure)?,
-    };
-    Ok(Archives { certificate, truststore })
+    written.map(Some).map_err(store_failure)
 }
 
 fn store_failure(error: KeyStoreError) -> Failure {
     match error {
-        KeyStoreError::Alias | KeyStoreError::TooLarge => Failure::refused(error.to_string()),
+        KeyStoreError::Alias | KeyStoreError::NewPassword | KeyStoreError::TooLarge => {
+            Failure::refused(error.to_string())
+        }
         other => Failure::Fault(other.to_string()),
     }
 }

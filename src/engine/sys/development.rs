@@ -44,6 +44,7 @@ impl Engine {
             ask: authority(domain, "root", ROOT_LIFE),
             key: new_key(),
             issuer_name: Some("root".to_owned()),
+            archive: None,
         };
         let root = self.generate_root(granted, above, &root, now).await?;
         let request = IntermediateRequest {
@@ -57,6 +58,7 @@ impl Engine {
             csr: pem::encode("CERTIFICATE REQUEST", &request.csr),
             issuer_ref: "default".to_owned(),
             format_is_known: true,
+            archive: None,
         };
         let signed = self.sign_intermediate(granted, above, &signing, now).await?;
         let bundle = [&signed.der, &root.der].map(|der| pem::encode("CERTIFICATE", der)).join("\n");

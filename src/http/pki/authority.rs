@@ -11,14 +11,13 @@ use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::pki::generate::{KeyInUse, KeyOrigin, KeyWish, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
-use crate::engine::pki::output::{ArchiveContents, ArchiveWish, Format};
+use crate::engine::pki::output::{ArchiveKind, FORMATS, Format};
 use crate::engine::{Engine, Failure};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Kind, Schema};
 use crate::http::reply::Reply;
-use crate::secret::Secret;
 
-use super::leaf::{NAMES, ask, format, key_text};
+use super::leaf::{NAMES, archive_wish, ask, format, key_text};
 use super::route::fields;
 
 const SUBJECT: Schema = &[
@@ -102,8 +101,6 @@ fn key_wish(fields: &Fields, kind: &str) -> Result<KeyWish, Failure> {
     })
 }
 
-const FORMATS: &str = "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"";
-
 pub(super) async fn root(
     engine: &Engine,
     granted: &Granted,
@@ -115,13 +112,20 @@ pub(super) async fn root(
     let schemas = [NAMES, SUBJECT, KEY, CONSTRAINTS, ARCHIVE];
     let fields = fields(call, &[("exported", kind)], &schemas)?;
     let key = key_wish(&fields, kind)?;
-    let format = format(&fields).ok_or_else(|| Failure::refused(FORMATS))?;
+    let format = format(&fields).ok_or_else(|| Format::unknown(FORMATS))?;
+    if key.origin == KeyOrigin::Exported && format == Format::Archive(ArchiveKind::Pkcs12Truststore)
+    {
+        return Err(Failure::refused(
+            "format \"pkcs12_truststore\" holds no private key, and an exported key is returned only once; use \"pkcs12_bundle\", or root/generate/internal",
+        ));
+    }
+    let archive = archive_wish(&fields, Some(format))?;
     let mut issuer_name = fields.optional_text("issuer_name");
     if rotates && issuer_name.is_none() {
         let authorities = engine.read_authorities(mount).await?;
         issuer_name = authorities.issuer("next").is_err().then(|| "next".to_owned());
     }
-    let request = RootRequest { ask: authority_ask(&fields), key, issuer_name };
+    let request = RootRequest { ask: authority_ask(&fields), key, issuer_name, archive };
     let mut root = engine.generate_root(granted, mount, &request, call.now).await?;
     let warnings = std::mem::take(&mut root.warnings);
     let as_der = format == Format::Der;
@@ -137,32 +141,13 @@ pub(super) async fn root(
     data.insert("key_id".to_owned(), format_uuid(&root.key.id).into());
     data.insert("key_name".to_owned(), root.key.name.clone().into());
     data.insert("serial_number".to_owned(), root.serial.to_string().into());
-    if format.is_archive() {
-        let contents = ArchiveContents {
-            leaf: root.der.clone(),
-            chain: Vec::new(),
-            key: root.key.returned()?,
-            roots: vec![root.der],
-        };
-        let archives = engine.archive(archive_wish(&fields, format), contents, call.now).await?;
+    if let Some(archives) = &root.archives {
         let text = data_encoding::BASE64.encode(&archives.certificate);
         data.insert("certificate".to_owned(), text.into());
     } else {
         put_exported(&mut data, "certificate", &root.key, &fields, format)?;
     }
     Ok(Reply::with_warnings(Value::Object(data), warnings).warned(fields.warnings()))
-}
-
-fn archive_wish(fields: &Fields, format: Format) -> ArchiveWish {
-    let named = if format == Format::JksBundle { "jks_password" } else { "pkcs12_password" };
-    let password = fields.optional_text(named).unwrap_or_else(|| "changeit".to_owned());
-    ArchiveWish {
-        format,
-        password: Secret::new(password),
-        encoder: fields.text("pkcs12_encoder"),
-        alias: fields.optional_text("jks_private_key_alias").unwrap_or_else(|| "1".to_owned()),
-        with_intermediates: false,
-    }
 }
 
 /// The private key of an `exported` one, alone and in front of a bundle.
@@ -197,8 +182,8 @@ pub(super) async fn intermediate(
     const OWN: Schema = &[("add_basic_constraints", Kind::Flag)];
     let fields = fields(call, &[("exported", kind)], &[NAMES, SUBJECT, KEY, OWN])?;
     let format = format(&fields)
-        .filter(|format| !format.is_archive())
-        .ok_or_else(|| Failure::refused(FORMATS))?;
+        .filter(|format| !matches!(format, Format::Archive(_)))
+        .ok_or_else(|| Format::unknown(FORMATS))?;
     let request = IntermediateRequest {
         ask: authority_ask(&fields),
         key: key_wish(&fields, kind)?,
@@ -239,9 +224,10 @@ pub(super) async fn sign(
         csr: fields.text("csr"),
         issuer_ref: issuer.map(str::to_owned).or(named).unwrap_or_else(|| "default".to_owned()),
         format_is_known: format.is_some(),
+        archive: archive_wish(&fields, format)?,
     };
     let mut signed = engine.sign_intermediate(granted, mount, &request, call.now).await?;
-    let warnings = std::mem::take(&mut signed.warnings);
+    let mut warnings = std::mem::take(&mut signed.warnings);
     let format = format.unwrap_or(Format::Pem);
     let as_der = format == Format::Der;
     let text = |der: &[u8]| {
@@ -259,16 +245,13 @@ pub(super) async fn sign(
     data.insert("expiration".to_owned(), signed.not_after.unix().into());
     data.insert("issuing_ca".to_owned(), text(signed.issuer.certificate.der()).into());
     data.insert("serial_number".to_owned(), signed.serial.to_string().into());
-    if format.is_archive() {
-        let contents = ArchiveContents {
-            leaf: signed.der,
-            chain: signed.issuer.chain_der.clone(),
-            key: None,
-            roots: signed.authorities.roots(),
-        };
-        let archives = engine.archive(archive_wish(&fields, format), contents, call.now).await?;
+    if let Some(archives) = &signed.archives {
         let text = data_encoding::BASE64.encode(&archives.certificate);
         data.insert("certificate".to_owned(), text.into());
+        // Only this archive is a trust store; the others do not come with one here.
+        if format == Format::Archive(ArchiveKind::Pkcs12Truststore) {
+            warnings.extend(archives.trust_warning.map(str::to_owned));
+        }
     }
     Ok(Reply::with_warnings(Value::Object(data), warnings).warned(fields.warnings()))
 }

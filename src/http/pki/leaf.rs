@@ -1,5 +1,7 @@
 //! `issue`, `sign`, `revoke` (pki-api chapters 4, 11, 17).
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::auth::Granted;
@@ -8,7 +10,9 @@ use crate::ca::role::Ask;
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
 use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
-use crate::engine::pki::output::{ArchiveContents, ArchiveWish, Format, private_key};
+use crate::engine::pki::output::{
+    ArchiveAsk, ArchiveKind, ArchiveWish, Archives, Format, private_key,
+};
 use crate::engine::pki::revoke::{Revocation, RevokeRequest};
 use crate::engine::{Engine, Failure};
 use crate::http::call::Call;
@@ -49,9 +53,6 @@ const LEAF: Schema = &[
 const GENERATED: Schema = &[("key_type", Kind::Text), ("key_bits", Kind::Integer)];
 
 const SIGNED: Schema = &[("csr", Kind::Text)];
-
-/// The password of an archive when none is named (pki-api 4.2).
-const DEFAULT_PASSWORD: &str = "changeit";
 
 pub(super) async fn issue(
     engine: &Engine,
@@ -132,15 +133,15 @@ async fn answer(
     request: LeafRequest,
     now: Timestamp,
 ) -> Result<Reply, Failure> {
-    let format = request.format.unwrap_or(Format::Pem);
-    if format.is_archive() {
-        // A key store takes so long that it is made without a place among the certificates in work.
-        let recorded = engine.issue(granted, mount, &request, now, Ok).await?;
-        let mut leaf = recorded.into_inner();
-        let warnings = std::mem::take(&mut leaf.warnings);
-        let data = Box::pin(archive(engine, fields, format, leaf, now)).await?;
+    if let Some(wish) = archive_wish(fields, request.format)? {
+        let making = engine.issue_archive(granted, mount, &request, &wish, now);
+        let (mut leaf, archives) = Box::pin(making).await?.into_inner();
+        let mut warnings = std::mem::take(&mut leaf.warnings);
+        warnings.extend(archives.trust_warning.map(str::to_owned));
+        let data = archived(fields, wish.kind(), &leaf, &archives);
         return Ok(Reply::Issued { data, warnings }.warned(fields.warnings()));
     }
+    let format = request.format.unwrap_or(Format::Pem);
     let write = |mut leaf: Leaf| {
         let warnings = std::mem::take(&mut leaf.warnings);
         Ok(Reply::Issued { data: written(fields, format, &leaf)?, warnings })
@@ -220,37 +221,31 @@ fn key_form(wanted: &str) -> KeyForm {
     if wanted == "pkcs8" { KeyForm::Pkcs8 } else { KeyForm::Traditional }
 }
 
-/// A key store in `certificate`, and the trust store of the same moment beside it.
-async fn archive(
-    engine: &Engine,
+/// What a request says about its archive, if it wants one. Nothing of it is refused later.
+pub(super) fn archive_wish(
     fields: &Fields,
-    format: Format,
-    mut leaf: Leaf,
-    now: Timestamp,
-) -> Result<Written, Failure> {
-    let named = if format == Format::JksBundle { "jks_password" } else { "pkcs12_password" };
-    let password = fields.optional_text(named).unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
-    let encoder = fields
-        .optional_text("pkcs12_encoder")
-        .unwrap_or_else(|| leaf.role.fields().pkcs12_encoder.clone());
-    let wish = ArchiveWish {
-        format,
-        password: Secret::new(password),
-        encoder,
-        alias: fields.optional_text("jks_private_key_alias").unwrap_or_else(|| "1".to_owned()),
+    format: Option<Format>,
+) -> Result<Option<Arc<ArchiveWish>>, Failure> {
+    let Some(Format::Archive(kind)) = format else { return Ok(None) };
+    let password = match kind {
+        ArchiveKind::JksBundle => "jks_password",
+        ArchiveKind::Pkcs12Bundle | ArchiveKind::Pkcs12Truststore => "pkcs12_password",
+    };
+    let ask = ArchiveAsk {
+        password: fields.optional_text(password),
+        encoder: fields.text("pkcs12_encoder"),
+        alias: fields.optional_text("jks_private_key_alias"),
         with_intermediates: fields.flag("pkcs12_truststore_intermediates"),
     };
-    let contents = ArchiveContents {
-        leaf: leaf.der.clone(),
-        chain: leaf.issuer.chain_der.clone(),
-        key: leaf.key.take().map(|(_, key)| key),
-        roots: leaf.authorities.roots(),
-    };
-    let archives = engine.archive(wish, contents, now).await?;
-    let mut data = shared(fields, &leaf, false, Text::Base64(&archives.certificate));
+    ArchiveWish::parse(kind, ask).map(|wish| Some(Arc::new(wish)))
+}
+
+/// A key store in `certificate`, and the trust store of the same moment beside it.
+fn archived(fields: &Fields, kind: ArchiveKind, leaf: &Leaf, archives: &Archives) -> Written {
+    let mut data = shared(fields, leaf, false, Text::Base64(&archives.certificate));
     let truststore = archives.truststore.as_deref();
-    data.truststore = truststore.filter(|_| format != Format::Pkcs12Truststore);
-    Ok(data.written())
+    data.truststore = truststore.filter(|_| kind != ArchiveKind::Pkcs12Truststore);
+    data.written()
 }
 
 const REVOKE: Schema = &[("serial_number", Kind::Text), ("certificate", Kind::Text)];
