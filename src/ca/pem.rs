@@ -5,6 +5,7 @@
 //! on blocks with headers, where clients of Vault are used to Go's, which skips what is not a
 //! block and goes on. Writing is ours because it is on the way of every certificate.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use aws_lc_rs::signature::{
@@ -142,8 +143,10 @@ fn next_begin(text: &str) -> Option<(&str, &str)> {
     let mut rest = text;
     loop {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-        let label =
-            line.trim_end().strip_prefix("-----BEGIN ").and_then(|line| line.strip_suffix("-----"));
+        // Editors and shells of Windows put the mark in front of a file, and so into the middle of
+        // a bundle that was put together from files.
+        let line = line.trim_start_matches('\u{feff}').trim_end();
+        let label = line.strip_prefix("-----BEGIN ").and_then(|line| line.strip_suffix("-----"));
         if let Some(label) = label {
             return Some((label, after));
         }
@@ -179,6 +182,21 @@ fn decode_block<'a>(label: &str, body: &'a str) -> Option<(Block, &'a str)> {
         rest = after;
     }
 }
+
+/// A PEM text without the UTF-8 byte order marks in front of its lines, for readers that pass over a
+/// block behind one.
+pub fn without_byte_order_marks(text: &[u8]) -> Cow<'_, [u8]> {
+    let start = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let lines = || start.split_inclusive(|byte| *byte == b'\n');
+    if !lines().any(|line| line.starts_with(BYTE_ORDER_MARK)) {
+        return Cow::Borrowed(start);
+    }
+    let unmarked = lines().map(|line| line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line));
+    Cow::Owned(unmarked.collect::<Vec<_>>().concat())
+}
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Base64; the bits after the last byte may be set, as for Go.
 fn decode_base64(base64: &[u8]) -> Option<Vec<u8>> {

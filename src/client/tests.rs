@@ -268,6 +268,17 @@ async fn believes_the_named_authority_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn an_authority_behind_a_byte_order_mark_is_believed() {
+    let (port, own) = tls_server(1).await;
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, format!("\u{feff}{}\u{feff}{own}", pem(&other.cert))).unwrap();
+    let trust = Trust { authority_file: Some(file), ..Trust::default() };
+    assert!(ask_tls(port, "localhost", trust).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn an_unknown_authority_is_refused_with_the_flag_that_names_one() {
     let (port, _) = tls_server(1).await;
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();

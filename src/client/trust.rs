@@ -15,6 +15,8 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
+use zeroize::Zeroizing;
+
 use super::address::Address;
 use super::error::{Error, Fault};
 
@@ -44,6 +46,9 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// U+FEFF, which editors of Windows write in front of a file.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 /// What rustls needs of it. Reads files: call it at the start.
 pub(super) fn configuration(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -60,7 +65,7 @@ pub(super) fn configuration(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
         (None, None) => builder.with_no_client_auth(),
         (Some(certificate), Some(key)) => {
             let chain = certificates(certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key)
+            let key = private_key(key)
                 .map_err(|error| unusable(key, &format!("holds no private key ({error})")))?;
             builder.with_client_auth_cert(chain, key).map_err(|error| {
                 unusable(certificate, &format!("does not fit the client key ({error})"))
@@ -111,12 +116,22 @@ fn roots(trust: &Trust) -> Result<RootCertStore, Error> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let text =
+        fs::read(path).map_err(|error| unusable(path, &format!("cannot be read ({error})")))?;
+    // The reader passes over a block behind a mark, and a bundle may have a mark before each block.
+    let text = String::from_utf8_lossy(&text).replace(BYTE_ORDER_MARK, "");
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     match found {
         Ok(found) if found.is_empty() => Err(unusable(path, "holds no PEM certificate")),
         Ok(found) => Ok(found),
         Err(error) => Err(unusable(path, &format!("cannot be read ({error})"))),
     }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, rustls::pki_types::pem::Error> {
+    let text = Zeroizing::new(fs::read(path).map_err(rustls::pki_types::pem::Error::Io)?);
+    let marked = text.strip_prefix(BYTE_ORDER_MARK.as_bytes());
+    PrivateKeyDer::from_pem_slice(marked.unwrap_or(&text))
 }
 
 fn unusable(path: &Path, why: &str) -> Error {

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
+use crate::ca::pem;
 use crate::ca::time::Timestamp;
 use crate::clock::Clock;
 use crate::secret::Secret;
@@ -232,7 +233,9 @@ impl Pair {
 
     fn parse(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let bad = |why: &dyn fmt::Display| TlsError::BadCertificate(why.to_string());
-        let chain = CertificateDer::pem_slice_iter(certificate)
+        let certificate = pem::without_byte_order_marks(certificate);
+        let key = pem::without_byte_order_marks(key);
+        let chain = CertificateDer::pem_slice_iter(&certificate)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| bad(&error))?;
         let mut end = None;
@@ -242,7 +245,7 @@ impl Pair {
             end = end.or_else(|| last.try_into().ok().map(Timestamp::from_unix));
         }
         let end = end.ok_or_else(|| bad(&"there is none in it"))?;
-        let key = PrivateKeyDer::from_pem_slice(key)
+        let key = PrivateKeyDer::from_pem_slice(&key)
             .map_err(|error| TlsError::BadKey(error.to_string()))?;
         Ok(Self { chain, key, end })
     }

@@ -444,3 +444,35 @@ async fn r15_a_wrong_format_is_answered_with_every_format_there_is() {
         assert!(hint.starts_with("Signet: ") && ARCHIVES.iter().all(|word| hint.contains(word)));
     }
 }
+
+#[tokio::test]
+async fn a_byte_order_mark_before_pem_is_passed_over() {
+    let server = server().await;
+    let request = csr(|_| {});
+    let marked = format!("{MARK}{request}");
+    server.post("pki/sign/web", json!({ "csr": marked })).await.ok();
+    let signing = json!({ "common_name": "Below", "csr": marked });
+    server.post("pki/root/sign-intermediate", signing).await.ok();
+    let issued = server.post("pki/issue/web", json!({ "common_name": "a.example.org" })).await.ok();
+    let certificate = format!("{MARK}{}", issued.text("certificate"));
+    server.post("pki/revoke", json!({ "certificate": certificate })).await.ok();
+    let authorities: Vec<_> = ["One", "Two"]
+        .map(|name| {
+            let mut root = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            root.distinguished_name.push(rcgen::DnType::CommonName, name);
+            root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            let root = root.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            format!("{MARK}{}", pem("CERTIFICATE", root.der()))
+        })
+        .into();
+    let imported = json!({ "pem_bundle": authorities.concat() });
+    let imported = server.post("pki/intermediate/set-signed", imported).await.ok();
+    assert_eq!(imported.data()["imported_issuers"].as_array().unwrap().len(), 2);
+    // The listener's own files.
+    let pair = self_signed(&["localhost".to_owned()], Timestamp::from_unix(START)).unwrap();
+    let certificate = format!("{MARK}{}", pair.certificate);
+    let key = format!("{MARK}{}", pair.key.expose());
+    let (clock, _) = Clock::manual(START);
+    let minimum = MinimumVersion::Tls13;
+    assert!(Tls::from_pem(certificate.as_bytes(), key.as_bytes(), minimum, clock).is_ok());
+}

@@ -117,6 +117,23 @@ fn refuses_what_is_no_known_key() {
     assert_eq!(private_key(&[0x30, 0], KeyForm::Traditional).unwrap_err(), UnknownKey);
 }
 
+#[test]
+fn byte_order_marks_of_utf_8_do_not_hide_a_block() {
+    let (one, two) = (encode_line(CERTIFICATE, b"one"), encode_line(CERTIFICATE, b"two"));
+    for text in [
+        format!("\u{feff}{one}{two}"),
+        format!("\u{feff}{one}\u{feff}{two}"),
+        format!("\u{feff}# a comment\r\n\u{feff}\u{feff}{one}\u{feff}{two}\u{feff}")
+            .replace('\n', "\r\n"),
+    ] {
+        let read: Vec<_> = decode_all(&text).into_iter().map(|block| block.der.to_vec()).collect();
+        assert_eq!(read, [b"one", b"two"], "{text:?}");
+    }
+    let marked = format!("\u{feff}{one}\u{feff}{two}");
+    assert_eq!(without_byte_order_marks(marked.as_bytes()), format!("{one}{two}").as_bytes());
+    assert!(matches!(without_byte_order_marks(one.as_bytes()), Cow::Borrowed(_)));
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read(
