@@ -80,7 +80,7 @@ pub async fn fill(folder: &Path, known: &str, wish: Wish) -> Filled {
 
 impl Filler {
     async fn new(store: Store, known: &str) -> Self {
-        let serial = signet::ca::serial::parse_separated_hex(known).expect("a serial number");
+        let serial = signet::ca::serial::parse(known).expect("a serial number");
         let serial = Serial::from_bytes(&serial).expect("a serial number of ours");
         let snapshot = store.snapshot().await.expect("the store can be read");
         let mounts = snapshot.keys(&key::mounts().range(), 16).await.expect("the mounts");

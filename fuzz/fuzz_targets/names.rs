@@ -11,11 +11,11 @@ use libfuzzer_sys::fuzz_target;
 use signet::ca::certificate::Certificate;
 use signet::ca::csr::ParsedCsr;
 use signet::ca::key::SignatureAlgorithm;
+use signet::ca::oid::ObjectIdentifier;
 use signet::ca::permit::{AlternativeNames, KeyUsage, OtherName, Subject, SubjectName};
 use signet::ca::public_key::PublicKey;
 use signet::ca::request::{RequestValues, compose_request};
 use signet::ca::uri;
-use signet::ca::oid::ObjectIdentifier;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::name::Name;
 

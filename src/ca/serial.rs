@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
+
 use super::time::Timestamp;
 
 /// A serial number that Signet made.
@@ -71,16 +73,27 @@ pub fn colon_hex_whole(octets: &[u8]) -> String {
     text
 }
 
-/// Reads octets separated by colons or hyphens, any case; `None` for anything else.
-pub fn parse_separated_hex(text: &str) -> Option<Vec<u8>> {
-    text.split([':', '-'])
-        .map(|pair| match pair.as_bytes() {
-            [a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
-                u8::from_str_radix(pair, 16).ok()
-            }
-            _ => None,
-        })
-        .collect()
+/// Reads a serial number as programs show it: pairs of hexadecimal digits with colons or hyphens
+/// between them, as in every answer here, or digits without separators, as OpenSSL, browsers and
+/// Java show them. Any case; zeros in front of the number and blanks around it do not count.
+///
+/// The bytes, big-endian and without leading zeros; `None` for anything else, and for zero.
+pub fn parse(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_ascii();
+    let bytes = if text.contains([':', '-']) {
+        let pair = |pair: &str| if pair.len() == 2 { hexadecimal(pair) } else { None };
+        text.split([':', '-']).map(pair).collect::<Option<Vec<_>>>()?.concat()
+    } else {
+        hexadecimal(text)?
+    };
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.get(zeros..).filter(|rest| !rest.is_empty()).map(<[u8]>::to_vec)
+}
+
+/// Digits without separators; an odd number of them lacks the zero in front.
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits = if text.len().is_multiple_of(2) { text.to_owned() } else { format!("0{text}") };
+    HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()
 }
 
 #[cfg(test)]
@@ -109,16 +122,41 @@ mod tests {
     #[test]
     fn text_goes_both_ways() {
         let serial = at("2026-01-01T00:00:00Z");
-        let octets = parse_separated_hex(&serial.to_string().to_uppercase()).unwrap();
-        assert_eq!(Serial::from_bytes(&octets), Some(serial));
-        assert_eq!(parse_separated_hex(&serial.to_string().replace(':', "-")), Some(octets));
+        let bytes = parse(&serial.to_string().to_uppercase()).unwrap();
+        assert_eq!(Serial::from_bytes(&bytes), Some(serial));
+        assert_eq!(parse(&serial.to_string().replace(':', "-")), Some(bytes));
         assert_eq!(colon_hex(&[0, 0, 0x0a]), "0a");
     }
 
     #[test]
-    fn refuses_what_is_not_separated_hexadecimal() {
-        for text in ["", "0x1f", "1", "1f:", "zz", "1f0c", "1f::0c", "1f: 0c"] {
-            assert_eq!(parse_separated_hex(text), None, "{text}");
+    fn is_read_with_and_without_separators() {
+        for text in
+            ["0a:bc:0d", "0A-bC-0d", "0abc0d", "ABC0D", "00:0a:bc:0d", "000000abc0d", " abc0d\n"]
+        {
+            assert_eq!(parse(text), Some(vec![0x0a, 0xbc, 0x0d]), "{text}");
         }
+    }
+
+    #[test]
+    fn refuses_what_is_no_serial_number() {
+        let none =
+            ["", " ", "0", "00", "00:00", "0x1f", "1f:", ":1f", "zz", "1:f", "1f::0c", "1f: 0c"];
+        for text in none.into_iter().chain(["1f0c:0d", "1f 0c", "-1f", "1f-", "é", "+1f", "1g"]) {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_random_bit_is_in_the_number() {
+        let at = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let bits = |serial: Serial| {
+            serial.as_bytes().iter().fold(0, |bits, byte| bits + byte.count_ones())
+        };
+        let without = bits(Serial::new(at, [0; 16]));
+        for bit in 0..128 {
+            let random = (1_u128 << bit).to_be_bytes();
+            assert_eq!(bits(Serial::new(at, random)), without + 1, "bit {bit}");
+        }
+        assert_eq!(bits(Serial::new(at, [0xff; 16])), without + 128);
     }
 }

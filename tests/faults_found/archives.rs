@@ -1,6 +1,7 @@
 //! Object identifiers, key stores, parameters that are checked before anything is signed.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use data_encoding::BASE64;
 use der::Decode;
@@ -19,6 +20,7 @@ use crate::support::{Answer, START, Server, der, pem};
 const ARCHIVES: [&str; 3] = ["pkcs12_bundle", "jks_bundle", "pkcs12_truststore"];
 const AD_CS: &str =
     "1.3.6.1.4.1.311.21.8.3719450.11115469.11946914.3506198.8878958.75.1492336001.1138714952";
+const UUID: &str = "2.25.329800735698586629295641978511506172918";
 const MARK: char = '\u{feff}';
 
 async fn server() -> Server {
@@ -288,8 +290,7 @@ async fn r03_an_archive_holds_the_path_that_belongs_together_whatever_the_chain_
 #[tokio::test]
 async fn r05_every_oid_of_x660_is_taken_wherever_one_is_read() {
     let server = server().await;
-    let uuid = "2.25.329800735698586629295641978511506172918";
-    for oid in [AD_CS, "2.999.1", "2.999", "0.9.2342.19200300.100.1.1", uuid, "1.2.4294967296"] {
+    for oid in [AD_CS, "2.999.1", "2.999", "0.9.2342.19200300.100.1.1", UUID, "1.2.4294967296"] {
         let content = ObjectIdentifier::new(oid).unwrap();
         let element =
             [&[6, u8::try_from(content.as_bytes().len()).unwrap()], content.as_bytes()].concat();
@@ -318,7 +319,7 @@ async fn r05_every_oid_of_x660_is_taken_wherever_one_is_read() {
         let warned =
             server.post("pki/roles/oid", json!({ "ext_key_usage_oids": [oid] })).await.ok();
         let warned = warned.warnings().iter().any(|text| text.contains("2147483648"));
-        assert_eq!(warned, [uuid, "1.2.4294967296"].contains(&oid), "{oid}");
+        assert_eq!(warned, [UUID, "1.2.4294967296"].contains(&oid), "{oid}");
     }
     // In what others wrote: extensions of requests, and of certificates that are imported.
     let arcs: Vec<u64> = AD_CS.split('.').map(|arc| arc.parse().unwrap()).collect();
@@ -339,6 +340,21 @@ async fn r05_every_oid_of_x660_is_taken_wherever_one_is_read() {
     let root = root.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
     let imported = json!({ "pem_bundle": pem("CERTIFICATE", root.der()) });
     server.post("pki/intermediate/set-signed", imported).await.ok();
+}
+
+/// An outside judge; a machine without OpenSSL has the second implementations beside the code.
+#[test]
+fn r05_openssl_writes_an_oid_as_we_do() {
+    for text in [AD_CS, UUID, "2.999.1", "0.39", "1.39.1", "2.47.1", "2.48", "1.2.4294967296"] {
+        let oid = ObjectIdentifier::new(text).unwrap();
+        let written = Command::new("openssl")
+            .args(["asn1parse", "-genstr", &format!("OID:{text}"), "-noout", "-out", "/dev/stdout"])
+            .output();
+        let Ok(written) = written else { return };
+        assert!(written.status.success(), "{text}");
+        let length = u8::try_from(oid.as_bytes().len()).unwrap();
+        assert_eq!(written.stdout, [&[6, length], oid.as_bytes()].concat(), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -475,4 +491,74 @@ async fn a_byte_order_mark_before_pem_is_passed_over() {
     let (clock, _) = Clock::manual(START);
     let minimum = MinimumVersion::Tls13;
     assert!(Tls::from_pem(certificate.as_bytes(), key.as_bytes(), minimum, clock).is_ok());
+}
+
+#[tokio::test]
+async fn a_serial_number_is_found_with_and_without_separators() {
+    let server = server().await;
+    let issue = async || {
+        let body = json!({ "common_name": "a.example.org" });
+        server.post("pki/issue/web", body).await.ok().text("serial_number")
+    };
+    let serial = issue().await;
+    let plain = serial.replace(':', "");
+    let spellings = |serial: &str| {
+        let plain = serial.replace(':', "");
+        [
+            serial.to_owned(),
+            serial.to_uppercase(),
+            serial.replace(':', "-"),
+            plain.clone(),
+            plain.to_uppercase(),
+            plain.trim_start_matches('0').to_owned(),
+            format!("00{plain}"),
+            format!("00:{serial}"),
+        ]
+    };
+    for text in spellings(&serial) {
+        server.get(&format!("pki/cert/{text}")).await.ok();
+        assert_eq!(server.get(&format!("pki/cert/{text}/raw")).await.status, 200, "{text}");
+        assert_eq!(server.get(&format!("pki/cert/{text}/raw/pem")).await.status, 200, "{text}");
+    }
+    for position in 0..8 {
+        let text = spellings(&issue().await)[position].clone();
+        let revoked = server.post("pki/revoke", json!({ "serial_number": text })).await.ok();
+        assert_eq!(revoked.data()["state"], "revoked", "{text}");
+    }
+    // What is no serial number keeps the reference's answers.
+    for text in ["zz", "0x01", "1:2", "00:01", &plain[1..39], "", ":", "-"] {
+        let answer = server.post("pki/revoke", json!({ "serial_number": text })).await;
+        let said = if text.is_empty() {
+            "The serial number must be provided".to_owned()
+        } else {
+            format!("certificate with serial {text} not found.")
+        };
+        answer.refused(400, &said);
+    }
+    for text in ["00", "1", "ab-", "::", "0000"] {
+        assert_eq!(server.get(&format!("pki/cert/{text}")).await.status, 404, "{text}");
+        assert_eq!(server.get(&format!("pki/cert/{text}/raw")).await.status, 204, "{text}");
+    }
+}
+
+/// Row 19 of docs/weaknesses.md: 128 random bits, each of which varies.
+#[tokio::test]
+async fn a_serial_number_has_128_bits_that_vary() {
+    let server = server().await;
+    let mut seen = [(0_u32, 0_u32); 20];
+    const COUNT: u32 = 64;
+    for _ in 0..COUNT {
+        let body = json!({ "common_name": "a.example.org" });
+        let serial = server.post("pki/issue/web", body).await.ok().text("serial_number");
+        let bytes: Vec<_> =
+            serial.split(':').map(|byte| u32::from_str_radix(byte, 16).unwrap()).collect();
+        assert_eq!(bytes.len(), 20);
+        for (place, byte) in seen.iter_mut().zip(bytes) {
+            *place = (place.0 | byte, place.1 | (byte ^ 0xff));
+        }
+    }
+    // The first four bytes are the minute of the end. Of the others each bit was both 0 and 1.
+    for (ones, zeros) in &seen[4..] {
+        assert_eq!((*ones, *zeros), (0xff, 0xff), "{seen:x?}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::auth::Granted;
-use crate::ca::serial::{Serial, colon_hex, parse_separated_hex};
+use crate::ca::serial::{self, Serial, colon_hex};
 use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure};
@@ -23,7 +23,7 @@ pub struct StoredCertificate {
 }
 
 impl Engine {
-    /// The certificate with this serial number, in colon or hyphen form.
+    /// The certificate with this serial number, with or without separators.
     ///
     /// # Errors
     /// [`Failure::Missing`] if it is not stored here.
@@ -33,12 +33,12 @@ impl Engine {
         serial: &str,
     ) -> Result<StoredCertificate, Failure> {
         let snapshot = self.env.store.snapshot().await?;
-        let octets = parse_separated_hex(serial).ok_or(Failure::Missing)?;
+        let bytes = serial::parse(serial).ok_or(Failure::Missing)?;
         let (_, record) = snapshot
-            .record::<CertificateRecord>(&place(mount, &octets))
+            .record::<CertificateRecord>(&place(mount, &bytes))
             .await?
             .ok_or(Failure::Missing)?;
-        let revoked = revocation(&snapshot, mount, &record.issuer, &octets).await?;
+        let revoked = revocation(&snapshot, mount, &record.issuer, &bytes).await?;
         Ok(StoredCertificate { der: record.der, issuer: record.issuer, revoked })
     }
 

@@ -3,7 +3,7 @@
 use crate::auth::Granted;
 use crate::ca::certificate::Certificate;
 use crate::ca::pem;
-use crate::ca::serial::{colon_hex, parse_separated_hex};
+use crate::ca::serial::{self, colon_hex};
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
@@ -76,7 +76,7 @@ impl Engine {
     ) -> Result<(Revocation, Marked), Failure> {
         let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
         let (octets, sent) = match request {
-            RevokeRequest::Serial(text) => (parse_separated_hex(text), text.clone()),
+            RevokeRequest::Serial(text) => (serial::parse(text), text.clone()),
             RevokeRequest::Certificate(text) => {
                 let certificate = given_certificate(text)?;
                 (Some(certificate.serial().to_vec()), colon_hex(certificate.serial()))
