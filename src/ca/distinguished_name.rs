@@ -3,6 +3,7 @@
 use crate::ca::oid::ObjectIdentifier;
 
 use super::asn1::{ReadError, Reader, Writer, tag};
+use super::control::{first_control, is_control};
 use super::permit::{Subject, SubjectName};
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -125,6 +126,43 @@ pub(in crate::ca) fn read(content: &[u8]) -> Result<Attributes, ReadError> {
     Ok(attributes)
 }
 
+/// The first character, in any attribute of the content of a `Name`, that no name may hold.
+pub(in crate::ca) fn first_control_in(content: &[u8]) -> Result<Option<char>, ReadError> {
+    let mut names = Reader::new(content);
+    while !names.is_empty() {
+        let mut set =
+            Reader::new(names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content);
+        while !set.is_empty() {
+            let mut pair = set.sequence("pkix.AttributeTypeAndValue")?;
+            pair.oid()?;
+            let value = pair.any()?;
+            let is_plain = matches!(value.tag, tag::UTF8_STRING | tag::PRINTABLE_STRING)
+                && value.content.iter().all(|byte| (0x20..0x7f).contains(byte));
+            let found = if is_plain {
+                None
+            } else if value.tag == UNIVERSAL_STRING {
+                universal(value.content).find(|character| is_control(*character))
+            } else {
+                text(value.tag, value.content)?.as_deref().and_then(first_control)
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(None)
+}
+
+const UNIVERSAL_STRING: u8 = 0x1c;
+
+/// The characters of a UniversalString: four bytes each.
+fn universal(content: &[u8]) -> impl Iterator<Item = char> {
+    content.chunks(4).filter_map(|unit| {
+        let bytes = <[u8; 4]>::try_from(unit).ok()?;
+        char::from_u32(u32::from_be_bytes(bytes))
+    })
+}
+
 /// The text of a string type; `None` for what is no string.
 fn text(tag: u8, content: &[u8]) -> Result<Option<String>, ReadError> {
     const NUMERIC_STRING: u8 = 0x12;
@@ -224,6 +262,35 @@ mod tests {
             let der = encode(Subject { common_name: text.to_owned(), ..Subject::default() });
             assert_eq!(der[11], tag, "{text}");
         }
+    }
+
+    #[test]
+    fn a_control_character_is_found_in_every_attribute_and_string_type() {
+        for (tag, value) in [
+            (tag::UTF8_STRING, &b"a\0b"[..]),
+            (tag::UTF8_STRING, "a\u{202e}b".as_bytes()),
+            (tag::PRINTABLE_STRING, b"a\nb"),
+            (tag::IA5_STRING, b"a\x7fb"),
+            (0x14, b"a\x85b"),
+            (tag::BMP_STRING, b"\0a\0\0\0b"),
+            (UNIVERSAL_STRING, b"\0\0\0a\0\0\0\x08"),
+        ] {
+            for oid in [COMMON_NAME, ORGANIZATIONAL_UNIT, USER_ID] {
+                let mut writer = Writer::default();
+                alone(&mut writer, &COUNTRY, "DE");
+                writer.element(tag::SET, |writer| {
+                    writer.sequence(|writer| {
+                        writer.oid(&oid);
+                        writer.primitive(tag, value);
+                    });
+                });
+                let found = first_control_in(&writer.into_bytes()).unwrap();
+                assert!(found.is_some(), "{tag:#x} {value:?}");
+            }
+        }
+        let mut writer = Writer::default();
+        alone(&mut writer, &COMMON_NAME, "Bücher");
+        assert_eq!(first_control_in(&writer.into_bytes()), Ok(None));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod authority;
 pub mod cert;
 pub mod certificate;
 pub mod chain;
+pub mod control;
 pub mod crl;
 pub mod csr;
 mod distinguished_name;

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use super::control::is_control;
+
 /// The re-serialised form of a URI, or `None` if it is not one.
 pub fn canonical(text: &str) -> Option<String> {
     if text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
@@ -225,7 +227,7 @@ pub fn go_quote(text: &str) -> String {
             other if other.is_control() && (other as u32) < 0x80 => {
                 let _infallible = write!(out, "\\x{:02x}", other as u32);
             }
-            other if other.is_control() => {
+            other if is_control(other) => {
                 let _infallible = write!(out, "\\u{:04x}", other as u32);
             }
             other => out.push(other),

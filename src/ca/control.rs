@@ -1,0 +1,68 @@
+//! Characters that no name may hold, whatever a role says.
+//!
+//! A reader in C stops at a NUL and sees another name (CVE-2009-2408); a line feed writes a second
+//! line into a log; a bidirectional override shows a name that is not there (CVE-2021-42574).
+
+use super::uri::go_quote;
+
+/// Is this a control character (Unicode category Cc: C0, DEL, C1), a line or paragraph separator,
+/// or one of the characters that embed, override or isolate a direction of writing? The marks
+/// U+200E, U+200F and U+061C stay: names in Hebrew and Arabic have them.
+pub const fn is_control(character: char) -> bool {
+    matches!(
+        character,
+        '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
+}
+
+/// The first such character of a text.
+pub fn first_control(text: &str) -> Option<char> {
+    // Nearly every name is printable ASCII.
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return None;
+    }
+    text.chars().find(|character| is_control(*character))
+}
+
+/// Refuses a text with such a character; `what` names the text, as in `common name`.
+///
+/// # Errors
+/// A sentence that quotes the text.
+pub fn refuse_control(what: &str, text: &str) -> Result<(), String> {
+    match first_control(text) {
+        None => Ok(()),
+        Some(found) => Err(format!(
+            "the {what} {} holds a control character (U+{:04X})",
+            go_quote(text),
+            found as u32
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_that_unicode_calls_control_is_one() {
+        for character in ('\0'..='\u{ffff}').filter(|character| character.is_control()) {
+            assert_eq!(first_control(&format!("a{character}b")), Some(character));
+        }
+        for character in ['\u{2028}', '\u{2029}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}'] {
+            assert_eq!(first_control(&format!("ü{character}")), Some(character));
+        }
+        for name in ["", "a.example.org", "Bücher & Söhne", "日本", "\u{200f}שלום", "a\u{a0}b"]
+        {
+            assert_eq!(first_control(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_shows_the_character_without_sending_it() {
+        let why = refuse_control("common name", "a\u{202e}b\0").unwrap_err();
+        assert_eq!(why, "the common name \"a\\u202eb\\x00\" holds a control character (U+202E)");
+    }
+}
