@@ -1,26 +1,51 @@
-//! What a lint says: which rule was broken, and the clause that it comes from.
+//! What a lint says: which rule was broken, the clause that it comes from, and who can mend it.
 
 use std::fmt;
 
+/// Who can mend what a rule found. A rule's table says it, once for every path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mender {
+    /// Signet alone: no request and no setting can cause it, so it is a fault.
+    Signet,
+    /// The caller: names, times or extensions of the request.
+    Caller,
+    /// The operator: the text says which setting, as in `add DigitalSignature to key_usage`.
+    Operator(&'static str),
+}
+
 /// One broken rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The rule's name; fixed, so that it can be counted.
     pub rule: &'static str,
+    /// The rule in words: what has to hold.
+    pub words: &'static str,
     /// The clause that it comes from.
     pub clause: &'static str,
+    /// Who can mend it.
+    pub mender: Mender,
+}
+
+impl Finding {
+    /// The rule in words, its clause, and the setting of `holder` (as in `role web`) that mends it.
+    pub fn told(&self, holder: &str) -> String {
+        let Self { words, clause, .. } = self;
+        match self.mender {
+            Mender::Operator(setting) => format!("{words} ({clause}); {setting} of {holder}"),
+            Mender::Signet | Mender::Caller => format!("{words} ({clause})"),
+        }
+    }
 }
 
 /// Every rule that was broken; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
-    pub(in crate::ca) broken: Vec<Finding>,
-    pub(in crate::ca) from_request: bool,
+    broken: Vec<Finding>,
 }
 
 impl Findings {
-    pub(in crate::ca) const fn of_ours(broken: Vec<Finding>) -> Self {
-        Self { broken, from_request: false }
+    pub(in crate::ca) const fn new(broken: Vec<Finding>) -> Self {
+        Self { broken }
     }
 
     /// The broken rules.
@@ -28,9 +53,15 @@ impl Findings {
         &self.broken
     }
 
-    /// Were extensions of a CSR taken as they are? Then this is the caller's mistake, not ours.
-    pub const fn is_from_request(&self) -> bool {
-        self.from_request
+    /// Is this a fault of Signet? Only if a request and a setting have no part in any of it.
+    pub fn is_fault(&self) -> bool {
+        self.broken.iter().all(|finding| finding.mender == Mender::Signet)
+    }
+
+    /// What a caller or an operator can mend, as one sentence.
+    pub fn told(&self, holder: &str) -> String {
+        let theirs = self.broken.iter().filter(|finding| finding.mender != Mender::Signet);
+        theirs.map(|finding| finding.told(holder)).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -39,6 +39,12 @@ pub enum SpiffeIdError {
     TrailingSlash,
     /// A character outside `a-z A-Z 0-9 . - _` in the path.
     PathCharacter,
+    /// A `%`: nothing is escaped in an ID.
+    Percent,
+    /// A query or a fragment, also an empty one.
+    QueryOrFragment,
+    /// A user or a port in front of the path, also an empty one.
+    UserOrPort,
     /// Over 2048 bytes, or a trust domain over 255.
     TooLong,
 }
@@ -58,6 +64,9 @@ impl fmt::Display for SpiffeIdError {
             Self::PathCharacter => {
                 "the path may hold only letters, digits, dot, hyphen, underscore and slash"
             }
+            Self::Percent => "it holds a %, and nothing is escaped in a SPIFFE ID",
+            Self::QueryOrFragment => "it has a query or a fragment",
+            Self::UserOrPort => "it has a user or a port",
             Self::TooLong => "it is longer than 2048 bytes, or its trust domain than 255",
         })
     }
@@ -68,6 +77,16 @@ impl std::error::Error for SpiffeIdError {}
 impl SpiffeId {
     /// Reads an ID; the only way to one.
     pub fn parse(text: &str) -> Result<Self, SpiffeIdError> {
+        let path = Self::path_of(text)?;
+        Ok(Self { text: text.to_owned(), path_starts: text.len().saturating_sub(path.len()) })
+    }
+
+    /// The path of a text that is an ID, with its leading slash; empty if the ID is that of a
+    /// trust domain.
+    ///
+    /// # Errors
+    /// Why the text is no ID.
+    pub fn path_of(text: &str) -> Result<&str, SpiffeIdError> {
         if text.is_empty() {
             return Err(SpiffeIdError::Empty);
         }
@@ -81,7 +100,7 @@ impl SpiffeId {
         if text.len() > LONGEST_ID {
             return Err(SpiffeIdError::TooLong);
         }
-        Ok(Self { text: text.to_owned(), path_starts: PREFIX.len().saturating_add(end) })
+        Ok(path)
     }
 
     /// The ID as it is written.
@@ -111,13 +130,22 @@ impl fmt::Display for SpiffeId {
     }
 }
 
+/// Has the text the scheme `spiffe`, in any case? Then it is an ID, or nothing that may be signed.
+pub fn has_spiffe_scheme(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("spiffe"))
+}
+
 fn trust_domain(name: &str) -> Result<(), SpiffeIdError> {
     if name.is_empty() {
         return Err(SpiffeIdError::MissingTrustDomain);
     }
     let legal = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
-    if !name.bytes().all(legal) {
-        return Err(SpiffeIdError::TrustDomainCharacter);
+    match name.bytes().find(|byte| !legal(*byte)) {
+        None => {}
+        Some(b'%') => return Err(SpiffeIdError::Percent),
+        Some(b'?' | b'#') => return Err(SpiffeIdError::QueryOrFragment),
+        Some(b'@' | b':') => return Err(SpiffeIdError::UserOrPort),
+        Some(_) => return Err(SpiffeIdError::TrustDomainCharacter),
     }
     if name.len() > LONGEST_TRUST_DOMAIN {
         return Err(SpiffeIdError::TooLong);
@@ -133,8 +161,12 @@ fn segments(path: &str) -> Result<(), SpiffeIdError> {
             b"" if segments.peek().is_none() => return Err(SpiffeIdError::TrailingSlash),
             b"" => return Err(SpiffeIdError::EmptySegment),
             b"." | b".." => return Err(SpiffeIdError::DotSegment),
-            _ if !segment.iter().all(legal) => return Err(SpiffeIdError::PathCharacter),
-            _ => {}
+            _ => match segment.iter().find(|byte| !legal(byte)) {
+                None => {}
+                Some(b'%') => return Err(SpiffeIdError::Percent),
+                Some(b'?' | b'#') => return Err(SpiffeIdError::QueryOrFragment),
+                Some(_) => return Err(SpiffeIdError::PathCharacter),
+            },
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::ca::finding::Findings;
 use crate::ca::role::{Refusal, RoleError};
 use crate::store::{CommitError, ReadError};
 
@@ -39,6 +40,15 @@ impl Failure {
     /// A refusal without a hint.
     pub fn refused(text: impl Into<String>) -> Self {
         Self::Refused { text: text.into(), hint: None }
+    }
+
+    /// What a lint found, before anything was signed: a fault where Signet alone can mend it, else
+    /// a refusal that says the rule, its clause and the setting of `holder` (as in `role web`).
+    pub fn of_lint(findings: &Findings, holder: &str) -> Self {
+        if findings.is_fault() {
+            return Self::Fault(format!("lint before signing: {findings}"));
+        }
+        Self::refused(format!("nothing was signed: {}", findings.told(holder)))
     }
 
     /// A fixed label for counting.

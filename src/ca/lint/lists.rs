@@ -4,13 +4,55 @@ use crate::ca::asn1::{ReadError, Reader, tag};
 use crate::ca::certificate::IssuerView;
 use crate::ca::crl::TbsCrl;
 use crate::ca::extensions::{AUTHORITY_KEY_IDENTIFIER, CRL_NUMBER};
-use crate::ca::finding::{Finding, Findings};
+use crate::ca::finding::{Finding, Findings, Mender};
 use crate::ca::request::TbsRequest;
 use crate::ca::signed::ToSign;
 
 fn findings(broken: Vec<Finding>) -> Result<(), Findings> {
-    if broken.is_empty() { Ok(()) } else { Err(Findings::of_ours(broken)) }
+    if broken.is_empty() { Ok(()) } else { Err(Findings::new(broken)) }
 }
+
+const fn rule(rule: &'static str, clause: &'static str, words: &'static str) -> Finding {
+    Finding { rule, words, clause, mender: Mender::Signet }
+}
+
+const LIST_READABLE: Finding =
+    rule("list_reads_as_der", "RFC 5280, 5.1", "the revocation list reads as DER");
+const LIST_VERSION: Finding =
+    rule("list_version_is_2", "RFC 5280, 5.1.2.1", "a revocation list has the version 2");
+const LIST_ISSUER: Finding = rule(
+    "list_issuer_is_the_signer",
+    "RFC 5280, 5.1.2.3",
+    "the issuer of a revocation list is the subject of its signer",
+);
+const LIST_ORDER: Finding = rule(
+    "list_updates_are_in_order",
+    "RFC 5280, 5.1.2.5",
+    "thisUpdate is not later than nextUpdate",
+);
+const LIST_ABSENT: Finding = rule(
+    "list_is_absent_when_empty",
+    "RFC 5280, 5.1.2.6",
+    "with nothing revoked there is no list of entries",
+);
+/// An imported certificate may lack the identifier that a list names.
+const LIST_KEY: Finding = Finding {
+    mender: Mender::Operator("sign the certificate with a subject key identifier"),
+    ..rule(
+        "list_names_its_key",
+        "RFC 5280, 5.2.1",
+        "a revocation list has the key identifier of its signer",
+    )
+};
+const LIST_NUMBER: Finding =
+    rule("list_is_numbered", "RFC 5280, 5.2.3", "a revocation list has a number");
+const LIST_ALGORITHM: Finding = rule(
+    "algorithm_fits_the_signer",
+    "RFC 5280, 5.1.1.2",
+    "the signature algorithm is one of the signer's key",
+);
+const REQUEST_READABLE: Finding =
+    rule("request_reads_as_der", "RFC 2986, 4.1", "the request reads as DER");
 
 /// The parts of a `TBSCertList` that rules look at. Entries are not read one by one: each was
 /// encoded by [`crate::ca::crl::Entries`], and a million of them must not take a second.
@@ -48,25 +90,20 @@ impl<'a> List<'a> {
 
 /// Every rule of a list.
 pub(super) fn check(crl: &TbsCrl, issuer: &IssuerView<'_>) -> Result<(), Findings> {
-    let Ok(list) = List::read(crl.der()) else {
-        return findings(vec![Finding { rule: "list_reads_as_der", clause: "RFC 5280, 5.1" }]);
-    };
+    let Ok(list) = List::read(crl.der()) else { return findings(vec![LIST_READABLE]) };
+    // 5.1.2.6: with nothing revoked the list is absent, not empty.
+    let has_entries = list.revoked.is_some_and(|entries| !entries.is_empty());
     let rules = [
-        ("list_version_is_2", "RFC 5280, 5.1.2.1", list.version == [1]),
-        ("list_issuer_is_the_signer", "RFC 5280, 5.1.2.3", list.issuer == issuer.subject),
-        ("list_updates_are_in_order", "RFC 5280, 5.1.2.5", list.in_order),
-        // 5.1.2.6: with nothing revoked the list is absent, not empty.
-        (
-            "list_is_absent_when_empty",
-            "RFC 5280, 5.1.2.6",
-            list.revoked.is_some_and(|entries| !entries.is_empty()) == (crl.facts().entries > 0),
-        ),
-        ("list_names_its_key", "RFC 5280, 5.2.1", list.has_authority),
-        ("list_is_numbered", "RFC 5280, 5.2.3", list.has_number),
-        ("algorithm_fits_the_signer", "design D2", crl.algorithm().fits(issuer.key_kind)),
+        (LIST_VERSION, list.version == [1]),
+        (LIST_ISSUER, list.issuer == issuer.subject),
+        (LIST_ORDER, list.in_order),
+        (LIST_ABSENT, has_entries == (crl.facts().entries > 0)),
+        (LIST_KEY, list.has_authority),
+        (LIST_NUMBER, list.has_number),
+        (LIST_ALGORITHM, crl.algorithm().fits(issuer.key_kind)),
     ];
-    let broken = rules.into_iter().filter(|(_, _, holds)| !holds);
-    findings(broken.map(|(rule, clause, _)| Finding { rule, clause }).collect())
+    let broken = rules.into_iter().filter(|(_, holds)| !holds);
+    findings(broken.map(|(finding, _)| finding).collect())
 }
 
 /// RFC 2986, 4.1: version 0, a subject, a key, attributes.
@@ -85,5 +122,5 @@ pub(super) fn check_request(request: &TbsRequest) -> Result<(), Findings> {
     if read() == Ok(true) {
         return Ok(());
     }
-    findings(vec![Finding { rule: "request_reads_as_der", clause: "RFC 2986, 4.1" }])
+    findings(vec![REQUEST_READABLE])
 }

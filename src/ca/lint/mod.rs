@@ -1,8 +1,8 @@
 //! Checks before anything is signed: one rule, one function, one clause.
 //!
-//! A finding is our own fault (a permit should never have been given), so the rules that refuse
-//! hold for everything that a role may legitimately permit. Rules that only tell leave a notice
-//! on what was linted.
+//! Rules that refuse hold for everything that a role may legitimately permit. Each rule says in its
+//! table who can mend it, so that nothing that a request or a setting can cause becomes a fault of
+//! the server. Rules that only tell leave a notice on what was linted.
 
 mod house;
 mod lists;
@@ -16,16 +16,15 @@ use view::{Case, Signer};
 use super::cert::Tbs;
 use super::certificate::IssuerView;
 use super::crl::TbsCrl;
-pub use super::finding::{Finding, Findings};
+pub use super::finding::{Finding, Findings, Mender};
 use super::permit::RawExtension;
 use super::public_key::PublicKey;
 use super::request::TbsRequest;
 use super::signed::Linted;
 
-/// A rule: a name, the clause that it comes from, and the check, which is true if it holds.
+/// A rule: what is reported when it is broken, and the check, which is true if it holds.
 struct Rule {
-    name: &'static str,
-    clause: &'static str,
+    finding: Finding,
     holds: fn(&Case<'_>) -> bool,
     refuses: Refuses,
 }
@@ -41,16 +40,37 @@ enum Refuses {
 }
 
 impl Rule {
-    const fn must(name: &'static str, clause: &'static str, holds: fn(&Case<'_>) -> bool) -> Self {
-        Self { name, clause, holds, refuses: Refuses::Always }
-    }
-
-    const fn should(
-        name: &'static str,
+    /// A rule that refuses. Who can mend it is Signet, unless the table goes on.
+    const fn must(
+        rule: &'static str,
         clause: &'static str,
+        words: &'static str,
         holds: fn(&Case<'_>) -> bool,
     ) -> Self {
-        Self { name, clause, holds, refuses: Refuses::Never }
+        let finding = Finding { rule, words, clause, mender: Mender::Signet };
+        Self { finding, holds, refuses: Refuses::Always }
+    }
+
+    /// A rule that leaves a notice.
+    const fn should(
+        rule: &'static str,
+        clause: &'static str,
+        words: &'static str,
+        holds: fn(&Case<'_>) -> bool,
+    ) -> Self {
+        Self { refuses: Refuses::Never, ..Self::must(rule, clause, words, holds) }
+    }
+
+    /// A request can break it: its names, its times, or extensions taken from a CSR.
+    const fn by_caller(self) -> Self {
+        let finding = Finding { mender: Mender::Caller, ..self.finding };
+        Self { finding, ..self }
+    }
+
+    /// A setting can break it; `setting` says what to change.
+    const fn by_operator(self, setting: &'static str) -> Self {
+        let finding = Finding { mender: Mender::Operator(setting), ..self.finding };
+        Self { finding, ..self }
     }
 
     const fn unless_requested(self, oid: ObjectIdentifier) -> Self {
@@ -101,22 +121,33 @@ fn check(
     signer: Option<Signer<'_>>,
     requested: &[RawExtension],
 ) -> Result<Vec<Finding>, Findings> {
-    const READABLE: Finding = Finding { rule: "reads_as_der", clause: "RFC 5280, 4.1" };
-    let refuse = |broken| Findings { broken, from_request: !requested.is_empty() };
-    let mut case = Case::read(der, signer).map_err(|_| refuse(vec![READABLE]))?;
+    let unreadable = |_| {
+        // Where extensions of a CSR were taken as they are, they are what does not read.
+        let mender = if requested.is_empty() { Mender::Signet } else { Mender::Caller };
+        Findings::new(vec![Finding { mender, ..READABLE }])
+    };
+    let mut case = Case::read(der, signer).map_err(unreadable)?;
     if signer.is_none() {
-        let own = PublicKey::parse(case.public_key).map_err(|_| refuse(vec![READABLE]))?;
+        let own = PublicKey::parse(case.public_key).map_err(|_| unreadable(String::new()))?;
         case.signer.key_kind = own.kind();
     }
     let (mut refused, mut told) = (Vec::new(), Vec::new());
     for rule in [rfc5280::RULES, spiffe::RULES, house::RULES].into_iter().flatten() {
         if !(rule.holds)(&case) {
             let list = if rule.refuses(requested) { &mut refused } else { &mut told };
-            list.push(Finding { rule: rule.name, clause: rule.clause });
+            list.push(rule.finding);
         }
     }
-    if refused.is_empty() { Ok(told) } else { Err(refuse(refused)) }
+    if refused.is_empty() { Ok(told) } else { Err(Findings::new(refused)) }
 }
+
+/// What comes before every rule.
+const READABLE: Finding = Finding {
+    rule: "reads_as_der",
+    words: "the certificate and its extensions read as DER",
+    clause: "RFC 5280, 4.1",
+    mender: Mender::Signet,
+};
 
 #[cfg(test)]
 mod tests;

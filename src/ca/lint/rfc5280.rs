@@ -2,7 +2,9 @@
 
 use super::Rule;
 use super::view::Case;
-use crate::ca::asn1::tag;
+use crate::ca::asn1::{Reader, tag};
+use crate::ca::control::first_control;
+use crate::ca::distinguished_name;
 use crate::ca::extensions::{
     AUTHORITY_KEY_IDENTIFIER, KEY_USAGE, SUBJECT_ALT_NAME, SUBJECT_KEY_IDENTIFIER,
 };
@@ -10,28 +12,90 @@ use crate::ca::permit::KeyUsage;
 
 /// The rules of this file.
 pub(super) const RULES: &[Rule] = &[
-    Rule::must("version_is_3", "RFC 5280, 4.1.2.1", version_is_3),
-    Rule::must("serial_is_positive_and_short", "RFC 5280, 4.1.2.2", serial_is_positive_and_short),
-    Rule::must("validity_is_in_order", "RFC 5280, 4.1.2.5", validity_is_in_order),
-    Rule::must("issuer_is_the_signer", "RFC 5280, 4.1.2.4", issuer_is_the_signer),
-    Rule::must("extensions_occur_once", "RFC 5280, 4.2", extensions_occur_once),
+    Rule::must(
+        "version_is_3",
+        "RFC 5280, 4.1.2.1",
+        "a certificate with extensions has the version 3",
+        version_is_3,
+    ),
+    Rule::must(
+        "serial_is_positive_and_short",
+        "RFC 5280, 4.1.2.2",
+        "a serial number is positive and has at most 20 bytes",
+        serial_is_positive_and_short,
+    ),
+    Rule::must(
+        "validity_is_in_order",
+        "RFC 5280, 4.1.2.5",
+        "notBefore is not later than notAfter",
+        validity_is_in_order,
+    )
+    .by_caller(),
+    Rule::must(
+        "issuer_is_the_signer",
+        "RFC 5280, 4.1.2.4",
+        "the issuer is the subject of the signer",
+        issuer_is_the_signer,
+    ),
+    Rule::must(
+        "extensions_occur_once",
+        "RFC 5280, 4.2",
+        "no extension occurs twice",
+        extensions_occur_once,
+    )
+    .by_caller(),
     Rule::must(
         "names_are_critical_without_subject",
         "RFC 5280, 4.1.2.6",
+        "subject alternative names are critical where the subject is empty",
         names_are_critical_without_subject,
     )
+    .by_caller()
     .unless_requested(SUBJECT_ALT_NAME),
-    Rule::must("names_are_not_empty", "RFC 5280, 4.2.1.6", names_are_not_empty)
-        .unless_requested(SUBJECT_ALT_NAME),
-    Rule::must("signer_is_identified", "RFC 5280, 4.2.1.1", signer_is_identified),
-    Rule::must("authority_is_identified", "RFC 5280, 4.2.1.2", authority_is_identified),
-    Rule::must("authority_may_sign", "RFC 5280, 4.2.1.9", authority_may_sign)
-        .unless_requested(KEY_USAGE),
+    Rule::must(
+        "names_are_not_empty",
+        "RFC 5280, 4.2.1.6",
+        "the extension of subject alternative names holds at least one name",
+        names_are_not_empty,
+    )
+    .by_caller()
+    .unless_requested(SUBJECT_ALT_NAME),
+    Rule::must(
+        "names_hold_no_control_characters",
+        "CVE-2009-2408",
+        "no name holds a control character, in the subject or among the alternative names",
+        names_hold_no_control_characters,
+    )
+    .by_caller(),
+    Rule::must(
+        "signer_is_identified",
+        "RFC 5280, 4.2.1.1",
+        "the authority key identifier is the subject key identifier of the signer",
+        signer_is_identified,
+    )
+    .by_caller(),
+    Rule::must(
+        "authority_is_identified",
+        "RFC 5280, 4.2.1.2",
+        "the certificate of an authority has a subject key identifier",
+        authority_is_identified,
+    )
+    .by_caller(),
+    Rule::must(
+        "authority_may_sign",
+        "RFC 5280, 4.2.1.9",
+        "the key usage of an authority has keyCertSign",
+        authority_may_sign,
+    )
+    .by_caller()
+    .unless_requested(KEY_USAGE),
     Rule::must(
         "path_length_needs_an_authority",
         "RFC 5280, 4.2.1.9",
+        "only an authority has a path length",
         path_length_needs_an_authority,
-    ),
+    )
+    .by_caller(),
 ];
 
 /// 4.1.2.1: with extensions, the version is 3 (value 2).
@@ -67,13 +131,25 @@ fn extensions_occur_once(case: &Case<'_>) -> bool {
 
 /// 4.1.2.6: with an empty subject, subjectAltName MUST be critical.
 fn names_are_critical_without_subject(case: &Case<'_>) -> bool {
-    case.subject != crate::ca::distinguished_name::EMPTY
+    case.subject != distinguished_name::EMPTY
         || case.extension(SUBJECT_ALT_NAME).is_none_or(|names| names.critical)
 }
 
 /// 4.2.1.6: if the extension is there, it holds at least one name.
 fn names_are_not_empty(case: &Case<'_>) -> bool {
     case.extension(SUBJECT_ALT_NAME).is_none_or(|names| names.value != [tag::SEQUENCE, 0])
+}
+
+/// No reader may see another name than the one that was checked.
+fn names_hold_no_control_characters(case: &Case<'_>) -> bool {
+    let names = &case.names.names;
+    let others = names.other.iter().map(|other| &other.value);
+    let mut texts = names.dns.iter().chain(&names.email).chain(&names.uri).chain(others);
+    texts.all(|text| first_control(text).is_none())
+        && Reader::new(case.subject)
+            .expect(tag::SEQUENCE, "pkix.RDNSequence")
+            .and_then(|subject| distinguished_name::first_control_in(subject.content))
+            .is_ok_and(|found| found.is_none())
 }
 
 /// 4.2.1.1: keyIdentifier is there and is the signer's subject key identifier, if it has one.

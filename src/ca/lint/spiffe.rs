@@ -1,28 +1,87 @@
-//! The X.509-SVID profile, for a leaf whose one URI SAN is a SPIFFE ID.
+//! SPIFFE IDs, and the X.509-SVID profile for a leaf whose one URI SAN is a SPIFFE ID.
 //!
-//! Vault's roles can ask for less than the profile (no digitalSignature, one extended key usage,
-//! an ID without a path) and the reference signs it. That is told, not refused. What would
-//! make a leaf pass for a signer is refused.
+//! Roles can ask for less than the profile (no digitalSignature, one extended key usage) and the
+//! reference signs it. That is told, not refused. What the standard forbids of the scheme `spiffe`,
+//! and what would make a leaf pass for a signer, is refused.
 
 use super::Rule;
 use super::view::Case;
 use crate::ca::asn1::Reader;
 use crate::ca::extensions::{BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE};
 use crate::ca::permit::KeyUsage;
+use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
 
 /// The rules of this file.
 pub(super) const RULES: &[Rule] = &[
-    Rule::must("svid_is_no_authority", "X509-SVID, 4.1", svid_is_no_authority),
-    Rule::must("svid_signs_no_certificates", "X509-SVID, 4.3", svid_signs_no_certificates),
-    Rule::should("svid_has_a_path", "X509-SVID, 3.1", svid_has_a_path),
-    Rule::should("svid_key_usage_is_critical", "X509-SVID, 4.3", svid_key_usage_is_critical),
-    Rule::should("svid_makes_signatures", "X509-SVID, 4.3", svid_makes_signatures),
-    Rule::should("svid_serves_and_calls", "X509-SVID, 4.4", svid_serves_and_calls),
+    Rule::must(
+        "spiffe_uris_are_ids",
+        "SPIFFE-ID, 2; X509-SVID, 3",
+        "a URI SAN of the scheme spiffe is a SPIFFE ID, with a path in a leaf and without one in an authority",
+        spiffe_uris_are_ids,
+    )
+    .by_caller(),
+    Rule::must(
+        "svid_is_no_authority",
+        "X509-SVID, 4.1",
+        "the basic constraints of an SVID are critical and say CA:FALSE",
+        svid_is_no_authority,
+    ),
+    Rule::must(
+        "svid_signs_no_certificates",
+        "X509-SVID, 4.3",
+        "an SVID asserts neither keyCertSign nor cRLSign",
+        svid_signs_no_certificates,
+    )
+    .by_operator("leave CertSign and CRLSign out of key_usage"),
+    Rule::should(
+        "svid_is_the_only_uri",
+        "X509-SVID, 2",
+        "SPIFFE clients refuse a certificate that has another URI SAN beside its SPIFFE ID",
+        svid_is_the_only_uri,
+    )
+    .by_caller(),
+    Rule::should(
+        "svid_key_usage_is_critical",
+        "X509-SVID, 4.3",
+        "SPIFFE clients refuse an SVID without a critical key usage",
+        svid_key_usage_is_critical,
+    )
+    .by_operator("set key_usage=DigitalSignature"),
+    Rule::should(
+        "svid_makes_signatures",
+        "X509-SVID, 4.3",
+        "SPIFFE clients refuse an SVID without digitalSignature",
+        svid_makes_signatures,
+    )
+    .by_operator("add DigitalSignature to key_usage"),
+    Rule::should(
+        "svid_serves_and_calls",
+        "X509-SVID, 4.4",
+        "an SVID has both serverAuth and clientAuth as extended key usage",
+        svid_serves_and_calls,
+    )
+    .by_operator("set server_flag=true and client_flag=true"),
 ];
+
+/// SPIFFE-ID, 2.1 to 2.3, and X509-SVID, 3.1 and 3.2: in any spelling of the scheme.
+fn spiffe_uris_are_ids(case: &Case<'_>) -> bool {
+    let is_authority = case.is_authority();
+    let is_one = |uri: &String| {
+        !has_spiffe_scheme(uri)
+            || SpiffeId::path_of(uri).is_ok_and(|path| path.is_empty() == is_authority)
+    };
+    case.names.names.uri.iter().all(is_one)
+}
+
+/// 2: exactly one URI SAN.
+fn svid_is_the_only_uri(case: &Case<'_>) -> bool {
+    let uris = &case.names.names.uri;
+    uris.len() < 2 || !uris.iter().any(|uri| has_spiffe_scheme(uri))
+}
 
 /// 4.1: cA is false. SPIRE's validator wants the extension there, so it always is, critical.
 fn svid_is_no_authority(case: &Case<'_>) -> bool {
-    case.svid.is_none()
+    !case.is_svid
         || (matches!(case.constraints, Some((false, _)))
             && case.extension(BASIC_CONSTRAINTS).is_some_and(|found| found.critical))
 }
@@ -30,32 +89,28 @@ fn svid_is_no_authority(case: &Case<'_>) -> bool {
 /// 4.3: keyCertSign and cRLSign are not set. Other leaves may carry them where a role says so
 /// (pki-api 3.7): without CA:TRUE no validator follows them.
 fn svid_signs_no_certificates(case: &Case<'_>) -> bool {
-    case.svid.is_none()
+    !case.is_svid
         || !(case.has_usage(KeyUsage::KEY_CERT_SIGN) || case.has_usage(KeyUsage::CRL_SIGN))
-}
-
-/// 3.1: the ID of a leaf has a path.
-fn svid_has_a_path(case: &Case<'_>) -> bool {
-    case.svid.as_ref().is_none_or(|id| !id.path().is_empty())
 }
 
 /// 4.3: key usage is there and critical.
 fn svid_key_usage_is_critical(case: &Case<'_>) -> bool {
-    case.svid.is_none() || case.extension(KEY_USAGE).is_some_and(|usage| usage.critical)
+    !case.is_svid || case.extension(KEY_USAGE).is_some_and(|usage| usage.critical)
 }
 
 /// 4.3: digitalSignature is set.
 fn svid_makes_signatures(case: &Case<'_>) -> bool {
-    case.svid.is_none() || case.has_usage(KeyUsage::DIGITAL_SIGNATURE)
+    !case.is_svid || case.has_usage(KeyUsage::DIGITAL_SIGNATURE)
 }
 
-/// 4.4: if there is an extended key usage, it has both serverAuth and clientAuth.
+/// 4.4: the extended key usage should be there, and then has both serverAuth and clientAuth.
 fn svid_serves_and_calls(case: &Case<'_>) -> bool {
     const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
     const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
-    let Some(usages) = case.extension(EXTENDED_KEY_USAGE).filter(|_| case.svid.is_some()) else {
+    if !case.is_svid {
         return true;
-    };
+    }
+    let Some(usages) = case.extension(EXTENDED_KEY_USAGE) else { return false };
     let Ok(mut list) = Reader::new(usages.value).sequence("[]asn1.ObjectIdentifier") else {
         return false;
     };

@@ -10,7 +10,8 @@ use crate::ca::crl::{CrlValues, Entries, compose_crl};
 use crate::ca::for_tests::{self, NOW};
 use crate::ca::key::{Hash, KeyKind, SignatureAlgorithm};
 use crate::ca::permit::{
-    AlternativeNames, BasicConstraints, KeyUsage, Permit, RawExtension, Template,
+    AlternativeNames, BasicConstraints, KeyUsage, OtherName, Permit, RawExtension, Subject,
+    SubjectName, Template,
 };
 use crate::ca::request::{RequestValues, compose_request};
 
@@ -38,7 +39,7 @@ fn signer() -> Signer<'static> {
 fn broken(der: &[u8]) -> Vec<&'static str> {
     let findings = match check(der, Some(signer()), &[]) {
         Ok(told) => told,
-        Err(refused) => refused.broken,
+        Err(refused) => refused.as_slice().to_vec(),
     };
     findings.into_iter().map(|finding| finding.rule).collect()
 }
@@ -207,10 +208,6 @@ fn what_roles_may_ask_for_is_told_and_not_refused() {
     };
     assert_eq!(told(|_| {}), [""; 0]);
     assert_eq!(
-        told(|leaf| leaf.names.uri = vec!["spiffe://example.com".to_owned()]),
-        ["svid_has_a_path"]
-    );
-    assert_eq!(
         told(|leaf| leaf.key_usage = KeyUsage::default()),
         ["svid_key_usage_is_critical", "svid_makes_signatures"]
     );
@@ -219,8 +216,13 @@ fn what_roles_may_ask_for_is_told_and_not_refused() {
         told(|leaf| leaf.extended_key_usage = vec![for_tests::CLIENT_AUTH]),
         ["svid_serves_and_calls"]
     );
-    assert_eq!(told(|leaf| leaf.extended_key_usage.clear()), [""; 0]);
-    assert_eq!(told(|leaf| leaf.names.uri.push("spiffe://example.com/second".to_owned())), [""; 0]);
+    assert_eq!(told(|leaf| leaf.extended_key_usage.clear()), ["svid_serves_and_calls"]);
+    for second in ["spiffe://example.com/second", "https://example.com/x"] {
+        let mut template = for_tests::leaf();
+        template.names.uri.push(second.to_owned());
+        let linted = lint(composed(template), &ISSUER).unwrap();
+        assert_eq!(linted.notices()[0].rule, "svid_is_the_only_uri", "{second}");
+    }
 }
 
 #[test]
@@ -239,16 +241,14 @@ fn a_list_by_another_key_kind_is_refused_and_a_good_one_is_not() {
     let good = compose_crl(&view, &values(SignatureAlgorithm::Ecdsa(Hash::Sha256)), &entries);
     assert!(lint_crl(good.unwrap(), &view).is_ok());
     let bad = compose_crl(&view, &values(SignatureAlgorithm::Ed25519), &entries).unwrap();
-    assert_eq!(
-        lint_crl(bad, &view).unwrap_err().as_slice(),
-        [Finding { rule: "algorithm_fits_the_signer", clause: "design D2" }]
-    );
+    let findings = lint_crl(bad, &view).unwrap_err();
+    assert_eq!(findings.to_string(), "algorithm_fits_the_signer (RFC 5280, 5.1.1.2)");
+    assert!(findings.is_fault());
     let view = IssuerView { key_identifier: None, ..view };
     let bad = compose_crl(&view, &values(SignatureAlgorithm::Ecdsa(Hash::Sha256)), &entries);
-    assert_eq!(
-        lint_crl(bad.unwrap(), &view).unwrap_err().as_slice(),
-        [Finding { rule: "list_names_its_key", clause: "RFC 5280, 5.2.1" }]
-    );
+    let findings = lint_crl(bad.unwrap(), &view).unwrap_err();
+    assert_eq!(findings.to_string(), "list_names_its_key (RFC 5280, 5.2.1)");
+    assert!(!findings.is_fault(), "an imported certificate can lack its identifier");
 }
 
 #[test]
@@ -272,7 +272,95 @@ fn what_a_request_brought_along_is_the_callers() {
     assert_eq!(linted.notices()[0].rule, "authority_may_sign");
     let mut template = for_tests::leaf();
     verbatim(&mut template, "2.5.29.15", true, &[5, 0]);
-    assert!(lint(composed(template), &ISSUER).unwrap_err().is_from_request());
-    let template = Template { not_after: NOW.plus(-31), ..for_tests::leaf() };
-    assert!(!lint(composed(template), &ISSUER).unwrap_err().is_from_request());
+    assert!(!lint(composed(template), &ISSUER).unwrap_err().is_fault());
+    let findings = check(&[0x30, 0], Some(signer()), &[]).unwrap_err();
+    assert!(findings.is_fault(), "nobody asked for it");
+}
+
+/// A caller's part in a certificate makes the finding the caller's, even beside one that is not.
+#[test]
+fn a_finding_is_a_fault_only_where_signet_alone_can_mend_it() {
+    let found = |change: fn(&mut Template)| {
+        let mut template = for_tests::leaf();
+        change(&mut template);
+        lint(composed(template), &ISSUER).unwrap_err()
+    };
+    let usage = found(|leaf| leaf.key_usage = leaf.key_usage.with(KeyUsage::CRL_SIGN));
+    assert!(!usage.is_fault());
+    assert_eq!(
+        usage.told("role web"),
+        "an SVID asserts neither keyCertSign nor cRLSign (X509-SVID, 4.3); leave CertSign and CRLSign out of key_usage of role web"
+    );
+    let order = found(|leaf| leaf.not_after = NOW.plus(-31));
+    assert!(!order.is_fault());
+    assert_eq!(order.told("role web"), "notBefore is not later than notAfter (RFC 5280, 4.1.2.5)");
+    let ours = found(|leaf| leaf.basic_constraints = BasicConstraints::Absent);
+    assert!(ours.is_fault());
+    let both = found(|leaf| {
+        leaf.basic_constraints = BasicConstraints::Absent;
+        leaf.key_usage = leaf.key_usage.with(KeyUsage::KEY_CERT_SIGN);
+    });
+    assert!(!both.is_fault() && !both.told("x").contains("CA:FALSE"));
+}
+
+#[test]
+fn no_uri_of_the_scheme_spiffe_is_signed_that_is_no_id() {
+    for uri in [
+        "spiffe://example.com",
+        "spiffe://example.com/a%2fb",
+        "spiffe://example.com/%2e%2e/b",
+        "spiffe://example.com/a b",
+        "SPIFFE://example.com/a",
+        "spiffe:a",
+        "spiffe://user@example.com/a",
+    ] {
+        for beside in [false, true] {
+            let broken = broken_by(|leaf| {
+                leaf.names.uri = vec![uri.to_owned()];
+                if beside {
+                    leaf.names.uri.insert(0, "https://example.com/x".to_owned());
+                }
+            });
+            assert!(broken.contains(&"spiffe_uris_are_ids"), "{uri}: {broken:?}");
+        }
+    }
+    let authority = |uri: &str| {
+        let mut template = for_tests::authority("middle");
+        template.names.uri = vec![uri.to_owned()];
+        broken(composed(template).der())
+    };
+    assert_eq!(authority("spiffe://example.com"), [""; 0]);
+    assert_eq!(authority("spiffe://example.com/a"), ["spiffe_uris_are_ids"]);
+}
+
+#[test]
+fn a_control_character_is_found_in_every_place_of_the_bytes() {
+    let rule = ["names_hold_no_control_characters"];
+    assert_eq!(broken_by(|leaf| leaf.names.dns.push("a\0b".to_owned())), rule);
+    assert_eq!(broken_by(|leaf| leaf.names.email.push("a\n@b".to_owned())), rule);
+    let other = |leaf: &mut Template| {
+        let oid = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.3");
+        leaf.names.other = vec![OtherName { oid, value: "a\u{85}@b".to_owned() }];
+    };
+    assert_eq!(broken_by(other), rule);
+    let places: [fn(&mut Subject, String); 10] = [
+        |subject, text| subject.common_name = text,
+        |subject, text| subject.serial_number = text,
+        |subject, text| subject.user_ids.push(text),
+        |subject, text| subject.country.push(text),
+        |subject, text| subject.organization.push(text),
+        |subject, text| subject.organizational_unit.push(text),
+        |subject, text| subject.locality.push(text),
+        |subject, text| subject.province.push(text),
+        |subject, text| subject.street_address.push(text),
+        |subject, text| subject.postal_code.push(text),
+    ];
+    for (number, place) in places.into_iter().enumerate() {
+        for text in ["a\0b", "a\u{202e}b", "ü\u{7f}"] {
+            let mut subject = Subject::default();
+            place(&mut subject, text.to_owned());
+            let with = |leaf: &mut Template| leaf.subject = SubjectName::Composed(subject);
+            assert_eq!(broken_by(with), rule, "{number} {text:?}");
+        }
+    }
 }

@@ -42,8 +42,8 @@ pub(super) struct Case<'a> {
     pub(super) key_usage: Option<KeyUsage>,
     /// Basic constraints: CA, and is there a path length?
     pub(super) constraints: Option<(bool, bool)>,
-    /// The ID, if this is a leaf with exactly one URI SAN and that is a SPIFFE ID.
-    pub(super) svid: Option<SpiffeId>,
+    /// Is this a leaf with exactly one URI SAN, and is that a SPIFFE ID?
+    pub(super) is_svid: bool,
     pub(super) signer: Signer<'a>,
 }
 
@@ -70,9 +70,9 @@ impl<'a> Case<'a> {
         case.names = names.unwrap_or_default();
         case.key_usage = usage.map_err(plain)?.map(KeyUsage);
         case.constraints = constraints.map_err(plain)?;
-        case.svid = match case.names.names.uri.as_slice() {
-            [uri] if !case.is_authority() => SpiffeId::parse(uri).ok(),
-            _ => None,
+        case.is_svid = match case.names.names.uri.as_slice() {
+            [uri] => !case.is_authority() && SpiffeId::path_of(uri).is_ok(),
+            _ => false,
         };
         if signer.is_none() {
             case.signer.key_identifier = case.identifier(extensions::SUBJECT_KEY_IDENTIFIER);
@@ -115,7 +115,7 @@ impl<'a> Case<'a> {
             names: ReadNames::default(),
             key_usage: None,
             constraints: None,
-            svid: None,
+            is_svid: false,
             signer: signer.unwrap_or(own),
         })
     }

@@ -22,6 +22,7 @@ use crate::store::{Batch, Key, Revision, Snapshot, key, record};
 use super::records::{
     ClusterRecord, DefaultsRecord, DepartedRecord, Id, IssuerRecord, KeyRecord, UrlsRecord,
 };
+use super::urls::{fits_a_certificate, with_words};
 
 /// An issuer, ready to be used.
 #[derive(Debug)]
@@ -192,22 +193,20 @@ impl Authorities {
     /// Fills in `{{issuer_id}}`, `{{cluster_path}}` and `{{cluster_aia_path}}`.
     pub fn render(&self, urls: &UrlsRecord, issuer: Option<&Id>) -> Result<IssuingUrls, String> {
         let one = |field: &str, url: &String| -> Result<String, String> {
-            let mut text = url.clone();
+            let cluster = &self.cluster;
             for (word, value, lacking) in [
-                ("{{cluster_path}}", &self.cluster.path, "path"),
-                ("{{cluster_aia_path}}", &self.cluster.aia_path, "aia_path"),
+                ("{{cluster_path}}", &cluster.path, "path"),
+                ("{{cluster_aia_path}}", &cluster.aia_path, "aia_path"),
             ] {
-                if text.contains(word) && value.is_empty() {
+                if url.contains(word) && value.is_empty() {
                     return Err(format!(
                         "unable to template AIA URLs as we lack local cluster address information ({lacking})"
                     ));
                 }
-                text = text.replace(word, value);
             }
-            if let Some(id) = issuer {
-                text = text.replace("{{issuer_id}}", &format_uuid(id));
-            }
-            if is_absolute_url(&text) {
+            let issuer = issuer.map_or_else(|| "{{issuer_id}}".to_owned(), format_uuid);
+            let text = with_words(url, &cluster.path, &cluster.aia_path, &issuer);
+            if fits_a_certificate(&text) && !text.contains("{{") {
                 Ok(text)
             } else {
                 Err(format!("error validating templated {field}; invalid URI: {text}"))
@@ -305,14 +304,6 @@ impl From<UnknownReference> for Failure {
     fn from(unknown: UnknownReference) -> Self {
         Self::Mistaken(unknown.to_string())
     }
-}
-
-/// A URL with scheme and host.
-pub fn is_absolute_url(text: &str) -> bool {
-    crate::ca::uri::canonical(text).is_some()
-        && !text.contains("{{")
-        && text.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty())
-        && !crate::ca::uri::host(text).is_empty()
 }
 
 fn link(

@@ -18,6 +18,7 @@ use crate::ca::certificate::Certificate;
 use crate::ca::crl::{CrlValues, Entries, compose_crl};
 use crate::ca::lint;
 use crate::ca::time::Timestamp;
+use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::store::{Revision, Snapshot, key, record};
@@ -249,7 +250,9 @@ fn sign_crl(
     };
     let composed =
         compose_crl(&view, &values, entries).map_err(|error| fault(error.to_string()))?;
-    let linted = lint::lint_crl(composed, &view).map_err(|findings| fault(findings.to_string()))?;
+    let holder = || format!("issuer {}", format_uuid(&issuer.id));
+    let linted = lint::lint_crl(composed, &view)
+        .map_err(|findings| Failure::of_lint(&findings, &holder()))?;
     let key = issuer.key.as_ref().ok_or_else(|| fault("a CRL's issuer has no key".to_owned()))?;
     let signed = key.sign(linted).map_err(|error| fault(error.to_string()))?;
     Ok(CrlRecord {

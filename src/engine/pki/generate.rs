@@ -29,6 +29,7 @@ use crate::secret::Secret;
 use crate::store::{Batch, key};
 
 use super::authorities::Authorities;
+use super::notices::{REQUEST, notices};
 use super::output::{ArchiveContents, ArchiveWish, Archives};
 use super::records::{CertificateRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord};
 
@@ -146,8 +147,7 @@ impl Engine {
             let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
             let key = self.obtain_key(&authorities, &request.key).await?;
             let limits = mount.lifetimes(self.env.lifetimes);
-            let templated = authorities.urls.templating
-                && authorities.urls.issuing_certificates.iter().any(|u| u.contains("issuer_id"));
+            let templated = authorities.urls.names_its_issuer();
             let urls = if templated {
                 crate::ca::permit::IssuingUrls::default()
             } else {
@@ -156,8 +156,8 @@ impl Engine {
                 })?
             };
             let permit = request.ask.permit_root(limits, urls, now)?;
-            let warnings = root_warnings(&permit, &authorities, templated, &request.ask);
-            let (linted, serial, not_after) = self.compose_root(permit, &key)?;
+            let mut warnings = root_warnings(&permit, &authorities, templated, &request.ask);
+            let (linted, serial, not_after) = self.compose_root(permit, &key, &mut warnings)?;
             let tbs = linted.document().der().to_vec();
             self.record_intent(mount, serial, tbs, now).await?;
             let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
@@ -177,14 +177,16 @@ impl Engine {
         &self,
         permit: Permit,
         key: &KeyInUse,
+        warnings: &mut Vec<String>,
     ) -> Result<(Linted<Tbs>, Serial, Timestamp), Failure> {
         let serial =
             Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
         let tbs = compose_self_signed(permit, key.key.public(), serial)
             .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;
         let not_after = tbs.facts().not_after;
-        let linted = lint::lint_self_signed(tbs)
-            .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
+        let linted =
+            lint::lint_self_signed(tbs).map_err(|findings| Failure::of_lint(&findings, REQUEST))?;
+        warnings.extend(notices(&linted, REQUEST));
         Ok((linted, serial, not_after))
     }
 

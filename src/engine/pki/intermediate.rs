@@ -20,6 +20,7 @@ use crate::store::key;
 use super::authorities::{Authorities, Issuer};
 use super::generate::{KeyInUse, KeyWish, W_AIA, put_defaults, put_key};
 use super::issue::issuing;
+use super::notices::{REQUEST, notices};
 use super::output::{ArchiveContents, ArchiveWish, Archives, Format};
 use super::records::CertificateRecord;
 use super::subject::{csr_failure, read_csr};
@@ -106,7 +107,7 @@ impl Engine {
             let composed = compose_request(&values, key.key.public(), algorithm)
                 .map_err(|error| Failure::refused(error.to_string()))?;
             let linted = lint::lint_request(composed)
-                .map_err(|findings| Failure::Fault(findings.to_string()))?;
+                .map_err(|findings| Failure::of_lint(&findings, REQUEST))?;
             let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
             let mut defaults = authorities.defaults.clone();
             let batch = put_key(authorities.change(&mount.id), mount, &key, &mut defaults)?;
@@ -154,7 +155,7 @@ impl Engine {
             };
             let limits = mount.lifetimes(self.env.lifetimes);
             let permit = request.ask.permit_intermediate(&csr, above, limits, urls, now)?;
-            let warnings = signing_warnings(permit.warnings(), &permit, &authorities, &issuer);
+            let mut warnings = signing_warnings(permit.warnings(), &permit, &authorities, &issuer);
             let verified = csr.verify().map_err(|error| csr_failure(&error))?;
             let serial =
                 Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
@@ -163,8 +164,9 @@ impl Engine {
                 Failure::Mistaken(format!("unable to create certificate: {error}"))
             })?;
             let not_after = tbs.facts().not_after;
-            let linted = lint::lint(tbs, &view)
-                .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
+            let linted =
+                lint::lint(tbs, &view).map_err(|findings| Failure::of_lint(&findings, REQUEST))?;
+            warnings.extend(notices(&linted, REQUEST));
             let tbs = linted.document().der().to_vec();
             self.record_intent(mount, serial, tbs, now).await?;
             let key = issuer

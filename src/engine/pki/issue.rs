@@ -39,6 +39,7 @@ use crate::secret::Secret;
 use crate::store::{Batch, Revision, key};
 
 use super::authorities::{Authorities, Issuer};
+use super::notices::notices;
 use super::output::{ArchiveContents, ArchiveWish, Archives, FORMATS, Format};
 use super::records::CertificateRecord;
 use super::subject::{checked_kind, csr_facts, csr_failure, generated_kind, read_csr};
@@ -371,8 +372,12 @@ impl Engine {
         let view = ready.issuer.certificate.issuer_view();
         let tbs = compose(permit, &view, &public, serial)
             .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;
-        let linted = lint::lint(tbs, &view)
-            .map_err(|findings| Failure::Fault(format!("lint before signing: {findings}")))?;
+        let holder = || format!("role {}", ready.role.name());
+        let linted =
+            lint::lint(tbs, &view).map_err(|findings| Failure::of_lint(&findings, &holder()))?;
+        if !linted.notices().is_empty() {
+            warnings.extend(notices(&linted, &holder()));
+        }
         Ok(ToBeSigned { ready, linted, mount, secret, warnings })
     }
 }

@@ -13,9 +13,10 @@ use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::store::key;
 
-use super::authorities::{Authorities, Issuer, is_absolute_url};
+use super::authorities::{Authorities, Issuer};
 use super::generate::{issuer_name, put_defaults};
 use super::records::{DepartedIssuer, DepartedRecord, Id, UrlsRecord};
+use super::urls::check_urls;
 
 /// A change of an issuer's settings; `None` keeps what is there.
 #[derive(Clone, Debug, Default)]
@@ -249,24 +250,4 @@ fn changed_urls(urls: &UrlsRecord, change: &IssuerChange) -> Result<UrlsRecord, 
     };
     check_urls(&record)?;
     Ok(record)
-}
-
-/// Without templating each URL needs a scheme and a host.
-pub(super) fn check_urls(urls: &UrlsRecord) -> Result<(), Failure> {
-    if urls.templating {
-        return Ok(());
-    }
-    for (field, list) in [
-        ("issuing_certificates", &urls.issuing_certificates),
-        ("crl_distribution_points", &urls.crl_distribution_points),
-        ("delta_crl_distribution_points", &urls.delta_crl_distribution_points),
-        ("ocsp_servers", &urls.ocsp_servers),
-    ] {
-        if let Some(url) = list.iter().find(|url| !is_absolute_url(url)) {
-            return Err(Failure::refused(format!(
-                "invalid URL found in Authority Information Access (AIA) parameter {field}: {url}"
-            )));
-        }
-    }
-    Ok(())
 }

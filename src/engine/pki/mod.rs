@@ -9,6 +9,7 @@ mod intent;
 pub mod intermediate;
 pub mod issue;
 pub mod issuers;
+mod notices;
 pub mod output;
 pub mod records;
 pub mod revoke;
@@ -16,6 +17,7 @@ pub mod roles;
 pub mod settings;
 pub mod state;
 mod subject;
+mod urls;
 
 use std::sync::Arc;
 

@@ -100,6 +100,17 @@ impl UrlsRecord {
             && self.ocsp_servers.is_empty())
     }
 
+    /// Does a template ask for the issuer? A root that is being made has none.
+    pub fn names_its_issuer(&self) -> bool {
+        let lists = [
+            &self.issuing_certificates,
+            &self.crl_distribution_points,
+            &self.delta_crl_distribution_points,
+            &self.ocsp_servers,
+        ];
+        self.templating && lists.into_iter().flatten().any(|url| url.contains("{{issuer_id}}"))
+    }
+
     /// As certificates carry them.
     pub fn urls(&self) -> IssuingUrls {
         IssuingUrls {

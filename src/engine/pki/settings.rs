@@ -7,10 +7,11 @@ use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::store::key;
 
-use super::authorities::{Authorities, is_absolute_url};
+use super::authorities::Authorities;
 use super::generate::put_defaults;
-use super::issuers::{check_urls, may_fail};
+use super::issuers::may_fail;
 use super::records::{ClusterRecord, UrlsRecord};
+use super::urls::{check_urls, is_absolute};
 
 const W_NO_KEY: &str = "This selected default issuer has no key associated with it. Some operations like issuing certificates and signing CRLs will be unavailable with the requested default issuer until a key is imported or the default issuer is changed.";
 
@@ -119,7 +120,7 @@ impl Engine {
             let authorities = self.authorities(mount).await?;
             let mut cluster = authorities.cluster.clone();
             if let Some(path) = path {
-                if !is_absolute_url(path) {
+                if !is_absolute(path) {
                     return Err(Failure::Mistaken(format!(
                         "invalid, non-URL path given to cluster: {path}"
                     )));
@@ -127,7 +128,7 @@ impl Engine {
                 path.clone_into(&mut cluster.path);
             }
             if let Some(path) = aia_path {
-                if !is_absolute_url(path) {
+                if !is_absolute(path) {
                     return Err(Failure::Mistaken(format!(
                         "invalid, non-URL aia_path given to cluster: {path}"
                     )));
