@@ -63,7 +63,7 @@ impl World {
             key_bits: 256,
             ..RoleFields::unspecified()
         };
-        world.engine.write_role(&granted, &world.mount(), "workload", fields).await.unwrap();
+        world.engine.write_role(&granted, &world.mount(), "workload", fields, now()).await.unwrap();
         world
     }
 

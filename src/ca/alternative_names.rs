@@ -1,32 +1,66 @@
 //! Names as requests write them and as certificates carry them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use super::control::refuse_control;
 use super::hostname::{is_host_pattern, to_ascii};
 use super::permit::AlternativeNames;
-use super::spiffe::SpiffeId;
+use super::spiffe::{SpiffeId, has_spiffe_scheme};
 use super::uri;
 
-/// An e-mail address if there is an `@`, else a DNS name if it looks like one, else nothing.
-pub(in crate::ca) fn add_name(name: &str, names: &mut AlternativeNames) -> Result<(), String> {
+/// Whose names they are: the SPIFFE ID of a leaf has a path, that of an authority has none
+/// (X509-SVID, 3.1 and 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ca) enum Holder {
+    /// A leaf.
+    Leaf,
+    /// A root or an intermediate, or the request for one.
+    Authority,
+}
+
+/// The names of a comma separated list, without the blanks around them.
+pub(in crate::ca) fn listed(names: Option<&str>) -> impl Iterator<Item = &str> {
+    names.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// An e-mail address if there is an `@`, else a DNS name if it looks like one, else nothing: then
+/// the answer is no.
+pub(in crate::ca) fn add_name(name: &str, names: &mut AlternativeNames) -> Result<bool, String> {
     if name.contains('@') {
-        return add_address(name, names);
+        return add_address(name, names).map(|()| true);
     }
+    refuse_control("name", name)?;
     let ascii = to_ascii(name).map_err(|why| why.to_string())?;
-    if is_host_pattern(&ascii) {
+    let is_name = is_host_pattern(&ascii);
+    if is_name {
         names.dns.push(ascii);
+    }
+    Ok(is_name)
+}
+
+/// The names of `alt_names`; the warnings are about those that are left out, as the reference does
+/// without a word.
+pub(in crate::ca) fn add_listed(
+    list: Option<&str>,
+    names: &mut AlternativeNames,
+    warnings: &mut Vec<String>,
+) -> Result<(), String> {
+    for name in listed(list) {
+        if !add_name(name, names)? {
+            warnings.push(format!(
+                "Signet: alt_names: {} is neither a host name nor an e-mail address and is left out",
+                uri::go_quote(name)
+            ));
+        }
     }
     Ok(())
 }
 
-/// An e-mail address, whoever sends it.
+/// An e-mail address, from an API call or from a CSR.
 pub(in crate::ca) fn add_address(text: &str, names: &mut AlternativeNames) -> Result<(), String> {
-    // A reader in C would stop at a NUL and see another mailbox.
-    if text.chars().any(char::is_control) {
-        let quoted = uri::go_quote(text);
-        return Err(format!("the e-mail address {quoted} holds a control character"));
-    }
+    refuse_control("e-mail address", text)?;
     names.email.push(text.to_owned());
     Ok(())
 }
@@ -43,63 +77,64 @@ pub(in crate::ca) fn addresses(texts: &[String]) -> Result<Vec<IpAddr>, String> 
         .collect()
 }
 
-/// URIs as the certificate carries them; those of the `spiffe` scheme without what no SPIFFE ID
-/// may have (design D15).
-pub(in crate::ca) fn uris(texts: &[String]) -> Result<Vec<String>, String> {
-    texts
-        .iter()
-        .map(|text| {
-            // A SPIFFE ID is its own canonical form (a test holds this), and raises no doubt.
-            if let Ok(id) = SpiffeId::parse(text)
-                && uri::host_is_domain(text)
-            {
-                return Ok(id.into_text());
-            }
-            let named = |why: &str| {
-                format!(
-                    "the provided URI Subject Alternative Name {} is not a valid {why}",
-                    uri::go_quote(text)
-                )
-            };
-            let written = uri::canonical(text).ok_or_else(|| named("URI"))?;
-            if !uri::host_is_domain(&written) {
-                return Err(format!(
-                    "unable to parse created certificate: x509: cannot parse URI {}: invalid domain",
-                    uri::go_quote(&written)
-                ));
-            }
-            // What is written may differ from what was sent: a lone `#` is gone, `%2F` may be a slash.
-            let doubt = unlike_spiffe(text)
-                .or_else(|| if written == *text { None } else { unlike_spiffe(&written) });
-            match doubt {
-                Some(why) => Err(named(&format!("SPIFFE ID: {why}"))),
-                None => Ok(written),
-            }
-        })
-        .collect()
+/// URIs as the certificate carries them. One of the scheme `spiffe`, in any case, is a SPIFFE ID by
+/// the standard or it is refused: whatever a URL library makes of `%2e%2e`, it reads what was checked.
+pub(in crate::ca) fn uris(texts: &[String], holder: Holder) -> Result<Vec<String>, String> {
+    texts.iter().map(|text| uri(text, holder)).collect()
 }
 
-/// What in a URI of the `spiffe` scheme another reader could take for another identity.
-fn unlike_spiffe(text: &str) -> Option<&'static str> {
-    let (scheme, rest) = text.split_once(':')?;
-    if !scheme.eq_ignore_ascii_case("spiffe") {
-        return None;
+fn uri(text: &str, holder: Holder) -> Result<String, String> {
+    let path = SpiffeId::path_of(text);
+    // A SPIFFE ID is its own canonical form (a test holds this).
+    if let Ok(path) = path
+        && uri::host_is_domain(text)
+    {
+        return id_of(holder, text, path);
     }
-    if rest.contains(['?', '#']) {
-        return Some("it has a query or a fragment");
-    }
-    let path = match rest.strip_prefix("//") {
-        Some(rest) => rest.split_once('/')?.1,
-        // Without a trust domain it is no identity, but somebody may clean it up into one.
-        None => rest.strip_prefix('/').unwrap_or(rest),
+    let named = |why: &str| {
+        format!(
+            "the provided URI Subject Alternative Name {} is not a valid {why}",
+            uri::go_quote(&shortened(text))
+        )
     };
-    let segments = || path.as_bytes().split(|byte| *byte == b'/');
-    if segments().any(|segment| matches!(segment, b"." | b"..")) {
-        return Some("a path segment is . or ..");
+    let written = uri::canonical(text).ok_or_else(|| named("URI"))?;
+    if !uri::host_is_domain(&written) {
+        return Err(format!(
+            "unable to parse created certificate: x509: cannot parse URI {}: invalid domain",
+            uri::go_quote(&shortened(&written))
+        ));
     }
-    segments()
-        .any(<[u8]>::is_empty)
-        .then_some("a path segment is empty, or the path ends in a slash")
+    match path {
+        Err(why) if has_spiffe_scheme(text) || has_spiffe_scheme(&written) => {
+            Err(named(&format!("SPIFFE ID: {why}")))
+        }
+        Ok(_) | Err(_) => Ok(written),
+    }
+}
+
+/// X509-SVID, 3.1 and 3.2.
+fn id_of(holder: Holder, text: &str, path: &str) -> Result<String, String> {
+    let named = |why: &str| {
+        Err(format!(
+            "the provided URI Subject Alternative Name \"{text}\" is not a valid SPIFFE ID {why}"
+        ))
+    };
+    match holder {
+        Holder::Leaf if path.is_empty() => named("of a leaf: it has no path (X509-SVID, 3.1)"),
+        Holder::Authority if !path.is_empty() => {
+            let domain = text.strip_suffix(path).unwrap_or(text);
+            named(&format!("of an authority: it has a path (X509-SVID, 3.2); use {domain}"))
+        }
+        Holder::Leaf | Holder::Authority => Ok(text.to_owned()),
+    }
+}
+
+/// A text as an error shows it: its first 256 characters.
+pub(in crate::ca) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(256) {
+        None => Cow::Borrowed(text),
+        Some((at, _)) => Cow::Owned(format!("{}…", text.get(..at).unwrap_or_default())),
+    }
 }
 
 /// Every value once, in the order of first occurrence.
@@ -125,12 +160,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_spiffe_id_is_its_own_canonical_form_and_raises_no_doubt(
+        fn a_spiffe_id_is_its_own_canonical_form(
             text in "spiffe://[a-z0-9._-]{1,12}(/[A-Za-z0-9._-]{1,6}){0,4}"
         ) {
             if SpiffeId::parse(&text).is_ok() {
                 prop_assert_eq!(uri::canonical(&text), Some(text.clone()));
-                prop_assert_eq!(unlike_spiffe(&text), None);
             }
         }
     }

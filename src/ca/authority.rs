@@ -5,7 +5,8 @@
 
 use crate::ca::oid::ObjectIdentifier;
 
-use super::alternative_names::{add_name, addresses, deduplicated, uris};
+use super::alternative_names::{Holder, add_listed, add_name, addresses, deduplicated, uris};
+use super::control::refuse_control;
 use super::csr::ParsedCsr;
 use super::key::SignaturePreference;
 use super::permit::{
@@ -64,7 +65,8 @@ impl AuthorityAsk {
         now: Timestamp,
     ) -> Result<Permit, Refusal> {
         let mut warnings = Vec::new();
-        let names = self.names()?;
+        self.check_characters()?;
+        let names = names(&self.ask, &mut warnings)?;
         let (not_before, not_after) = self.validity(limits, now, &mut warnings)?;
         let subject = self.composed_subject(&self.ask.common_name, &self.ask.serial_number);
         if subject == Subject::default() {
@@ -91,12 +93,17 @@ impl AuthorityAsk {
         now: Timestamp,
     ) -> Result<Permit, Refusal> {
         let mut warnings = Vec::new();
+        self.check_characters()?;
         let skid = self.skid()?;
         let mut ask = self.ask.clone();
         if ask.common_name.is_empty() {
             csr.common_name().clone_into(&mut ask.common_name);
         }
-        let names = if self.use_csr_values { AlternativeNames::default() } else { names(&ask)? };
+        let names = if self.use_csr_values {
+            AlternativeNames::default()
+        } else {
+            names(&ask, &mut warnings)?
+        };
         let (not_before, not_after) = self.validity(limits, now, &mut warnings)?;
         if not_after > above.not_after {
             warnings.insert(0, W_EXPIRES_LATER.to_owned());
@@ -121,11 +128,31 @@ impl AuthorityAsk {
 
     /// Subject and names of a request that somebody else will sign.
     pub fn request(&self) -> Result<(Subject, AlternativeNames), Refusal> {
-        Ok((self.composed_subject(&self.ask.common_name, &self.ask.serial_number), self.names()?))
+        self.check_characters()?;
+        let subject = self.composed_subject(&self.ask.common_name, &self.ask.serial_number);
+        Ok((subject, names(&self.ask, &mut Vec::new())?))
     }
 
-    fn names(&self) -> Result<AlternativeNames, Refusal> {
-        names(&self.ask)
+    /// No subject attribute holds a control character; [`names`] looks at the alternative names.
+    fn check_characters(&self) -> Result<(), Refusal> {
+        let given = &self.subject;
+        let lists = [
+            ("country", given.country.as_slice()),
+            ("organization", &given.organization),
+            ("ou", &given.organizational_unit),
+            ("locality", &given.locality),
+            ("province", &given.province),
+            ("street_address", &given.street_address),
+            ("postal_code", &given.postal_code),
+            ("common_name", std::slice::from_ref(&self.ask.common_name)),
+            ("serial_number", std::slice::from_ref(&self.ask.serial_number)),
+        ];
+        for (what, texts) in lists {
+            for text in texts {
+                refuse_control(what, text).map_err(|text| Refusal { text, hint: None })?;
+            }
+        }
+        Ok(())
     }
 
     fn composed_subject(&self, common_name: &str, serial_number: &str) -> Subject {
@@ -156,7 +183,9 @@ impl AuthorityAsk {
             not_before: &self.ask.not_before,
         };
         let backdate = self.not_before_duration;
-        let start = choose_start(StartChoice { fixed: "", bound: "permit", backdate }, wish, now)?;
+        // No role stands between an operator and the times of an authority.
+        let choice = StartChoice { fixed: "", bound: "permit", backdate, may_backdate: true };
+        let start = choose_start(choice, wish, now)?;
         let end = EndChoice { fixed: "", bound: "permit", limits, max_bounds_not_after: false };
         let end = choose_end(end, wish, now, warnings)?;
         super::role::check_order(start, end)?;
@@ -244,25 +273,23 @@ impl AuthorityAsk {
     }
 }
 
-fn names(ask: &Ask) -> Result<AlternativeNames, Refusal> {
+fn names(ask: &Ask, warnings: &mut Vec<String>) -> Result<AlternativeNames, Refusal> {
     let refused = |text: String| Refusal { text, hint: None };
     let mut names = AlternativeNames::default();
     if !ask.common_name.is_empty() && !ask.exclude_cn_from_sans {
         add_name(&ask.common_name, &mut names).map_err(refused)?;
     }
-    let listed = ask.alt_names.as_deref().map(str::trim).unwrap_or_default();
-    for name in listed.split(',').filter(|name| !name.is_empty()) {
-        add_name(name, &mut names).map_err(refused)?;
-    }
+    add_listed(ask.alt_names.as_deref(), &mut names, warnings).map_err(refused)?;
     names.dns = deduplicated(&names.dns);
     names.email = deduplicated(&names.email);
     for text in &ask.other_sans {
         let name = other_name(text)
             .map_err(|why| refused(format!("could not parse requested other SAN: {why}")))?;
+        refuse_control("other SAN", &name.value).map_err(refused)?;
         names.other.push(name);
     }
     names.ip = addresses(&ask.ip_sans).map_err(refused)?;
-    names.uri = uris(&ask.uri_sans).map_err(refused)?;
+    names.uri = uris(&ask.uri_sans, Holder::Authority).map_err(refused)?;
     Ok(names)
 }
 

@@ -182,3 +182,70 @@ fn refuses_words_for_bounds_sources_and_encoders_that_there_are_not() {
         assert!(error.contains(text), "{error} does not say {text}");
     }
 }
+
+#[test]
+fn a_role_that_was_stored_before_a_field_was_added_loads_and_is_written_the_same() {
+    let mut fields = RoleFields::unspecified();
+    let before = minicbor::to_vec(&fields).unwrap();
+    // A map of 54 entries: the field with the number 54 leaves no trace.
+    assert_eq!(before[..2], [0xb8, 54]);
+    let loaded: RoleFields = minicbor::decode(&before).unwrap();
+    assert_eq!(loaded, fields);
+    fields.allow_backdating = true;
+    let after = minicbor::to_vec(&fields).unwrap();
+    assert_eq!(after[..2], [0xb8, 55]);
+    assert!(minicbor::decode::<RoleFields>(&after).unwrap().allow_backdating);
+}
+
+#[test]
+fn what_could_never_be_signed_is_refused_when_it_is_written() {
+    type Change = fn(&mut RoleFields);
+    let limits = TtlLimits { default: 3600, max: 86_400 };
+    let accept = |change: Change| {
+        let mut fields = RoleFields::unspecified();
+        change(&mut fields);
+        let accepted = fields.accept("web", limits, Timestamp::from_unix(1_795_348_800));
+        accepted.map(|(_, warnings)| warnings).map_err(|error| error.to_string())
+    };
+    fn policy(cps: &str, notice: &str) -> Vec<PolicyFields> {
+        let some = |text: &str| Some(text.to_owned());
+        vec![PolicyFields { oid: "1.2.3".to_owned(), cps: some(cps), notice: some(notice) }]
+    }
+    let refused: [(Change, &str); 9] = [
+        (|fields| fields.ou = words(&["a", "b\0"]), "the ou \"b\\x00\""),
+        (|fields| fields.organization = words(&["a\n"]), "the organization"),
+        (|fields| fields.country = words(&["\u{202e}"]), "the country"),
+        (|fields| fields.locality = words(&["\u{7f}"]), "the locality"),
+        (|fields| fields.province = words(&["\u{85}"]), "the province"),
+        (|fields| fields.street_address = words(&["\r"]), "the street_address"),
+        (|fields| fields.postal_code = words(&["\t1"]), "the postal_code"),
+        (|fields| fields.policy_identifiers = policy("http://a/größe", "n"), "policy_identifiers"),
+        (|fields| fields.policy_identifiers = policy("http://a/", "a\0"), "the notice of a policy"),
+    ];
+    for (change, text) in refused {
+        let error = accept(change).unwrap_err();
+        assert!(error.contains(text), "{error} does not say {text}");
+    }
+    for usage in ["CertSign", "crlsign"] {
+        for pattern in ["spiffe://example.org/*", "SPIFFE://x"] {
+            let mut fields = RoleFields::unspecified();
+            fields.key_usage = words(&["DigitalSignature", usage]);
+            let (role, _) = fields.clone().accept("web", limits, Timestamp::from_unix(0)).unwrap();
+            assert!(!role.key_usage.contains(KeyUsage::KEY_ENCIPHERMENT));
+            fields.allowed_uri_sans = words(&["https://*", pattern]);
+            let error = fields.accept("web", limits, Timestamp::from_unix(0)).unwrap_err();
+            assert!(error.to_string().contains("key_usage holds CertSign or CRLSign"), "{error}");
+        }
+    }
+    assert_eq!(accept(|_| {}), Ok(Vec::new()));
+    let warned: [(Change, &str); 4] = [
+        (|fields| fields.not_after = "garbage".to_owned(), "refuses every request"),
+        (|fields| fields.not_after = "2020-01-01T00:00:00Z".to_owned(), "refuses every request"),
+        (|fields| fields.not_before_duration = 100_000_000_000, "refuses every request"),
+        (|fields| fields.allowed_uri_sans = words(&["*"]), "spiffe://other.example/x"),
+    ];
+    for (change, text) in warned {
+        let warnings = accept(change).unwrap();
+        assert!(warnings[0].starts_with("Signet: ") && warnings[0].contains(text), "{warnings:?}");
+    }
+}

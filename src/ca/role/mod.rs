@@ -6,7 +6,9 @@
 //! Fields, defaults and order of checks: pki-api chapters 3 and 15.
 
 mod check;
+mod hints;
 mod names;
+mod patterns;
 mod permit;
 
 mod validity;
@@ -194,6 +196,15 @@ pub struct RoleFields {
     /// Signet's: the encoder of PKCS#12 bundles when a request names none; empty means `auto`.
     #[n(53)]
     pub pkcs12_encoder: String,
+    /// Signet's: a request may set `not_before` earlier than `not_before_duration` before now.
+    #[cbor(n(54), skip_if = "is_false")]
+    pub allow_backdating: bool,
+}
+
+/// Older records do not have the field; where it says nothing it leaves no trace.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that minicbor asks for")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A certificate policy as it was written.
@@ -270,6 +281,7 @@ impl RoleFields {
             no_store: false,
             cn_from_spiffe_path: false,
             pkcs12_encoder: String::new(),
+            allow_backdating: false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Names of every kind, by every way in which they come (pki-api 15.2, 15.3, 15.6).
 
 use super::*;
-use crate::ca::permit::AlternativeNames;
+use crate::ca::permit::{AlternativeNames, OtherName};
 use crate::ca::role::check::key_usages;
 
 /// A request for signature with these names, under a role that takes them.
@@ -42,41 +42,98 @@ fn an_empty_list_allows_nothing() {
 
 #[test]
 fn one_bad_name_among_many_is_found_in_each_place() {
-    let role = role(|fields| fields.allowed_ip_sans_cidr = words(&["10.0.0.0/8"]));
-    let list = |good: &str, bad: &str, place: usize| {
-        let mut list = vec![good.to_owned(); 8];
-        list[place] = bad.to_owned();
-        list
+    let role = role(|fields| {
+        fields.allowed_ip_sans_cidr = words(&["10.0.0.0/8"]);
+        fields.allowed_user_ids = words(&["svc-*"]);
+        fields.allowed_other_sans = words(&["1.2.3;UTF8:a*"]);
+    });
+    // Eight different names: equal ones are removed before they are checked.
+    let list = |good: fn(usize) -> String, bad: &str, place: usize| -> Vec<String> {
+        (0..8).map(|at| if at == place { bad.to_owned() } else { good(at) }).collect()
     };
-    for place in 0..8 {
-        let names = list("b.example.org", "b.example.com", place).join(",");
-        let mails = list("me@b.example.org", "me@example.com", place).join(",");
+    let name = |at: usize| format!("n{at}.example.org");
+    let mail = |at: usize| format!("me{at}@b.example.org");
+    let uri = |at: usize| format!("spiffe://example.org/{at}");
+    let user = |at: usize| format!("svc-{at}");
+    let other = |at: usize| format!("1.2.3;UTF8:a{at}");
+    for place in 0..=8 {
         let asks = [
-            Ask { alt_names: Some(names), ..ask("a.example.org") },
-            Ask { alt_names: Some(mails), ..ask("a.example.org") },
+            Ask { alt_names: Some(list(name, "b.example.com", place).join(",")), ..Ask::default() },
             Ask {
-                uri_sans: list("spiffe://example.org/a", "urn:x", place),
-                ..ask("a.example.org")
+                alt_names: Some(list(mail, "me@example.com", place).join(",")),
+                ..Ask::default()
             },
-            Ask { ip_sans: list("10.0.0.1", "11.0.0.1", place), ..ask("a.example.org") },
+            Ask { uri_sans: list(uri, "urn:x", place), ..Ask::default() },
+            Ask { uri_sans: list(uri, "spiffe://example.org/%2e", place), ..Ask::default() },
+            Ask {
+                ip_sans: list(|at: usize| format!("10.0.0.{at}"), "11.0.0.1", place),
+                ..Ask::default()
+            },
+            Ask { user_ids: list(user, "root", place), ..Ask::default() },
+            Ask { other_sans: list(other, "1.2.3;UTF8:b", place), ..Ask::default() },
         ];
-        for ask in asks {
-            assert!(decide(&role, &ask).is_err(), "{place}: {ask:?}");
+        for wanted in asks {
+            let wanted = Ask { common_name: "a.example.org".to_owned(), ..wanted };
+            // At the ninth place stands none, and all of them are permitted.
+            assert_eq!(decide(&role, &wanted).is_err(), place < 8, "{place}: {wanted:?}");
+        }
+        let names = [
+            AlternativeNames { dns: list(name, "b.example.com", place), ..Default::default() },
+            AlternativeNames { email: list(mail, "me@example.com", place), ..Default::default() },
+            AlternativeNames { uri: list(uri, "urn:x", place), ..Default::default() },
+        ];
+        for names in names {
+            assert_eq!(sign(&role, names.clone()).is_err(), place < 8, "{place}: {names:?}");
         }
     }
 }
 
 #[test]
-fn an_address_with_a_control_character_is_refused_from_a_request_too() {
-    let role = role(|_| {});
-    let with = |address: &str| {
-        sign(&role, AlternativeNames { email: words(&[address]), ..AlternativeNames::default() })
-    };
-    assert!(with("me@b.example.org").is_ok());
-    for address in ["me\0@b.example.org", "a\nb@b.example.org", "\u{7f}@b.example.org"] {
-        let refusal = with(address).map(|_| ()).unwrap_err();
-        assert!(refusal.text.contains("control character"), "{}", refusal.text);
+fn a_control_character_is_refused_in_every_name_by_every_way() {
+    let role = role(|fields| {
+        (fields.allow_any_name, fields.enforce_hostnames) = (true, false);
+        fields.allowed_uri_sans = words(&["*"]);
+        fields.allowed_other_sans = words(&["*"]);
+        fields.allowed_user_ids = words(&["*"]);
+        fields.allowed_serial_numbers = words(&["*"]);
+        fields.require_cn = false;
+    });
+    let none = AlternativeNames::default;
+    for odd in ["\0", "\n", "\u{1f}", "\u{7f}", "\u{85}", "\u{2028}", "\u{202e}", "\u{2066}"] {
+        let name = format!("evil.com{odd}.example.org");
+        let mail = format!("me{odd}@example.org");
+        let other = format!("1.3.6.1.4.1.311.20.2.3;UTF8:me{odd}@example.org");
+        for wanted in [
+            ask(&name),
+            ask(&mail),
+            Ask { exclude_cn_from_sans: true, ..ask(&name) },
+            Ask { alt_names: Some(format!("a.example.org,{name}")), ..Ask::default() },
+            Ask { alt_names: Some(mail.clone()), ..Ask::default() },
+            Ask { other_sans: vec![other], ..Ask::default() },
+            Ask { serial_number: name.clone(), ..ask("a.example.org") },
+            Ask { user_ids: words(&["bob", &name]), ..ask("a.example.org") },
+        ] {
+            refused(&role, &wanted, "holds a control character");
+        }
+        let oid = const_oid::ObjectIdentifier::new_unwrap("1.2.3");
+        let from_csr = |csr: CsrFacts| {
+            let answer = role.permit(&Ask::default(), Some(&csr), P256, &bounds(), now());
+            let refusal = answer.map(|_| ()).unwrap_err();
+            assert!(refusal.text.contains("holds a control character"), "{}", refusal.text);
+        };
+        let named = |names| CsrFacts { names, ..CsrFacts::default() };
+        from_csr(CsrFacts { common_name: name.clone(), ..CsrFacts::default() });
+        from_csr(CsrFacts { serial_number: name.clone(), ..CsrFacts::default() });
+        from_csr(CsrFacts { user_ids: vec![name.clone()], ..CsrFacts::default() });
+        from_csr(named(AlternativeNames { dns: vec![name.clone()], ..none() }));
+        from_csr(named(AlternativeNames { email: vec![mail.clone()], ..none() }));
+        let value = format!("me{odd}@example.org");
+        from_csr(named(AlternativeNames { other: vec![OtherName { oid, value }], ..none() }));
+        let uri = format!("spiffe://example.org/a{odd}");
+        assert!(decide(&role, &svid(&uri)).is_err());
     }
+    let ours = "Bücher \u{200f}שלום";
+    assert!(decide(&role, &Ask { user_ids: words(&[ours]), ..ask("a.example.org") }).is_ok());
 }
 
 #[test]
@@ -106,23 +163,116 @@ fn what_the_scheme_spiffe_forbids_is_refused_in_every_spelling() {
         fields.require_cn = false;
         fields.allowed_uri_sans = words(&["*"]);
     });
+    let long = format!("spiffe://example.org/{}", "a".repeat(2048 - 20));
+    let wide = format!("spiffe://{}/a", "d".repeat(256));
     for uri in [
+        "spiffe:a",
+        "spiffe:",
+        "spiffe:/a",
         "spiffe:a/../b",
         "spiffe:/a/./b",
         "spiffe:a//b",
         "spiffe:a?q",
         "SPIFFE:a/",
-        "SPIFFE://example.org/a/..",
+        "SPIFFE://example.org/a",
+        "Spiffe://example.org/a/..",
+        "spiffe://example.org",
+        "spiffe://example.org/",
         "spiffe://example.org/a#",
         "spiffe://example.org/a?",
         "spiffe://example.org/a%2F..%2Fb c",
+        "spiffe://example.org/team-a/%2e%2e/team-b/api",
+        "spiffe://example.org/team-a/..%2fteam-b",
+        "spiffe://example.org/team-a/%2F/",
+        "spiffe://example.org/x%00y",
+        "spiffe://example.org/x%0d%0ay",
+        "spiffe://example.org/a b",
+        "spiffe://example.org/ü",
+        "spiffe://example.org/a:b",
+        "spiffe://example.org/a@b",
+        "spiffe://example.org/~a",
+        "spiffe://example.org/a\\b",
+        "spiffe://EXAMPLE.org/a",
+        "spiffe://user@example.org/a",
+        "spiffe://example.org:8443/a",
+        "spiffe:///a",
+        &long,
+        &wide,
     ] {
         let refusal = decide(&role, &svid(uri)).map(|_| ()).unwrap_err();
         assert!(refusal.text.contains("is not a valid SPIFFE ID"), "{uri}: {}", refusal.text);
+        assert!(refusal.text.len() < 600, "{}", refusal.text.len());
+        // From a CSR likewise; its reader passes on ASCII only.
+        let names = AlternativeNames { uri: words(&[uri]), ..AlternativeNames::default() };
+        assert!(sign(&role, names).is_err(), "{uri}");
+        // One beside it does not help.
+        let both = Ask { uri_sans: words(&["spiffe://example.org/a", uri]), ..Ask::default() };
+        assert!(decide(&role, &both).is_err(), "{uri}");
     }
-    for uri in ["https://example.org/a/../b?q#f", "spiffe:a", "spiffe://example.org", "urn:a//b"] {
+    let longest = format!("spiffe://example.org/{}", "a".repeat(2048 - 21));
+    for uri in ["https://example.org/a/../b?q#f", "urn:a//b", "xspiffe:a", &longest] {
         assert!(decide(&role, &svid(uri)).is_ok(), "{uri}");
     }
+    let several = words(&["spiffe://example.org/a", "spiffe://example.com/b", "urn:x"]);
+    assert!(decide(&role, &Ask { uri_sans: several, ..Ask::default() }).is_ok());
+}
+
+#[test]
+fn the_role_decides_before_the_standard_does() {
+    let role = role(|fields| fields.require_cn = false);
+    refused(&role, &svid("spiffe://other.org/%2e%2e"), "which are not valid for this role");
+    refused(&role, &svid("spiffe://example.org/%2e%2e"), "is not a valid SPIFFE ID");
+}
+
+#[test]
+fn blanks_around_listed_names_are_trimmed() {
+    let role = role(|_| {});
+    let listed = Some(" a.example.org, b.example.org ,me@c.example.org\t, ,".to_owned());
+    let names = permitted(&role, &Ask { alt_names: listed, ..ask("x.example.org") }).names;
+    assert_eq!(names.dns, ["x.example.org", "a.example.org", "b.example.org"]);
+    assert_eq!(names.email, ["me@c.example.org"]);
+    // What is no name is left out, as the reference does, with a word.
+    let odd = Ask { alt_names: Some("a b, c.example.org".to_owned()), ..ask("x.example.org") };
+    let permit = decide(&role, &odd).unwrap();
+    assert_eq!(permit.template().names.dns, ["x.example.org", "c.example.org"]);
+    assert!(permit.warnings()[0].starts_with("Signet: alt_names: \"a b\""));
+}
+
+#[test]
+fn a_certificate_that_names_nothing_is_warned_of() {
+    let role = role(|fields| fields.require_cn = false);
+    let warned = |ask: &Ask| !decide(&role, ask).unwrap().warnings().is_empty();
+    assert!(warned(&Ask::default()));
+    assert!(!warned(&svid("spiffe://example.org/a")) && !warned(&ask("a.example.org")));
+}
+
+#[test]
+fn a_refusal_names_value_role_and_entries_with_the_line_that_allows_it() {
+    let role = role(|fields| {
+        fields.require_cn = false;
+        fields.allowed_ip_sans_cidr = words(&["10.0.0.0/8"]);
+        fields.allowed_user_ids = words(&["bob"]);
+    });
+    let hint = |ask: &Ask| decide(&role, ask).map(|_| ()).unwrap_err().hint.unwrap();
+    assert_eq!(
+        hint(&svid("spiffe://other.example/payments")),
+        "Signet: spiffe://other.example/payments is not among spiffe://example.org/* of role web; to allow it: signet patch {mount}roles/web allowed_uri_sans='spiffe://example.org/*,spiffe://other.example/payments'"
+    );
+    let odd = hint(&svid("spiffe://other.example/$(reboot)'\n"));
+    assert!(!odd.contains("signet patch") && odd.contains("it is no SPIFFE ID"), "{odd}");
+    let long = hint(&svid(&format!("spiffe://other.example/{}", "a".repeat(1000))));
+    assert!(!long.contains("signet patch") && long.len() < 400, "{long}");
+    let address = Ask { ip_sans: words(&["11.0.0.1"]), ..Ask::default() };
+    assert!(hint(&address).ends_with("allowed_ip_sans_cidr='10.0.0.0/8,11.0.0.1/32'"));
+    let user = Ask { user_ids: words(&["eve"]), ..Ask::default() };
+    assert!(hint(&user).ends_with("allowed_user_ids='bob,eve'"));
+    let name = Ask { alt_names: Some("a.example.com".to_owned()), ..Ask::default() };
+    assert!(
+        hint(&name)
+            .ends_with("allowed_domains='example.org,a.example.com' allow_bare_domains=true")
+    );
+    let other = Ask { other_sans: words(&["1.2.3;UTF8:a"]), ..Ask::default() };
+    assert!(hint(&other).contains("allowed_other_sans of role web is empty"));
 }
 
 #[test]
@@ -132,10 +282,10 @@ fn a_uri_of_a_request_is_compared_as_it_will_be_written() {
         let names = AlternativeNames { uri: words(&[uri]), ..AlternativeNames::default() };
         sign(&role(pattern), names).map(|template| template.names.uri)
     };
-    let written = ["spiffe://example.org/a%20b"];
-    let sent = "SPIFFE://example.org/a b";
-    assert_eq!(with("spiffe://example.org/a%20b", sent).unwrap(), written);
-    assert!(with("SPIFFE://example.org/*", sent).is_err());
+    let written = ["https://example.org/a%20b"];
+    let sent = "HTTPS://example.org/a b";
+    assert_eq!(with("https://example.org/a%20b", sent).unwrap(), written);
+    assert!(with("HTTPS://example.org/*", sent).is_err());
     assert!(with("*a b", sent).is_err());
     // Through the API the text counts as it was sent.
     assert_eq!(

@@ -9,15 +9,17 @@ use std::net::IpAddr;
 use super::names::other_name;
 use super::validity::{LeafNotAfterBehavior, TtlLimits, ValidityError};
 use super::{OtherSans, Role};
-use crate::ca::alternative_names::{add_address, add_name, addresses, deduplicated, uris};
+use crate::ca::alternative_names::{
+    Holder, add_address, add_listed, add_name, addresses, deduplicated, uris,
+};
+use crate::ca::control::refuse_control;
 use crate::ca::glob;
-use crate::ca::hostname::is_host_pattern;
 use crate::ca::key::{KeyKind, SignaturePreference};
 use crate::ca::permit::{
     AlternativeNames, BasicConstraints, IssuingUrls, KeyUsage, Permit, Subject, SubjectName,
     Template,
 };
-use crate::ca::spiffe::SpiffeId;
+use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
 use crate::ca::time::Timestamp;
 use crate::ca::uri::canonical;
 
@@ -91,6 +93,10 @@ impl Refusal {
     fn new<T>(text: impl Into<String>) -> Result<T, Self> {
         Err(Self { text: text.into(), hint: None })
     }
+
+    fn with<T>(text: String, hint: String) -> Result<T, Self> {
+        Err(Self { text, hint: Some(hint) })
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -112,6 +118,7 @@ const W_ALT: &str =
     "the alt_names field was provided but the role is set with \"use_csr_sans\" set to true";
 const W_BC: &str =
     "specified CSR contained a Basic Constraints extension that was ignored during issuance";
+const W_NAMELESS: &str = "Signet: this certificate has neither a subject nor a subject alternative name, so it identifies nothing; ask for a name";
 const NO_CN: &str = "the common_name field is required, or must be provided in a CSR with \"use_csr_common_name\" set to true, unless \"require_cn\" is set to false";
 
 impl Role {
@@ -126,7 +133,7 @@ impl Role {
     ) -> Result<Permit, Refusal> {
         let mut warnings = self.warn(ask, csr);
         let common_name = self.common_name(ask, csr)?;
-        let mut names = self.collect_names(ask, csr, &common_name)?;
+        let mut names = self.collect_names(ask, csr, &common_name, &mut warnings)?;
         self.check_common_name(ask, csr, &common_name)?;
         let serial_number = self.subject_serial_number(ask, csr)?;
         self.check_names(&names)?;
@@ -137,8 +144,12 @@ impl Role {
             self.validity(ask, csr.is_some(), bounds, now, &mut warnings)?;
         let user_ids = self.user_ids(ask, csr)?;
         let common_name = self.settle_common_name(common_name, &names)?;
+        let subject = self.subject(common_name, serial_number, user_ids);
+        if names.is_empty() && subject == Subject::default() {
+            warnings.push(W_NAMELESS.to_owned());
+        }
         let template = Template {
-            subject: SubjectName::Composed(self.subject(common_name, serial_number, user_ids)),
+            subject: SubjectName::Composed(subject),
             basic_constraints: self.basic_constraints(&names),
             names,
             not_before,
@@ -193,10 +204,15 @@ impl Role {
         ask: &Ask,
         csr: Option<&CsrFacts>,
         common_name: &str,
+        warnings: &mut Vec<String>,
     ) -> Result<AlternativeNames, Refusal> {
         let mut names = AlternativeNames::default();
+        refuse_control("common name", common_name).or_else(Refusal::new)?;
         let from_csr = csr.filter(|_| self.fields.use_csr_sans);
         if let Some(csr) = from_csr {
+            for name in &csr.names.dns {
+                refuse_control("DNS name", name).or_else(Refusal::new)?;
+            }
             names.dns.clone_from(&csr.names.dns);
             for address in &csr.names.email {
                 add_address(address, &mut names).or_else(Refusal::new)?;
@@ -207,10 +223,7 @@ impl Role {
             add_name(common_name, &mut names).or_else(Refusal::new)?;
         }
         if from_csr.is_none() {
-            let listed = ask.alt_names.as_deref().map(str::trim).unwrap_or_default();
-            for name in listed.split(',').filter(|name| !name.is_empty()) {
-                add_name(name, &mut names).or_else(Refusal::new)?;
-            }
+            add_listed(ask.alt_names.as_deref(), &mut names, warnings).or_else(Refusal::new)?;
         }
         names.dns = deduplicated(&names.dns);
         names.email = deduplicated(&names.email);
@@ -232,23 +245,6 @@ impl Role {
         Err(Refusal { text, hint: self.common_name_hint(ask, csr, name) })
     }
 
-    /// A newcomer's first refusal: the identity is allowed and the name in front of it is not.
-    /// The line admits exactly that name.
-    fn common_name_hint(&self, ask: &Ask, csr: Option<&CsrFacts>, name: &str) -> Option<String> {
-        let [id] = ask.uri_sans.as_slice() else { return None };
-        let allowed = SpiffeId::parse(id).is_ok() && self.allows_uri(id);
-        if csr.is_some() || !allowed || !is_host_pattern(name) {
-            return None;
-        }
-        let mut domains = self.fields.allowed_domains.clone();
-        domains.push(name.to_owned());
-        Some(format!(
-            "the URI SAN is allowed, the common name is not; to allow this name: signet patch {{mount}}roles/{} allowed_domains={} allow_bare_domains=true",
-            self.name,
-            domains.join(",")
-        ))
-    }
-
     /// Step 14.
     fn subject_serial_number(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<String, Refusal> {
         let from_csr = csr
@@ -256,9 +252,13 @@ impl Role {
             .map(|csr| csr.serial_number.as_str())
             .unwrap_or_default();
         let value = if ask.serial_number.is_empty() { from_csr } else { &ask.serial_number };
+        refuse_control("serial_number", value).or_else(Refusal::new)?;
         let allowed = &self.fields.allowed_serial_numbers;
         if !value.is_empty() && !allowed.iter().any(|pattern| glob::matches(pattern, value)) {
-            return Refusal::new(format!("serial_number {value} not allowed by this role"));
+            return Refusal::with(
+                format!("serial_number {value} not allowed by this role"),
+                self.value_hint(value, ("allowed_serial_numbers", allowed)),
+            );
         }
         Ok(value.to_owned())
     }
@@ -266,10 +266,16 @@ impl Role {
     /// Steps 15 and 16.
     fn check_names(&self, names: &AlternativeNames) -> Result<(), Refusal> {
         if let Some(name) = names.dns.iter().find(|name| !self.allows_name(name)) {
-            return Refusal::new(format!("subject alternate name {name} not allowed by this role"));
+            return Refusal::with(
+                format!("subject alternate name {name} not allowed by this role"),
+                self.name_hint(name),
+            );
         }
         if let Some(name) = names.email.iter().find(|name| !self.allows_name(name)) {
-            return Refusal::new(format!("email address {name} not allowed by this role"));
+            return Refusal::with(
+                format!("email address {name} not allowed by this role"),
+                self.name_hint(name),
+            );
         }
         Ok(())
     }
@@ -294,20 +300,28 @@ impl Role {
             }
             names.extend(csr.names.other.iter().cloned());
         }
+        for name in &names {
+            refuse_control("other SAN", &name.value).or_else(Refusal::new)?;
+        }
         let OtherSans::Globs(allowed) = &self.other_sans else { return Ok(names) };
+        let hint = |name: &crate::ca::permit::OtherName| {
+            let value = format!("{};UTF8:{}", name.oid, name.value);
+            self.value_hint(&value, ("allowed_other_sans", &self.fields.allowed_other_sans))
+        };
         for name in &names {
             let mut same_type = allowed.iter().filter(|allowed| allowed.oid == name.oid).peekable();
             if same_type.peek().is_none() {
-                return Refusal::new(format!(
-                    "other SAN OID {} not allowed by this role",
-                    name.oid
-                ));
+                let text = format!("other SAN OID {} not allowed by this role", name.oid);
+                return Refusal::with(text, hint(name));
             }
             if !same_type.any(|allowed| glob::matches(&allowed.value, &name.value)) {
-                return Refusal::new(format!(
-                    "other SAN {} not allowed for OID {} by this role",
-                    name.value, name.oid
-                ));
+                return Refusal::with(
+                    format!(
+                        "other SAN {} not allowed for OID {} by this role",
+                        name.value, name.oid
+                    ),
+                    hint(name),
+                );
             }
         }
         Ok(names)
@@ -319,9 +333,12 @@ impl Role {
         let via = if from_csr.is_some() { "CSR" } else { "the API" };
         let asked = from_csr.map_or(ask.ip_sans.len(), |csr| csr.names.ip.len());
         if asked > 0 && !self.fields.allow_ip_sans {
-            return Refusal::new(format!(
-                "IP Subject Alternative Names are not allowed in this role, but was provided via {via}"
-            ));
+            return Refusal::with(
+                format!(
+                    "IP Subject Alternative Names are not allowed in this role, but was provided via {via}"
+                ),
+                self.address_hint(""),
+            );
         }
         let addresses = match from_csr {
             Some(csr) => csr.names.ip.clone(),
@@ -332,9 +349,10 @@ impl Role {
                 && !self.ip_ranges.iter().any(|range| range.contains(**address))
         };
         if let Some(address) = addresses.iter().find(outside) {
-            return Refusal::new(format!(
-                "the IP address \"{address}\" is not allowed in this role"
-            ));
+            return Refusal::with(
+                format!("the IP address \"{address}\" is not allowed in this role"),
+                self.address_hint(&address.to_string()),
+            );
         }
         Ok(addresses)
     }
@@ -346,29 +364,33 @@ impl Role {
             Some(csr) => ("CSR", &csr.names.uri),
             None => ("the API", &ask.uri_sans),
         };
-        if asked.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(first) = asked.first() else { return Ok(Vec::new()) };
         if self.fields.allowed_uri_sans.is_empty() {
-            return Refusal::new(format!(
-                "URI Subject Alternative Names are not allowed in this role, but were provided via {via}"
-            ));
+            return Refusal::with(
+                format!(
+                    "URI Subject Alternative Names are not allowed in this role, but were provided via {via}"
+                ),
+                self.uri_hint(first),
+            );
         }
         // 15.6: through the API the text counts as it was sent, from a CSR as it will be written.
-        let allowed = |uri: &String| match from_csr {
+        let allowed = |uri: &&String| match from_csr {
             None => self.allows_uri(uri),
             Some(_) => canonical(uri).is_some_and(|written| self.allows_uri(&written)),
         };
-        if !asked.iter().all(allowed) {
-            return Refusal::new(format!(
-                "URI Subject Alternative Names were provided via {via} which are not valid for this role"
-            ));
+        if let Some(other) = asked.iter().find(|uri| !allowed(uri)) {
+            return Refusal::with(
+                format!(
+                    "URI Subject Alternative Names were provided via {via} which are not valid for this role"
+                ),
+                self.uri_hint(other),
+            );
         }
-        uris(asked).or_else(Refusal::new)
+        uris(asked, Holder::Leaf).or_else(Refusal::new)
     }
 
     /// The one question about a URI SAN; every path asks it here.
-    fn allows_uri(&self, uri: &str) -> bool {
+    pub(super) fn allows_uri(&self, uri: &str) -> bool {
         self.fields.allowed_uri_sans.iter().any(|pattern| glob::matches(pattern, uri))
     }
 
@@ -387,8 +409,14 @@ impl Role {
                 }
             })
         };
+        for id in ids {
+            refuse_control("user_id", id).or_else(Refusal::new)?;
+        }
         match ids.iter().find(|id| !allowed(id)) {
-            Some(id) => Refusal::new(format!("user_id {id} is not allowed by this role")),
+            Some(id) => Refusal::with(
+                format!("user_id {id} is not allowed by this role"),
+                self.value_hint(id, ("allowed_user_ids", &self.fields.allowed_user_ids)),
+            ),
             None => Ok(ids.clone()),
         }
     }
@@ -456,7 +484,7 @@ impl Role {
 
     /// The strictest SPIFFE client refuses a leaf without basic constraints (design D15).
     fn basic_constraints(&self, names: &AlternativeNames) -> BasicConstraints {
-        let is_svid = names.uri.iter().any(|uri| uri.starts_with("spiffe://"));
+        let is_svid = names.uri.iter().any(|uri| has_spiffe_scheme(uri));
         if is_svid || self.fields.basic_constraints_valid_for_non_ca {
             BasicConstraints::EndEntity
         } else {

@@ -19,8 +19,12 @@ impl Role {
         let wish =
             ValidityWish { ttl: ask.ttl, not_after: &ask.not_after, not_before: &ask.not_before };
         let backdate = fields.not_before_duration;
-        let start =
-            StartChoice { fixed: &fields.not_before, bound: &fields.not_before_bound, backdate };
+        let start = StartChoice {
+            fixed: &fields.not_before,
+            bound: &fields.not_before_bound,
+            backdate,
+            may_backdate: fields.allow_backdating,
+        };
         let asked = choose_start(start, wish, now)?;
         let or = |value: i64, otherwise: i64| if value > 0 { value } else { otherwise };
         let end = EndChoice {
@@ -41,7 +45,7 @@ impl Role {
         }
         // 15.8: where a CSR is signed, the time is looked at and not used.
         let unasked = ValidityWish { not_before: "", ..wish };
-        let usual = choose_start(StartChoice { fixed: "", bound: "", backdate }, unasked, now)?;
+        let usual = choose_start(StartChoice { fixed: "", bound: "", ..start }, unasked, now)?;
         check_order(usual, not_after)?;
         Ok((usual, not_after))
     }
@@ -122,6 +126,8 @@ pub struct StartChoice<'a> {
     pub bound: &'a str,
     /// Backdating in seconds; 0 is read as 30.
     pub backdate: i64,
+    /// May a request go back further than that?
+    pub may_backdate: bool,
 }
 
 /// The first instant. A role's own time goes before the request's.
@@ -143,6 +149,14 @@ pub fn choose_start(
     if choice.bound == "duration" && choice.fixed.is_empty() && start < earliest {
         return refused(format!(
             "not_before_bound is set to duration. Cannot satisfy request as it would result in notBefore of {start} that is older than the allowed not_before_duration of {}",
+            go_duration(backdate)
+        ));
+    }
+    // A certificate that seems older than it is passes for one that was there before a revocation
+    // or a change of the role.
+    if !choice.may_backdate && choice.fixed.is_empty() && start < earliest {
+        return refused(format!(
+            "not_before {start} lies further back than not_before_duration allows ({}), and the role does not set allow_backdating=true",
             go_duration(backdate)
         ));
     }

@@ -36,29 +36,64 @@ fn a_life_ends_where_it_was_asked_to_and_never_later() {
 
 #[test]
 fn a_request_starts_no_earlier_than_the_role_lets_it() {
-    let bound = |word: &str| role(|fields| fields.not_before_bound = word.to_owned());
-    assert_eq!(span(&bound("permit"), &from(-86_400), None).unwrap().0, -86_400);
-    assert_eq!(span(&bound("duration"), &from(-30), None).unwrap().0, -30);
-    assert_eq!(span(&bound("duration"), &from(60), None).unwrap().0, 60);
-    assert!(span(&bound("duration"), &from(-31), None).is_err());
+    let bound = |word: &str, allow_backdating: bool| {
+        role(|fields| {
+            (fields.not_before_bound, fields.allow_backdating) =
+                (word.to_owned(), allow_backdating);
+        })
+    };
+    let start = |role: &Role, seconds| span(role, &from(seconds), None).map(|span| span.0);
+    for word in ["permit", "duration"] {
+        let strict = bound(word, false);
+        for seconds in [-30, 0, 60] {
+            assert_eq!(start(&strict, seconds).unwrap(), seconds, "{word}");
+        }
+        for seconds in [-31, -86_400, -NOW] {
+            assert!(start(&strict, seconds).is_err(), "{word} {seconds}");
+        }
+    }
+    // The consent goes as far as the bound lets it.
+    for seconds in [-31, -86_400, -NOW] {
+        assert_eq!(start(&bound("permit", true), seconds).unwrap(), seconds);
+        assert!(start(&bound("duration", true), seconds).is_err());
+    }
     for seconds in [-31, 0, 60] {
-        assert!(span(&bound("forbid"), &from(seconds), None).is_err());
+        assert!(start(&bound("forbid", true), seconds).is_err());
+    }
+    // The role's own duration is the measure.
+    let hour = role(|fields| fields.not_before_duration = 3600);
+    assert_eq!(start(&hour, -3600).unwrap(), -3600);
+    assert!(start(&hour, -3601).is_err());
+    let refusal = start(&hour, -3601).unwrap_err();
+    assert!(refusal.text.contains("allow_backdating=true"), "{}", refusal.text);
+    // In the year 1, in another offset, and before the epoch.
+    for text in ["0001-01-01T00:00:00Z", "2026-11-22T12:00:00+02:00", "1949-01-01T00:00:00Z"] {
+        let old = Ask { not_before: text.to_owned(), ..ask("a.example.org") };
+        assert!(span(&bound("permit", false), &old, None).is_err(), "{text}");
     }
 }
 
 #[test]
 fn signing_a_request_starts_when_the_role_says() {
     let csr = CsrFacts::default();
-    let role = role(|fields| fields.not_before_duration = 60);
-    for seconds in [-86_400, 0, 600] {
-        assert_eq!(span(&role, &from(seconds), Some(&csr)).unwrap(), (-60, 3600));
+    let strict = role(|fields| fields.not_before_duration = 60);
+    for seconds in [-60, 0, 600] {
+        assert_eq!(span(&strict, &from(seconds), Some(&csr)).unwrap(), (-60, 3600));
     }
     // It is looked at all the same.
-    assert!(span(&role, &from(3600), Some(&csr)).is_err());
-    assert!(span(&role, &Ask { not_before: "soon".to_owned(), ..from(0) }, Some(&csr)).is_err());
+    for seconds in [-61, -86_400, 3600] {
+        assert!(span(&strict, &from(seconds), Some(&csr)).is_err());
+    }
+    let soon = Ask { not_before: "soon".to_owned(), ..from(0) };
+    assert!(span(&strict, &soon, Some(&csr)).is_err());
     let old = Ask { not_after: at(-60), ..from(-86_400) };
-    assert!(span(&role, &old, Some(&csr)).is_err());
-    assert_eq!(span(&role, &old, None).unwrap(), (-86_400, -60));
+    let lenient = role(|fields| {
+        (fields.not_before_duration, fields.allow_backdating) = (60, true);
+    });
+    assert_eq!(span(&lenient, &from(-86_400), Some(&csr)).unwrap(), (-60, 3600));
+    assert!(span(&lenient, &old, Some(&csr)).is_err());
+    assert_eq!(span(&lenient, &old, None).unwrap(), (-86_400, -60));
+    assert!(span(&strict, &old, None).is_err());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::auth::Granted;
 use crate::ca::role::{Role, RoleFields, RoleKey};
+use crate::ca::time::Timestamp;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::store::{Batch, Revision, key};
@@ -19,8 +20,10 @@ impl Engine {
         mount: &Mount,
         name: &str,
         fields: RoleFields,
+        now: Timestamp,
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
-        let (role, mut warnings) = fields.compile(name)?;
+        let limits = mount.lifetimes(self.env.lifetimes);
+        let (role, mut warnings) = fields.accept(name, limits, now)?;
         let authorities = self.authorities(mount).await?;
         let reference = &role.fields().issuer_ref;
         if authorities.issuer(reference).is_err() {
@@ -46,6 +49,7 @@ impl Engine {
         mount: &Mount,
         name: &str,
         change: impl Fn(RoleFields) -> Result<RoleFields, Failure>,
+        now: Timestamp,
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
         repeatedly!({
             let snapshot = self.env.store.snapshot().await?;
@@ -53,7 +57,8 @@ impl Engine {
             let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
                 return Err(Failure::refused("Unable to fetch role entry to patch"));
             };
-            let (role, warnings) = change(fields)?.compile(name)?;
+            let limits = mount.lifetimes(self.env.lifetimes);
+            let (role, warnings) = change(fields)?.accept(name, limits, now)?;
             let batch = Batch::new().expect(key.clone(), revision).put_record(key, role.fields());
             self.env.store.commit(batch).await?;
             self.expect_keys_for(&role);
@@ -65,9 +70,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`Failure::Missing`] if there is no such role.
-    pub async fn read_role(&self, mount: &Mount, name: &str) -> Result<Arc<Role>, Failure> {
-        let found = self.role(mount, name).await?;
-        found.map(|(_, role)| role).ok_or(Failure::Missing)
+    pub async fn read_role(&self, mount: &Mount, name: &str) -> Result<RoleFields, Failure> {
+        let snapshot = self.env.store.snapshot().await?;
+        let found = snapshot.record::<RoleFields>(&key::role(&mount.id, name)).await?;
+        found.map(|(_, fields)| fields).ok_or(Failure::Missing)
     }
 
     /// The names of all roles, sorted bytewise.
@@ -118,8 +124,10 @@ impl Engine {
         let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
             return Ok(None);
         };
-        // It was compiled before it was stored.
-        let (role, _) = fields.compile(name).map_err(|error| Failure::Fault(error.to_string()))?;
+        // It was compiled before it was stored, perhaps by a program that asked for less.
+        let (role, _) = fields.compile(name).map_err(|error| {
+            Failure::refused(format!("role {name} cannot be used until it is corrected: {error}"))
+        })?;
         self.expect_keys_for(&role);
         let role = Arc::new(role);
         mount.pki.remember_role(name, revision, &role);

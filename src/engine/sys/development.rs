@@ -63,7 +63,7 @@ impl Engine {
         let signed = self.sign_intermediate(granted, above, &signing, now).await?;
         let bundle = [&signed.der, &root.der].map(|der| pem::encode("CERTIFICATE", der)).join("\n");
         self.set_signed(granted, below, &bundle, now).await?;
-        self.write_role(granted, below, "spiffe", role(domain)).await?;
+        self.write_role(granted, below, "spiffe", role(domain), now).await?;
         Ok(())
     }
 }

@@ -65,6 +65,7 @@ const SCHEMA: Schema = &[
     ("no_store", Kind::Flag),
     ("cn_from_spiffe_path", Kind::Flag),
     ("pkcs12_encoder", Kind::Text),
+    ("allow_backdating", Kind::Flag),
     ("backend", Kind::Text),
 ];
 
@@ -85,7 +86,7 @@ pub(super) async fn dispatch(
     call: &Call,
 ) -> Result<Reply, Failure> {
     match operation {
-        Operation::Read => Ok(Reply::data(to_json(engine.read_role(mount, name).await?.fields()))),
+        Operation::Read => Ok(Reply::data(to_json(&engine.read_role(mount, name).await?))),
         Operation::Delete => {
             engine.delete_role(granted, mount, name).await?;
             Ok(Reply::Empty)
@@ -93,13 +94,13 @@ pub(super) async fn dispatch(
         Operation::Write => {
             let sent = read_fields(call, name)?;
             let role = merged(&sent, call, RoleFields::unspecified());
-            let (role, warnings) = engine.write_role(granted, mount, name, role).await?;
+            let (role, warnings) = engine.write_role(granted, mount, name, role, call.now).await?;
             Ok(Reply::with_warnings(to_json(role.fields()), warnings).warned(sent.warnings()))
         }
         Operation::Patch => {
             let sent = read_fields(call, name)?;
             let (role, warnings) = engine
-                .patch_role(granted, mount, name, |role| Ok(merged(&sent, call, role)))
+                .patch_role(granted, mount, name, |role| Ok(merged(&sent, call, role)), call.now)
                 .await?;
             Ok(Reply::with_warnings(to_json(role.fields()), warnings).warned(sent.warnings()))
         }
@@ -139,7 +140,7 @@ pub fn merged(sent: &Fields, call: &Call, mut role: RoleFields) -> RoleFields {
         allow_glob_domains, allow_wildcard_certificates, allow_any_name, enforce_hostnames,
         require_cn, allow_ip_sans, allowed_uri_sans_template, server_flag, client_flag,
         code_signing_flag, email_protection_flag, use_pss, use_csr_common_name, use_csr_sans,
-        basic_constraints_valid_for_non_ca, generate_lease, no_store, cn_from_spiffe_path);
+        basic_constraints_valid_for_non_ca, generate_lease, no_store, cn_from_spiffe_path, allow_backdating);
     take!(optional_words: allowed_domains, cn_validations, allowed_ip_sans_cidr,
         allowed_uri_sans, allowed_other_sans, allowed_serial_numbers, allowed_user_ids,
         key_usage, ext_key_usage, ext_key_usage_oids, ou, organization, country, locality,
@@ -202,7 +203,7 @@ pub fn to_json(role: &RoleFields) -> Value {
         };
     }
     put! {
-        allow_any_name, allow_bare_domains, allow_glob_domains, allow_globs_in_identity_templates,
+        allow_any_name, allow_backdating, allow_bare_domains, allow_glob_domains, allow_globs_in_identity_templates,
         allow_ip_sans, allow_localhost, allow_subdomains,
     }
     // Not settable, and always false (pki-api 3.5).
