@@ -22,6 +22,8 @@ mod answers;
 mod bent;
 #[path = "role_oracle/dice.rs"]
 mod dice;
+#[path = "role_oracle/identities.rs"]
+mod identities;
 #[path = "role_oracle/judge.rs"]
 mod judge;
 #[path = "role_oracle/names.rs"]
@@ -147,6 +149,17 @@ fn nothing_is_permitted_that_the_fields_of_the_role_do_not_answer_for() {
     let mut run = Run::default();
     seeds().for_each(|seed| run.explain(seed));
     run.passes();
+}
+
+#[test]
+fn uris_of_the_scheme_spiffe_are_signed_exactly_where_the_standard_calls_them_ids() {
+    let (first, count) = (
+        from_environment("SIGNET_ORACLE_SEED", FIRST_SEED),
+        from_environment("SIGNET_ORACLE_PAIRS", PAIRS),
+    );
+    let accepted = identities::try_them(first, count);
+    // A run that accepts nothing, or everything, shows nothing.
+    assert!(count < PAIRS || (accepted * 10 > count && accepted * 10 < count * 9), "{accepted}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use signet::ca::authority::AuthorityAsk;
+use signet::ca::role::Ask;
 use signet::ca::spiffe::SpiffeId;
 use signet::ca::uri;
 
@@ -15,12 +17,24 @@ fuzz_target!(|text: &str| {
 fn check(text: &str) {
     let parsed = SpiffeId::parse(text);
     assert_eq!(parsed.is_ok(), plainly(text), "{text:?}: {parsed:?}");
+    is_signed_only_as_an_id(text, parsed.as_ref().ok());
     let Ok(id) = parsed else { return };
     assert_eq!(id.as_str(), text);
     assert_eq!(format!("spiffe://{}{}", id.trust_domain(), id.path()), text);
     // Nothing on the way to the certificate may make another identity of it.
     assert_eq!(uri::canonical(text).as_deref(), Some(text));
     assert_eq!(uri::host(text), id.trust_domain());
+}
+
+/// Whatever has the scheme, in any case, is an ID without a path in an authority, or refused.
+fn is_signed_only_as_an_id(text: &str, id: Option<&SpiffeId>) {
+    let ask = Ask { uri_sans: vec![text.to_owned()], ..Ask::default() };
+    let Ok((_, names)) = (AuthorityAsk { ask, ..AuthorityAsk::default() }).request() else { return };
+    let scheme = |text: &str| text.to_ascii_lowercase().starts_with("spiffe:");
+    if scheme(text) || names.uri.iter().any(|uri| scheme(uri)) {
+        assert!(id.is_some_and(|id| id.path().is_empty()), "{text:?}");
+        assert_eq!(names.uri, [text]);
+    }
 }
 
 fn plainly(text: &str) -> bool {

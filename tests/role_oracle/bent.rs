@@ -73,6 +73,9 @@ const FRONTS: &[&str] = &[
     "@",
     "a b.",
     "a\n@",
+    "a\0.",
+    "a\u{85}b.",
+    "\u{202e}a.",
     "xn--mnchen-3ya.",
     "{{name}}.",
 ];
@@ -115,6 +118,11 @@ const ENDS: &[&str] = &[
     " ",
     "\n",
     "/a,b",
+    "/%2e%2e/b",
+    "/a%00b",
+    "/a:b",
+    "/a@b",
+    "~",
     "/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p",
 ];
 

@@ -9,7 +9,7 @@ use super::names::{
     address, allows, allows_common_name, ascii, glob, host_pattern, lies_in, octets, range,
 };
 use super::times::{SECOND, parse};
-use super::uris::{has_readable_host, is_no_spiffe_id, spiffe_path, written};
+use super::uris::{has_readable_host, is_of_the_scheme, spiffe_id, spiffe_path, written};
 
 /// A role as it is written, and one request under it.
 #[derive(Clone, Debug)]
@@ -159,14 +159,24 @@ fn names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
         leaf.dns.clone_from(&csr.names.dns);
         leaf.email.clone_from(&csr.names.email);
     }
+    if [&leaf.dns, &leaf.email].into_iter().flatten().any(|name| odd(name))
+        || odd(&leaf.common_name)
+    {
+        return Err(12);
+    }
     if !leaf.common_name.is_empty() && !pair.ask.exclude_cn_from_sans && !role.cn_from_spiffe_path {
         wanted.push(leaf.common_name.clone());
     }
     if csr_names(pair).is_none() {
         let listed = pair.ask.alt_names.clone().unwrap_or_default();
-        wanted.extend(listed.trim().split(',').filter(|name| !name.is_empty()).map(str::to_owned));
+        // docs/compatibility.md: blanks around names are trimmed.
+        let listed = listed.split(',').map(str::trim);
+        wanted.extend(listed.filter(|name| !name.is_empty()).map(str::to_owned));
     }
     for name in wanted {
+        if odd(&name) {
+            return Err(12);
+        }
         if name.contains('@') {
             leaf.email.push(name);
         } else {
@@ -175,10 +185,6 @@ fn names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
                 leaf.dns.push(converted);
             }
         }
-    }
-    // docs/compatibility.md: control characters in an e-mail SAN.
-    if leaf.email.iter().any(|address| address.chars().any(char::is_control)) {
-        return Err(12);
     }
     let all = std::mem::take(&mut leaf.dns);
     for name in all {
@@ -192,6 +198,18 @@ fn names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     if checked && !allows_common_name(role, &leaf.common_name) { Err(13) } else { Ok(()) }
 }
 
+/// docs/compatibility.md: no name holds a control character, a line separator or a character that
+/// turns the direction of writing.
+fn odd(name: &str) -> bool {
+    name.chars().any(|c| {
+        let code = u32::from(c);
+        code < 32
+            || (127..160).contains(&code)
+            || (0x2028..=0x202e).contains(&code)
+            || (0x2066..=0x2069).contains(&code)
+    })
+}
+
 /// Step 14.
 fn subject_serial_number(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     leaf.serial_number.clone_from(&pair.ask.serial_number);
@@ -200,6 +218,9 @@ fn subject_serial_number(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
         && let Some(csr) = &pair.csr
     {
         leaf.serial_number.clone_from(&csr.serial_number);
+    }
+    if odd(&leaf.serial_number) {
+        return Err(14);
     }
     let allowed = pair.role.allowed_serial_numbers.iter().any(|it| glob(it, &leaf.serial_number));
     if leaf.serial_number.is_empty() || allowed { Ok(()) } else { Err(14) }
@@ -235,7 +256,8 @@ fn other_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
                 .filter_map(|text| other(text))
                 .any(|(its, it)| its == *oid && glob(&it, value))
     };
-    if leaf.other.iter().all(is_allowed) { Ok(()) } else { Err(17) }
+    let is_good = |it: &(String, String)| !odd(&it.1) && is_allowed(it);
+    if leaf.other.iter().all(is_good) { Ok(()) } else { Err(17) }
 }
 
 /// Steps 18 and 19.
@@ -268,7 +290,9 @@ fn uri_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
             return Err(20);
         }
         let written = written.ok_or(20)?;
-        if !has_readable_host(&written) || is_no_spiffe_id(sent, &written) {
+        // Design D15: a leaf's SPIFFE ID has a path (X509-SVID, 3.1).
+        if !has_readable_host(&written) || (is_of_the_scheme(sent) && spiffe_id(sent) != Some(true))
+        {
             return Err(20);
         }
         leaf.uri.push(written);
@@ -290,7 +314,9 @@ fn validity(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
         wanted = parse(&role.not_before).ok_or(24)?;
     } else if !ask.not_before.is_empty() {
         wanted = parse(&ask.not_before).ok_or(24)?;
-        if role.not_before_bound == "duration" && wanted < usual {
+        // docs/compatibility.md: going back further needs the role's consent, whatever the bound.
+        let may_go_back = role.not_before_bound == "permit" && role.allow_backdating;
+        if wanted < usual && !may_go_back {
             return Err(24);
         }
     }
@@ -364,7 +390,7 @@ fn user_ids(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
             .iter()
             .any(|it| if it.contains('*') { glob(it, id) } else { same(it, id) })
     };
-    if leaf.user_ids.iter().all(is_allowed) { Ok(()) } else { Err(25) }
+    if leaf.user_ids.iter().all(|id| !odd(id) && is_allowed(id)) { Ok(()) } else { Err(25) }
 }
 
 /// Signet's `cn_from_spiffe_path`: exactly one URI, a SPIFFE ID whose path has at most 64

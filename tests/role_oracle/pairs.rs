@@ -163,6 +163,7 @@ fn validity(dice: &mut Dice, role: &mut RoleFields, bounds: &Bounds) {
     role.not_before_duration = *dice.pick(&[30, 30, 0, 1, 3600]);
     role.not_before_bound =
         dice.word(&["permit", "permit", "permit", "duration", "duration", "forbid"]);
+    role.allow_backdating = dice.percent(40);
     role.not_after_bound = match dice.below(10) {
         0 => "ttl-limited".to_owned(),
         1 => "forbid".to_owned(),
@@ -243,11 +244,12 @@ fn ask(dice: &mut Dice, role: &RoleFields, bounds: &Bounds) -> Ask {
             "1.2.3;UTF8",
             "x;UTF8:a",
             "1.2.3;utf-8:a;b:c",
+            "1.2.3;UTF8:a\u{85}",
         ],
     );
     ask.user_ids = dice.rarely(8, USER_IDS);
     if dice.percent(6) {
-        ask.serial_number = dice.word(&["7", "A-1", "B-1", "a-1"]);
+        ask.serial_number = dice.word(&["7", "A-1", "B-1", "a-1", "A-\u{202e}1"]);
     }
     if dice.percent(30) {
         ask.ttl = *dice.pick(SPANS);
@@ -264,7 +266,7 @@ fn ask(dice: &mut Dice, role: &RoleFields, bounds: &Bounds) -> Ask {
 }
 
 const USER_IDS: &[&str] =
-    &["bob", "BOB", "bobby", "svc-1", "SVC-1", "svc-", "", "me@example.org", "Ünal"];
+    &["bo\0b", "bob", "BOB", "bobby", "svc-1", "SVC-1", "svc-", "", "me@example.org", "Ünal"];
 
 const ADDRESSES: &[&str] = &[
     "10.0.0.1",

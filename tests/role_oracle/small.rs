@@ -18,7 +18,7 @@ macro_rules! each_field {
             ext_key_usage_oids, key_type, key_bits, signature_bits, use_csr_common_name,
             use_csr_sans, ou, organization, policy_identifiers,
             basic_constraints_valid_for_non_ca, not_before_duration, not_before, not_before_bound,
-            not_after, not_after_bound, cn_from_spiffe_path);
+            not_after, not_after_bound, cn_from_spiffe_path, allow_backdating);
         $do!(ask, Ask::default(); common_name, alt_names, ip_sans, uri_sans, other_sans, user_ids,
             serial_number, ttl, not_after, not_before, exclude_cn_from_sans);
     };

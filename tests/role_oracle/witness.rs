@@ -14,10 +14,16 @@ use super::uris::written;
 pub(crate) fn unexplained(pair: &Pair, leaf: &Leaf) -> Option<String> {
     let role = &pair.role;
     let dns = leaf.dns.iter().find(|name| !name_is_explained(role, name, name));
-    let email = leaf
-        .email
-        .iter()
-        .find(|it| it.chars().any(char::is_control) || !email_is_explained(role, it));
+    let email = leaf.email.iter().find(|it| !email_is_explained(role, it));
+    let others = leaf.other.iter().map(|(_, value)| value);
+    let mut texts = leaf.dns.iter().chain(&leaf.email).chain(&leaf.uri).chain(&leaf.user_ids);
+    let subject = [&leaf.common_name, &leaf.serial_number];
+    let unprintable = texts
+        .find(|it| it.chars().any(unprintable))
+        .or_else(|| others.chain(subject).find(|it| it.chars().any(unprintable)));
+    if let Some(text) = unprintable {
+        return Some(format!("{text:?}"));
+    }
     let ip = leaf.ip.iter().find(|ip| !ip_is_explained(role, ip)).map(|ip| format!("{ip:?}"));
     let uri = leaf.uri.iter().find(|uri| !uri_is_explained(pair, uri));
     let user = leaf.user_ids.iter().find(|id| {
@@ -33,6 +39,13 @@ pub(crate) fn unexplained(pair: &Pair, leaf: &Leaf) -> Option<String> {
         ];
         faults.into_iter().find(|(_, holds)| !holds).map(|(what, _)| what.to_owned())
     })
+}
+
+/// Cc, line and paragraph separators, and what turns the direction of writing.
+fn unprintable(c: char) -> bool {
+    c.is_control()
+        || "\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}".contains(c)
+        || "\u{2066}\u{2067}\u{2068}\u{2069}".contains(c)
 }
 
 /// A pattern as the pieces between its stars, by a table of which prefixes match: no recursion, no
@@ -152,12 +165,22 @@ fn uri_is_explained(pair: &Pair, uri: &str) -> bool {
     let allowed = |text: &str| pair.role.allowed_uri_sans.iter().any(|it| fits(it, text));
     let sent =
         || pair.ask.uri_sans.iter().any(|it| allowed(it) && written(it).as_deref() == Some(uri));
-    let odd = uri.starts_with("spiffe:")
-        && uri != "spiffe://"
-        && (uri.ends_with('/')
-            || ["/../", "/./", "?", "#"].iter().any(|it| format!("{uri}/").contains(it))
-            || uri.trim_start_matches("spiffe://").contains("//"));
-    !odd && (allowed(uri) || (!(pair.csr.is_some() && pair.role.use_csr_sans) && sent()))
+    let is_id = || {
+        let parts: Vec<&str> = uri.split('/').collect();
+        let plain = |part: &&str| {
+            let dots = part.chars().all(|c| c == '.') && part.len() < 3;
+            !dots && part.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+        };
+        uri.len() <= 2048
+            && parts.len() > 3
+            && parts[..2] == ["spiffe:", ""]
+            && (1..=255).contains(&parts[2].len())
+            && parts[2].chars().all(|c| !c.is_ascii_uppercase())
+            && parts[2].chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+            && parts[3..].iter().all(plain)
+    };
+    (!uri.to_ascii_lowercase().starts_with("spiffe:") || is_id())
+        && (allowed(uri) || (!(pair.csr.is_some() && pair.role.use_csr_sans) && sent()))
 }
 
 fn serial_is_explained(role: &RoleFields, leaf: &Leaf) -> bool {
@@ -174,8 +197,8 @@ fn validity_is_explained(pair: &Pair, leaf: &Leaf) -> bool {
     let longest = if role.max_ttl > 0 { role.max_ttl } else { pair.bounds.mount.max };
     let permits = pair.bounds.behavior == LeafNotAfterBehavior::Permit;
     let backdate = if role.not_before_duration > 0 { role.not_before_duration } else { 30 };
-    let start_is_free =
-        pair.csr.is_none() && role.not_before_bound == "permit" || !role.not_before.is_empty();
+    let may_go_back = role.allow_backdating && role.not_before_bound == "permit";
+    let start_is_free = pair.csr.is_none() && (may_go_back || !role.not_before.is_empty());
     leaf.not_before < leaf.not_after
         && (leaf.not_after <= later(longest) || (fixed && role.max_ttl == 0))
         && (permits || leaf.not_after <= instant(pair.bounds.issuer_end))

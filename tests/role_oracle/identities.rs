@@ -1,0 +1,125 @@
+//! URIs of the scheme `spiffe`, by the thousand: valid IDs and what a few mutations make of them.
+//! What a role that allows everything signs, from an API call and from a CSR, is what the automaton
+//! of `uris.rs` takes, which was written from the standard alone; likewise for authorities.
+
+use signet::ca::authority::AuthorityAsk;
+use signet::ca::permit::AlternativeNames;
+use signet::ca::role::{Ask, CsrFacts, RoleFields};
+
+use super::dice::Dice;
+use super::judge::Pair;
+use super::pairs;
+use super::uris::{has_readable_host, is_of_the_scheme, spiffe_id, written};
+
+/// What a mutation puts into an ID.
+const ODD: &[&str] = &[
+    "%2e", "%2E%2e", "%2f", "%00", "%0d%0a", "%", "%zz", "%25", "/", "//", "/.", "/..", "/./",
+    "/../", ".", "..", "...", "?", "?q=1", "#", "#f", "@", "u@", ":", ":8443", ";", ",", "=", "+",
+    "~", "*", "!", "$", "&", "'", "(", "[", "]", "\\", "|", "^", "`", "{", "\"", "<", " ", "\t",
+    "\n", "\0", "\u{7f}", "\u{85}", "\u{202e}", "ü", "Ａ", "𝟎", "A", "Z", "a", "0", "-", "_",
+];
+
+fn domain(dice: &mut Dice) -> String {
+    let length = *dice.pick(&[1, 1, 2, 3, 5, 11, 63, 64, 250, 254, 255, 256]);
+    let mut name: String =
+        (0..length).map(|_| dice.word(&["a", "z", "0", "9", "-", "_"])).collect();
+    if dice.percent(60) && length > 4 {
+        name.replace_range(2..3, ".");
+    }
+    name
+}
+
+fn id(dice: &mut Dice) -> String {
+    let mut text = format!("spiffe://{}", domain(dice));
+    let segments = *dice.pick(&[0, 1, 1, 1, 2, 3, 7]);
+    for _ in 0..segments {
+        text.push('/');
+        for _ in 0..*dice.pick(&[1, 1, 2, 3, 8]) {
+            text += &dice.word(&["a", "Z", "0", ".", "-", "_", "ns", "sa"]);
+        }
+    }
+    if dice.percent(5) {
+        let length = *dice.pick(&[2047, 2048, 2049]);
+        text.push('/');
+        text += &"l".repeat(length - text.len().min(length));
+    }
+    text
+}
+
+fn place(dice: &mut Dice, text: &str) -> usize {
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    *dice.pick(&places)
+}
+
+fn mutated(dice: &mut Dice, mut text: String) -> String {
+    let mutations = *dice.pick(&[0, 1, 1, 1, 2, 3]);
+    for _ in 0..mutations {
+        let at = place(dice, &text);
+        match dice.below(8) {
+            0 if at < text.len() => drop(text.remove(at)),
+            1 => text.truncate(at),
+            2 => text = text.replace("spiffe", dice.pick::<&str>(&["SPIFFE", "Spiffe", "spiffE"])),
+            3 => text = text.replace("://", dice.pick::<&str>(&[":", ":/", ":///", "://u@"])),
+            4 => {
+                let (front, back) = text.split_at(at);
+                text = format!("{front}{}{back}", back.chars().take(3).collect::<String>());
+            }
+            _ => text.insert_str(at, dice.pick::<&str>(ODD)),
+        }
+    }
+    text
+}
+
+/// Everything is allowed but what the standard forbids.
+fn lenient() -> RoleFields {
+    RoleFields {
+        require_cn: false,
+        allowed_uri_sans: vec!["*".to_owned()],
+        key_type: "ec".to_owned(),
+        ..RoleFields::unspecified()
+    }
+}
+
+fn signed(pair: &Pair) -> Option<Vec<String>> {
+    let (role, _) = pair.role.clone().compile("web").unwrap();
+    let permit = role.permit(&pair.ask, pair.csr.as_ref(), pair.kind, &pair.bounds, pair.now);
+    permit.ok().map(|permit| permit.template().names.uri.clone())
+}
+
+/// Tries so many; how many of them were IDs.
+pub(crate) fn try_them(first: u64, count: u64) -> u64 {
+    let mut accepted = 0;
+    let mut pair = pairs::pair(first);
+    (pair.role, pair.bounds.mount.default) = (lenient(), 60);
+    pair.bounds.issuer_end = pair.now.plus(86_400);
+    for seed in (0..count).map(|at| first.wrapping_add(at)) {
+        let mut dice = Dice(seed);
+        let valid = id(&mut dice);
+        let text = mutated(&mut dice, valid);
+        if !is_of_the_scheme(&text) {
+            continue;
+        }
+        // A certificate that readers refuse is not signed either: an empty label in the host.
+        let readable = || written(&text).is_some_and(|it| has_readable_host(&it));
+        let has_path = spiffe_id(&text).filter(|_| readable());
+        let expected = (has_path == Some(true)).then(|| vec![text.clone()]);
+        accepted += u64::from(has_path.is_some());
+
+        pair.ask = Ask { uri_sans: vec![text.clone()], ..Ask::default() };
+        pair.csr = None;
+        assert_eq!(signed(&pair), expected, "seed {seed}: {text:?} from the API");
+        // Beside another URI it is judged the same.
+        pair.ask.uri_sans.insert(0, "https://example.org/".to_owned());
+        assert_eq!(signed(&pair).is_some(), expected.is_some(), "seed {seed}: {text:?} beside");
+        pair.ask = Ask::default();
+        let names = AlternativeNames { uri: vec![text.clone()], ..AlternativeNames::default() };
+        pair.csr = Some(CsrFacts { names, ..CsrFacts::default() });
+        assert_eq!(signed(&pair), expected, "seed {seed}: {text:?} from a CSR");
+
+        let ask = Ask { uri_sans: vec![text.clone()], ..Ask::default() };
+        let authority = AuthorityAsk { ask, ..AuthorityAsk::default() };
+        let taken = authority.request().is_ok();
+        assert_eq!(taken, has_path == Some(false), "seed {seed}: {text:?} of an authority");
+    }
+    accepted
+}
