@@ -49,6 +49,10 @@ async fn refuses_a_spiffe_uri_that_the_standard_forbids() {
         ("spiffe://example.org//x", "empty"),
         ("spiffe://example.org/a?q=1", "query"),
         ("spiffe://example.org/a#f", "fragment"),
+        ("spiffe://example.org/a/%2e%2e/b", "%"),
+        ("spiffe://example.org/a;b", "letters"),
+        ("SPIFFE://example.org/a", "spiffe://"),
+        ("spiffe://example.org", "path"),
     ] {
         let answer = issue(&server, json!({ "uri_sans": uri })).await;
         assert_eq!(answer.status, 400, "{uri}");

@@ -189,7 +189,7 @@ fn path(dice: &mut Dice) -> String {
     let count = *dice.pick(&[1, 1, 2, 3]);
     let segments: Vec<String> = (0..count)
         .map(|_| {
-            if dice.percent(85) {
+            if dice.percent(92) {
                 dice.word(&["a", "ns", "sa", "B-1", "x_y", "a.b", "..."])
             } else {
                 dice.word(&["", ".", "..", "a b", "ü", "%2e%2e", "%2F", "a,b", "(x)", "a:b"])

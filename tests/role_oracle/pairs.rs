@@ -49,7 +49,7 @@ fn role(dice: &mut Dice, bounds: &Bounds) -> RoleFields {
         *switch = dice.percent(75);
     }
     role.allow_localhost = dice.percent(50);
-    role.allow_any_name = dice.percent(40);
+    role.allow_any_name = dice.percent(48);
     role.allow_wildcard_certificates = dice.percent(80);
     role.enforce_hostnames = dice.percent(60);
     role.require_cn = dice.percent(12);
@@ -163,7 +163,7 @@ fn validity(dice: &mut Dice, role: &mut RoleFields, bounds: &Bounds) {
     role.not_before_duration = *dice.pick(&[30, 30, 0, 1, 3600]);
     role.not_before_bound =
         dice.word(&["permit", "permit", "permit", "duration", "duration", "forbid"]);
-    role.allow_backdating = dice.percent(40);
+    role.allow_backdating = dice.percent(60);
     role.not_after_bound = match dice.below(10) {
         0 => "ttl-limited".to_owned(),
         1 => "forbid".to_owned(),

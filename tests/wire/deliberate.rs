@@ -3,6 +3,7 @@
 
 const NO_SPIFFE_ID: &str =
     "A URI SAN with the scheme spiffe that the SPIFFE standard forbids is refused.";
+const NO_CONTROL: &str = "No name holds a control character.";
 const NO_P224: &str = "P-224 is no longer offered by the cryptographic library.";
 
 /// Recorded case, reason.
@@ -18,6 +19,7 @@ pub(crate) const DELIBERATE: &[(u64, &str)] = &[
     (381, NO_SPIFFE_ID),
     (390, NO_SPIFFE_ID),
     (393, NO_SPIFFE_ID),
+    (461, NO_SPIFFE_ID),
     (463, NO_SPIFFE_ID),
     (464, NO_SPIFFE_ID),
     (465, NO_SPIFFE_ID),
@@ -29,7 +31,10 @@ pub(crate) const DELIBERATE: &[(u64, &str)] = &[
     (484, "A refusal of one thing is told as one sentence, not as a list of one."),
     (583, NO_P224),
     (856, "A key usage of nothing but keyEncipherment on an EC key leaves no empty extension."),
+    (910, NO_CONTROL),
+    (911, NO_CONTROL),
     (941, "SANs are critical wherever the subject is empty (RFC 5280, 4.2.1.6)."),
+    (1088, NO_SPIFFE_ID),
     (1090, "An authority whose request forbids it to sign certificates is not signed."),
     (1127, NO_P224),
 ];
