@@ -40,6 +40,8 @@ pub struct CertificateFacts {
 pub enum ComposeError {
     /// A DNS name, e-mail address or URI outside ASCII.
     NotIa5(String),
+    /// A control character in a URL or a name constraint; names are checked by the lint.
+    Control(String),
     /// An instant that a certificate cannot name.
     Instant(Timestamp),
 }
@@ -50,6 +52,7 @@ impl fmt::Display for ComposeError {
             Self::NotIa5(text) => {
                 write!(formatter, "x509: {text:?} cannot be encoded as an IA5String")
             }
+            Self::Control(text) => write!(formatter, "{text:?} holds a control character"),
             Self::Instant(_) => {
                 formatter.write_str("cannot represent time as UTCTime or GeneralizedTime")
             }
@@ -182,8 +185,10 @@ pub(in crate::ca) fn names_encodable(names: &AlternativeNames) -> Result<(), Com
 }
 
 fn all_ia5<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<(), ComposeError> {
-    match texts.into_iter().find(|text| !text.is_ascii()) {
+    let is_plain = |text: &&String| text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    match texts.into_iter().find(|text| !is_plain(text)) {
         None => Ok(()),
+        Some(text) if text.is_ascii() => Err(ComposeError::Control(text.clone())),
         Some(text) => Err(ComposeError::NotIa5(text.clone())),
     }
 }

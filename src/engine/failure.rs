@@ -48,7 +48,10 @@ impl Failure {
         if findings.is_fault() {
             return Self::Fault(format!("lint before signing: {findings}"));
         }
-        Self::refused(format!("nothing was signed: {}", findings.told(holder)))
+        Self::refused(format!(
+            "nothing was signed, because a rule is broken: {}",
+            findings.told(holder)
+        ))
     }
 
     /// A fixed label for counting.

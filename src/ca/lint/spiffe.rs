@@ -36,28 +36,28 @@ pub(super) const RULES: &[Rule] = &[
     Rule::should(
         "svid_is_the_only_uri",
         "X509-SVID, 2",
-        "SPIFFE clients refuse a certificate that has another URI SAN beside its SPIFFE ID",
+        "the SPIFFE ID of an SVID is its only URI SAN, or SPIFFE clients refuse it",
         svid_is_the_only_uri,
     )
     .by_caller(),
     Rule::should(
         "svid_key_usage_is_critical",
         "X509-SVID, 4.3",
-        "SPIFFE clients refuse an SVID without a critical key usage",
+        "an SVID has a critical key usage, or SPIFFE clients refuse it",
         svid_key_usage_is_critical,
     )
     .by_operator("set key_usage=DigitalSignature"),
     Rule::should(
         "svid_makes_signatures",
         "X509-SVID, 4.3",
-        "SPIFFE clients refuse an SVID without digitalSignature",
+        "an SVID asserts digitalSignature, or SPIFFE clients refuse it",
         svid_makes_signatures,
     )
     .by_operator("add DigitalSignature to key_usage"),
     Rule::should(
         "svid_serves_and_calls",
         "X509-SVID, 4.4",
-        "an SVID has both serverAuth and clientAuth as extended key usage",
+        "an SVID has both serverAuth and clientAuth as extended key usage, or SPIFFE clients refuse it",
         svid_serves_and_calls,
     )
     .by_operator("set server_flag=true and client_flag=true"),
