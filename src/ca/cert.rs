@@ -155,7 +155,7 @@ fn validity(template: &Template) -> Result<Vec<u8>, ComposeError> {
     Ok(writer.into_bytes())
 }
 
-/// Everything that becomes an IA5String must be ASCII.
+/// Everything that becomes an IA5String must be ASCII, and printable where the lint does not look.
 fn encodable(template: &Template) -> Result<(), ComposeError> {
     names_encodable(&template.names)?;
     let urls = &template.urls;
@@ -176,19 +176,20 @@ fn encodable(template: &Template) -> Result<(), ComposeError> {
         ]
     });
     let statements = template.policies.iter().filter_map(|policy| policy.cps.as_ref());
-    all_ia5(lists.into_iter().chain(constraints).flatten().chain(statements))
+    let mut texts = lists.into_iter().chain(constraints).flatten().chain(statements);
+    let is_plain = |text: &&String| text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    match texts.find(|text| !is_plain(text)) {
+        None => Ok(()),
+        Some(text) if text.is_ascii() => Err(ComposeError::Control(text.clone())),
+        Some(text) => Err(ComposeError::NotIa5(text.clone())),
+    }
 }
 
 /// DNS names, e-mail addresses and URIs must be ASCII.
 pub(in crate::ca) fn names_encodable(names: &AlternativeNames) -> Result<(), ComposeError> {
-    all_ia5(names.dns.iter().chain(&names.email).chain(&names.uri))
-}
-
-fn all_ia5<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<(), ComposeError> {
-    let is_plain = |text: &&String| text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    match texts.into_iter().find(|text| !is_plain(text)) {
+    let mut texts = names.dns.iter().chain(&names.email).chain(&names.uri);
+    match texts.find(|text| !text.is_ascii()) {
         None => Ok(()),
-        Some(text) if text.is_ascii() => Err(ComposeError::Control(text.clone())),
         Some(text) => Err(ComposeError::NotIa5(text.clone())),
     }
 }

@@ -124,7 +124,7 @@ pub(crate) fn has_readable_host(written: &str) -> bool {
 
 /// The scheme `spiffe` in any case: then the whole is a SPIFFE ID or it is not signed.
 pub(crate) fn is_of_the_scheme(text: &str) -> bool {
-    text.find(':').is_some_and(|at| text[..at].to_ascii_lowercase() == "spiffe")
+    text.find(':').is_some_and(|at| text[..at].eq_ignore_ascii_case("spiffe"))
 }
 
 /// Where a reader of an ID stands.
