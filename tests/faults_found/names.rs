@@ -463,6 +463,11 @@ async fn r12_a_url_that_no_certificate_can_hold_is_refused_when_it_is_written() 
         }
     }
     issue(&server, json!({ "common_name": "a.example.org" })).await.ok();
+    // A template that no value makes a URL.
+    for url in ["{{x}}", "http://a/{{issuer}}", "foo", "{{issuer_id}}"] {
+        let urls = json!({ "ocsp_servers": url, "enable_templating": true });
+        server.post("pki/config/urls", urls).await.refused(400, "invalid URL found");
+    }
     // What a template asks for and a new root does not have is left out of the root.
     let urls = json!({
         "crl_distribution_points": "http://a/{{issuer_id}}/crl", "enable_templating": true,

@@ -1,6 +1,8 @@
 //! URLs that stand in certificates: one rule, for `config/urls`, issuers, `config/cluster` and what
 //! templates become. What is stored can be encoded, so that no URL breaks an issue later.
 
+use std::borrow::Cow;
+
 use crate::ca::uri::{canonical, host};
 use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
@@ -26,8 +28,10 @@ fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Refuses lists with an entry that no certificate can hold. Where a template still lacks a value,
-/// only its characters are looked at.
+/// What a template's address of the cluster is taken for before there is one.
+const SAMPLE: &str = "http://localhost/v1/pki";
+
+/// Refuses lists with an entry that no certificate can hold, whatever values its template will have.
 pub(super) fn check_urls(urls: &UrlsRecord) -> Result<(), Failure> {
     for (field, list) in [
         ("issuing_certificates", &urls.issuing_certificates),
@@ -36,16 +40,17 @@ pub(super) fn check_urls(urls: &UrlsRecord) -> Result<(), Failure> {
         ("ocsp_servers", &urls.ocsp_servers),
     ] {
         let is_good = |url: &String| {
-            if urls.templating {
-                is_visible(&with_words(url, "x", "x", &format_uuid(&[0; 16])))
+            let rendered = if urls.templating {
+                Cow::Owned(with_words(url, SAMPLE, SAMPLE, &format_uuid(&[0; 16])))
             } else {
-                fits_a_certificate(url) && !url.contains("{{")
-            }
+                Cow::Borrowed(url.as_str())
+            };
+            fits_a_certificate(&rendered) && !rendered.contains("{{")
         };
         if let Some(url) = list.iter().find(|url| !is_good(url)) {
             return Err(Failure::refused(format!(
                 "invalid URL found in Authority Information Access (AIA) parameter {field}: {url}{}",
-                advice(url, list)
+                advice(url, list, urls.templating)
             )));
         }
     }
@@ -60,7 +65,7 @@ pub(super) fn with_words(url: &str, path: &str, aia_path: &str, issuer: &str) ->
 }
 
 /// How to write it so that it is taken.
-fn advice(url: &str, list: &[String]) -> String {
+fn advice(url: &str, list: &[String], templating: bool) -> String {
     if !is_visible(url) {
         let encoded = canonical(url).filter(|encoded| fits_a_certificate(encoded));
         let mend = encoded.map(|encoded| format!("; write {encoded}")).unwrap_or_default();
@@ -69,6 +74,10 @@ fn advice(url: &str, list: &[String]) -> String {
     let is_ldap = |other: &String| other.starts_with("ldap");
     if !url.contains("://") && list.iter().any(is_ldap) {
         return "; a comma in a text separates URLs: send a JSON list, or write the comma as %2C"
+            .to_owned();
+    }
+    if templating && url.contains("{{") {
+        return "; the words of a template are {{issuer_id}}, {{cluster_path}} and {{cluster_aia_path}}"
             .to_owned();
     }
     String::new()
@@ -133,5 +142,13 @@ mod tests {
         assert!(refused(&["ldap:///CN=x", "CN=CDP"], false).contains("JSON list"));
         assert!(refused(&["foo"], false).ends_with("crl_distribution_points: foo"));
         assert!(refused(&["{{cluster_path}}/x"], false).ends_with("{{cluster_path}}/x"));
+        assert!(refused(&["http://a/{{cluster}}"], true).contains("the words of a template"));
+        for url in ["foo", "", "*", "{{issuer_id}}", "http://{{x}}/"] {
+            assert!(refused(&[url], true).contains("invalid URL found"), "{url}");
+        }
+        let urls = ["{{cluster_path}}/x", "{{cluster_aia_path}}/{{issuer_id}}/der", "ldap:///CN=x"];
+        let issuing_certificates = urls.map(str::to_owned).to_vec();
+        let good = UrlsRecord { issuing_certificates, templating: true, ..UrlsRecord::default() };
+        assert_eq!(check_urls(&good), Ok(()));
     }
 }
