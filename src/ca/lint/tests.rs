@@ -274,7 +274,7 @@ fn what_a_request_brought_along_is_the_callers() {
     verbatim(&mut template, "2.5.29.15", true, &[5, 0]);
     assert!(!lint(composed(template), &ISSUER).unwrap_err().is_fault());
     let findings = check(&[0x30, 0], Some(signer()), &[]).unwrap_err();
-    assert!(findings.is_fault(), "nobody asked for it");
+    assert!(findings.is_fault(), "no request took part in it");
 }
 
 /// A caller's part in a certificate makes the finding the caller's, even beside one that is not.
