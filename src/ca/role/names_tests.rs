@@ -115,7 +115,7 @@ fn a_control_character_is_refused_in_every_name_by_every_way() {
         ] {
             refused(&role, &wanted, "holds a control character");
         }
-        let oid = const_oid::ObjectIdentifier::new_unwrap("1.2.3");
+        let oid = crate::ca::oid::ObjectIdentifier::new_unwrap("1.2.3");
         let from_csr = |csr: CsrFacts| {
             let answer = role.permit(&Ask::default(), Some(&csr), P256, &bounds(), now());
             let refusal = answer.map(|_| ()).unwrap_err();
