@@ -137,14 +137,15 @@ pub async fn run(
     let _process_file = config.pid_file.as_deref().and_then(ProcessFile::write);
     announce(&announcement);
     drop(announcement);
-    serve(listeners, Api::new(engine), signals).await;
+    serve(listeners, &engine, signals).await;
     Ok(())
 }
 
-async fn serve(listeners: Vec<(Listener, Limits)>, api: Api, signals: Signals) {
+async fn serve(listeners: Vec<(Listener, Limits)>, engine: &Arc<Engine>, signals: Signals) {
     let mut serving = JoinSet::new();
     let largest = listeners.iter().map(|(_, limits)| limits.body_size).max();
     let room = Room::new(largest.unwrap_or_default());
+    let api = Api::sharing(Arc::clone(engine), room.clone());
     for (listener, limits) in listeners {
         let (api, room) = (api.clone(), room.clone());
         let signals = signals.clone();
@@ -170,9 +171,10 @@ async fn serve(listeners: Vec<(Listener, Limits)>, api: Api, signals: Signals) {
 /// Reads the body, bounded, and lets the API answer.
 async fn answer(api: Api, request: Request<Incoming>, limits: Limits, room: Room) -> HttpResponse {
     let (parts, body) = request.into_parts();
-    let body = read_body(body, limits.body_size, limits.request, &room, api.knows(&parts.headers));
-    match body.await {
-        Ok((body, _held)) => api.answer(parts, body).await,
+    let may_be_long = api.may_be_long(&parts);
+    let body = read_body(body, limits.body_size, limits.request, &room, may_be_long).await;
+    match body {
+        Ok((body, held)) => api.answer_holding(parts, body, held).await,
         Err(error) => error.into_response(),
     }
 }

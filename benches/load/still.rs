@@ -39,7 +39,7 @@ async fn run(listener: Listener, signals: Signals) {
         let room = room.clone();
         async move {
             let (size, within) = (limits.body_size, limits.request);
-            let body = read_body(request.into_body(), size, within, &room, ready(true)).await;
+            let body = read_body(request.into_body(), size, within, &room, ready(Ok(()))).await;
             let body = if body.is_ok() { ANSWER.clone() } else { Bytes::new() };
             let mut answer: HttpResponse = Response::new(body.into());
             let json = HeaderValue::from_static("application/json");

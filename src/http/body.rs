@@ -1,12 +1,13 @@
 //! Reading a request's body, bounded in size, in time, and in the memory of all bodies together.
 //!
-//! Who does not show a token that is known may send a short body, for what needs none. Of a body that
-//! is announced as long not an octet is read then, and of one without a length no more than a short one.
+//! A short body is read in any case. A long one is read only of a request that may send one, which its
+//! headers decide: of a body that is announced as long not a byte is read otherwise, and of one without a
+//! length no more than a short one.
 
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,54 +16,124 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::clock::Stopwatch;
 use crate::engine::Failure;
 
+use super::budget::{largest_when_parsed, size_when_parsed};
 use super::reply::{Wording, errors_response, failure};
 use super::sending::HttpResponse;
 
-/// What every body may take without asking, in octets, and all that a stranger may send. What issues,
-/// signs and revokes is usually smaller; so those who hold large bodies back do not hold up anybody else.
-const FREE: usize = 16 * 1024;
+/// What every body may take without asking, in bytes, and all that is read without a valid token. What
+/// issues, signs and revokes is usually smaller; so those who hold large bodies back do not hold up
+/// anybody else. What is parsed may take as much more.
+pub const FREE: usize = 16 * 1024;
 
 /// What the larger ones may take together: so many of the largest.
 const LARGEST_AT_ONCE: usize = 4;
 
-/// The unit in which it is counted, in octets.
+/// What may be made of bodies at the same time: so many of the largest.
+const LARGEST_PARSED_AT_ONCE: usize = 2;
+
+/// The unit in which it is counted, in bytes.
 const PIECE: usize = 1024;
 
-/// How long a body waits for room, unread, before it is refused, and a stranger's before it is refused
-/// in any case. Refused at once, a caller who comes again at once would cost more than one who waits.
+/// How long a body waits for room, unread, before it is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Into so many steps the time in which strangers are refused is cut.
-const STEPS: u32 = 64;
+/// So many refusals of long bodies are answered at once, if none came before.
+const AT_ONCE: u64 = 64;
 
-/// The memory that large bodies share, whatever connection they come from. Clones share it.
+/// After them one is answered in this time, in microseconds.
+const SPACING: u64 = 5_000;
+
+/// Into so many steps the longest waits are cut.
+const STEPS: u64 = 64;
+
+/// The memory that large bodies share, whatever connection they come from, and what is made of them.
+/// Clones share it.
 #[derive(Clone, Debug)]
 pub struct Room {
     pieces: Arc<Semaphore>,
+    parsed: Arc<Semaphore>,
     patience: Duration,
-    /// How many strangers came with a long body.
-    strangers: Arc<AtomicU32>,
+    refusals: Arc<Refusals>,
 }
 
 impl Room {
-    /// Room where the largest body may have so many octets: for four of them.
+    /// Room where the largest body may have so many bytes.
     pub fn new(largest: usize) -> Self {
-        Self::of(largest.saturating_mul(LARGEST_AT_ONCE))
+        let parsed = largest_when_parsed(largest).saturating_mul(LARGEST_PARSED_AT_ONCE);
+        Self::of(largest.saturating_mul(LARGEST_AT_ONCE), parsed)
     }
 
-    fn of(octets: usize) -> Self {
-        let pieces = octets.div_euclid(PIECE).min(Semaphore::MAX_PERMITS);
-        let pieces = Arc::new(Semaphore::new(pieces));
-        Self { pieces, patience: PATIENCE, strangers: Arc::default() }
+    fn of(bytes: usize, parsed: usize) -> Self {
+        let pieces = |bytes: usize| {
+            Arc::new(Semaphore::new(bytes.div_euclid(PIECE).min(Semaphore::MAX_PERMITS)))
+        };
+        Self {
+            pieces: pieces(bytes),
+            parsed: pieces(parsed),
+            patience: PATIENCE,
+            refusals: Arc::new(Refusals { since: Stopwatch::start(), next: AtomicU64::new(0) }),
+        }
     }
 
-    /// How long the next stranger waits: once to twice as long as somebody known would wait for room, so
-    /// that those who came together do not come again together.
-    fn for_a_stranger(&self) -> Duration {
-        let next = self.strangers.fetch_add(1, Ordering::Relaxed);
-        self.patience.saturating_add(self.patience.saturating_mul(next % STEPS) / STEPS)
+    /// Holds what may be made of a body, before it is made. It is no part of what the bodies share, so
+    /// that a request that holds it never waits for another one's body.
+    ///
+    /// # Errors
+    /// [`BodyError::NoRoom`] if there is none in time.
+    pub async fn to_parse(&self, body: &[u8]) -> Result<Held, BodyError> {
+        let needed = pieces(size_when_parsed(body));
+        Ok(Held(if needed > 0 { Some(self.take(&self.parsed, needed).await?) } else { None }))
+    }
+
+    async fn take(
+        &self,
+        from: &Arc<Semaphore>,
+        pieces: usize,
+    ) -> Result<OwnedSemaphorePermit, BodyError> {
+        let pieces = u32::try_from(pieces).map_err(|_| BodyError::NoRoom)?;
+        let taken = Arc::clone(from).acquire_many_owned(pieces);
+        match tokio::time::timeout(self.patience, taken).await {
+            Ok(Ok(taken)) => Ok(taken),
+            _ => Err(BodyError::NoRoom),
+        }
+    }
+}
+
+/// The pieces beyond what is free.
+const fn pieces(bytes: usize) -> usize {
+    bytes.saturating_sub(FREE).div_ceil(PIECE)
+}
+
+/// When refusals of long bodies were answered. Each of them ends its connection, since the rest of the
+/// body is never read. A caller who made a mistake hears of it at once. Of those who come in thousands,
+/// and would come again at once, each waits for its turn, and at most twice the patience.
+#[derive(Debug)]
+struct Refusals {
+    since: Stopwatch,
+    /// When the turn of the next one is, in microseconds.
+    next: AtomicU64,
+}
+
+impl Refusals {
+    /// How long the next one waits that comes now, in microseconds.
+    fn wait(&self, now: u64, patience: Duration) -> Duration {
+        let patience = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
+        let at_once = AT_ONCE.saturating_mul(SPACING);
+        // Beyond the patience the turns are not counted, so that the queue is gone soon after they stop.
+        let latest = now.saturating_add(at_once).saturating_add(patience);
+        let turn = |next: u64| Some(next.max(now).saturating_add(SPACING).min(latest));
+        let before =
+            self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, turn).unwrap_or(now);
+        let behind = before.max(now).saturating_sub(now).saturating_sub(at_once);
+        if behind.saturating_add(SPACING) < patience {
+            return Duration::from_micros(behind);
+        }
+        // They came together and are not to come again together.
+        let step = before % STEPS;
+        Duration::from_micros(patience.saturating_add(patience.saturating_mul(step) / STEPS))
     }
 }
 
@@ -71,18 +142,13 @@ impl Room {
 pub struct Held(Option<OwnedSemaphorePermit>);
 
 impl Held {
-    /// Holds what a body of so many octets needs.
-    async fn grow(&mut self, octets: usize, room: &Room) -> Result<(), BodyError> {
-        let needed = octets.saturating_sub(FREE).div_ceil(PIECE);
+    /// Holds what a body of so many bytes needs.
+    async fn grow(&mut self, bytes: usize, room: &Room) -> Result<(), BodyError> {
         let has = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let Some(missing) = needed.checked_sub(has).filter(|missing| *missing > 0) else {
+        let Some(missing) = pieces(bytes).checked_sub(has).filter(|missing| *missing > 0) else {
             return Ok(());
         };
-        let missing = u32::try_from(missing).map_err(|_| BodyError::NoRoom)?;
-        let more = Arc::clone(&room.pieces).acquire_many_owned(missing);
-        let Ok(Ok(more)) = tokio::time::timeout(room.patience, more).await else {
-            return Err(BodyError::NoRoom);
-        };
+        let more = room.take(&room.pieces, missing).await?;
         match &mut self.0 {
             Some(held) => held.merge(more),
             None => self.0 = Some(more),
@@ -92,7 +158,7 @@ impl Held {
 }
 
 /// Why a body was not read to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum BodyError {
     /// It is longer than the limit (413).
     TooLarge,
@@ -102,8 +168,8 @@ pub enum BodyError {
     Broken,
     /// Large bodies of others take all there is (503).
     NoRoom,
-    /// It is long, and nobody knows the caller (403).
-    Stranger,
+    /// It is long, and what the headers ask for is refused with this answer.
+    Refused(Box<HttpResponse>),
 }
 
 impl fmt::Display for BodyError {
@@ -113,9 +179,7 @@ impl fmt::Display for BodyError {
             Self::TimedOut => "http: request body did not arrive in time",
             Self::Broken => "http: request body is broken",
             Self::NoRoom => "http: too many large request bodies at once",
-            Self::Stranger => {
-                "permission denied: a request body of more than 16384 octets needs a valid token"
-            }
+            Self::Refused(_) => "refused before the request body was read",
         })
     }
 }
@@ -130,16 +194,16 @@ impl BodyError {
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::NoRoom => return failure(&Failure::Busy, Wording::Public),
-            Self::Stranger => StatusCode::FORBIDDEN,
+            Self::Refused(answer) => return *answer,
         };
         errors_response(status, &[self.to_string()])
     }
 }
 
-/// Reads the whole body: at most `limit` octets, within `within`. A length that the client
-/// announces above the limit is refused before any octet is read. What it holds of the room is
-/// kept as long as the body. Whether the caller is known is asked only about a long body, before
-/// it is read.
+/// Reads the whole body: at most `limit` bytes, within `within`. A length that the client
+/// announces above the limit is refused before any byte is read. What it holds of the room is
+/// kept as long as the body. `may_be_long` is asked only about a long body, before it is read; its
+/// error is the answer.
 ///
 /// # Errors
 /// See [`BodyError`]; what was read so far is dropped.
@@ -148,7 +212,7 @@ pub async fn read_body(
     limit: usize,
     within: Duration,
     room: &Room,
-    is_known: impl Future<Output = bool>,
+    may_be_long: impl Future<Output = Result<(), Box<HttpResponse>>>,
 ) -> Result<(Bytes, Held), BodyError> {
     if body.is_end_stream() {
         return Ok((Bytes::new(), Held::default()));
@@ -157,7 +221,7 @@ pub async fn read_body(
     if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(BodyError::TooLarge);
     }
-    let gathered = tokio::time::timeout(within, gather(body, limit, room, is_known)).await;
+    let gathered = tokio::time::timeout(within, gather(body, limit, room, may_be_long)).await;
     gathered.unwrap_or(Err(BodyError::TimedOut))
 }
 
@@ -165,15 +229,15 @@ async fn gather<B>(
     mut body: B,
     limit: usize,
     room: &Room,
-    is_known: impl Future<Output = bool>,
+    may_be_long: impl Future<Output = Result<(), Box<HttpResponse>>>,
 ) -> Result<(Bytes, Held), BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut known = pin!(known(is_known, room));
+    let mut may_be_long = pin!(in_turn(may_be_long, room));
     let mut is_short = true;
     if body.size_hint().lower() > FREE as u64 {
-        known.as_mut().await?;
+        may_be_long.as_mut().await?;
         is_short = false;
     }
     // Most bodies are one frame, and that is handed on as it is.
@@ -190,7 +254,7 @@ where
             return Err(BodyError::TooLarge);
         }
         if is_short && length > FREE {
-            known.as_mut().await?;
+            may_be_long.as_mut().await?;
             is_short = false;
         }
         held.grow(length, room).await?;
@@ -206,13 +270,17 @@ where
     Ok((rest.after(&first), held))
 }
 
-/// Strangers hear nothing for a while.
-async fn known(is_known: impl Future<Output = bool>, room: &Room) -> Result<(), BodyError> {
-    if is_known.await {
-        return Ok(());
+/// A refusal waits for its turn.
+async fn in_turn(
+    may_be_long: impl Future<Output = Result<(), Box<HttpResponse>>>,
+    room: &Room,
+) -> Result<(), BodyError> {
+    if let Err(answer) = may_be_long.await {
+        let now = room.refusals.since.microseconds();
+        tokio::time::sleep(room.refusals.wait(now, room.patience)).await;
+        return Err(BodyError::Refused(answer));
     }
-    tokio::time::sleep(room.for_a_stranger()).await;
-    Err(BodyError::Stranger)
+    Ok(())
 }
 
 /// The octets after the first frame, in pieces that never move. One buffer that grows is copied each time
@@ -285,7 +353,7 @@ mod tests {
 
     async fn gathered(frames: &[&'static [u8]], limit: usize) -> Result<Bytes, BodyError> {
         let frames = Frames(frames.iter().copied().collect());
-        gather(frames, limit, &Room::new(limit), ready(true)).await.map(|(body, _)| body)
+        gather(frames, limit, &Room::new(limit), ready(Ok(()))).await.map(|(body, _)| body)
     }
 
     #[tokio::test]
@@ -307,39 +375,70 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_one_octet_too_many() {
-        assert_eq!(gathered(&[b"abcd"], 3).await, Err(BodyError::TooLarge));
-        assert_eq!(gathered(&[b"ab", b"cd"], 3).await, Err(BodyError::TooLarge));
-        assert_eq!(gathered(&[b"a"], 0).await, Err(BodyError::TooLarge));
+        for (frames, limit) in [(&[&b"abcd"[..]][..], 3), (&[b"ab", b"cd"], 3), (&[b"a"], 0)] {
+            assert!(matches!(gathered(frames, limit).await, Err(BodyError::TooLarge)));
+        }
     }
 
     #[tokio::test]
     async fn large_bodies_share_what_there_is_and_small_ones_need_none_of_it() {
         static OCTETS: [u8; 2 * FREE] = [b' '; 2 * FREE];
-        let room = Room { patience: Duration::ZERO, ..Room::of(FREE) };
+        let room = Room { patience: Duration::ZERO, ..Room::of(FREE, 0) };
         let read = |octets: &'static [u8]| {
-            gather(Frames([octets].into()), OCTETS.len(), &room, ready(true))
+            gather(Frames([octets].into()), OCTETS.len(), &room, ready(Ok(())))
         };
         let (_, held) = read(&OCTETS).await.unwrap();
-        assert_eq!(read(&OCTETS[..=FREE]).await.err(), Some(BodyError::NoRoom));
+        assert!(matches!(read(&OCTETS[..=FREE]).await, Err(BodyError::NoRoom)));
         assert!(read(&OCTETS[..FREE]).await.is_ok());
         drop(held);
         assert!(read(&OCTETS).await.is_ok());
     }
 
     #[tokio::test]
-    async fn of_a_stranger_a_short_body_is_read_and_a_long_one_refused() {
+    async fn what_is_parsed_shares_a_room_of_its_own_and_small_requests_need_none_of_it() {
+        let usual = br#"{"uri_sans":"spiffe://example.org/team-a/api","ttl":"1h"}"#;
+        let long = [b','; 1024];
+        let room = Room { patience: Duration::ZERO, ..Room::of(0, size_when_parsed(&long)) };
+        let held = room.to_parse(&long).await.unwrap();
+        assert!(matches!(room.to_parse(&long).await, Err(BodyError::NoRoom)));
+        assert!(room.to_parse(usual).await.is_ok());
+        drop(held);
+        assert!(room.to_parse(&long).await.is_ok());
+        // The largest of all finds room.
+        let room = Room { patience: Duration::ZERO, ..Room::new(64 * 1024) };
+        assert!(room.to_parse(&[b','; 64 * 1024]).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn of_a_refused_request_a_short_body_is_read_and_a_long_one_is_not() {
         static OCTETS: [u8; FREE + 1] = [b' '; FREE + 1];
         let room = Room { patience: Duration::ZERO, ..Room::new(OCTETS.len()) };
-        let read = |frames: &[&'static [u8]], is_known| {
+        let read = |frames: &[&'static [u8]], is_refused| {
             let frames = Frames(frames.iter().copied().collect());
-            gather(frames, OCTETS.len(), &room, ready(is_known))
+            let refusal = || Box::new(errors_response(StatusCode::FORBIDDEN, &[]));
+            let may_be_long = ready(if is_refused { Err(refusal()) } else { Ok(()) });
+            gather(frames, OCTETS.len(), &room, may_be_long)
         };
-        assert!(read(&[&OCTETS[..FREE]], false).await.is_ok());
-        assert!(read(&[&OCTETS[..FREE], &OCTETS[FREE..]], true).await.is_ok());
+        assert!(read(&[&OCTETS[..FREE]], true).await.is_ok());
+        assert!(read(&[&OCTETS[..FREE], &OCTETS[FREE..]], false).await.is_ok());
         for frames in [&[&OCTETS[..]][..], &[&OCTETS[..FREE], &OCTETS[FREE..]]] {
-            assert_eq!(read(frames, false).await.err(), Some(BodyError::Stranger));
+            let answer = read(frames, true).await.err().map(BodyError::into_response);
+            assert_eq!(answer.unwrap().status(), StatusCode::FORBIDDEN);
         }
-        assert!(BodyError::Stranger.to_string().contains(&FREE.to_string()));
+    }
+
+    #[test]
+    fn a_refusal_is_told_at_once_unless_very_many_came_before() {
+        let refusals = Refusals { since: Stopwatch::start(), next: AtomicU64::new(0) };
+        for _ in 0..AT_ONCE {
+            assert_eq!(refusals.wait(0, PATIENCE), Duration::ZERO);
+        }
+        let waits: Vec<_> = (0..5_000).map(|_| refusals.wait(0, PATIENCE)).collect();
+        assert!(waits.iter().all(|wait| *wait <= 2 * PATIENCE));
+        assert!(waits[4_000..].iter().all(|wait| *wait >= PATIENCE));
+        assert_eq!(refusals.wait(0, Duration::ZERO), Duration::ZERO);
+        // They are forgotten as soon as the last of them had its turn.
+        assert_eq!(refusals.wait(10_000_000, PATIENCE), Duration::ZERO);
     }
 
     #[tokio::test]

@@ -1,8 +1,16 @@
 //! Request bodies: JSON objects, with the texts that Go's decoder has for what is none.
+//!
+//! The bounds are checked while a body is read: beyond them nothing more is built.
 
-use serde_json::{Map, Value};
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
 
 use crate::ca::uri::go_quote;
+
+use super::budget::{Budget, LONGEST_TEXT, MOST_ENTRIES, MOST_NODES};
 
 /// Why a body has no parameters.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,129 +19,67 @@ pub struct BodyError(pub String);
 /// The deepest nesting that is read. Vault's requests have three levels.
 const DEEPEST: usize = 32;
 
-/// The longest string that is read, in octets as they were sent (Vault's `max_json_string_value_length`).
-const LONGEST: usize = 1024 * 1024;
-
-/// The most entries of one object or array (Vault's `max_json_object_entry_count` and
-/// `max_json_array_element_count`).
-const MOST: usize = 10_000;
-
-/// The parameters in a body; an empty body has none.
+/// The parameters in a body, within [`MOST_NODES`]; an empty body has none.
 ///
 /// # Errors
-/// Vault's text for what is no JSON object.
+/// Vault's text for what is no JSON object, and a text of ours for what is beyond a bound.
 pub fn parameters(body: &[u8]) -> Result<Map<String, Value>, BodyError> {
+    parameters_within(body, &Budget::of(MOST_NODES))
+}
+
+/// The same within another budget.
+///
+/// # Errors
+/// As [`parameters`].
+pub fn parameters_within(body: &[u8], budget: &Budget) -> Result<Map<String, Value>, BodyError> {
     let failed = |why: String| Err(BodyError(format!("failed to decode JSON input: {why}")));
-    let Some(first) = body.iter().find(|byte| !byte.is_ascii_whitespace()) else {
+    let Some(first) = body.iter().find(|byte| !is_blank(**byte)) else {
         return Ok(Map::new());
     };
-    if let Some(why) = beyond_bounds(body) {
-        return failed(why);
+    let bounds = Bounds { budget, passed: Cell::new(None) };
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = match (Node { bounds: &bounds, depth: 0 }).deserialize(&mut reader) {
+        Ok(value) => value,
+        Err(error) => return failed(why_not(&error, &bounds, *first)),
+    };
+    if let Err(error) = reader.end() {
+        let next = byte_at(body, error.line(), error.column());
+        return failed(format!("invalid character {} after top-level value", quoted(next)));
     }
-    // Go reads one value and leaves what follows alone.
-    let mut stream = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
-    match stream.next() {
-        None => Ok(Map::new()),
-        Some(Ok(Value::Object(object))) => Ok(object),
-        Some(Ok(Value::Null)) => Ok(Map::new()),
-        Some(Ok(other)) => failed(format!(
-            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
-            match other {
-                Value::Array(_) => "array",
-                Value::String(_) => "string",
-                Value::Bool(_) => "bool",
-                _ => "number",
-            }
-        )),
-        Some(Err(error)) if error.is_eof() => failed("unexpected EOF".to_owned()),
-        Some(Err(_)) if !matches!(first, b'{' | b'[' | b'"') => {
-            failed(format!("invalid character {} looking for beginning of value", quoted(*first)))
-        }
-        Some(Err(error)) => failed(format!("invalid JSON: {error}")),
-    }
+    let kind = match value {
+        Value::Object(object) => return Ok(object),
+        Value::Null => return Ok(Map::new()),
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+    };
+    failed(format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"))
 }
 
-/// The parameters of a form; curl sends that type with JSON bodies, so the body was looked at.
-pub fn form(body: &[u8]) -> Map<String, Value> {
-    let mut parameters = Map::new();
-    for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-        let text = String::from_utf8_lossy(pair).replace('+', " ");
-        let (name, value) = text.split_once('=').unwrap_or((&text, ""));
-        parameters.insert(percent_decoded(name), Value::String(percent_decoded(value)));
+/// Why a value cannot be read that begins with `first`.
+fn why_not(error: &serde_json::Error, bounds: &Bounds<'_>, first: u8) -> String {
+    if let Some(bound) = bounds.passed.get() {
+        return bound.text(bounds.budget.most());
     }
-    parameters
+    if error.is_eof() {
+        return "unexpected EOF".to_owned();
+    }
+    if !matches!(first, b'{' | b'[' | b'"') {
+        return format!("invalid character {} looking for beginning of value", quoted(first));
+    }
+    format!("invalid JSON: {error}")
 }
 
-/// `%41` to `A`; what is no escape stays as it is.
-pub fn percent_decoded(text: &str) -> String {
-    if !text.contains('%') {
-        return text.to_owned();
-    }
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escape = after.get(..2).filter(|_| *first == b'%');
-        let value = escape
-            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match value {
-            Some(value) => {
-                plain.push(value);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                plain.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
+/// White space between the values of JSON (RFC 8259, 2).
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// What in this JSON is deeper, longer or more than is read. It is looked for before anything is
-/// decoded, so that a body of permitted size cannot become many times its size in memory.
-fn beyond_bounds(body: &[u8]) -> Option<String> {
-    // The commas of each open bracket.
-    let mut open: Vec<usize> = Vec::with_capacity(DEEPEST);
-    let (mut length, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in body {
-        // The quote at the end is none of the string's octets.
-        if in_string && (escaped || *byte != b'"') {
-            length = length.saturating_add(1);
-            if length > LONGEST {
-                return Some(format!("the JSON holds a string longer than {LONGEST} octets"));
-            }
-        }
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => (in_string, length) = (!in_string, 0),
-            b'{' | b'[' if !in_string => {
-                if open.len() == DEEPEST {
-                    return Some(format!("the JSON is nested deeper than {DEEPEST} levels"));
-                }
-                open.push(0);
-            }
-            b'}' | b']' if !in_string => drop(open.pop()),
-            b',' if !in_string => {
-                let Some(commas) = open.last_mut() else { continue };
-                *commas = commas.saturating_add(1);
-                if *commas >= MOST {
-                    return Some(format!(
-                        "the JSON holds an object or array of more than {MOST} entries"
-                    ));
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Is a form longer than a single value may be?
-pub const fn is_long_form(body: &[u8]) -> bool {
-    body.len() > LONGEST
+/// The byte at a place that the parser tells, both counted from 1.
+fn byte_at(body: &[u8], line: usize, column: usize) -> u8 {
+    let line = body.split(|byte| *byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
+    line.get(column.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 fn quoted(byte: u8) -> String {
@@ -141,9 +87,172 @@ fn quoted(byte: u8) -> String {
     format!("'{}'", text.trim_matches('"'))
 }
 
+/// A bound that a body is beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    Depth,
+    Text,
+    Entries,
+    Nodes,
+}
+
+impl Bound {
+    fn text(self, most_nodes: usize) -> String {
+        match self {
+            Self::Depth => format!("the JSON is nested deeper than {DEEPEST} levels"),
+            Self::Text => format!("the JSON holds a string longer than {LONGEST_TEXT} bytes"),
+            Self::Entries => {
+                format!("the JSON holds an object or array of more than {MOST_ENTRIES} entries")
+            }
+            Self::Nodes => format!(
+                "the JSON holds more than {most_nodes} values, names and entries of lists with commas"
+            ),
+        }
+    }
+}
+
+/// The bounds of one body, and the one that it went beyond.
+struct Bounds<'a> {
+    budget: &'a Budget,
+    passed: Cell<Option<Bound>>,
+}
+
+impl Bounds<'_> {
+    /// Ends the reading unless `within`.
+    fn check<E: de::Error>(&self, within: bool, bound: Bound) -> Result<(), E> {
+        if within {
+            return Ok(());
+        }
+        self.passed.set(Some(bound));
+        Err(E::custom("beyond a bound"))
+    }
+
+    /// A text that may stand in the result.
+    fn text<E: de::Error>(&self, text: &str) -> Result<String, E> {
+        self.check(text.len() <= LONGEST_TEXT, Bound::Text)?;
+        self.check(self.budget.take_text(text), Bound::Nodes)?;
+        Ok(text.to_owned())
+    }
+
+    fn node<E: de::Error>(&self, value: impl Into<Value>) -> Result<Value, E> {
+        self.check(self.budget.take(1), Bound::Nodes)?;
+        Ok(value.into())
+    }
+}
+
+/// A value at this depth that is to be read.
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    bounds: &'a Bounds<'a>,
+    depth: usize,
+}
+
+impl Node<'_> {
+    /// An entry of the object or array that is read here.
+    fn inside<E: de::Error>(self) -> Result<Self, E> {
+        self.bounds.check(self.depth < DEEPEST, Bound::Depth)?;
+        self.bounds.check(self.bounds.budget.take(1), Bound::Nodes)?;
+        Ok(Self { depth: self.depth.saturating_add(1), ..self })
+    }
+
+    /// The number of entries with one more.
+    fn one_more<E: de::Error>(self, entries: usize) -> Result<usize, E> {
+        self.bounds.check(entries < MOST_ENTRIES, Bound::Entries)?;
+        Ok(entries.saturating_add(1))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        self.bounds.node(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        self.bounds.node(value)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        self.bounds.node(value)
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        self.bounds.node(value)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        self.bounds.node(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        self.bounds.text(text).map(Value::String)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let entry = self.inside()?;
+        let mut list = Vec::new();
+        while let Some(value) = entries.next_element_seed(entry)? {
+            self.one_more(list.len())?;
+            list.push(value);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let member = self.inside()?;
+        let mut object = Map::new();
+        // A name that comes twice counts twice; the last of its values stays.
+        let mut count = 0;
+        while let Some(name) = members.next_key_seed(Name(self.bounds))? {
+            count = self.one_more(count)?;
+            object.insert(name, members.next_value_seed(member)?);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+/// The name of a member that is to be read.
+struct Name<'a>(&'a Bounds<'a>);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = String;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, reader: D) -> Result<String, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = String;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the name of a member")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<String, E> {
+        self.0.text(name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::http::budget::size_when_parsed;
 
     fn text(body: &[u8]) -> String {
         let error = parameters(body).unwrap_err().0;
@@ -166,28 +275,130 @@ mod tests {
     fn an_empty_body_has_no_parameters() {
         assert!(parameters(b" \n").unwrap().is_empty());
         assert!(parameters(b"null").unwrap().is_empty());
+        assert!(parameters(b" null\r\n\t ").unwrap().is_empty());
+    }
+
+    #[test]
+    fn bytes_after_the_value_are_refused_and_named() {
+        for (body, next) in [
+            (&b"{\"a\":1} trailing"[..], "'t'"),
+            (b"{\"a\":1}\n\n }", "'}'"),
+            (b"{}{}", "'{'"),
+            (b"null,", "','"),
+            (b"{}\0", "'\\x00'"),
+            (b"{}\xef\xbb\xbf", "'\u{ef}'"),
+            (b"[1] 2", "'2'"),
+        ] {
+            assert_eq!(text(body), format!("invalid character {next} after top-level value"));
+        }
     }
 
     #[test]
     fn refuses_deep_nesting_without_recursing() {
         assert!(text(&b"[".repeat(100_000)).contains("nested deeper"));
+        let nested = |levels: usize| {
+            let (open, close) = ("{\"a\":".repeat(levels), "}".repeat(levels));
+            format!("{open}1{close}").into_bytes()
+        };
+        assert!(parameters(&nested(DEEPEST)).is_ok());
+        assert!(text(&nested(DEEPEST + 1)).contains("nested deeper than 32 levels"));
     }
 
     #[test]
     fn refuses_long_strings_and_many_entries_before_decoding() {
         let string = |length| [b"{\"a\":\"", &*b"x".repeat(length), b"\"}"].concat();
-        assert!(parameters(&string(LONGEST)).is_ok());
-        assert!(text(&string(LONGEST + 1)).contains("string longer than 1048576 octets"));
+        assert!(parameters(&string(LONGEST_TEXT)).is_ok());
+        assert!(text(&string(LONGEST_TEXT + 1)).contains("string longer than 1048576 bytes"));
         let array = |count| format!("{{\"a\":[{}]}}", vec!["1"; count].join(",")).into_bytes();
-        assert!(parameters(&array(MOST)).is_ok());
-        assert!(text(&array(MOST + 1)).contains("more than 10000 entries"));
+        assert!(parameters(&array(MOST_ENTRIES)).is_ok());
+        assert!(text(&array(MOST_ENTRIES + 1)).contains("more than 10000 entries"));
+        let object = |count| {
+            let members: Vec<_> = (0..count).map(|number| format!("\"{number}\":1")).collect();
+            format!("{{{}}}", members.join(",")).into_bytes()
+        };
+        assert!(parameters(&object(MOST_ENTRIES)).is_ok());
+        assert!(text(&object(MOST_ENTRIES + 1)).contains("more than 10000 entries"));
+        let same = format!("{{{}}}", vec!["\"a\":1"; MOST_ENTRIES + 1].join(","));
+        assert!(text(same.as_bytes()).contains("more than 10000 entries"));
         assert!(parameters(br#"{"a":"[{,,\"\\","b":[[1],[2]]}"#).is_ok());
     }
 
+    /// The nodes of a value, counted once more.
+    fn nodes(value: &Value) -> usize {
+        let words = |text: &str| text.split(',').count();
+        match value {
+            Value::Array(list) => 1 + list.iter().map(nodes).sum::<usize>(),
+            Value::Object(members) => {
+                let of = |(name, value): (&String, &Value)| words(name) + nodes(value);
+                1 + members.iter().map(of).sum::<usize>()
+            }
+            Value::String(text) => words(text),
+            _ => 1,
+        }
+    }
+
     #[test]
-    fn reads_forms() {
-        let parameters = form(b"common_name=a.example.org&ttl=1h&x=a%20b");
-        assert_eq!(parameters["common_name"], "a.example.org");
-        assert_eq!(parameters["x"], "a b");
+    fn the_bound_on_nodes_holds_for_every_shape_and_for_the_whole_body() {
+        let lists =
+            |count: usize, inner: &str| format!("{{\"a\":[{}]}}", vec![inner; count].join(","));
+        let many: String = (0..200).map(|number| format!("\"{number}\":[0,0,{{}}],")).collect();
+        for (body, within) in [
+            (lists(5_000, "[0,0,0,0,0]"), true),
+            (lists(6_000, "[0,0,0,0,0]"), false),
+            (lists(10_000, "{\"a\":0}"), true),
+            (lists(10_000, "{\"a\":[0]}"), false),
+            (lists(10_000, "\"a,b\""), true),
+            (lists(10_000, "\"a,b,c,d\""), false),
+            (lists(10_000, "\"\\u002c\\u002C,\""), false),
+            (format!("{{\"a\":\"{}\"}}", ",".repeat(MOST_NODES - 3)), true),
+            (format!("{{\"a\":\"{}\"}}", ",".repeat(MOST_NODES - 2)), false),
+            (format!("{{\"{}\":1}}", ",".repeat(MOST_NODES)), false),
+            (format!("{{{many}\"z\":{}}}", lists(5_000, "[0,0,0,0]")), true),
+            (format!("{{{many}\"z\":{}}}", lists(6_500, "[0,0,0,0]")), false),
+        ] {
+            match parameters(body.as_bytes()) {
+                Ok(read) => assert!(within && nodes(&Value::Object(read)) <= MOST_NODES),
+                Err(error) => {
+                    assert!(!within, "{}: {body:.80}", error.0);
+                    assert!(error.0.contains("more than 32768 values"), "{}", error.0);
+                }
+            }
+        }
+    }
+
+    /// Bytes of the heap behind a value, at the sizes that the lists and tables grow to.
+    fn memory(value: &Value) -> usize {
+        let slot = size_of::<Value>();
+        match value {
+            Value::Array(list) => list.capacity() * slot + list.iter().map(memory).sum::<usize>(),
+            Value::Object(members) => {
+                let table = members.len().next_power_of_two().max(4) * (slot + 24 + 8 + 2 * 9);
+                table
+                    + members.iter().map(|(name, value)| name.len() + memory(value)).sum::<usize>()
+            }
+            Value::String(text) => text.capacity(),
+            _ => 0,
+        }
+    }
+
+    proptest! {
+        /// The estimate by which the memory of all requests is counted is never too small.
+        #[test]
+        fn a_body_never_becomes_more_than_was_estimated(
+            body in "(\\{\"a\":)?[\\[\\]{},:0a\" ]{0,64}|(\\{\"[a-c]\":(\\[(\\[0?\\],|\\{\"\":0\\},|0,|\"\\\\u002c,\",){0,32}0\\],\"x\":)){1,4}0\\}{1,4}",
+        ) {
+            if let Ok(read) = parameters(body.as_bytes()) {
+                let read = Value::Object(read);
+                prop_assert!(nodes(&read) <= MOST_NODES);
+                prop_assert!(memory(&read) <= size_when_parsed(body.as_bytes()));
+            }
+        }
+
+        /// What is read is what another reader reads.
+        #[test]
+        fn within_the_bounds_the_value_is_the_same_as_another_reader_s(body in "\\{(\"[a-z]\":(1|-2|0\\.5|true|null|\"é\\\\n\"|\\[\\]|\\{\"x\":\\[1,\\{\\}\\]\\}),){0,5}\"z\":1\\}") {
+            let other: Value = serde_json::from_str(&body).unwrap();
+            prop_assert_eq!(Value::Object(parameters(body.as_bytes()).unwrap()), other);
+        }
     }
 }

@@ -80,7 +80,7 @@ async fn answer(
         script.arrived.notify_one();
         script.go_on.notified().await;
     }
-    let text = match read_body(body, 4, SHORT, &Room::new(4), std::future::ready(true)).await {
+    let text = match read_body(body, 4, SHORT, &Room::new(4), std::future::ready(Ok(()))).await {
         Ok((body, _)) => format!("{:?} tls={} {}", parts.version, info.tls, body.len()),
         Err(error) => error.to_string(),
     };

@@ -1,13 +1,17 @@
 //! The only place that knows HTTP: connections, the way of a request, answers.
 
 pub mod body;
+pub mod budget;
 pub mod call;
 mod connection;
 pub mod fields;
 mod finishing;
+pub mod form;
+pub mod head;
 pub mod json;
 pub mod limits;
 pub mod listener;
+pub mod parameters;
 pub mod pki;
 pub mod reply;
 pub mod sending;

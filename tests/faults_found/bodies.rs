@@ -1,1 +1,247 @@
 //! Request bodies and headers: what is read, in which order, and within which budget.
+
+use std::fs;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{Answer, ROOT_TOKEN, Server};
+
+#[path = "../process/mod.rs"]
+mod process;
+
+/// The body of the finding: 1,625 lists of 10,000 zeros, 31 MiB that became two gigabytes.
+fn zeros() -> Bytes {
+    let list = format!("[{}]", vec!["0"; 10_000].join(","));
+    format!("{{\"a\":[{}]}}", vec![list.as_str(); 1_625].join(",")).into()
+}
+
+/// A server in a process of its own, so that its memory is its own.
+struct Alone {
+    server: process::Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Alone {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = process::Server::start(&[env!("CARGO_BIN_EXE_signet")], folder.path());
+        Self { server, _folder: folder }
+    }
+
+    /// The most memory that the process ever had, in MiB.
+    fn peak(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server.process())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+
+    /// Posts as much of the body as the server takes; the answer.
+    async fn post(&self, path: &str, token: &str, length: usize, body: Bytes) -> String {
+        let head = format!(
+            "POST /v1/{path} HTTP/1.1\r\nhost: x\r\nx-vault-token: {token}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let stream = TcpStream::connect(&self.server.address).await.unwrap();
+        let (mut reading, mut writing) = stream.into_split();
+        let sending = tokio::spawn(async move {
+            let sent = writing.write_all(head.as_bytes()).await;
+            let sent = if sent.is_ok() { writing.write_all(&body).await } else { sent };
+            (writing, sent)
+        });
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        // The connection stays open where the whole body was read.
+        while !answer.ends_with(b"}\n") {
+            match reading.read(&mut piece).await {
+                Ok(1..) if answer.len() > 1 << 20 => break,
+                Ok(read @ 1..) => answer.extend_from_slice(&piece[..read]),
+                _ => break,
+            }
+        }
+        sending.abort();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn f01_small_json_stays_small_before_and_behind_the_gate() {
+    let alone = Alone::start();
+    let body = zeros();
+    let length = body.len();
+    assert!((30 << 20..32 << 20).contains(&length), "{length}");
+    for _ in 0..4 {
+        let answer = alone.post("pki/issue/x", "x", length, body.clone()).await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:.300}");
+        assert!(answer.contains("Vault is sealed"), "{answer:.300}");
+    }
+    let before = alone.peak();
+    assert!(before < 100, "{before} MiB for bodies that are not read");
+    let token = process::prepare(&alone.server.address, &[]).await;
+    for (path, status, text) in [
+        ("nowhere/issue/x", 404, "no handler for route"),
+        ("pki/nowhere", 404, "unsupported path"),
+        ("pki/issue/workload", 400, "more than 32768 values"),
+        ("pki/roles/x", 400, "more than 32768 values"),
+        ("sys/mounts/x", 400, "more than 32768 values"),
+        ("sys/nowhere", 400, "more than 32768 values"),
+    ] {
+        let answer = alone.post(path, &token, length, body.clone()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer:.300}");
+        assert!(answer.contains(text), "{path}: {answer:.300}");
+    }
+    let after = alone.peak();
+    assert!(after < 250, "{before} MiB became {after}");
+}
+
+#[tokio::test]
+async fn f01_of_a_long_body_nothing_is_read_where_it_makes_no_difference() {
+    let alone = Alone::start();
+    // Only the headers are sent: an answer that waited for the body would never come.
+    let ask = async |path: &str, token: &str| alone.post(path, token, 20 << 20, Bytes::new()).await;
+    for path in ["pki/issue/x", "sys/mounts/pki", "auth/token/renew-self", "nowhere"] {
+        let answer = ask(path, "x").await;
+        assert!(answer.contains("HTTP/1.1 503 ") && answer.contains("Vault is sealed"), "{answer}");
+    }
+    assert!(ask("sys/init", "").await.starts_with("HTTP/1.1 413 "));
+    process::prepare(&alone.server.address, &[]).await;
+    for path in ["pki/issue/workload", "sys/mounts/pki", "nowhere"] {
+        let answer = ask(path, "").await;
+        assert!(answer.contains("HTTP/1.1 403 "), "{path}: {answer}");
+        assert!(answer.contains("{\"errors\":[\"permission denied\"]}"), "{path}: {answer}");
+    }
+    assert!(ask("sys/init", "").await.starts_with("HTTP/1.1 413 "));
+}
+
+fn post_raw<'a>(
+    server: &'a Server,
+    path: &'a str,
+    token: Option<&'a str>,
+    body: impl Into<Bytes> + 'a,
+) -> impl Future<Output = Answer> + 'a {
+    server.send("POST", path, token, &[], body.into())
+}
+
+#[tokio::test]
+async fn f01_the_seal_and_the_token_are_checked_before_the_body_is_parsed() {
+    let server = Server::uninitialised();
+    for token in [None, Some(""), Some("x"), Some(ROOT_TOKEN)] {
+        for body in ["garbage", "{\"a\":", "{}", ""] {
+            let answer = post_raw(&server, "pki/issue/x", token, body).await;
+            answer.refused(503, "Vault is sealed");
+        }
+    }
+    // What needs no token works, within a bound of its own.
+    let many = json!({ "pgp_keys": vec!["x"; 300] }).to_string();
+    post_raw(&server, "sys/init", None, many).await.refused(400, "more than 256 values");
+    post_raw(&server, "sys/init", None, "{} {}").await.refused(400, "after top-level value");
+    post_raw(&server, "sys/init", None, "{}").await.ok();
+
+    let server = Server::with_root().await;
+    for path in ["pki/issue/x", "pki/roles/x", "sys/mounts/x", "nowhere/x", "pki/nowhere"] {
+        post_raw(&server, path, None, "garbage").await.refused(403, "permission denied");
+        post_raw(&server, path, Some("x"), "garbage").await.refused(403, "invalid token");
+    }
+    post_raw(&server, "nowhere/x", Some(ROOT_TOKEN), "garbage").await.refused(404, "no handler");
+    let failed = "failed to decode JSON input";
+    post_raw(&server, "pki/roles/x", Some(ROOT_TOKEN), "garbage").await.refused(400, failed);
+    server.engine.env().sealed.seal();
+    let answer = post_raw(&server, "pki/roles/x", Some(ROOT_TOKEN), "garbage").await;
+    answer.refused(503, "Vault is sealed");
+}
+
+#[tokio::test]
+async fn f01_every_way_to_many_values_meets_the_budget() {
+    let server = Server::with_root().await;
+    let many = 40_000;
+    let lists = |inner: &str, count: usize| format!("[{}]", vec![inner; count].join(","));
+    let text = "more than 32768 values";
+    for body in [
+        format!("{{\"a\":{}}}", lists("[0,0,0]", 9_999)),
+        format!("{{\"a\":{}}}", lists("{\"b\":{\"c\":0}}", 9_999)),
+        format!("{{\"a\":{}}}", lists("[[[[]]]]", 9_999)),
+        format!("{{\"allowed_domains\":\"{}\"}}", ",".repeat(many)),
+        format!("{{\"allowed_domains\":\"{}\"}}", "\\u002c".repeat(many)),
+        format!("{{\"allowed_domains\":{}}}", lists("\"a,b,c,d\"", 9_999)),
+        format!("{{\"{}\":1}}", ",".repeat(many)),
+        format!("{{\"policy_identifiers\":\"[{}0]\"}}", "0,".repeat(many)),
+        format!("[{}]", lists("[0,0,0]", 9_999)),
+    ] {
+        let answer = post_raw(&server, "pki/roles/x", Some(ROOT_TOKEN), body).await;
+        answer.refused(400, text);
+        assert!(answer.body.len() < 500);
+    }
+    let form = async |body: String| {
+        let kind = [("Content-Type", "application/x-www-form-urlencoded")];
+        server.send("POST", "pki/roles/x", Some(ROOT_TOKEN), &kind, body.into()).await
+    };
+    form("a=1&".repeat(10_001)).await.refused(400, "more than 10000 parameters");
+    for comma in [",", "%2c", "%2C"] {
+        let answer = form(format!("allowed_domains={}", comma.repeat(many))).await;
+        answer.refused(400, "more than 32768 names");
+    }
+    form("a".repeat(1 << 21)).await.refused(400, "the form is too long");
+    let query = vec!["a"; 257].join("&");
+    for (method, path) in [("GET", "pki/roles/x"), ("DELETE", "pki/roles/x"), ("GET", "sys/health")]
+    {
+        let answer = server.call(method, &format!("{path}?{query}"), None).await;
+        answer.refused(400, "more than 256 parameters");
+    }
+    server.get("pki/roles/x").await.refused_without_text(404);
+    // What people send is far below.
+    let domains = vec!["a.example.org"; 10_000];
+    let role = json!({ "allowed_domains": domains, "allowed_uri_sans": domains });
+    server.post("pki/roles/x", role).await.ok();
+}
+
+trait Bare {
+    fn refused_without_text(&self, status: u16);
+}
+
+impl Bare for Answer {
+    #[track_caller]
+    fn refused_without_text(&self, status: u16) {
+        assert_eq!((self.status, self.json()), (status, json!({ "errors": [] })), "{self:?}");
+    }
+}
+
+#[tokio::test]
+async fn f21_a_wrong_token_and_a_long_body_are_refused_at_once() {
+    let alone = Alone::start();
+    process::prepare(&alone.server.address, &[]).await;
+    let start = tokio::time::Instant::now();
+    for _ in 0..20 {
+        let answer = alone.post("pki/issue/workload", "hvs.expired", 20 << 20, Bytes::new()).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(answer.contains("invalid token"), "{answer}");
+    }
+    // One after the other they would take 100 s if each waited as a flood of them does.
+    let taken = start.elapsed();
+    assert!(taken.as_secs() < 60, "{taken:?}");
+}
+
+#[tokio::test]
+async fn f22_bytes_after_the_value_of_a_body_are_refused() {
+    let server = Server::with_root().await;
+    let role = json!({ "allow_any_name": true, "key_type": "ec" });
+    server.post("pki/roles/any", role).await.ok();
+    let issue = async |body: String| {
+        let headers = [("Content-Type", "application/json")];
+        server.send("POST", "pki/issue/any", Some(ROOT_TOKEN), &headers, body.into()).await
+    };
+    let good = "{\"common_name\":\"a.example.org\"}";
+    for (behind, character) in
+        [(" trailing", "'t'"), ("{}", "'{'"), ("\n}", "'}'"), (",", "','"), ("\0", "'\\x00'")]
+    {
+        let answer = issue(format!("{good}{behind}")).await;
+        let text = format!("failed to decode JSON input: invalid character {character} after");
+        answer.refused(400, &text);
+    }
+    issue(format!("null {good}")).await.refused(400, "after top-level value");
+    issue(format!("{good} \r\n\t")).await.ok();
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let body = format!("{good}&ttl=1h");
+    let answer = server.send("POST", "pki/issue/any", Some(ROOT_TOKEN), &form, body.into()).await;
+    answer.refused(400, "after top-level value");
+}

@@ -10,7 +10,6 @@ use crate::engine::{Engine, Failure};
 use crate::http::fields::{FieldError, Fields, Kind, Schema};
 
 use super::call::{Call, Operation};
-use super::json::form;
 use super::reply::Reply;
 
 /// The version that clients see. Vault's line whose PKI surface is spoken comes first, because
@@ -18,17 +17,17 @@ use super::reply::Reply;
 pub const VERSION: &str = concat!("2.1.0+signet.", env!("CARGO_PKG_VERSION"));
 
 /// Does this path of `sys/` need no token?
-pub fn is_public(call: &Call) -> bool {
-    matches!(call.path.as_str(), "sys/health" | "sys/seal-status" | "sys/leader" | "sys/init")
+pub fn is_public(path: &str) -> bool {
+    matches!(path, "sys/health" | "sys/seal-status" | "sys/leader" | "sys/init")
 }
 
 /// Answers of `sys/` that need no token.
 ///
 /// # Errors
 /// What the use case refuses.
-pub async fn public(engine: &Engine, call: &Call, query: Option<&str>) -> Result<Reply, Failure> {
+pub async fn public(engine: &Engine, call: &Call) -> Result<Reply, Failure> {
     match (call.path.as_str(), call.operation) {
-        ("sys/health", Operation::Read) => Ok(health(engine, query).await),
+        ("sys/health", Operation::Read) => Ok(health(engine, &call.parameters).await),
         ("sys/seal-status", Operation::Read) => Ok(seal_status(engine).await),
         ("sys/leader", Operation::Read) => Ok(leader(engine)),
         ("sys/init", Operation::Read) => {
@@ -63,9 +62,8 @@ pub async fn dispatch(engine: &Engine, granted: &Granted, call: &Call) -> Result
     }
 }
 
-async fn health(engine: &Engine, query: Option<&str>) -> Reply {
+async fn health(engine: &Engine, query: &Map<String, Value>) -> Reply {
     let status = engine.status().await;
-    let query = form(query.unwrap_or_default().as_bytes());
     let code = |parameter: &str, default: u16| match query.get(parameter).and_then(Value::as_str) {
         Some(text) => text.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok()),
         None => StatusCode::from_u16(default).ok(),

@@ -1,0 +1,149 @@
+//! A request before its body is read: what is asked of which path.
+
+use http::{Method, StatusCode, request};
+use serde_json::{Map, Value};
+
+use crate::ca::time::Timestamp;
+
+use super::call::{Call, Operation};
+use super::form::{MOST_OF_QUERY, pairs, percent_decoded};
+use super::reply::errors_response;
+use super::sending::HttpResponse;
+
+/// Method and path of a request, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The one instant of this request.
+    pub now: Timestamp,
+    /// The path behind `/v1/`, decoded.
+    pub path: String,
+    /// What is to be done.
+    pub operation: Operation,
+    /// Whether the method is HEAD.
+    pub head: bool,
+}
+
+impl Head {
+    /// Reads method, path and the parts of the query that change their meaning.
+    ///
+    /// # Errors
+    /// What cannot be a request: the error is an answer already.
+    pub fn read(parts: &request::Parts, now: Timestamp) -> Result<Self, Box<HttpResponse>> {
+        let path = path(parts.uri.path())?;
+        let operation = operation(parts, listing(parts.uri.query().unwrap_or_default())?)?;
+        if operation == Operation::Write && path.ends_with('/') {
+            return Err(bad("cannot write to a path ending in '/'"));
+        }
+        Ok(Self { now, path, operation, head: parts.method == Method::HEAD })
+    }
+
+    /// The request with its parameters.
+    pub fn with(self, parameters: Map<String, Value>) -> Call {
+        let Self { now, path, operation, head } = self;
+        Call { now, path, operation, parameters, head }
+    }
+}
+
+/// Slashes in front of the mount count for nothing, escaped ones neither; what follows is taken as it
+/// is.
+fn path(path: &str) -> Result<String, Box<HttpResponse>> {
+    let Some(path) = path.strip_prefix("/v1/") else {
+        return Err(refuse(StatusCode::NOT_FOUND, &[]));
+    };
+    let path = percent_decoded(path).trim_start_matches('/').to_owned();
+    if path.chars().any(|character| character.is_control() || character == '\u{fffd}') {
+        return Err(bad("path contains characters that cannot be printed"));
+    }
+    if path.split('/').any(|segment| segment == "..") {
+        return Err(bad("path cannot contain parent references"));
+    }
+    Ok(path)
+}
+
+/// The value of `list`.
+fn listing(query: &str) -> Result<Option<String>, Box<HttpResponse>> {
+    let mut listing = None;
+    for (count, (name, value)) in pairs(query.as_bytes()).enumerate() {
+        if count >= MOST_OF_QUERY {
+            return Err(bad(&format!("the query holds more than {MOST_OF_QUERY} parameters")));
+        }
+        if name == "list" {
+            listing = Some(value);
+        }
+    }
+    Ok(listing)
+}
+
+fn operation(
+    parts: &request::Parts,
+    listing: Option<String>,
+) -> Result<Operation, Box<HttpResponse>> {
+    Ok(match (parts.method.as_str(), listing.as_deref()) {
+        ("LIST", _) | ("GET", Some("1" | "t" | "T" | "true" | "TRUE" | "True")) => Operation::List,
+        ("GET" | "HEAD", None | Some("0" | "f" | "F" | "false" | "FALSE" | "False")) => {
+            Operation::Read
+        }
+        ("GET" | "HEAD", Some(_)) => return Err(refuse(StatusCode::BAD_REQUEST, &[])),
+        ("POST" | "PUT", _) => Operation::Write,
+        ("PATCH", _) if content_type(parts) == "application/merge-patch+json" => Operation::Patch,
+        ("PATCH", _) => {
+            return Err(refuse(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                &["PATCH needs Content-Type: application/merge-patch+json".to_owned()],
+            ));
+        }
+        ("DELETE", _) => Operation::Delete,
+        _ => return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, &[])),
+    })
+}
+
+/// The media type of the body, without its parameters.
+pub fn content_type(parts: &request::Parts) -> &str {
+    let value = parts.headers.get(http::header::CONTENT_TYPE);
+    let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim()
+}
+
+fn bad(text: &str) -> Box<HttpResponse> {
+    refuse(StatusCode::BAD_REQUEST, &[text.to_owned()])
+}
+
+fn refuse(status: StatusCode, text: &[String]) -> Box<HttpResponse> {
+    Box::new(errors_response(status, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(target: &str) -> Result<Head, StatusCode> {
+        let (parts, ()) = http::Request::get(target).body(()).unwrap().into_parts();
+        Head::read(&parts, Timestamp::from_unix(1_900_000_000)).map_err(|answer| answer.status())
+    }
+
+    fn path(target: &str) -> Option<String> {
+        read(target).ok().map(|head| head.path)
+    }
+
+    #[test]
+    fn slashes_in_front_of_the_mount_count_for_nothing_escaped_or_not() {
+        for target in ["/v1/pki/roles", "/v1//pki/roles", "/v1/%2f/pki/roles"] {
+            assert_eq!(path(target).as_deref(), Some("pki/roles"), "{target}");
+        }
+        assert_eq!(path("/v1/pki//roles").as_deref(), Some("pki//roles"));
+    }
+
+    #[test]
+    fn no_spelling_of_a_parent_reference_comes_through() {
+        for target in ["/v1/pki/../sys", "/v1/%2e%2e/sys", "/v1/pki%2f..%2fsys"] {
+            assert_eq!(path(target), None, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_query_of_many_parameters_is_refused() {
+        let target = |count: usize| format!("/v1/pki/roles?{}", vec!["a"; count].join("&"));
+        assert!(read(&target(MOST_OF_QUERY)).is_ok());
+        assert_eq!(read(&target(MOST_OF_QUERY + 1)), Err(StatusCode::BAD_REQUEST));
+    }
+}

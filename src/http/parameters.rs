@@ -1,0 +1,92 @@
+//! The parameters of a request, unparsed until it is known who asks for what.
+
+use bytes::Bytes;
+use http::request;
+use serde_json::{Map, Value};
+
+use crate::engine::Failure;
+
+use super::body::{BodyError, Held, Room};
+use super::budget::{Budget, MOST_NODES, MOST_NODES_WITHOUT_TOKEN};
+use super::call::Operation;
+use super::form::form;
+use super::head::{Head, content_type};
+use super::json;
+
+/// Where the parameters of a request stand.
+enum Source {
+    /// Behind the path, bounded by the size of the headers.
+    Query(String),
+    /// In a body that is a form.
+    Form(Bytes),
+    /// In a body that is JSON.
+    Json(Bytes),
+}
+
+/// Parameters that nothing was made of yet, and the room that their body holds.
+pub struct Unparsed {
+    source: Source,
+    held: Held,
+}
+
+impl Unparsed {
+    /// The parameters of this request. A body that looks like JSON is JSON whatever its type says: curl
+    /// sends the type of forms with everything.
+    pub fn of(parts: &request::Parts, head: &Head, body: Bytes, held: Held) -> Self {
+        let source = match head.operation {
+            Operation::Read | Operation::List | Operation::Delete => {
+                Source::Query(parts.uri.query().unwrap_or_default().to_owned())
+            }
+            Operation::Write | Operation::Patch if is_form(parts, &body) => Source::Form(body),
+            Operation::Write | Operation::Patch => Source::Json(body),
+        };
+        Self { source, held }
+    }
+
+    /// Parses what was sent without a token.
+    ///
+    /// # Errors
+    /// What is no object, or beyond a bound.
+    pub fn without_token(self) -> Result<Map<String, Value>, Failure> {
+        self.source.parsed(MOST_NODES_WITHOUT_TOKEN)
+    }
+
+    /// Parses what was sent with a valid token. What comes with the parameters is the memory that they
+    /// take, to be held as long as they are there.
+    ///
+    /// # Errors
+    /// What is no object, or beyond a bound; [`Failure::Busy`] if what others parse takes all there is.
+    pub async fn parsed(self, room: &Room) -> Result<(Map<String, Value>, Held), Failure> {
+        let memory = match &self.source {
+            Source::Query(_) => Held::default(),
+            Source::Form(body) | Source::Json(body) => {
+                room.to_parse(body).await.map_err(|_: BodyError| Failure::Busy)?
+            }
+        };
+        let parameters = self.source.parsed(MOST_NODES)?;
+        // The body is gone, and what it held of the room may go, too.
+        drop(self.held);
+        Ok((parameters, memory))
+    }
+}
+
+impl Source {
+    fn parsed(self, most: usize) -> Result<Map<String, Value>, Failure> {
+        match self {
+            Self::Query(query) => {
+                form(query.as_bytes(), &Budget::of(MOST_NODES)).map_err(|why| why.0)
+            }
+            Self::Form(body) => form(&body, &Budget::of(most)).map_err(|why| why.0),
+            Self::Json(body) => {
+                json::parameters_within(&body, &Budget::of(most)).map_err(|why| why.0)
+            }
+        }
+        .map_err(Failure::refused)
+    }
+}
+
+fn is_form(parts: &request::Parts, body: &[u8]) -> bool {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    content_type(parts) == "application/x-www-form-urlencoded"
+        && !matches!(first, Some(b'{' | b'['))
+}
