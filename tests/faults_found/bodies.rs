@@ -245,3 +245,46 @@ async fn f22_bytes_after_the_value_of_a_body_are_refused() {
     let answer = server.send("POST", "pki/issue/any", Some(ROOT_TOKEN), &form, body.into()).await;
     answer.refused(400, "after top-level value");
 }
+
+#[tokio::test]
+async fn f22_a_health_check_chooses_a_code_from_200_to_599() {
+    let sealed = Server::with_root().await;
+    sealed.engine.env().sealed.seal();
+    let states = [
+        (Server::uninitialised(), "uninitcode", 501),
+        (sealed, "sealedcode", 503),
+        (Server::with_root().await, "activecode", 200),
+    ];
+    for (server, own, usual) in states {
+        for method in ["GET", "HEAD"] {
+            let ask = async |query: &str| {
+                let path = format!("sys/health?{query}");
+                server.send(method, &path, None, &[], Bytes::new()).await
+            };
+            for good in [200, 204, 299, 304, 429, 599] {
+                let answer = ask(&format!("{own}={good}")).await;
+                assert_eq!(answer.status, good, "{method} {own}={good}");
+                assert!(!matches!(good, 204 | 304) || answer.body.is_empty());
+            }
+            for name in [
+                "activecode",
+                "sealedcode",
+                "uninitcode",
+                "standbycode",
+                "drsecondarycode",
+                "performancestandbycode",
+                "haunhealthycode",
+                "removedcode",
+            ] {
+                for bad in ["100", "101", "199", "600", "999", "0", "-200", "65736", "2e2", "x", ""]
+                {
+                    let answer = ask(&format!("{name}={bad}")).await;
+                    assert_eq!(answer.status, 400, "{method} {name}={bad}");
+                }
+                let expected = if name == own { 299 } else { usual };
+                assert_eq!(ask(&format!("{name}=299")).await.status, expected, "{method} {name}");
+            }
+            assert_eq!(ask("standbyok=true&perfstandbyok=true").await.status, usual);
+        }
+    }
+}

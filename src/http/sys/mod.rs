@@ -2,6 +2,7 @@
 
 mod mounts;
 
+use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -62,22 +63,43 @@ pub async fn dispatch(engine: &Engine, granted: &Granted, call: &Call) -> Result
     }
 }
 
-async fn health(engine: &Engine, query: &Map<String, Value>) -> Reply {
+/// The parameters by which a health check asks for a status code, a number from 200 to 599: codes below
+/// are no final answer (RFC 9110, 15.2).
+const CODES: [&str; 8] = [
+    "activecode",
+    "sealedcode",
+    "uninitcode",
+    "standbycode",
+    "drsecondarycode",
+    "performancestandbycode",
+    "haunhealthycode",
+    "removedcode",
+];
+
+/// The code that a parameter asks for; an error if it is no such number.
+fn code(parameters: &Map<String, Value>, name: &str) -> Option<Result<StatusCode, ()>> {
+    let text = parameters.get(name)?.as_str().unwrap_or_default();
+    let code = text.parse().ok().filter(|code: &u16| (200..600).contains(code));
+    Some(code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(()))
+}
+
+async fn health(engine: &Engine, parameters: &Map<String, Value>) -> Reply {
     let status = engine.status().await;
-    let code = |parameter: &str, default: u16| match query.get(parameter).and_then(Value::as_str) {
-        Some(text) => text.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok()),
-        None => StatusCode::from_u16(default).ok(),
-    };
-    let code = if !status.initialized {
-        code("uninitcode", 501)
-    } else if status.sealed {
-        code("sealedcode", 503)
-    } else {
-        code("activecode", 200)
-    };
-    let Some(code) = code else {
+    if CODES.iter().any(|name| matches!(code(parameters, name), Some(Err(())))) {
         return Reply::Plain(StatusCode::BAD_REQUEST, json!({ "errors": [] }));
+    }
+    let (name, usual) = if !status.initialized {
+        ("uninitcode", StatusCode::NOT_IMPLEMENTED)
+    } else if status.sealed {
+        ("sealedcode", StatusCode::SERVICE_UNAVAILABLE)
+    } else {
+        ("activecode", StatusCode::OK)
     };
+    let code = code(parameters, name).and_then(Result::ok).unwrap_or(usual);
+    if matches!(code.as_u16(), 204 | 205 | 304) {
+        // These codes say that there is no body (RFC 9110, 15.3.5, 15.3.6 and 15.4.5).
+        return Reply::Raw(code, "application/json", Bytes::new());
+    }
     let ready = status.initialized && !status.sealed;
     let replication = if ready { "disabled" } else { "unknown" };
     let mut body = Map::new();
