@@ -60,15 +60,22 @@ fn path(path: &str) -> Result<String, Box<HttpResponse>> {
     Ok(path)
 }
 
-/// The value of `list`.
+/// The value of `list`. Parameters that ask for data from a snapshot are refused: without them, the
+/// request would read or overwrite the present data.
 fn listing(query: &str) -> Result<Option<String>, Box<HttpResponse>> {
     let mut listing = None;
     for (count, (name, value)) in pairs(query.as_bytes()).enumerate() {
         if count >= MOST_OF_QUERY {
             return Err(bad(&format!("the query holds more than {MOST_OF_QUERY} parameters")));
         }
-        if name == "list" {
-            listing = Some(value);
+        match name.as_str() {
+            "list" => listing = Some(value),
+            "read_snapshot_id" | "recover_snapshot_id" if !value.is_empty() => {
+                return Err(bad(&format!(
+                    "{name} asks for data from a snapshot, which this server does not have: send the request without it"
+                )));
+            }
+            _ => {}
         }
     }
     Ok(listing)

@@ -8,6 +8,7 @@ pub mod fields;
 mod finishing;
 pub mod form;
 pub mod head;
+pub mod headers;
 pub mod json;
 pub mod limits;
 pub mod listener;

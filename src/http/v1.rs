@@ -18,7 +18,7 @@ use super::head::Head;
 use super::parameters::Unparsed;
 use super::reply::{Reply, Wording, denied, errors_response, failure};
 use super::sending::HttpResponse;
-use super::{limits::Limits, pki, sys, token};
+use super::{headers, limits::Limits, pki, sys, token};
 
 /// The API over an engine.
 #[derive(Clone, Debug)]
@@ -99,10 +99,12 @@ impl Api {
     /// What can be said of a request from its headers and from the state of the store.
     fn screen(&self, parts: &request::Parts, now: Timestamp) -> Result<Head, Box<HttpResponse>> {
         let head = Head::read(parts, now)?;
+        headers::check_origin(&parts.headers, head.operation, parts.uri.authority())?;
         // A sealed server says so whatever the token is: none can be looked up.
         if !sys::is_public(&head.path) && self.engine.env().sealed.is_sealed() {
             return Err(Box::new(failure(&Failure::Sealed, Wording::Public)));
         }
+        headers::check(&parts.headers, &head)?;
         Ok(head)
     }
 

@@ -288,3 +288,200 @@ async fn f22_a_health_check_chooses_a_code_from_200_to_599() {
         }
     }
 }
+
+/// A server with a role, and what a page of another site or one of ours may do to it.
+async fn from_page(method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let server = Server::with_root().await;
+    server.post("pki/roles/x", json!({ "allow_any_name": true })).await.ok();
+    server.send(method, path, Some(ROOT_TOKEN), headers, Bytes::from_static(b"{}")).await
+}
+
+#[tokio::test]
+async fn f18_a_page_of_another_site_changes_nothing() {
+    let host = ("Host", "ca.example.org:8200");
+    for headers in [
+        &[host, ("Origin", "https://evil.example")][..],
+        &[host, ("Origin", "null")],
+        &[host, ("Origin", "")],
+        &[host, ("Origin", "http://ca.example.org:8080")],
+        &[host, ("Origin", "http://ca.example.org")],
+        &[host, ("Origin", "https://ca.example.org:8200.evil.example")],
+        &[host, ("Origin", "https://ca.example.org:8200"), ("Origin", "https://evil.example")],
+        &[host, ("Sec-Fetch-Site", "cross-site")],
+        &[host, ("Sec-Fetch-Site", "same-site")],
+        &[host, ("Sec-Fetch-Site", "cross-site"), ("Origin", "https://ca.example.org:8200")],
+        &[host, ("Sec-Fetch-Site", "none"), ("Origin", "https://evil.example")],
+        &[("Origin", "https://evil.example")],
+        &[host, ("Origin", "https://evil.example"), ("Content-Type", "application/json")],
+        &[host, ("Origin", "https://evil.example"), ("Content-Type", "text/plain")],
+    ] {
+        let init = Server::uninitialised();
+        let answer = init.send("POST", "sys/init", None, headers, Bytes::from_static(b"{}")).await;
+        answer.refused(403, "origin not allowed");
+        assert!(!init.engine.status().await.initialized, "{headers:?}");
+        for (method, path) in [
+            ("PUT", "pki/roles/x"),
+            ("POST", "pki/issue/x"),
+            ("DELETE", "pki/roles/x"),
+            ("PATCH", "pki/roles/x"),
+            ("POST", "sys/mounts/other"),
+            ("DELETE", "sys/mounts/pki"),
+            ("POST", "nowhere"),
+        ] {
+            from_page(method, path, headers).await.refused(403, "origin not allowed");
+        }
+        // What changes nothing is answered: the browser shows it to no page.
+        assert_eq!(from_page("GET", "pki/ca/pem", headers).await.status, 200, "{headers:?}");
+        assert_eq!(from_page("LIST", "pki/roles", headers).await.status, 200, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn f18_programs_and_pages_of_the_same_origin_are_served_whatever_media_type_they_send() {
+    let host = ("Host", "ca.example.org:8200");
+    for headers in [
+        &[][..],
+        &[host],
+        &[host, ("Content-Type", "text/plain")],
+        &[host, ("Content-Type", "application/x-www-form-urlencoded")],
+        &[host, ("Origin", "https://ca.example.org:8200")],
+        &[host, ("Origin", "http://CA.example.org:8200")],
+        &[host, ("Origin", "https://ca.example.org:8200"), ("Sec-Fetch-Site", "same-origin")],
+        &[
+            ("Host", "10.0.0.1"),
+            ("Origin", "https://ca.example.org"),
+            ("Sec-Fetch-Site", "same-origin"),
+        ],
+        &[("Host", "ca.example.org"), ("Origin", "https://ca.example.org")],
+        &[("Host", "ca.example.org:443"), ("Origin", "https://ca.example.org")],
+        &[host, ("Sec-Fetch-Site", "none")],
+        &[host, ("Sec-Fetch-Mode", "cors"), ("X-Requested-With", "XMLHttpRequest")],
+    ] {
+        from_page("PUT", "pki/roles/x", headers).await.ok();
+        let server = Server::uninitialised();
+        server.send("PUT", "sys/init", None, headers, Bytes::from_static(b"{}")).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn n02_a_wrapped_answer_is_refused_until_there_is_one() {
+    let server = Server::with_root().await;
+    server.post("pki/roles/x", json!({ "allow_any_name": true, "key_type": "ec" })).await.ok();
+    let batches = server.memory.tally().batches;
+    for (name, value) in [
+        ("X-Vault-Wrap-TTL", "60s"),
+        ("X-Vault-Wrap-TTL", "1m0s"),
+        ("x-vault-wrap-ttl", "60"),
+        ("X-Vault-Wrap-TTL", "500ms"),
+        ("X-Vault-Wrap-TTL", "soon"),
+        ("X-Vault-Wrap-TTL", "-1s"),
+        ("X-Vault-Wrap-Format", "jwt"),
+    ] {
+        for (method, path) in [
+            ("PUT", "pki/issue/x"),
+            ("POST", "pki/root/generate/exported"),
+            ("GET", "auth/token/lookup-self"),
+            ("GET", "pki/ca/pem"),
+            ("LIST", "pki/roles"),
+            ("PUT", "sys/init"),
+            ("DELETE", "pki/roles/x"),
+        ] {
+            let body = Bytes::from_static(b"{\"common_name\":\"a.example.org\"}");
+            let answer = server.send(method, path, Some(ROOT_TOKEN), &[(name, value)], body).await;
+            answer.refused(400, "asks for a wrapped response");
+        }
+    }
+    assert_eq!(server.memory.tally().batches, batches, "nothing was written");
+    // A header that asks for nothing is no refusal, and a state of the process is never wrapped.
+    for (value, path) in
+        [("", "sys/mounts"), ("0", "sys/mounts"), ("60s", "sys/health"), ("60s", "sys/seal-status")]
+    {
+        let headers = [("X-Vault-Wrap-TTL", value)];
+        server.send("GET", path, Some(ROOT_TOKEN), &headers, Bytes::new()).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn n03_a_namespace_that_is_not_there_is_refused() {
+    let server = Server::with_root().await;
+    let role = json!({ "allow_any_name": true }).to_string();
+    let write = async |namespace: &str, path: &str| {
+        let headers = [("X-Vault-Namespace", namespace)];
+        server.send("PUT", path, Some(ROOT_TOKEN), &headers, role.clone().into()).await
+    };
+    for namespace in ["team-a", "team-a/", "/team-a", "a/b", "root/team-a", "ROOT", "a/..", "%2f"] {
+        write(namespace, "pki/roles/web").await.refused(404, "namespace not found");
+        let headers = [("X-Vault-Namespace", namespace)];
+        for (method, path) in [
+            ("GET", "sys/mounts"),
+            ("LIST", "pki/roles"),
+            ("GET", "pki/ca/pem"),
+            ("GET", "auth/token/lookup-self"),
+        ] {
+            for token in [None, Some(ROOT_TOKEN)] {
+                let answer = server.send(method, path, token, &headers, Bytes::new()).await;
+                answer.refused(404, "namespace not found");
+            }
+        }
+        for (method, path) in [("PUT", "sys/init"), ("GET", "sys/health")] {
+            let answer = server.send(method, path, None, &headers, Bytes::new()).await;
+            answer.refused(400, "operation unavailable in namespaces");
+        }
+    }
+    server.get("pki/roles/web").await.refused_without_text(404);
+    for path in ["team-a/pki/roles/web", "team-a/sys/mounts", "root/pki/roles/web"] {
+        server.post(path, json!({})).await.refused(404, "no handler for route");
+    }
+    // Every client that has a namespace setting sends it empty, or names the root.
+    for root in ["", "/", "root", "root/", "/root/"] {
+        write(root, "pki/roles/web").await.ok();
+        for path in ["auth/token/lookup-self", "sys/health", "sys/seal-status"] {
+            let headers = [("X-Vault-Namespace", root)];
+            server.send("GET", path, Some(ROOT_TOKEN), &headers, Bytes::new()).await.ok();
+        }
+    }
+    server.engine.env().sealed.seal();
+    write("team-a", "pki/roles/web").await.refused(503, "Vault is sealed");
+}
+
+#[tokio::test]
+async fn n03_no_header_or_parameter_that_asks_for_protection_is_ignored() {
+    let server = Server::with_root().await;
+    let role = json!({ "allow_any_name": true, "ttl": "1h" });
+    server.post("pki/roles/x", role).await.ok();
+    for (name, value) in [
+        ("X-Vault-MFA", "my_totp:123456"),
+        ("X-Vault-Inline-Auth-Path", "auth/approle/login"),
+        ("X-Vault-Recover-Snapshot-Id", "1"),
+        ("X-Vault-Recover-Source-Path", "roles/y"),
+        ("If-Match", "\"1\""),
+        ("If-None-Match", "*"),
+        ("If-Unmodified-Since", "Sun, 22 Nov 2026 12:00:00 GMT"),
+    ] {
+        let body = Bytes::from_static(b"{}");
+        let headers = [(name, value)];
+        let answer = server.send("PUT", "pki/roles/x", Some(ROOT_TOKEN), &headers, body).await;
+        answer.refused(400, "which this server does not have");
+    }
+    for query in ["recover_snapshot_id=1", "read_snapshot_id=1", "a=b&recover_snapshot%5fid=1"] {
+        for method in ["GET", "PUT", "LIST"] {
+            let answer = server.call(method, &format!("pki/roles/x?{query}"), None).await;
+            answer.refused(400, "asks for data from a snapshot");
+        }
+    }
+    assert_eq!(server.get("pki/roles/x").await.data()["ttl"], Value::from(3600));
+    // What clients send with every request, or what a single server always fulfils.
+    for (name, value) in [
+        ("X-Vault-Request", "true"),
+        ("X-Vault-Index", "v1:abc"),
+        ("X-Vault-Inconsistent", "forward-active-node"),
+        ("X-Vault-Forward", "active-node"),
+        ("X-Vault-No-Request-Forwarding", "true"),
+        ("X-Vault-Policy-Override", "false"),
+        ("X-Vault-AWS-IAM-Server-ID", "vault.example.org"),
+        ("X-Vault-MFA", ""),
+    ] {
+        let headers = [(name, value)];
+        server.send("GET", "pki/roles/x", Some(ROOT_TOKEN), &headers, Bytes::new()).await.ok();
+    }
+}
