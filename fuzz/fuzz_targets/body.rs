@@ -5,6 +5,7 @@
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use signet::http::budget::{LONGEST_TEXT as LONGEST, MOST_ENTRIES as MOST, MOST_NODES};
 use signet::http::json::parameters;
 use signet_fuzz::walk::measure;
 
@@ -46,10 +47,7 @@ impl Piece {
     }
 }
 
-/// The bounds, once more.
 const DEEPEST: usize = 32;
-const LONGEST: usize = 1024 * 1024;
-const MOST: usize = 10_000;
 
 fuzz_target!(|input: Input<'_>| match input {
     Input::Octets(body) => check(body),
@@ -72,24 +70,25 @@ fuzz_target!(|input: Input<'_>| match input {
 fn check(body: &[u8]) {
     let read = parameters(body);
     let first = serde_json::Deserializer::from_slice(body).into_iter::<Value>().next();
+    // Bytes after the first value are refused.
+    let whole = serde_json::from_slice::<Value>(body).is_ok();
     match (read, first) {
         (Ok(read), Some(Ok(Value::Object(other)))) => {
+            assert!(whole);
             let measures = measure(&Value::Object(read.clone()));
             assert!(measures.depth <= DEEPEST && measures.entries <= MOST, "{measures:?}");
-            assert!(measures.string <= LONGEST, "{measures:?}");
+            assert!(measures.string <= LONGEST && measures.nodes <= MOST_NODES, "{measures:?}");
             assert_eq!(read, other);
         }
         (Ok(read), None | Some(Ok(Value::Null))) => assert!(read.is_empty()),
-        (Ok(read), _) if body.trim_ascii().is_empty() => assert!(read.is_empty()),
         (Ok(read), other) => panic!("{read:?} where another reader has {other:?}"),
         (Err(error), Some(Ok(Value::Object(other)))) => {
-            let commas = body.iter().filter(|octet| **octet == b',').count();
+            let count = |wanted: &[u8]| body.iter().filter(|byte| wanted.contains(byte)).count();
             let within = measure(&Value::Object(other)).depth <= DEEPEST
-                && commas < MOST
+                && count(b",") < MOST
+                && count(b",:[{\\") < MOST_NODES
                 && body.len() <= LONGEST;
-            // What follows the first value is not decoded, but it is measured.
-            let alone = serde_json::from_slice::<Value>(body).is_ok();
-            assert!(!(within && alone), "{}", error.0);
+            assert!(!(within && whole), "{}", error.0);
         }
         (Err(error), _) => assert!(error.0.starts_with("failed to decode JSON input: ")),
     }

@@ -2,6 +2,7 @@
 //! content of any kind, so that the fuzzer need not find lengths and signatures by itself.
 
 pub mod der;
+pub mod server;
 pub mod walk;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
