@@ -214,11 +214,15 @@ async fn enable(
     if kind != "pki" {
         return Err(Failure::refused(format!("plugin not found in the catalog: {kind}")));
     }
+    if fields.flag("external_entropy_access") {
+        return Err(Failure::refused(
+            "external_entropy_access asks for randomness from a device, which this server does not have: enable the mount without it",
+        ));
+    }
     let mut record = new_mount(&engine.env().entropy, path, &kind);
     record.description = fields.text("description");
     record.local = fields.flag("local");
     record.seal_wrap = fields.flag("seal_wrap");
-    record.external_entropy_access = fields.flag("external_entropy_access");
     if let Some(config) = fields.object("config") {
         let config = Fields::read(config.clone(), &[], &[TUNE])
             .map_err(|FieldError(text)| Failure::refused(text))?;
