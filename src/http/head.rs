@@ -30,7 +30,8 @@ impl Head {
     /// What cannot be a request: the error is an answer already.
     pub fn read(parts: &request::Parts, now: Timestamp) -> Result<Self, Box<HttpResponse>> {
         let path = path(parts.uri.path())?;
-        let operation = operation(parts, listing(parts.uri.query().unwrap_or_default())?)?;
+        let listing = listing(parts.uri.query().unwrap_or_default())?;
+        let operation = operation(parts, listing.as_deref())?;
         if operation == Operation::Write && path.ends_with('/') {
             return Err(bad("cannot write to a path ending in '/'"));
         }
@@ -83,9 +84,9 @@ fn listing(query: &str) -> Result<Option<String>, Box<HttpResponse>> {
 
 fn operation(
     parts: &request::Parts,
-    listing: Option<String>,
+    listing: Option<&str>,
 ) -> Result<Operation, Box<HttpResponse>> {
-    Ok(match (parts.method.as_str(), listing.as_deref()) {
+    Ok(match (parts.method.as_str(), listing) {
         ("LIST", _) | ("GET", Some("1" | "t" | "T" | "true" | "TRUE" | "True")) => Operation::List,
         ("GET" | "HEAD", None | Some("0" | "f" | "F" | "false" | "FALSE" | "False")) => {
             Operation::Read
