@@ -129,8 +129,9 @@ impl<'a> Fields<'a> {
         }
         let inner_algorithm = fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
         let issuer = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
-        let mut validity = fields.sequence("x509.validity")?;
-        let validity = (validity.time()?, validity.time()?);
+        let mut instants = fields.sequence("x509.validity")?;
+        let validity = (instants.time()?, instants.time()?);
+        instants.end()?;
         let subject = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
         let public_key = fields.expect(tag::SEQUENCE, "x509.publicKeyInfo")?;
         fields.optional(tag::implicit(1))?;
@@ -186,6 +187,9 @@ impl Extensions {
             extensions::AUTHORITY_KEY_IDENTIFIER => {
                 let mut fields = reader.sequence("x509.authKeyId")?;
                 let identifier = fields.optional(tag::implicit(0))?;
+                fields.optional(tag::explicit(1))?;
+                fields.optional(tag::implicit(2))?;
+                fields.end()?;
                 self.authority_key_identifier = identifier.map(|found| found.content.to_vec());
             }
             extensions::BASIC_CONSTRAINTS => {

@@ -68,13 +68,14 @@ const fn curve_oid(curve: Curve) -> &'static [u8] {
 }
 
 impl PublicKey {
-    /// Reads the DER of a SubjectPublicKeyInfo; an EC point must lie on its curve.
+    /// Reads the DER of a SubjectPublicKeyInfo and writes it again, so that nothing is certified
+    /// that was not read. An EC point must lie on its curve; keys that prove nothing are refused.
     pub fn parse(spki: &[u8]) -> Result<Self, PublicKeyError> {
         let mut outer = Reader::new(spki);
         let mut fields = outer.sequence("x509.publicKeyInfo")?;
         outer.end()?;
         let mut algorithm = fields.sequence("pkix.AlgorithmIdentifier")?;
-        let oid = algorithm.expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")?.content;
+        let oid = algorithm.oid_bytes()?;
         let bits = fields.octet_bits()?;
         fields.end()?;
         let kind = match oid {
@@ -83,7 +84,7 @@ impl PublicKey {
             ED25519 => ed25519(algorithm, bits)?,
             _ => return Err(PublicKeyError::UnknownAlgorithm),
         };
-        Ok(Self { spki: spki.to_vec(), bits_start: spki.len().saturating_sub(bits.len()), kind })
+        Ok(Self::of_our_own(kind, bits))
     }
 
     /// A key that the library made, so that nothing has to be checked: the point of an EC key,
@@ -185,10 +186,45 @@ fn rsa(mut algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError
     if is_negative_or_zero(exponent) {
         return Err(malformed("x509: RSA public exponent is not a positive number"));
     }
+    weak_rsa(modulus, exponent)?;
     let significant = modulus.strip_prefix(&[0]).unwrap_or(modulus);
     let zeros = significant.first().map_or(0, |first| first.leading_zeros());
     let octets = u32::try_from(significant.len()).unwrap_or(u32::MAX);
     Ok(KeyKind::Rsa(octets.saturating_mul(8).saturating_sub(zeros)))
+}
+
+/// FIPS 186-5, A.1.1: two odd primes make an odd modulus, and the exponent is odd and above 1.
+/// With the exponent 1 a signature is the message itself. Factors below 752 do not occur in a key
+/// that was made with care (Baseline Requirements, 6.1.6).
+fn weak_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), PublicKeyError> {
+    let is_even = |integer: &[u8]| integer.last().is_none_or(|byte| byte % 2 == 0);
+    if is_even(modulus) {
+        return Err(malformed("x509: RSA modulus is even, so that anyone can factor it"));
+    }
+    if is_even(exponent) || exponent == [1] {
+        return Err(malformed("x509: RSA public exponent must be an odd number of at least 3"));
+    }
+    // Go reads no larger one, and the library verifies with none.
+    if exponent.len() > 4 {
+        return Err(malformed("x509: RSA public exponent is larger than 2147483647"));
+    }
+    if let Some(prime) = small_factor(modulus) {
+        let text =
+            format!("x509: RSA modulus is divisible by {prime}, so that anyone can factor it");
+        return Err(PublicKeyError::Malformed(text));
+    }
+    Ok(())
+}
+
+/// The smallest odd prime below 752 that divides the integer.
+fn small_factor(integer: &[u8]) -> Option<u64> {
+    let number = |word: &[u8]| word.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+    let words: Vec<u64> = integer.rchunks(4).rev().map(number).collect();
+    let divides =
+        |prime: u64| words.iter().fold(0, |rest, word| ((rest << 32) | word) % prime) == 0;
+    let is_prime =
+        |number: u64| (3..28).step_by(2).all(|root| number == root || number % root != 0);
+    (3..752).step_by(2).filter(|number| is_prime(*number)).find(|prime| divides(*prime))
 }
 
 fn is_negative_or_zero(integer: &[u8]) -> bool {
@@ -197,12 +233,12 @@ fn is_negative_or_zero(integer: &[u8]) -> bool {
 
 /// RFC 5480, 2.2: an uncompressed point.
 fn ec(mut algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
-    let named = algorithm
-        .expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")
-        .map_err(|_| malformed("x509: invalid ECDSA parameters"))?;
+    let invalid = |_| malformed("x509: invalid ECDSA parameters");
+    let named = algorithm.oid_bytes().map_err(invalid)?;
+    algorithm.end().map_err(invalid)?;
     let curve = [Curve::P224, Curve::P256, Curve::P384, Curve::P521]
         .into_iter()
-        .find(|curve| curve_oid(*curve) == named.content)
+        .find(|curve| curve_oid(*curve) == named)
         .ok_or(PublicKeyError::UnsupportedCurve)?;
     let octets = usize::try_from(curve.bits().div_ceil(8)).unwrap_or(0);
     let invalid = || malformed("ecdsa: invalid uncompressed public key");
@@ -222,10 +258,57 @@ fn ed25519(algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError
     if !algorithm.is_empty() {
         return Err(malformed("x509: Ed25519 key encoded with illegal parameters"));
     }
-    if bits.len() != 32 {
+    let Ok(point) = <[u8; 32]>::try_from(bits) else {
         return Err(malformed("x509: wrong Ed25519 public key size"));
-    }
+    };
+    edwards_point(point)?;
     Ok(KeyKind::Ed25519)
+}
+
+/// RFC 8032, 5.1.3: y is below p. Under the eight points of small order one signature verifies
+/// over any message, so that such a key identifies no holder. The x of a point is left to the
+/// check of the signature.
+fn edwards_point(mut point: [u8; 32]) -> Result<(), PublicKeyError> {
+    let [.., sign] = &mut point;
+    *sign &= 0x7f;
+    // Little-endian, so the comparison begins at the last byte.
+    if point.iter().rev().ge(ORDER_OF_FIELD.iter().rev()) {
+        return Err(malformed("x509: Ed25519 public key is not canonical"));
+    }
+    if SMALL_ORDER.contains(&point) {
+        return Err(malformed("x509: Ed25519 public key has small order"));
+    }
+    Ok(())
+}
+
+/// p = 2^255 - 19.
+const ORDER_OF_FIELD: [u8; 32] = edge(0xed, 0xff, 0x7f);
+
+/// The y of the eight points of small order: 0 (order 4), 1 and -1 (orders 1 and 2), and the two
+/// of order 8, each with both signs of x.
+const SMALL_ORDER: [[u8; 32]; 5] = [
+    edge(0, 0, 0),
+    edge(1, 0, 0),
+    edge(0xec, 0xff, 0x7f),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+];
+
+/// 32 bytes with this first, these between, and this last.
+const fn edge(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    let [start, .., end] = &mut bytes;
+    *start = first;
+    *end = last;
+    bytes
 }
 
 /// What verifies this algorithm with a key of this kind. Short RSA keys can be verified with,

@@ -83,6 +83,11 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// The bytes that are not read yet.
+    pub(in crate::ca) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The next tag, if there is a next element.
     pub(in crate::ca) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
@@ -136,13 +141,30 @@ impl<'a> Reader<'a> {
 
     /// The next element, an object identifier.
     pub(in crate::ca) fn oid(&mut self) -> Result<ObjectIdentifier, ReadError> {
-        let element = self.expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")?;
-        ObjectIdentifier::from_bytes(element.content).map_err(|error| {
+        let content = self.oid_bytes()?;
+        ObjectIdentifier::from_bytes(content).map_err(|error| {
             ReadError::Value(match error {
                 OidError::TooLong => "object identifier of more than 127 bytes",
                 _ => "invalid object identifier",
             })
         })
+    }
+
+    /// The content of the next element, an object identifier. Each arc has the shortest form and
+    /// ends (X.690, 8.19.2): one identifier has one encoding.
+    pub(in crate::ca) fn oid_bytes(&mut self) -> Result<&'a [u8], ReadError> {
+        let content = self.expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")?.content;
+        let mut begins = true;
+        for byte in content {
+            if begins && *byte == 0x80 {
+                return Err(ReadError::Value("base 128 integer is not minimally encoded"));
+            }
+            begins = *byte < 0x80;
+        }
+        if content.is_empty() || !begins {
+            return Err(ReadError::Value("invalid object identifier"));
+        }
+        Ok(content)
     }
 
     /// The next element, a BOOLEAN if it is one; absent is false. DER knows 00 and FF.
@@ -174,15 +196,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next element, a BIT STRING of named bits; bit 0 of the result is its first bit.
+    /// The next element, a BIT STRING of named bits; bit 0 of the result is its first bit. The
+    /// bits that the string says it does not use are zero (X.690, 11.2.1).
     pub(in crate::ca) fn named_bits(&mut self) -> Result<u16, ReadError> {
         let content = self.expect(tag::BIT_STRING, "asn1.BitString")?.content;
+        let padding = ReadError::Value("invalid padding bits in BIT STRING");
         let (first, second) = match content {
             [0] => (0, 0),
             [0..=7, first] => (*first, 0),
             [0..=7, first, second, ..] => (*first, *second),
-            _ => return Err(ReadError::Value("invalid padding bits in BIT STRING")),
+            _ => return Err(padding),
         };
+        if let ([unused, ..], Some(last)) = (content, content.last())
+            && content.len() > 1
+            && last.trailing_zeros() < u32::from(*unused)
+        {
+            return Err(padding);
+        }
         Ok(u16::from_be_bytes([first, second]).reverse_bits())
     }
 
@@ -285,6 +315,29 @@ mod tests {
             assert!(Reader::new(bytes).integer().is_err(), "{bytes:?}");
         }
         assert_eq!(Reader::new(&[2, 2, 0, 0x80]).integer().unwrap(), [0, 0x80]);
+    }
+
+    #[test]
+    fn an_object_identifier_has_one_encoding() {
+        for bytes in [
+            &[6, 0][..],
+            &[6, 2, 0x55, 0x80],
+            &[6, 3, 0x80, 0x55, 4],
+            &[6, 4, 0x55, 0x1d, 0x80, 0x13],
+        ] {
+            assert!(Reader::new(bytes).oid().is_err(), "{bytes:?}");
+        }
+        assert_eq!(Reader::new(&[6, 3, 0x55, 0x1d, 0x13]).oid().unwrap().to_string(), "2.5.29.19");
+        assert!(Reader::new(&[6, 4, 0x55, 0x1d, 0x81, 0x00]).oid().is_ok());
+    }
+
+    #[test]
+    fn the_unused_bits_of_a_string_are_zero() {
+        for bytes in [&[3, 2, 7, 4][..], &[3, 2, 3, 4], &[3, 2, 8, 0], &[3, 1, 1], &[3, 0]] {
+            assert!(Reader::new(bytes).named_bits().is_err(), "{bytes:?}");
+        }
+        assert_eq!(Reader::new(&[3, 2, 2, 4]).named_bits().unwrap(), 1 << 5);
+        assert_eq!(Reader::new(&[3, 2, 0, 4]).named_bits().unwrap(), 1 << 5);
     }
 
     #[test]

@@ -87,12 +87,14 @@ impl<'a> Case<'a> {
         let issuer = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?.whole;
         let mut validity = fields.sequence("x509.validity")?;
         let (not_before, not_after) = (validity.time()?, validity.time()?);
+        validity.end()?;
         let subject = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?.whole;
         let public_key = fields.expect(tag::SEQUENCE, "x509.publicKeyInfo")?.whole;
         let mut extensions = Vec::with_capacity(8);
         let mut wrapped = Reader::new(fields.expect(tag::explicit(3), "[]pkix.Extension")?.content);
         fields.end()?;
         let mut list = wrapped.sequence("[]pkix.Extension")?;
+        wrapped.end()?;
         while !list.is_empty() {
             let mut fields = list.sequence("pkix.Extension")?;
             let oid = fields.oid()?;

@@ -68,37 +68,108 @@ fn refuses_rsa_without_null_and_ed25519_with_parameters() {
     );
 }
 
+/// A modulus of so many bytes, its first bit set, without a small factor.
+fn modulus(bytes: usize) -> Vec<u8> {
+    let mut modulus = vec![0; bytes];
+    modulus[0] = 0x80;
+    for low in (1..=u16::MAX).step_by(2) {
+        modulus[bytes - 2..].copy_from_slice(&low.to_be_bytes());
+        if small_factor(&modulus).is_none() {
+            break;
+        }
+    }
+    modulus
+}
+
+fn rsa_bits(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.sequence(|writer| {
+        writer.unsigned(modulus);
+        writer.unsigned(exponent);
+    });
+    writer.into_bytes()
+}
+
+/// The key as a request brings it, read.
+fn read_rsa(modulus: &[u8], exponent: &[u8]) -> Result<PublicKey, PublicKeyError> {
+    let key = PublicKey::of_our_own(KeyKind::Rsa(2048), &rsa_bits(modulus, exponent));
+    PublicKey::parse(key.spki())
+}
+
 #[test]
 fn measures_rsa_by_its_modulus() {
-    let modulus = [&[2, 0x81, 129, 0][..], &[0xff; 128]].concat();
-    let key = [&[0x30, 0x81, 137][..], &modulus, &[2, 3, 1, 0, 1]].concat();
-    let spki = [
-        &[0x30, 0x81, 159, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0][..],
-        &[3, 0x81, 141, 0],
-        &key,
-    ]
-    .concat();
-    assert_eq!(PublicKey::parse(&spki).unwrap().kind(), KeyKind::Rsa(1024));
+    assert_eq!(read_rsa(&modulus(128), &[1, 0, 1]).unwrap().kind(), KeyKind::Rsa(1024));
+    assert_eq!(read_rsa(&modulus(256), &[3]).unwrap().kind(), KeyKind::Rsa(2048));
 }
 
 #[test]
 fn an_rsa_key_with_the_exponent_one_proves_nothing() {
-    // With it everybody can write the signature: it is the padded digest itself.
-    let modulus = [&[2, 0x82, 1, 1, 0][..], &[0xff; 256]].concat();
-    let key = |exponent: u8| {
-        let key = [&[0x30, 0x82, 1, 8][..], &modulus, &[2, 1, exponent]].concat();
-        PublicKey::of_our_own(KeyKind::Rsa(2048), &key)
-    };
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"message");
-    let information = [
-        &[0x30, 0x31, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 32][..],
-        digest.as_ref(),
-    ]
-    .concat();
-    let padding = vec![0xff; 256 - 3 - information.len()];
-    let forged = [&[0, 1][..], &padding, &[0], &information].concat();
-    for exponent in [1, 2, 3] {
-        let algorithm = SignatureAlgorithm::RsaPkcs1(Hash::Sha256);
-        assert!(!key(exponent).verify(algorithm, b"message", &forged), "{exponent}");
+    let sound = modulus(256);
+    // With the exponent 1 a signature is the padded digest itself, which everybody can write.
+    for exponent in [&[1][..], &[2], &[4], &[1, 0, 0], &[1, 0, 0, 0, 1]] {
+        let refused = read_rsa(&sound, exponent).unwrap_err().to_string();
+        assert!(refused.contains("RSA public exponent"), "{exponent:?}: {refused}");
+    }
+    let even = [&sound[..255], &[sound[255] ^ 1]].concat();
+    assert!(read_rsa(&even, &[1, 0, 1]).unwrap_err().to_string().contains("even"));
+    for prime in [3, 5, 7, 251, 743, 751] {
+        // 256^255 and what makes the sum divisible.
+        let mut divisible = vec![0; 256];
+        divisible[0] = 0x80;
+        let rest =
+            divisible.iter().fold(0_u32, |rest, byte| ((rest << 8) | u32::from(*byte)) % prime);
+        let low = prime - rest + if (prime - rest) % 2 == 0 { prime } else { 0 };
+        divisible[254..].copy_from_slice(&u16::try_from(low).unwrap().to_be_bytes());
+        assert!(small_factor(&divisible).is_some_and(|found| found <= u64::from(prime)), "{prime}");
+        assert!(read_rsa(&divisible, &[1, 0, 1]).unwrap_err().to_string().contains("divisible"));
+    }
+}
+
+#[test]
+fn an_ed25519_key_of_small_order_is_refused_because_one_signature_fits_every_message() {
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    let unread = PublicKey::of_our_own(KeyKind::Ed25519, &identity);
+    for message in [&b"one"[..], b"another"] {
+        assert!(unread.verify(SignatureAlgorithm::Ed25519, message, &signature));
+    }
+    for point in SMALL_ORDER {
+        for sign in [0, 0x80] {
+            let mut point = point;
+            point[31] |= sign;
+            let key = PublicKey::of_our_own(KeyKind::Ed25519, &point);
+            let refused = PublicKey::parse(key.spki()).unwrap_err().to_string();
+            assert_eq!(refused, "x509: Ed25519 public key has small order");
+        }
+    }
+    for first in 0xed..=0xff {
+        let mut point = edge(first, 0xff, 0x7f);
+        for _ in 0..2 {
+            let key = PublicKey::of_our_own(KeyKind::Ed25519, &point);
+            let refused = PublicKey::parse(key.spki()).unwrap_err().to_string();
+            assert_eq!(refused, "x509: Ed25519 public key is not canonical");
+            point[31] |= 0x80;
+        }
+    }
+    // One below p - 1, and one whose last byte alone is that of p.
+    for point in [edge(0xeb, 0xff, 0x7f), edge(0xff, 0, 0x7f)] {
+        let key = PublicKey::of_our_own(KeyKind::Ed25519, &point);
+        assert_eq!(PublicKey::parse(key.spki()).unwrap().spki(), key.spki());
+    }
+}
+
+#[test]
+fn what_is_read_is_written_again_and_nothing_behind_the_curve_is() {
+    let (_, spki) = p256();
+    assert_eq!(PublicKey::parse(&spki).unwrap().spki(), spki);
+    for behind in [&[5, 0][..], &[4, 1, 0]] {
+        let mut longer = spki.clone();
+        longer.splice(23..23, behind.iter().copied());
+        longer[1] += u8::try_from(behind.len()).unwrap();
+        longer[3] += u8::try_from(behind.len()).unwrap();
+        let refused = PublicKey::parse(&longer).unwrap_err().to_string();
+        assert_eq!(refused, "x509: invalid ECDSA parameters");
     }
 }
