@@ -25,14 +25,18 @@ use signet::keys::{PrivateKey, SubjectKey};
 const NOW: Timestamp = Timestamp::from_unix(1_795_305_600);
 const LIMITS: TtlLimits = TtlLimits { default: 3600, max: 86_400 };
 
+const fn signature(bits: u32, pss: bool) -> SignaturePreference {
+    SignaturePreference { bits, pss, ec_takes_bits: false }
+}
+
 /// The kinds of an issuer, with what RSA is asked for.
 const ISSUERS: [(KeyKind, SignaturePreference); 6] = [
-    (KeyKind::Ec(Curve::P256), SignaturePreference { bits: 0, pss: false }),
-    (KeyKind::Ec(Curve::P384), SignaturePreference { bits: 0, pss: false }),
-    (KeyKind::Ec(Curve::P521), SignaturePreference { bits: 0, pss: false }),
-    (KeyKind::Ed25519, SignaturePreference { bits: 0, pss: false }),
-    (KeyKind::Rsa(2048), SignaturePreference { bits: 384, pss: false }),
-    (KeyKind::Rsa(2048), SignaturePreference { bits: 512, pss: true }),
+    (KeyKind::Ec(Curve::P256), signature(0, false)),
+    (KeyKind::Ec(Curve::P384), signature(0, false)),
+    (KeyKind::Ec(Curve::P521), signature(0, false)),
+    (KeyKind::Ed25519, signature(0, false)),
+    (KeyKind::Rsa(2048), signature(384, false)),
+    (KeyKind::Rsa(2048), signature(512, true)),
 ];
 
 #[expect(clippy::disallowed_methods, reason = "a test asks whether a missing tool is a failure")]
@@ -67,7 +71,11 @@ fn write(folder: &Path, name: &str, label: &str, der: &[u8]) {
 }
 
 fn root(key: &PrivateKey, signature: SignaturePreference) -> Certificate {
-    let mut asked = AuthorityAsk { signature, ..AuthorityAsk::default() };
+    let mut asked = AuthorityAsk {
+        signature_bits: signature.bits.into(),
+        use_pss: signature.pss,
+        ..AuthorityAsk::default()
+    };
     asked.ask.common_name = "Root".to_owned();
     asked.ask.ttl = 86_400;
     let permit = asked.permit_root(LIMITS, IssuingUrls::default(), NOW).unwrap();

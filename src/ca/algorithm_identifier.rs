@@ -1,5 +1,6 @@
 //! `AlgorithmIdentifier` of signatures: RFC 4055 (RSA), RFC 5758 (ECDSA), RFC 8410 (Ed25519).
 
+use super::asn1::Reader;
 use super::key::{Hash, SignatureAlgorithm};
 
 /// The DER of the identifier: NULL parameters for PKCS#1, explicit ones for PSS, none else.
@@ -75,6 +76,59 @@ pub(in crate::ca) fn decode(der: &[u8]) -> Option<SignatureAlgorithm> {
     })
 }
 
+/// What to call an algorithm that [`decode`] does not know: by its name, else by its identifier.
+pub(in crate::ca) fn name_of_unknown(der: &[u8]) -> String {
+    let mut fields = match Reader::new(der).sequence("pkix.AlgorithmIdentifier") {
+        Ok(fields) => fields,
+        Err(error) => return error.to_string(),
+    };
+    let oid = match fields.oid() {
+        Ok(oid) => oid.to_string(),
+        Err(error) => return error.to_string(),
+    };
+    let known = UNKNOWN.iter().find(|(dotted, _)| *dotted == oid);
+    match known {
+        Some((_, name)) => (*name).to_owned(),
+        None if BY_PARAMETERS.contains(&oid.as_str()) => format!("{oid} with these parameters"),
+        None => oid,
+    }
+}
+
+/// Identifiers that [`decode`] knows with other parameters.
+const BY_PARAMETERS: [&str; 7] = [
+    "1.2.840.113549.1.1.11",
+    "1.2.840.113549.1.1.12",
+    "1.2.840.113549.1.1.13",
+    "1.2.840.10045.4.3.2",
+    "1.2.840.10045.4.3.3",
+    "1.2.840.10045.4.3.4",
+    "1.3.101.112",
+];
+
+/// Algorithms that requests are signed with and that are not accepted.
+const UNKNOWN: [(&str, &str); 20] = [
+    ("1.2.840.113549.1.1.2", "MD2-RSA"),
+    ("1.2.840.113549.1.1.3", "MD4-RSA"),
+    ("1.2.840.113549.1.1.4", "MD5-RSA"),
+    ("1.2.840.113549.1.1.5", "SHA1-RSA"),
+    ("1.3.14.3.2.29", "SHA1-RSA"),
+    ("1.2.840.113549.1.1.10", "RSA-PSS with these parameters"),
+    ("1.2.840.113549.1.1.14", "SHA224-RSA"),
+    ("1.2.840.113549.1.1.15", "SHA512/224-RSA"),
+    ("1.2.840.113549.1.1.16", "SHA512/256-RSA"),
+    ("1.2.840.10045.4.1", "ECDSA-SHA1"),
+    ("1.2.840.10045.4.3.1", "ECDSA-SHA224"),
+    ("1.2.840.10040.4.3", "DSA-SHA1"),
+    ("2.16.840.1.101.3.4.3.1", "DSA-SHA224"),
+    ("2.16.840.1.101.3.4.3.2", "DSA-SHA256"),
+    ("2.16.840.1.101.3.4.3.10", "ECDSA-SHA3-256"),
+    ("2.16.840.1.101.3.4.3.14", "SHA3-256-RSA"),
+    ("1.3.101.113", "Ed448"),
+    ("2.16.840.1.101.3.4.3.17", "ML-DSA-44"),
+    ("2.16.840.1.101.3.4.3.18", "ML-DSA-65"),
+    ("2.16.840.1.101.3.4.3.19", "ML-DSA-87"),
+];
+
 #[cfg(test)]
 mod tests {
     use der::{Decode, Encode};
@@ -97,7 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn knows_no_sha1() {
+    fn knows_no_sha1_and_calls_it_by_its_name() {
         assert_eq!(decode(&pkcs1(5)), None);
+        assert_eq!(name_of_unknown(&pkcs1(5)), "SHA1-RSA");
+        let mut trailing = ecdsa(2).to_vec();
+        trailing.extend_from_slice(&[5, 0]);
+        trailing[1] += 2;
+        assert_eq!(decode(&trailing), None);
+        assert_eq!(name_of_unknown(&trailing), "1.2.840.10045.4.3.2 with these parameters");
+        assert_eq!(name_of_unknown(&[0x30, 4, 6, 2, 0x2a, 3]), "1.2.3");
+        assert_eq!(name_of_unknown(&[0x30, 0]), "asn1: syntax error: sequence truncated");
     }
 }

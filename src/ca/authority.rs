@@ -8,11 +8,15 @@ use crate::ca::oid::ObjectIdentifier;
 use super::alternative_names::{Holder, add_listed, add_name, addresses, deduplicated, uris};
 use super::control::refuse_control;
 use super::csr::ParsedCsr;
-use super::key::SignaturePreference;
+use super::dropped;
+use super::key::{KeyKind, SignatureAlgorithm, SignaturePreference};
+use super::name_constraints::AskedConstraints;
+use super::name_limits::IssuerLimits;
 use super::permit::{
-    AlternativeNames, BasicConstraints, IssuingUrls, KeyUsage, NameConstraints, Permit,
-    RawExtension, Subject, SubjectName, Template,
+    AlternativeNames, BasicConstraints, IssuingUrls, KeyUsage, Permit, Subject, SubjectName,
+    Template,
 };
+use super::requested::{self, Decided};
 use super::role::{
     Ask, EndChoice, Refusal, StartChoice, TtlLimits, ValidityWish, choose_end, choose_start,
     extended_key_usages, key_usages, other_name,
@@ -30,8 +34,8 @@ pub struct AuthorityAsk {
     pub not_before_duration: i64,
     /// `max_path_length`, if it was sent.
     pub max_path_length: Option<i64>,
-    /// `permitted_dns_domains`
-    pub permitted_dns_domains: Vec<String>,
+    /// Name constraints.
+    pub constraints: AskedConstraints,
     /// `key_usage`
     pub key_usage: Vec<String>,
     /// `ext_key_usage`
@@ -40,17 +44,21 @@ pub struct AuthorityAsk {
     pub use_csr_values: bool,
     /// `skid`, hexadecimal.
     pub subject_key_identifier: String,
-    /// How an RSA key shall sign.
-    pub signature: SignaturePreference,
+    /// `signature_bits`
+    pub signature_bits: i64,
+    /// `use_pss`
+    pub use_pss: bool,
 }
 
 /// What the issuer's certificate says about the authorities below it.
 #[derive(Clone, Copy, Debug)]
-pub struct Above {
-    /// Its pathLenConstraint.
-    pub path_length: Option<u8>,
+pub struct Above<'a> {
+    /// Its constraints and those above it.
+    pub limits: &'a IssuerLimits,
     /// Its notAfter.
     pub not_after: Timestamp,
+    /// The kind of its key.
+    pub key_kind: KeyKind,
 }
 
 const W_EXPIRES_LATER: &str = "The expiration time for the signed certificate is after the CA's expiration time. If the new certificate is not treated as a root, validation paths with the certificate past the issuing CA's expiration time will fail.";
@@ -72,14 +80,15 @@ impl AuthorityAsk {
         if subject == Subject::default() {
             warnings.push(W_NO_SUBJECT.to_owned());
         }
-        let path_length = self.max_path_length.and_then(|length| u8::try_from(length).ok());
-        let template = self.template(
+        let path_length = self.asked_path_length()?.flatten();
+        let mut template = self.template(
             SubjectName::Composed(subject),
             names,
             (not_before, not_after),
             path_length,
             urls,
         )?;
+        template.signature = self.signature(false)?;
         Ok(Permit::new(template, warnings))
     }
 
@@ -87,7 +96,7 @@ impl AuthorityAsk {
     pub fn permit_intermediate(
         &self,
         csr: &ParsedCsr,
-        above: Above,
+        above: Above<'_>,
         limits: TtlLimits,
         urls: IssuingUrls,
         now: Timestamp,
@@ -115,15 +124,74 @@ impl AuthorityAsk {
         } else {
             SubjectName::Composed(self.composed_subject(&ask.common_name, serial_number))
         };
-        let path_length = self.path_length_below(above)?;
+        if subject.is_empty() {
+            // Before those of the values (pki-api 5.6).
+            let place = usize::from(not_after > above.not_after);
+            warnings.insert(place, W_NO_SUBJECT.to_owned());
+        }
+        let path_length = self.path_length_below(above.limits.path_length(), &mut warnings)?;
         let mut template =
             self.template(subject, names, (not_before, not_after), path_length, urls)?;
+        template.signature = self.signature(true)?;
+        warnings.extend(self.without_effect(above.key_kind, true));
+        let decided = Decided {
+            name_constraints: template.name_constraints.is_some(),
+            subject_key_identifier: skid.is_some(),
+        };
         template.subject_key_identifier = skid;
         if self.use_csr_values {
-            template.verbatim_extensions = verbatim(csr.extensions());
-            check_key_usage(&template.verbatim_extensions)?;
+            let taken = requested::take(csr, decided)?;
+            template.names = taken.names;
+            template.verbatim_extensions = taken.extensions;
+            warnings.extend(taken.warnings);
+        } else {
+            warnings.extend(dropped::from_authority(csr, &template.names));
         }
+        above.limits.check(&template)?;
         Ok(Permit::new(template, warnings))
+    }
+
+    /// How the signer signs. An EC key signs for itself with the hash of its curve, as the
+    /// reference has it, and for others with the hash that is asked for.
+    ///
+    /// # Errors
+    /// Refuses hashes that do not exist.
+    pub fn signature(&self, ec_takes_bits: bool) -> Result<SignaturePreference, Refusal> {
+        let bits = match self.signature_bits {
+            0 => 0,
+            256 => 256,
+            384 => 384,
+            512 => 512,
+            other => {
+                return Err(Refusal {
+                    text: format!("unsupported hash signature algorithm: {other}"),
+                    hint: None,
+                });
+            }
+        };
+        Ok(SignaturePreference { bits, pss: self.use_pss, ec_takes_bits })
+    }
+
+    /// Warnings about what a key of this kind does not do.
+    pub fn without_effect(&self, signer: KeyKind, ec_takes_bits: bool) -> Vec<String> {
+        let Ok(preference) = self.signature(ec_takes_bits) else { return Vec::new() };
+        let algorithm = SignatureAlgorithm::choose(signer, preference);
+        let asked = SignatureAlgorithm::choose(
+            signer,
+            SignaturePreference { ec_takes_bits: true, ..preference },
+        );
+        let is_edwards = signer == KeyKind::Ed25519;
+        let other_hash = preference.bits != 0 && (is_edwards || algorithm != asked);
+        let other_padding = self.use_pss && !matches!(signer, KeyKind::Rsa(_));
+        [("signature_bits", other_hash), ("use_pss", other_padding)]
+            .into_iter()
+            .filter(|(_, is_lost)| *is_lost)
+            .map(|(parameter, _)| {
+                format!(
+                    "Signet: {parameter} has no effect on this key, which signs with {algorithm}"
+                )
+            })
+            .collect()
     }
 
     /// Subject and names of a request that somebody else will sign.
@@ -208,10 +276,8 @@ impl AuthorityAsk {
         } else {
             signs
         };
-        let name_constraints = (!self.permitted_dns_domains.is_empty()).then(|| NameConstraints {
-            permitted_dns: self.permitted_dns_domains.clone(),
-            ..NameConstraints::default()
-        });
+        let name_constraints =
+            self.constraints.compile().map_err(|text| Refusal { text, hint: None })?;
         Ok(Template {
             subject,
             names,
@@ -225,7 +291,7 @@ impl AuthorityAsk {
             urls,
             subject_key_identifier: None,
             verbatim_extensions: Vec::new(),
-            signature: self.signature,
+            signature: SignaturePreference::default(),
         })
     }
 
@@ -233,19 +299,46 @@ impl AuthorityAsk {
         extended_key_usages(&self.ext_key_usage)
     }
 
+    /// `max_path_length`, if it was sent: a negative one means no limit.
+    fn asked_path_length(&self) -> Result<Option<Option<u8>>, Refusal> {
+        match self.max_path_length {
+            None => Ok(None),
+            Some(..0) => Ok(Some(None)),
+            Some(asked) => match u8::try_from(asked) {
+                Ok(asked) => Ok(Some(Some(asked))),
+                Err(_) => Err(Refusal {
+                    text: format!(
+                        "max_path_length {asked} is too large; the largest is {}, and -1 sets no limit",
+                        u8::MAX
+                    ),
+                    hint: None,
+                }),
+            },
+        }
+    }
+
     /// pki-api 5.6: what was sent, else one less than the signer's.
-    fn path_length_below(&self, above: Above) -> Result<Option<u8>, Refusal> {
-        if above.path_length == Some(0) {
+    fn path_length_below(
+        &self,
+        above: Option<u8>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<u8>, Refusal> {
+        if above == Some(0) {
             return Err(Refusal {
                 text: "signing certificate has a max path length of zero, and cannot issue further CA certificates".to_owned(),
                 hint: None,
             });
         }
-        let below = above.path_length.map(|length| length.saturating_sub(1));
-        Ok(match self.max_path_length {
-            Some(asked) => u8::try_from(asked).ok(),
-            None => below,
-        })
+        let below = above.map(|length| length.saturating_sub(1));
+        let Some(asked) = self.asked_path_length()? else { return Ok(below) };
+        if let Some(below) = below
+            && asked.is_none_or(|asked| asked > below)
+        {
+            warnings.push(format!(
+                "Signet: max_path_length is more than the issuer leaves; verifiers allow {below} further authorities"
+            ));
+        }
+        Ok(asked)
     }
 
     fn skid(&self) -> Result<Option<Vec<u8>>, Refusal> {
@@ -291,31 +384,4 @@ fn names(ask: &Ask, warnings: &mut Vec<String>) -> Result<AlternativeNames, Refu
     names.ip = addresses(&ask.ip_sans).map_err(refused)?;
     names.uri = uris(&ask.uri_sans, Holder::Authority).map_err(refused)?;
     Ok(names)
-}
-
-/// RFC 5280, 4.2.1.3: an authority whose key usage lacks keyCertSign can sign nothing. The
-/// reference signs it all the same; here it is the request's mistake (design D15).
-fn check_key_usage(extensions: &[RawExtension]) -> Result<(), Refusal> {
-    let usage = extensions
-        .iter()
-        .find(|extension| extension.oid == const_oid::db::rfc5280::ID_CE_KEY_USAGE);
-    // BIT STRING: tag, length, unused bits, then keyCertSign is bit 5 of the first octet.
-    let signs =
-        usage.is_none_or(|usage| usage.value.get(3).is_some_and(|octet| octet & 0b0000_0100 != 0));
-    if signs {
-        return Ok(());
-    }
-    Err(Refusal {
-        text: "the CSR's key usage lacks keyCertSign, so that the certificate could not sign; leave key usage out of the CSR, or do not set use_csr_values".to_owned(),
-        hint: None,
-    })
-}
-
-/// Every extension of a CSR but basic constraints, which are never a requester's to choose.
-fn verbatim(extensions: &[RawExtension]) -> Vec<RawExtension> {
-    extensions
-        .iter()
-        .filter(|extension| extension.oid != const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS)
-        .cloned()
-        .collect()
 }

@@ -8,6 +8,7 @@ use crate::ca::oid::ObjectIdentifier;
 
 use super::asn1::{Element, ReadError, Reader, tag};
 use super::key::{KeyKind, SignatureAlgorithm};
+use super::name_limits::NameLimits;
 use super::permit::{AlternativeNames, KeyUsage};
 use super::public_key::{PublicKey, PublicKeyError};
 use super::time::Timestamp;
@@ -39,6 +40,7 @@ struct Extensions {
     key_usage: Option<KeyUsage>,
     extended_key_usage: Vec<ObjectIdentifier>,
     names: AlternativeNames,
+    name_limits: Option<Box<NameLimits>>,
 }
 
 /// What composing and linting need to know of a signer.
@@ -166,11 +168,14 @@ impl Extensions {
         while !list.is_empty() {
             let mut fields = list.sequence("pkix.Extension")?;
             let oid = fields.oid()?;
-            fields.default_false()?;
+            let critical = fields.default_false()?;
             let value = fields.expect(tag::OCTET_STRING, "[]uint8")?.content;
             fields.end()?;
             if !seen.insert(oid) {
                 return Err(malformed("x509: certificate contains duplicate extensions"));
+            }
+            if oid == extensions::NAME_CONSTRAINTS {
+                found.name_limits = Some(Box::new(NameLimits::of(value, critical)));
             }
             found.take(&oid, value)?;
         }
@@ -336,6 +341,11 @@ impl Certificate {
     /// Subject alternative names of the kinds we know.
     pub const fn names(&self) -> &AlternativeNames {
         &self.extensions.names
+    }
+
+    /// Its name constraints.
+    pub(in crate::ca) fn name_limits(&self) -> Option<&NameLimits> {
+        self.extensions.name_limits.as_deref()
     }
 
     /// Are subject and issuer the same bytes?

@@ -11,14 +11,14 @@ use super::general_names::{self, ReadNames};
 use super::key::{KeyKind, SignatureAlgorithm};
 use super::permit::{AlternativeNames, RawExtension};
 use super::public_key::{PublicKey, PublicKeyError};
-use super::{algorithm_identifier, extensions, uri};
+use super::{algorithm_identifier, dropped, extensions, uri};
 
 /// A request that was read; its signature is not yet checked, so it gives no key away.
 #[derive(Clone, Debug)]
 pub struct ParsedCsr {
     der: Vec<u8>,
     signed: Vec<u8>,
-    algorithm: Option<SignatureAlgorithm>,
+    algorithm: Result<SignatureAlgorithm, String>,
     signature: Vec<u8>,
     subject: Vec<u8>,
     attributes: Attributes,
@@ -44,6 +44,10 @@ pub enum CsrError {
     Malformed(String),
     /// The signature does not verify (step 26).
     SignatureInvalid,
+    /// It is signed with an algorithm that is not accepted, so nothing was verified (step 26).
+    SignatureNotAccepted(String),
+    /// An RSA key that is longer than anything verifies with here (step 26).
+    KeyTooLong(u32),
 }
 
 impl fmt::Display for CsrError {
@@ -58,9 +62,21 @@ impl fmt::Display for CsrError {
             Self::UnsupportedCurve => write!(formatter, "{parsed}x509: unsupported elliptic curve"),
             Self::Malformed(text) => write!(formatter, "{parsed}{text}"),
             Self::SignatureInvalid => formatter.write_str("request signature invalid"),
+            Self::SignatureNotAccepted(name) => write!(
+                formatter,
+                "the CSR is signed with {name}, which is not accepted; sign it with SHA-256, \
+                 SHA-384, SHA-512 or Ed25519"
+            ),
+            Self::KeyTooLong(bits) => write!(
+                formatter,
+                "RSA keys of more than {LONGEST_RSA} bits are not supported: the CSR's key has {bits}"
+            ),
         }
     }
 }
+
+/// The longest RSA key, in bits, that verifies.
+const LONGEST_RSA: u32 = 8192;
 
 impl std::error::Error for CsrError {}
 
@@ -108,7 +124,8 @@ impl ParsedCsr {
         Ok(Self {
             der: der.to_vec(),
             signed: info.whole.to_vec(),
-            algorithm: algorithm_identifier::decode(algorithm.whole),
+            algorithm: algorithm_identifier::decode(algorithm.whole)
+                .ok_or_else(|| algorithm_identifier::name_of_unknown(algorithm.whole)),
             signature: signature.to_vec(),
             subject: subject.whole.to_vec(),
             attributes: distinguished_name::read(subject.content)?,
@@ -120,10 +137,20 @@ impl ParsedCsr {
 
     /// Checks the proof of possession.
     pub fn verify(self) -> Result<VerifiedCsr, CsrError> {
-        let verified = self.algorithm.is_some_and(|algorithm| {
-            self.public_key.verify(algorithm, &self.signed, &self.signature)
-        });
-        if verified { Ok(VerifiedCsr { parsed: self }) } else { Err(CsrError::SignatureInvalid) }
+        let algorithm = match &self.algorithm {
+            Ok(algorithm) => *algorithm,
+            Err(name) => return Err(CsrError::SignatureNotAccepted(name.clone())),
+        };
+        if let KeyKind::Rsa(bits) = self.public_key.kind()
+            && bits > LONGEST_RSA
+        {
+            return Err(CsrError::KeyTooLong(bits));
+        }
+        if self.public_key.verify(algorithm, &self.signed, &self.signature) {
+            Ok(VerifiedCsr { parsed: self })
+        } else {
+            Err(CsrError::SignatureInvalid)
+        }
     }
 
     /// The DER it was read from.
@@ -166,6 +193,35 @@ impl ParsedCsr {
         self.names.foreign_other
     }
 
+    /// The kinds of alternative names that it asks for and that no certificate of ours holds.
+    pub fn names_passed_over(&self) -> &[&'static str] {
+        &self.names.passed_over
+    }
+
+    /// The alternative names that `others` lacks, as a text; `None` if it has them all.
+    pub fn names_missing_in(&self, others: &AlternativeNames) -> Option<String> {
+        let own = &self.names.names;
+        let texts = [
+            ("DNS", &own.dns, &others.dns),
+            ("email", &own.email, &others.email),
+            ("URI", &own.uri, &others.uri),
+        ];
+        let texts = texts.into_iter().flat_map(|(kind, own, others)| {
+            let others: BTreeSet<&String> = others.iter().collect();
+            own.iter()
+                .filter(move |name| !others.contains(name))
+                .map(move |name| format!("{kind}:{}", uri::go_quote(name)))
+        });
+        let addresses: BTreeSet<_> = others.ip.iter().collect();
+        let addresses = own.ip.iter().filter(|address| !addresses.contains(address));
+        let addresses = addresses.map(|address| format!("IP:{address}"));
+        let other = own.other.iter().filter(|name| !others.other.contains(name));
+        let other = other.map(|name| format!("otherName:{}", name.oid));
+        let foreign = self.names.foreign_other.then(|| "otherName".to_owned());
+        let kinds = self.names.passed_over.iter().map(|kind| (*kind).to_owned());
+        dropped::listed(texts.chain(addresses).chain(other).chain(foreign).chain(kinds))
+    }
+
     /// Every requested extension, in order.
     pub fn extensions(&self) -> &[RawExtension] {
         &self.extensions
@@ -181,21 +237,24 @@ impl ParsedCsr {
 pub(in crate::ca) const EXTENSION_REQUEST: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
 
-/// The extensions that the attributes ask for. Attributes that do not read are none of ours.
+/// The extensions that the attributes ask for; other attributes are not looked into.
 fn requested_extensions(attributes: &[u8]) -> Result<Vec<RawExtension>, CsrError> {
     let mut list = Reader::new(attributes);
     let mut found = Vec::new();
     // Not looked for in `found`: a request has room for a hundred thousand of them.
     let mut seen = BTreeSet::new();
     while !list.is_empty() {
-        let attribute = list.any()?;
-        let mut fields = Reader::new(attribute.content);
-        let Ok(oid) = fields.oid() else { continue };
-        let Ok(values) = fields.expect(tag::SET, "[]asn1.RawValue") else { continue };
-        if oid != EXTENSION_REQUEST || values.content.is_empty() {
+        let mut fields = list.sequence("pkix.Attribute")?;
+        let oid = fields.oid()?;
+        let values = fields.expect(tag::SET, "[]asn1.RawValue")?.content;
+        fields.end()?;
+        if oid != EXTENSION_REQUEST || values.is_empty() {
             continue;
         }
-        let mut extensions = Reader::new(values.content).sequence("[]pkix.Extension")?;
+        // RFC 2985, 5.4.2: a single value.
+        let mut value = Reader::new(values);
+        let mut extensions = value.sequence("[]pkix.Extension")?;
+        value.end()?;
         while !extensions.is_empty() {
             let mut fields = extensions.sequence("pkix.Extension")?;
             let oid = fields.oid()?;

@@ -15,6 +15,7 @@ const STREET: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.9");
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 const POSTAL_CODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.17");
+const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 const USER_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.9.2342.19200300.100.1.1");
 
 /// The DER of an empty `Name`.
@@ -100,6 +101,89 @@ pub(in crate::ca) struct Attributes {
     pub(in crate::ca) serial_number: String,
     /// Every user id.
     pub(in crate::ca) user_ids: Vec<String>,
+    /// Every e-mail address (PKCS#9).
+    pub(in crate::ca) email_addresses: Vec<String>,
+}
+
+/// The relative names of a `Name`, each with its attributes in order, so that equal names are
+/// equal values: text without case and without further blanks (RFC 5280, 7.1), all else as bytes.
+pub(in crate::ca) type Comparable = Vec<Vec<(ObjectIdentifier, Vec<u8>)>>;
+
+/// Reads the content of a `Name` so that it can be compared.
+pub(in crate::ca) fn comparable(content: &[u8]) -> Result<Comparable, ReadError> {
+    let mut names = Reader::new(content);
+    let mut found = Vec::new();
+    while !names.is_empty() {
+        let mut set =
+            Reader::new(names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content);
+        let mut attributes = Vec::new();
+        while !set.is_empty() {
+            let mut pair = set.sequence("pkix.AttributeTypeAndValue")?;
+            let (oid, value) = (pair.oid()?, pair.any()?);
+            pair.end()?;
+            let plain = match text(value.tag, value.content)? {
+                Some(text) => {
+                    let words: Vec<_> = text.split_whitespace().map(str::to_lowercase).collect();
+                    words.join(" ").into_bytes()
+                }
+                None => value.whole.to_vec(),
+            };
+            attributes.push((oid, plain));
+        }
+        attributes.sort();
+        found.push(attributes);
+    }
+    Ok(found)
+}
+
+/// The same of the DER of a `Name`.
+pub(in crate::ca) fn comparable_name(der: &[u8]) -> Result<Comparable, ReadError> {
+    comparable(name_content(der)?)
+}
+
+/// Reads the DER of a `Name`.
+pub(in crate::ca) fn read_name(der: &[u8]) -> Result<Attributes, ReadError> {
+    read(name_content(der)?)
+}
+
+fn name_content(der: &[u8]) -> Result<&[u8], ReadError> {
+    let mut outer = Reader::new(der);
+    let name = outer.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
+    outer.end()?;
+    Ok(name.content)
+}
+
+/// What keeps a `Name` that others composed out of a certificate, if anything does: only texts,
+/// each readable and without control characters, and no empty relative name; in DER the values of
+/// a set are in order (X.690, 11.6).
+pub(in crate::ca) fn fault(content: &[u8]) -> Result<Option<&'static str>, ReadError> {
+    let mut names = Reader::new(content);
+    while !names.is_empty() {
+        let set = names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content;
+        if set.is_empty() {
+            return Ok(Some("a relative name is empty"));
+        }
+        let mut set = Reader::new(set);
+        let mut last: &[u8] = &[];
+        while !set.is_empty() {
+            let whole = set.expect(tag::SEQUENCE, "pkix.AttributeTypeAndValue")?;
+            if whole.whole <= last {
+                return Ok(Some("the values of a relative name are not in order"));
+            }
+            last = whole.whole;
+            let mut pair = Reader::new(whole.content);
+            let (_, value) = (pair.oid()?, pair.any()?);
+            pair.end()?;
+            match text(value.tag, value.content)? {
+                Some(text) if text.chars().any(char::is_control) => {
+                    return Ok(Some("a value holds a control character"));
+                }
+                Some(_) => {}
+                None => return Ok(Some("a value is no text")),
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Reads the content of a `Name`.
@@ -119,6 +203,7 @@ pub(in crate::ca) fn read(content: &[u8]) -> Result<Attributes, ReadError> {
                 COMMON_NAME => attributes.common_name = value,
                 SERIAL_NUMBER => attributes.serial_number = value,
                 USER_ID => attributes.user_ids.push(value),
+                EMAIL_ADDRESS => attributes.email_addresses.push(value),
                 _ => {}
             }
         }

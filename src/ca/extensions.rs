@@ -4,6 +4,7 @@ use crate::ca::oid::ObjectIdentifier;
 
 use super::asn1::{Writer, bit_string_bits, tag};
 use super::general_names::{self, DNS, EMAIL, IP, URI};
+use super::name_constraints::DIRECTORY;
 use super::permit::{
     AlternativeNames, BasicConstraints, KeyUsage, NameConstraints, Policy, Template,
 };
@@ -21,14 +22,20 @@ pub(in crate::ca) const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier =
 pub(in crate::ca) const EXTENDED_KEY_USAGE: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("2.5.29.37");
 pub(in crate::ca) const FRESHEST_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.46");
-const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
-const CRL_DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.31");
-const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32");
-const AUTHORITY_INFO_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
-const CPS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.2.1");
-const USER_NOTICE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.2.2");
-const OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
-const CA_ISSUERS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.2");
+pub(in crate::ca) const NAME_CONSTRAINTS: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("2.5.29.30");
+pub(in crate::ca) const CRL_DISTRIBUTION_POINTS: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("2.5.29.31");
+pub(in crate::ca) const CERTIFICATE_POLICIES: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("2.5.29.32");
+pub(in crate::ca) const AUTHORITY_INFO_ACCESS: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
+pub(in crate::ca) const CPS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.2.1");
+pub(in crate::ca) const USER_NOTICE: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.2.2");
+pub(in crate::ca) const OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
+pub(in crate::ca) const CA_ISSUERS: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.2");
 
 /// Appends one `Extension`.
 pub(in crate::ca) fn extension(
@@ -193,25 +200,29 @@ pub(in crate::ca) fn subject_alt_name(
     });
 }
 
-/// RFC 5280, 4.2.1.4: each policy once, with the qualifiers of all that name it; CPS before notice.
+/// RFC 5280, 4.2.1.4.
 fn certificate_policies(writer: &mut Writer, policies: &[Policy]) {
-    extension(writer, &CERTIFICATE_POLICIES, false, |writer| {
-        writer.sequence(|writer| {
-            for (position, policy) in policies.iter().enumerate() {
-                let same = |other: &&Policy| other.oid == policy.oid;
-                if policies.iter().take(position).any(|earlier| same(&earlier)) {
-                    continue;
-                }
-                writer.sequence(|writer| {
-                    writer.oid(&policy.oid);
-                    if policies.iter().filter(same).any(Policy::is_qualified) {
-                        writer.sequence(|writer| {
-                            policies.iter().filter(same).for_each(|same| qualifiers(writer, same));
-                        });
-                    }
-                });
+    extension(writer, &CERTIFICATE_POLICIES, false, |writer| write_policies(writer, policies));
+}
+
+/// Appends the value of the extension: each policy once, with the qualifiers of all that name it; CPS
+/// before notice (RFC 5280, 4.2.1.4).
+pub(in crate::ca) fn write_policies(writer: &mut Writer, policies: &[Policy]) {
+    writer.sequence(|writer| {
+        for (position, policy) in policies.iter().enumerate() {
+            let same = |other: &&Policy| other.oid == policy.oid;
+            if policies.iter().take(position).any(|earlier| same(&earlier)) {
+                continue;
             }
-        });
+            writer.sequence(|writer| {
+                writer.oid(&policy.oid);
+                if policies.iter().filter(same).any(Policy::is_qualified) {
+                    writer.sequence(|writer| {
+                        policies.iter().filter(same).for_each(|same| qualifiers(writer, same));
+                    });
+                }
+            });
+        }
     });
 }
 
@@ -230,34 +241,41 @@ fn qualifiers(writer: &mut Writer, policy: &Policy) {
     }
 }
 
-/// RFC 5280, 4.2.1.10.
+/// RFC 5280, 4.2.1.10: critical.
 fn name_constraints(writer: &mut Writer, constraints: &NameConstraints) {
-    let subtrees =
-        |writer: &mut Writer, number: u8, lists: [(u8, &[String]); 3], ips: &[Vec<u8>]| {
-            if ips.is_empty() && lists.iter().all(|(_, names)| names.is_empty()) {
-                return;
-            }
-            writer.element(tag::explicit(number), |writer| {
-                let [dns, email, uri] = lists;
-                let subtree = |writer: &mut Writer, tag: u8, value: &[u8]| {
-                    writer.sequence(|writer| writer.primitive(tag, value));
-                };
-                dns.1.iter().for_each(|name| subtree(writer, dns.0, name.as_bytes()));
-                ips.iter().for_each(|range| subtree(writer, IP, range));
-                email.1.iter().for_each(|name| subtree(writer, email.0, name.as_bytes()));
-                uri.1.iter().for_each(|name| subtree(writer, uri.0, name.as_bytes()));
-            });
-        };
-    let c = constraints;
     extension(writer, &NAME_CONSTRAINTS, true, |writer| {
-        writer.sequence(|writer| {
-            let permitted =
-                [(DNS, &*c.permitted_dns), (EMAIL, &*c.permitted_email), (URI, &*c.permitted_uri)];
-            subtrees(writer, 0, permitted, &c.permitted_ip);
-            let excluded =
-                [(DNS, &*c.excluded_dns), (EMAIL, &*c.excluded_email), (URI, &*c.excluded_uri)];
-            subtrees(writer, 1, excluded, &c.excluded_ip);
+        write_name_constraints(writer, constraints);
+    });
+}
+
+/// Appends the value of the extension.
+pub(in crate::ca) fn write_name_constraints(writer: &mut Writer, constraints: &NameConstraints) {
+    type Lists<'a> = ([(u8, &'a [String]); 3], &'a [Vec<u8>], &'a [Vec<u8>]);
+    let subtrees = |writer: &mut Writer, number: u8, (texts, ips, directory): Lists<'_>| {
+        let no_text = texts.iter().all(|(_, names)| names.is_empty());
+        if no_text && ips.is_empty() && directory.is_empty() {
+            return;
+        }
+        writer.element(tag::explicit(number), |writer| {
+            let [dns, email, uri] = texts;
+            let subtree = |writer: &mut Writer, tag: u8, value: &[u8]| {
+                writer.sequence(|writer| writer.primitive(tag, value));
+            };
+            dns.1.iter().for_each(|name| subtree(writer, dns.0, name.as_bytes()));
+            ips.iter().for_each(|range| subtree(writer, IP, range));
+            email.1.iter().for_each(|name| subtree(writer, email.0, name.as_bytes()));
+            uri.1.iter().for_each(|name| subtree(writer, uri.0, name.as_bytes()));
+            directory.iter().for_each(|name| subtree(writer, DIRECTORY, name));
         });
+    };
+    let c = constraints;
+    writer.sequence(|writer| {
+        let permitted =
+            [(DNS, &*c.permitted_dns), (EMAIL, &*c.permitted_email), (URI, &*c.permitted_uri)];
+        subtrees(writer, 0, (permitted, &c.permitted_ip, &c.permitted_directory));
+        let excluded =
+            [(DNS, &*c.excluded_dns), (EMAIL, &*c.excluded_email), (URI, &*c.excluded_uri)];
+        subtrees(writer, 1, (excluded, &c.excluded_ip, &c.excluded_directory));
     });
 }
 

@@ -50,6 +50,8 @@ pub(in crate::ca) fn write(writer: &mut Writer, names: &AlternativeNames) {
 pub(in crate::ca) struct ReadNames {
     pub(in crate::ca) names: AlternativeNames,
     pub(in crate::ca) foreign_other: bool,
+    /// The kinds of names that were passed over, each once.
+    pub(in crate::ca) passed_over: Vec<&'static str>,
 }
 
 /// Reads the DER of `GeneralNames`. The texts of errors are Go's; kinds that it does not know
@@ -76,10 +78,27 @@ pub(in crate::ca) fn read(der: &[u8]) -> Result<ReadNames, String> {
                 Some(other) => found.names.other.push(other),
                 None => found.foreign_other = true,
             },
-            _ => {}
+            other => {
+                let kind = kind_not_read(other);
+                if !found.passed_over.contains(&kind) {
+                    found.passed_over.push(kind);
+                }
+            }
         }
     }
     Ok(found)
+}
+
+/// What RFC 5280, 4.2.1.6 calls the kinds of names that are not read here.
+pub(in crate::ca) const fn kind_not_read(found: u8) -> &'static str {
+    match found {
+        OTHER => "otherName",
+        0xa3 => "x400Address",
+        0xa4 => "directoryName",
+        0xa5 => "ediPartyName",
+        0x88 => "registeredID",
+        _ => "a name of an unknown kind",
+    }
 }
 
 fn ascii(content: &[u8], error: &str) -> Result<String, String> {
@@ -129,7 +148,7 @@ mod tests {
         let mut writer = Writer::default();
         write(&mut writer, &names);
         let read = read(&writer.into_bytes()).unwrap();
-        assert_eq!(read, ReadNames { names, foreign_other: false });
+        assert_eq!(read, ReadNames { names, ..ReadNames::default() });
     }
 
     #[test]

@@ -84,18 +84,29 @@ pub enum SignatureAlgorithm {
     Ed25519,
 }
 
-/// What an RSA issuer is asked for; other issuers follow their key.
+/// What an issuer is asked for: RSA follows both, EC may follow the hash, Ed25519 has one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SignaturePreference {
     /// 0 (default), 256, 384 or 512.
     pub bits: u32,
     /// RSASSA-PSS instead of PKCS#1 v1.5.
     pub pss: bool,
+    /// An EC issuer, too, takes the hash of `bits`, in place of that of its curve.
+    pub ec_takes_bits: bool,
 }
 
 impl SignatureAlgorithm {
-    /// What a key of this kind signs with: RSA by preference, EC by curve (pki-api 15.10).
+    /// What a key of this kind signs with: RSA by preference, EC by curve or, if the preference
+    /// says so, by preference (pki-api 15.10).
     pub const fn choose(kind: KeyKind, preference: SignaturePreference) -> Self {
+        if let (KeyKind::Ec(_), true) = (kind, preference.ec_takes_bits) {
+            match preference.bits {
+                256 => return Self::Ecdsa(Hash::Sha256),
+                384 => return Self::Ecdsa(Hash::Sha384),
+                512 => return Self::Ecdsa(Hash::Sha512),
+                _ => {}
+            }
+        }
         match kind {
             KeyKind::Rsa(_) => {
                 let hash = match preference.bits {

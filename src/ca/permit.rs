@@ -82,6 +82,16 @@ pub enum SubjectName {
     Verbatim(Vec<u8>),
 }
 
+impl SubjectName {
+    /// Is there no attribute?
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Composed(subject) => *subject == Subject::default(),
+            Self::Verbatim(der) => der == super::distinguished_name::EMPTY,
+        }
+    }
+}
+
 /// Values of a subject. Several values of one attribute share one RDN, but for user ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
@@ -216,7 +226,7 @@ pub struct NameConstraints {
     pub permitted_dns: Vec<String>,
     /// excludedSubtrees: DNS names.
     pub excluded_dns: Vec<String>,
-    /// permittedSubtrees: IP ranges as address and mask octets (8 or 32).
+    /// permittedSubtrees: IP ranges as address and mask, 8 or 32 bytes.
     pub permitted_ip: Vec<Vec<u8>>,
     /// excludedSubtrees: IP ranges.
     pub excluded_ip: Vec<Vec<u8>>,
@@ -228,6 +238,10 @@ pub struct NameConstraints {
     pub permitted_uri: Vec<String>,
     /// excludedSubtrees: URI hosts.
     pub excluded_uri: Vec<String>,
+    /// permittedSubtrees: the DER of directory names.
+    pub permitted_directory: Vec<Vec<u8>>,
+    /// excludedSubtrees: the DER of directory names.
+    pub excluded_directory: Vec<Vec<u8>>,
 }
 
 /// The URLs that go into certificates.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -186,11 +187,10 @@ impl Pair {
     fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let random = SystemRandom::new();
         match self {
-            // The library's key is bound to the hash that follows its curve.
             Self::Ec(curve, pair) => {
                 let own = SignatureAlgorithm::choose(KeyKind::Ec(*curve), Default::default());
                 if own != algorithm {
-                    return Err(SignError::Unfit);
+                    return sign_with_other_hash(*curve, pair, algorithm, message);
                 }
                 let signature = pair.sign(&random, message).map_err(|_| SignError::Failed)?;
                 Ok(signature.as_ref().to_vec())
@@ -204,6 +204,36 @@ impl Pair {
             }
         }
     }
+}
+
+/// The library binds a key to the hash of its curve. ECDSA signs a number, and of a hash that is
+/// longer than the curve's order the first bits count (FIPS 186-5, 6.4.1): so another hash, cut or
+/// filled up with zeros in front, is signed as if it were the curve's own.
+fn sign_with_other_hash(
+    curve: Curve,
+    pair: &EcdsaKeyPair,
+    algorithm: SignatureAlgorithm,
+    message: &[u8],
+) -> Result<Vec<u8>, SignError> {
+    let hash = match algorithm {
+        SignatureAlgorithm::Ecdsa(Hash::Sha256) => &digest::SHA256,
+        SignatureAlgorithm::Ecdsa(Hash::Sha384) => &digest::SHA384,
+        SignatureAlgorithm::Ecdsa(Hash::Sha512) => &digest::SHA512,
+        _ => return Err(SignError::Unfit),
+    };
+    let own = match curve {
+        Curve::P224 | Curve::P256 => &digest::SHA256,
+        Curve::P384 => &digest::SHA384,
+        Curve::P521 => &digest::SHA512,
+    };
+    let length = own.output_len();
+    let hashed = digest::digest(hash, message);
+    let used = hashed.as_ref().get(..length).unwrap_or(hashed.as_ref());
+    let mut number = vec![0; length.saturating_sub(used.len())];
+    number.extend_from_slice(used);
+    let number = Digest::import_less_safe(&number, own).map_err(|_| SignError::Failed)?;
+    let signature = pair.sign_digest(&number).map_err(|_| SignError::Failed)?;
+    Ok(signature.as_ref().to_vec())
 }
 
 const fn padding(algorithm: SignatureAlgorithm) -> Result<&'static dyn RsaEncoding, SignError> {

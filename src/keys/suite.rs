@@ -48,7 +48,21 @@ fn rsa_signs_with_every_hash_and_both_paddings() {
     let key = PrivateKey::generate(KeyKind::Rsa(2048)).unwrap();
     for bits in [256, 384, 512] {
         for pss in [false, true] {
-            signs(&key, SignatureAlgorithm::choose(key.kind(), SignaturePreference { bits, pss }));
+            let preference = SignaturePreference { bits, pss, ec_takes_bits: false };
+            signs(&key, SignatureAlgorithm::choose(key.kind(), preference));
+        }
+    }
+}
+
+#[test]
+fn every_curve_signs_with_every_hash() {
+    for curve in [Curve::P256, Curve::P384, Curve::P521] {
+        let key = PrivateKey::generate(KeyKind::Ec(curve)).unwrap();
+        for bits in [256, 384, 512] {
+            let preference = SignaturePreference { bits, pss: false, ec_takes_bits: true };
+            let algorithm = SignatureAlgorithm::choose(key.kind(), preference);
+            assert!(algorithm.word().ends_with(&bits.to_string()), "{algorithm}");
+            signs(&key, algorithm);
         }
     }
 }
@@ -57,8 +71,7 @@ fn rsa_signs_with_every_hash_and_both_paddings() {
 fn refuses_an_algorithm_of_another_key() {
     let key = PrivateKey::generate(KeyKind::Ec(Curve::P384)).unwrap();
     for algorithm in SignatureAlgorithm::ALL {
-        let fits =
-            algorithm == SignatureAlgorithm::choose(key.kind(), SignaturePreference::default());
+        let fits = matches!(algorithm, SignatureAlgorithm::Ecdsa(_));
         let result = key.sign(request(&key, algorithm));
         assert_eq!(result.err(), (!fits).then_some(SignError::Unfit), "{algorithm}");
     }

@@ -164,6 +164,9 @@ impl Role {
             signature: SignaturePreference {
                 bits: u32::try_from(self.fields.signature_bits).unwrap_or_default(),
                 pss: self.fields.use_pss,
+                // As the reference: an EC issuer takes the hash of the role for requests, and that
+                // of its curve for `issue` (pki-api 15.10).
+                ec_takes_bits: csr.is_some() && self.fields.key_type != "rsa",
             },
         };
         Ok(Permit::new(template, warnings))

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::ca::certificate::Certificate;
 use crate::ca::chain::{self, Link};
 use crate::ca::key::{KeyKind, SignatureAlgorithm, SignaturePreference};
+use crate::ca::name_limits::IssuerLimits;
 use crate::ca::pem;
 use crate::ca::permit::IssuingUrls;
 use crate::ca::role::LeafNotAfterBehavior;
@@ -35,6 +36,8 @@ pub struct Issuer {
     pub certificate: Certificate,
     /// Issued by and to the same name, with its own key.
     pub is_root: bool,
+    /// What its certificate and those above it leave to it.
+    pub limits: IssuerLimits,
     /// Its key, if the mount has it.
     pub key: Option<PrivateKey>,
     /// Its chain: itself first.
@@ -319,6 +322,14 @@ fn link(
         })
         .collect();
     let mut chains = chain::build(&links);
+    let mut limits: BTreeMap<Id, IssuerLimits> = records
+        .iter()
+        .map(|(id, (_, certificate))| {
+            let chain = chains.get(id).into_iter().flatten();
+            let chain: Vec<_> = chain.filter_map(|id| Some(&records.get(id)?.1)).collect();
+            (*id, IssuerLimits::new(certificate, &chain))
+        })
+        .collect();
     let der: BTreeMap<Id, Vec<u8>> =
         records.iter().map(|(id, (_, certificate))| (*id, certificate.der().to_vec())).collect();
     records
@@ -337,6 +348,7 @@ fn link(
                 record,
                 certificate,
                 is_root,
+                limits: limits.remove(&id).unwrap_or_default(),
                 key,
                 chain,
                 chain_der,

@@ -157,6 +157,7 @@ impl Engine {
             };
             let permit = request.ask.permit_root(limits, urls, now)?;
             let mut warnings = root_warnings(&permit, &authorities, templated, &request.ask);
+            warnings.extend(request.ask.without_effect(key.key.kind(), false));
             let (linted, serial, not_after) = self.compose_root(permit, &key, &mut warnings)?;
             let tbs = linted.document().der().to_vec();
             self.record_intent(mount, serial, tbs, now).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::auth::Granted;
 use crate::ca::authority::{Above, AuthorityAsk};
 use crate::ca::cert::compose;
-use crate::ca::key::{KeyKind, SignatureAlgorithm};
+use crate::ca::key::SignatureAlgorithm;
 use crate::ca::lint;
 use crate::ca::permit::{KeyUsage, SubjectName};
 use crate::ca::request::{RequestValues, compose_request};
@@ -23,7 +23,7 @@ use super::issue::issuing;
 use super::notices::{REQUEST, notices};
 use super::output::{ArchiveContents, ArchiveWish, Archives, Format};
 use super::records::CertificateRecord;
-use super::subject::{csr_failure, read_csr};
+use super::subject::{certifiable, csr_failure, read_csr};
 
 /// A request for a CSR of ours.
 #[derive(Clone, Debug)]
@@ -103,7 +103,10 @@ impl Engine {
                 basic_constraints: request.add_basic_constraints,
                 key_usage: KeyUsage::default(),
             };
-            let algorithm = SignatureAlgorithm::choose(key.key.kind(), request.ask.signature);
+            let kind = key.key.kind();
+            let preference = request.ask.signature(false)?;
+            let mut warnings = request.ask.without_effect(kind, false);
+            let algorithm = SignatureAlgorithm::choose(kind, preference);
             let composed = compose_request(&values, key.key.public(), algorithm)
                 .map_err(|error| Failure::refused(error.to_string()))?;
             let linted = lint::lint_request(composed)
@@ -112,7 +115,6 @@ impl Engine {
             let mut defaults = authorities.defaults.clone();
             let batch = put_key(authorities.change(&mount.id), mount, &key, &mut defaults)?;
             self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
-            let mut warnings = Vec::new();
             if !authorities.urls.is_configured() {
                 warnings.push(format!("{W_AIA}{W_AIA_INTERMEDIATE}"));
             }
@@ -141,17 +143,16 @@ impl Engine {
                 ));
             }
             let csr = read_csr(&request.csr)?;
-            if matches!(csr.key_kind(), KeyKind::Rsa(..2048)) {
-                return Err(Failure::refused("RSA keys < 2048 bits are unsafe and not supported"));
-            }
+            certifiable(csr.key_kind())?;
             let urls = authorities.urls_of(Some(&issuer)).map_err(|why| {
                 Failure::Mistaken(format!(
                     "error fetching CA certificate: unable to fetch AIA URL information: {why}"
                 ))
             })?;
             let above = Above {
-                path_length: issuer.certificate.path_length(),
+                limits: &issuer.limits,
                 not_after: issuer.certificate.not_after(),
+                key_kind: issuer.certificate.public_key().kind(),
             };
             let limits = mount.lifetimes(self.env.lifetimes);
             let permit = request.ask.permit_intermediate(&csr, above, limits, urls, now)?;

@@ -42,7 +42,9 @@ use super::authorities::{Authorities, Issuer};
 use super::notices::notices;
 use super::output::{ArchiveContents, ArchiveWish, Archives, FORMATS, Format};
 use super::records::CertificateRecord;
-use super::subject::{checked_kind, csr_facts, csr_failure, generated_kind, read_csr};
+use super::subject::{
+    checked_kind, csr_facts, csr_failure, generated_kind, lost_from_csr, read_csr,
+};
 
 /// A request for a leaf.
 #[derive(Clone, Debug)]
@@ -249,8 +251,11 @@ impl Engine {
         request: &LeafRequest,
         now: Timestamp,
     ) -> Result<Made, Failure> {
-        let ready = self.prepare(mount, request).await?;
+        let mut ready = self.prepare(mount, request).await?;
         let permit = self.permit(mount, &ready, &request.ask, now)?;
+        if let Some(csr) = &ready.csr {
+            ready.warnings.extend(lost_from_csr(csr, &ready.role, permit.template()));
+        }
         let key = match (&ready.csr, ready.kind) {
             (None, KeyKind::Rsa(_)) => Some(self.workshop.rsa_key(ready.kind).await?),
             (None, KeyKind::Ec(_) | KeyKind::Ed25519) | (Some(_), _) => None,
@@ -337,10 +342,14 @@ impl Engine {
             urls,
         };
         let facts = ready.csr.as_deref().map(csr_facts);
-        ready.role.permit(ask, facts.as_ref(), ready.kind, &bounds, now).map_err(|refusal| {
-            let hint = refusal.hint.map(|hint| hint.replace("{mount}", &mount.record.path));
-            Failure::Refused { text: refusal.text, hint }
-        })
+        let permit = ready.role.permit(ask, facts.as_ref(), ready.kind, &bounds, now).map_err(
+            |refusal| {
+                let hint = refusal.hint.map(|hint| hint.replace("{mount}", &mount.record.path));
+                Failure::Refused { text: refusal.text, hint }
+            },
+        )?;
+        ready.issuer.limits.check(permit.template())?;
+        Ok(permit)
     }
 
     /// Step 26, or a new key.

@@ -1,8 +1,10 @@
 //! What the subject of a leaf brings or is given: its CSR, and the kind of its key.
 
 use crate::ca::csr::{CsrError, ParsedCsr};
+use crate::ca::dropped::{self, Takes};
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::pem;
+use crate::ca::permit::Template;
 use crate::ca::role::{CsrFacts, Role, RoleKey, key_kind};
 use crate::engine::Failure;
 
@@ -32,6 +34,13 @@ pub(super) fn csr_facts(csr: &ParsedCsr) -> CsrFacts {
         has_unreadable_other_name: csr.has_foreign_other_name(),
         has_basic_constraints: csr.has_basic_constraints(),
     }
+}
+
+/// Warnings about what a role does not take over from a CSR.
+pub(super) fn lost_from_csr(csr: &ParsedCsr, role: &Role, template: &Template) -> Vec<String> {
+    let fields = role.fields();
+    let takes = Takes { common_name: fields.use_csr_common_name, names: fields.use_csr_sans };
+    dropped::from_leaf(csr, template, takes)
 }
 
 /// Step 2: what kind of key Signet makes.
@@ -91,6 +100,11 @@ pub(super) fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failur
         }
         RoleKey::Any => {}
     }
+    certifiable(kind)
+}
+
+/// The key of a request is of a kind and size that is certified, whichever path reads it.
+pub(super) fn certifiable(kind: KeyKind) -> Result<KeyKind, Failure> {
     if matches!(kind, KeyKind::Rsa(..2048)) {
         return Err(Failure::refused("RSA keys < 2048 bits are unsafe and not supported"));
     }

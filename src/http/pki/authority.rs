@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::auth::Granted;
 use crate::ca::authority::AuthorityAsk;
-use crate::ca::key::SignaturePreference;
+use crate::ca::name_constraints::AskedConstraints;
 use crate::ca::pem;
 use crate::ca::permit::Subject;
 use crate::engine::identifier::format_uuid;
@@ -47,6 +47,13 @@ const KEY: Schema = &[
 const CONSTRAINTS: Schema = &[
     ("max_path_length", Kind::Integer),
     ("permitted_dns_domains", Kind::Words),
+    ("excluded_dns_domains", Kind::Words),
+    ("permitted_ip_ranges", Kind::Words),
+    ("excluded_ip_ranges", Kind::Words),
+    ("permitted_email_addresses", Kind::Words),
+    ("excluded_email_addresses", Kind::Words),
+    ("permitted_uri_domains", Kind::Words),
+    ("excluded_uri_domains", Kind::Words),
     ("issuer_name", Kind::Text),
     ("ext_key_usage", Kind::Words),
     ("ext_key_usage_oids", Kind::Words),
@@ -74,7 +81,7 @@ fn authority_ask(fields: &Fields) -> AuthorityAsk {
         },
         not_before_duration: fields.integer("not_before_duration"),
         max_path_length: fields.optional_integer("max_path_length"),
-        permitted_dns_domains: fields.words("permitted_dns_domains"),
+        constraints: constraints(fields),
         key_usage: fields.words("key_usage"),
         // Sending OIDs discards the names and adds nothing: so does the reference (pki-api 5.1).
         ext_key_usage: if fields.has("ext_key_usage_oids") {
@@ -84,10 +91,21 @@ fn authority_ask(fields: &Fields) -> AuthorityAsk {
         },
         use_csr_values: fields.flag("use_csr_values"),
         subject_key_identifier: fields.text("skid"),
-        signature: SignaturePreference {
-            bits: u32::try_from(fields.integer("signature_bits")).unwrap_or_default(),
-            pss: fields.flag("use_pss"),
-        },
+        signature_bits: fields.integer("signature_bits"),
+        use_pss: fields.flag("use_pss"),
+    }
+}
+
+fn constraints(fields: &Fields) -> AskedConstraints {
+    AskedConstraints {
+        permitted_dns_domains: fields.words("permitted_dns_domains"),
+        excluded_dns_domains: fields.words("excluded_dns_domains"),
+        permitted_ip_ranges: fields.words("permitted_ip_ranges"),
+        excluded_ip_ranges: fields.words("excluded_ip_ranges"),
+        permitted_email_addresses: fields.words("permitted_email_addresses"),
+        excluded_email_addresses: fields.words("excluded_email_addresses"),
+        permitted_uri_domains: fields.words("permitted_uri_domains"),
+        excluded_uri_domains: fields.words("excluded_uri_domains"),
     }
 }
 

@@ -1,0 +1,413 @@
+//! Extensions that a request brings along for an authority (`use_csr_values`): read, checked and
+//! written again, or refused. What this file cannot read is not signed, so that a certificate holds
+//! no second reading of anything that its issuer decides.
+
+use std::collections::BTreeSet;
+
+use const_oid::ObjectIdentifier;
+
+use super::alternative_names::{add_address, uris};
+use super::asn1::{ReadError, Reader, Writer, bit_string_bits, tag};
+use super::csr::ParsedCsr;
+use super::distinguished_name;
+use super::extensions::{self, CPS, USER_NOTICE};
+use super::general_names::{self, URI};
+use super::hostname::to_ascii;
+use super::name_constraints;
+use super::permit::{AlternativeNames, KeyUsage, Policy, RawExtension};
+use super::role::Refusal;
+use super::spiffe::SpiffeId;
+use super::uri::go_quote;
+
+/// What a request brings along for an authority.
+#[derive(Debug, Default)]
+pub(in crate::ca) struct Requested {
+    /// The names, which also stand among the extensions.
+    pub(in crate::ca) names: AlternativeNames,
+    /// The extensions, each written again.
+    pub(in crate::ca) extensions: Vec<RawExtension>,
+    /// What the caller should be told.
+    pub(in crate::ca) warnings: Vec<String>,
+}
+
+/// What the caller decides, so that the request does not.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ca) struct Decided {
+    /// Name constraints were sent.
+    pub(in crate::ca) name_constraints: bool,
+    /// A subject key identifier was sent.
+    pub(in crate::ca) subject_key_identifier: bool,
+}
+
+const W_AUTHORITY_KEY: &str =
+    "Signet: the CSR's authority key identifier was replaced by that of the issuer";
+const W_SUBJECT_KEY: &str =
+    "Signet: the CSR's subject key identifier was replaced by the skid of the request";
+
+/// Basic constraints are never a requester's to choose (pki-api 4.6), and who signed is the
+/// issuer's to say.
+///
+/// # Errors
+/// Names the extension and what is wrong with it.
+pub(in crate::ca) fn take(csr: &ParsedCsr, decided: Decided) -> Result<Requested, Refusal> {
+    let mut taken = Requested::default();
+    let subject_is_empty = csr.subject() == distinguished_name::EMPTY;
+    subject(csr)?;
+    for asked in csr.extensions() {
+        let oid = asked.oid;
+        let value = match oid {
+            extensions::BASIC_CONSTRAINTS => continue,
+            extensions::AUTHORITY_KEY_IDENTIFIER => {
+                taken.warnings.push(W_AUTHORITY_KEY.to_owned());
+                continue;
+            }
+            extensions::SUBJECT_KEY_IDENTIFIER if decided.subject_key_identifier => {
+                taken.warnings.push(W_SUBJECT_KEY.to_owned());
+                continue;
+            }
+            extensions::NAME_CONSTRAINTS if decided.name_constraints => {
+                return refuse(
+                    "the request and its CSR both bring name constraints; leave one of them out",
+                );
+            }
+            extensions::SUBJECT_ALT_NAME => {
+                taken.names = alternative_names(csr)?;
+                written(|writer| general_names::write(writer, &taken.names))
+            }
+            _ => again(&oid, &asked.value).map_err(|why| unreadable(&oid, &why))?,
+        };
+        // RFC 5280, 4.2.1.6 and 4.2.1.10: critical; 4.2.1.2: not critical.
+        let critical = match oid {
+            extensions::SUBJECT_ALT_NAME => asked.critical || subject_is_empty,
+            extensions::NAME_CONSTRAINTS => true,
+            extensions::SUBJECT_KEY_IDENTIFIER => false,
+            _ => asked.critical,
+        };
+        taken.extensions.push(RawExtension { oid, critical, value });
+    }
+    if subject_is_empty && taken.names.is_empty() {
+        return refuse(
+            "the CSR has neither a subject nor subject alternative names, so that the certificate would name nothing; send names without use_csr_values",
+        );
+    }
+    Ok(taken)
+}
+
+fn refuse<T>(text: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal { text: text.into(), hint: None })
+}
+
+fn unreadable(oid: &ObjectIdentifier, why: &str) -> Refusal {
+    let name = match *oid {
+        extensions::SUBJECT_KEY_IDENTIFIER => "subject key identifier",
+        extensions::KEY_USAGE => "key usage",
+        extensions::EXTENDED_KEY_USAGE => "extended key usage",
+        extensions::NAME_CONSTRAINTS => "name constraints",
+        extensions::CERTIFICATE_POLICIES => "certificate policies",
+        extensions::CRL_DISTRIBUTION_POINTS => "CRL distribution points",
+        extensions::FRESHEST_CRL => "freshest CRL",
+        extensions::AUTHORITY_INFO_ACCESS => "authority information access",
+        _ => "extension",
+    };
+    let text = if *oid == extensions::KEY_USAGE && why.starts_with("lacks") {
+        format!(
+            "the CSR's key usage {why}; leave key usage out of the CSR, or do not set use_csr_values"
+        )
+    } else {
+        format!(
+            "the CSR's {name} ({oid}) cannot be taken into the certificate: {why}; leave it out of the CSR, or do not set use_csr_values"
+        )
+    };
+    Refusal { text, hint: None }
+}
+
+/// The subject is taken byte for byte, so every byte of it must be sound.
+fn subject(csr: &ParsedCsr) -> Result<(), Refusal> {
+    let fault = Reader::new(csr.subject())
+        .sequence("pkix.RDNSequence")
+        .and_then(|name| distinguished_name::fault(name.rest()));
+    match fault {
+        Ok(None) => Ok(()),
+        Ok(Some(why)) => refuse(format!("the CSR's subject cannot be taken: {why}")),
+        Err(why) => refuse(format!("the CSR's subject cannot be taken: {why}")),
+    }
+}
+
+/// Names of the kinds that are read, each checked like one that comes as a parameter.
+fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, Refusal> {
+    let wrong = |why: &str| {
+        refuse(format!(
+            "the CSR's subject alternative names cannot be taken into the certificate: {why}; leave them out of the CSR, or do not set use_csr_values"
+        ))
+    };
+    let asked = csr.names();
+    if csr.has_foreign_other_name() {
+        return wrong("an otherName is no UTF8String");
+    }
+    if let Some(kind) = csr.names_passed_over().first() {
+        return wrong(&format!("{kind} is not supported"));
+    }
+    if asked.is_empty() {
+        return wrong("there is no name");
+    }
+    let mut names = AlternativeNames { ip: asked.ip.clone(), ..AlternativeNames::default() };
+    for name in &asked.dns {
+        let is_name = !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_graphic())
+            && to_ascii(name).is_ok_and(|ascii| ascii == *name);
+        if !is_name {
+            return wrong(&format!("{} is no DNS name", go_quote(name)));
+        }
+        names.dns.push(name.clone());
+    }
+    for address in &asked.email {
+        if !address.contains('@') || address.contains(' ') {
+            return wrong(&format!("{} is no e-mail address", go_quote(address)));
+        }
+        add_address(address, &mut names).or_else(refuse)?;
+    }
+    for other in &asked.other {
+        if other.value.chars().any(char::is_control) {
+            return wrong("an otherName holds a control character");
+        }
+        names.other.push(other.clone());
+    }
+    names.uri = uris(&asked.uri).or_else(refuse)?;
+    // X509-SVID, 3.2: the ID of an authority is its trust domain.
+    let has_path = |uri: &&String| SpiffeId::parse(uri).is_ok_and(|id| !id.path().is_empty());
+    if let Some(id) = names.uri.iter().find(has_path) {
+        return wrong(&format!("the SPIFFE ID of an authority has no path, and {id} has one"));
+    }
+    Ok(names)
+}
+
+fn written(value: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(64);
+    value(&mut writer);
+    writer.into_bytes()
+}
+
+/// The value of an extension, read to its end and written again.
+fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
+    let plain = |error: ReadError| error.to_string();
+    let mut reader = Reader::new(value);
+    match *oid {
+        extensions::SUBJECT_KEY_IDENTIFIER => {
+            let identifier = reader.expect(tag::OCTET_STRING, "[]uint8").map_err(plain)?.content;
+            reader.end().map_err(plain)?;
+            if identifier.is_empty() || identifier.len() > 64 {
+                return Err("it must have 1 to 64 bytes".to_owned());
+            }
+            Ok(written(|writer| writer.primitive(tag::OCTET_STRING, identifier)))
+        }
+        extensions::KEY_USAGE => {
+            let usage = reader.named_bits().map_err(plain)?;
+            reader.end().map_err(plain)?;
+            key_usage(KeyUsage(usage), value.len())
+        }
+        extensions::EXTENDED_KEY_USAGE => {
+            let usages = identifiers(value).map_err(plain)?;
+            if usages.is_empty() {
+                return Err("it names no usage".to_owned());
+            }
+            Ok(written(|writer| {
+                writer.sequence(|writer| usages.iter().for_each(|usage| writer.oid(usage)));
+            }))
+        }
+        extensions::NAME_CONSTRAINTS => {
+            let constraints = name_constraints::read(value)?;
+            Ok(written(|writer| extensions::write_name_constraints(writer, &constraints)))
+        }
+        extensions::CERTIFICATE_POLICIES => {
+            let policies = policies(value)?;
+            Ok(written(|writer| extensions::write_policies(writer, &policies)))
+        }
+        extensions::CRL_DISTRIBUTION_POINTS | extensions::FRESHEST_CRL => {
+            points(value)?;
+            Ok(value.to_vec())
+        }
+        extensions::AUTHORITY_INFO_ACCESS => {
+            descriptions(value)?;
+            Ok(value.to_vec())
+        }
+        // What it means is not known here; that it is one value of DER is.
+        _ => {
+            sound(value, DEEPEST)?;
+            Ok(value.to_vec())
+        }
+    }
+}
+
+/// RFC 5280, 4.2.1.3: an authority whose key usage lacks keyCertSign can sign nothing. The
+/// reference signs it all the same; here it is the request's mistake (design D15).
+fn key_usage(usage: KeyUsage, length: usize) -> Result<Vec<u8>, String> {
+    const KNOWN: u16 = (1 << 9) - 1;
+    // Nine bits need two bytes: tag, length, unused bits, and no more than these.
+    if usage.0 & !KNOWN != 0 || length > 5 {
+        return Err("it has bits that RFC 5280 does not name".to_owned());
+    }
+    if !usage.contains(KeyUsage::KEY_CERT_SIGN) {
+        return Err("lacks keyCertSign, so that the certificate could not sign".to_owned());
+    }
+    Ok(written(|writer| writer.primitive(tag::BIT_STRING, &bit_string_bits(usage.0))))
+}
+
+/// A SEQUENCE of object identifiers, each once.
+fn identifiers(value: &[u8]) -> Result<Vec<ObjectIdentifier>, ReadError> {
+    let mut outer = Reader::new(value);
+    let mut list = outer.sequence("[]asn1.ObjectIdentifier")?;
+    outer.end()?;
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    while !list.is_empty() {
+        let oid = list.oid()?;
+        if seen.insert(oid) {
+            found.push(oid);
+        }
+    }
+    Ok(found)
+}
+
+/// RFC 5280, 4.2.1.4: each policy once, with a CPS and a notice of text at most.
+fn policies(value: &[u8]) -> Result<Vec<Policy>, String> {
+    let plain = |error: ReadError| error.to_string();
+    let mut outer = Reader::new(value);
+    let mut list = outer.sequence("[]x509.policyInformation").map_err(plain)?;
+    outer.end().map_err(plain)?;
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    while !list.is_empty() {
+        let mut fields = list.sequence("x509.policyInformation").map_err(plain)?;
+        let oid = fields.oid().map_err(plain)?;
+        let mut policy = Policy { oid, cps: None, notice: None };
+        if !fields.is_empty() {
+            let mut qualifiers = fields.sequence("[]x509.policyQualifier").map_err(plain)?;
+            fields.end().map_err(plain)?;
+            while !qualifiers.is_empty() {
+                qualifier(&mut qualifiers, &mut policy)?;
+            }
+        }
+        if !seen.insert(oid) {
+            return Err(format!("the policy {oid} is there twice"));
+        }
+        found.push(policy);
+    }
+    if found.is_empty() { Err("it names no policy".to_owned()) } else { Ok(found) }
+}
+
+fn qualifier(list: &mut Reader<'_>, policy: &mut Policy) -> Result<(), String> {
+    let plain = |error: ReadError| error.to_string();
+    let mut fields = list.sequence("x509.policyQualifierInfo").map_err(plain)?;
+    let kind = fields.oid().map_err(plain)?;
+    let (place, content) = match kind {
+        CPS => {
+            let text = fields.expect(tag::IA5_STRING, "string").map_err(plain)?;
+            (&mut policy.cps, text.content)
+        }
+        USER_NOTICE => {
+            let mut notice = fields.sequence("x509.userNotice").map_err(plain)?;
+            let text = notice.expect(tag::UTF8_STRING, "string").map_err(plain)?;
+            notice.end().map_err(plain)?;
+            (&mut policy.notice, text.content)
+        }
+        other => return Err(format!("a policy has the qualifier {other}")),
+    };
+    fields.end().map_err(plain)?;
+    let text = std::str::from_utf8(content).map_err(|_| "a qualifier is no text".to_owned())?;
+    if text.chars().any(char::is_control) || (kind == CPS && !text.is_ascii()) {
+        return Err("a qualifier holds a character that it may not hold".to_owned());
+    }
+    if place.replace(text.to_owned()).is_some() {
+        return Err("a policy has a qualifier twice".to_owned());
+    }
+    Ok(())
+}
+
+/// RFC 5280, 4.2.1.13: points that are URIs.
+fn points(value: &[u8]) -> Result<(), String> {
+    let plain = |error: ReadError| error.to_string();
+    let mut outer = Reader::new(value);
+    let mut list = outer.sequence("[]x509.distributionPoint").map_err(plain)?;
+    outer.end().map_err(plain)?;
+    if list.is_empty() {
+        return Err("it names no place".to_owned());
+    }
+    while !list.is_empty() {
+        let mut point = list.sequence("x509.distributionPoint").map_err(plain)?;
+        let name = point.expect(tag::explicit(0), "x509.distributionPointName").map_err(plain)?;
+        point.end().map_err(|_| "a point has reasons or an issuer of its own".to_owned())?;
+        let mut name = Reader::new(name.content);
+        let full = name.expect(tag::explicit(0), "[]asn1.RawValue").map_err(plain)?;
+        name.end().map_err(plain)?;
+        let mut places = Reader::new(full.content);
+        if places.is_empty() {
+            return Err("it names no place".to_owned());
+        }
+        while !places.is_empty() {
+            place(&mut places)?;
+        }
+    }
+    Ok(())
+}
+
+/// RFC 5280, 4.2.2.1: descriptions whose place is a URI.
+fn descriptions(value: &[u8]) -> Result<(), String> {
+    let plain = |error: ReadError| error.to_string();
+    let mut outer = Reader::new(value);
+    let mut list = outer.sequence("[]x509.accessDescription").map_err(plain)?;
+    outer.end().map_err(plain)?;
+    if list.is_empty() {
+        return Err("it names no place".to_owned());
+    }
+    while !list.is_empty() {
+        let mut description = list.sequence("x509.accessDescription").map_err(plain)?;
+        description.oid().map_err(plain)?;
+        place(&mut description)?;
+        description.end().map_err(plain)?;
+    }
+    Ok(())
+}
+
+/// A GeneralName that is a URI.
+fn place(names: &mut Reader<'_>) -> Result<(), String> {
+    let name = names.any().map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(name.content).ok().filter(|_| name.tag == URI);
+    match text {
+        Some(text) if text.is_ascii() && super::uri::canonical(text).is_some() => Ok(()),
+        _ => Err("a place is no URI".to_owned()),
+    }
+}
+
+/// How deep the values of an unknown extension may lie in one another.
+const DEEPEST: usize = 16;
+
+/// One value of DER with nothing behind it, and the same of everything inside it.
+fn sound(value: &[u8], deepest: usize) -> Result<(), String> {
+    let mut reader = Reader::new(value);
+    let element = reader.any().map_err(|error| error.to_string())?;
+    reader.end().map_err(|error| error.to_string())?;
+    if element.tag & 0x20 == 0 {
+        return primitive(element.tag, value);
+    }
+    let deepest = deepest.checked_sub(1).ok_or("its values lie too deep")?;
+    let mut inner = Reader::new(element.content);
+    while !inner.is_empty() {
+        sound(inner.any().map_err(|error| error.to_string())?.whole, deepest)?;
+    }
+    Ok(())
+}
+
+const NULL: u8 = 5;
+
+/// The forms that DER allows to the universal types that have several in BER.
+fn primitive(found: u8, whole: &[u8]) -> Result<(), String> {
+    let mut reader = Reader::new(whole);
+    let read = match found {
+        tag::BOOLEAN => reader.default_false().map(drop),
+        tag::INTEGER => reader.integer().map(drop),
+        tag::OBJECT_IDENTIFIER => reader.oid_bytes().map(drop),
+        tag::BIT_STRING => reader.named_bits().map(drop),
+        NULL if whole.len() != 2 => Err(ReadError::Value("a null has a content")),
+        0 => Err(ReadError::Value("a value has no type")),
+        _ => Ok(()),
+    };
+    read.map_err(|error| error.to_string())
+}
