@@ -22,6 +22,7 @@ use super::role::{
     extended_key_usages, key_usages, other_name,
 };
 use super::time::Timestamp;
+use super::uri::go_quote;
 
 /// What is asked of an authority; names and times as in a leaf's [`Ask`].
 #[derive(Clone, Debug, Default)]
@@ -119,6 +120,12 @@ impl AuthorityAsk {
         }
         let serial_number =
             if ask.serial_number.is_empty() { csr.serial_number() } else { &ask.serial_number };
+        for (what, text) in [("common name", &*ask.common_name), ("serial number", serial_number)] {
+            if !self.use_csr_values && text.chars().any(char::is_control) {
+                let text = format!("the {what} {} holds a control character", go_quote(text));
+                return Err(Refusal { text, hint: None });
+            }
+        }
         let subject = if self.use_csr_values {
             SubjectName::Verbatim(csr.subject().to_vec())
         } else {
@@ -137,6 +144,8 @@ impl AuthorityAsk {
         let decided = Decided {
             name_constraints: template.name_constraints.is_some(),
             subject_key_identifier: skid.is_some(),
+            key_usage: !self.key_usage.is_empty(),
+            extended_key_usage: !template.extended_key_usage.is_empty(),
         };
         template.subject_key_identifier = skid;
         if self.use_csr_values {
@@ -144,11 +153,30 @@ impl AuthorityAsk {
             template.names = taken.names;
             template.verbatim_extensions = taken.extensions;
             warnings.extend(taken.warnings);
+            warnings.extend(self.not_counted());
         } else {
             warnings.extend(dropped::from_authority(csr, &template.names));
         }
         above.limits.check(&template)?;
         Ok(Permit::new(template, warnings))
+    }
+
+    /// With `use_csr_values` the request alone names the authority (pki-api 5.6), which is told.
+    fn not_counted(&self) -> Option<String> {
+        let ask = &self.ask;
+        let sent = [
+            ("common_name", !ask.common_name.is_empty()),
+            ("alt_names", ask.alt_names.as_ref().is_some_and(|names| !names.is_empty())),
+            ("ip_sans", !ask.ip_sans.is_empty()),
+            ("uri_sans", !ask.uri_sans.is_empty()),
+            ("other_sans", !ask.other_sans.is_empty()),
+            ("serial_number", !ask.serial_number.is_empty()),
+            ("the attributes of the subject", self.subject != Subject::default()),
+        ];
+        let sent: Vec<_> = sent.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+        (!sent.is_empty()).then(|| {
+            format!("Signet: use_csr_values is set, so these do not count: {}", sent.join(", "))
+        })
     }
 
     /// How the signer signs. An EC key signs for itself with the hash of its curve, as the

@@ -215,7 +215,8 @@ impl ParsedCsr {
         let addresses: BTreeSet<_> = others.ip.iter().collect();
         let addresses = own.ip.iter().filter(|address| !addresses.contains(address));
         let addresses = addresses.map(|address| format!("IP:{address}"));
-        let other = own.other.iter().filter(|name| !others.other.contains(name));
+        let known: BTreeSet<_> = others.other.iter().map(|name| (name.oid, &name.value)).collect();
+        let other = own.other.iter().filter(|name| !known.contains(&(name.oid, &name.value)));
         let other = other.map(|name| format!("otherName:{}", name.oid));
         let foreign = self.names.foreign_other.then(|| "otherName".to_owned());
         let kinds = self.names.passed_over.iter().map(|kind| (*kind).to_owned());

@@ -174,6 +174,9 @@ pub(in crate::ca) fn fault(content: &[u8]) -> Result<Option<&'static str>, ReadE
             let mut pair = Reader::new(whole.content);
             let (_, value) = (pair.oid()?, pair.any()?);
             pair.end()?;
+            if !has_characters_of_its_type(value.tag, value.content) {
+                return Ok(Some("a value holds a character that its type does not have"));
+            }
             match text(value.tag, value.content)? {
                 Some(text) if text.chars().any(char::is_control) => {
                     return Ok(Some("a value holds a control character"));
@@ -247,10 +250,22 @@ fn universal(content: &[u8]) -> impl Iterator<Item = char> {
         char::from_u32(u32::from_be_bytes(bytes))
     })
 }
+/// X.680, 41; Go reads no certificate with others. It lets `*` and `&` pass in a PrintableString.
+fn has_characters_of_its_type(found: u8, content: &[u8]) -> bool {
+    match found {
+        tag::PRINTABLE_STRING => content
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(byte)),
+        tag::IA5_STRING => content.is_ascii(),
+        NUMERIC_STRING => content.iter().all(|byte| byte.is_ascii_digit() || *byte == b' '),
+        _ => true,
+    }
+}
+
+const NUMERIC_STRING: u8 = 0x12;
 
 /// The text of a string type; `None` for what is no string.
 fn text(tag: u8, content: &[u8]) -> Result<Option<String>, ReadError> {
-    const NUMERIC_STRING: u8 = 0x12;
     const T61_STRING: u8 = 0x14;
     match tag {
         tag::UTF8_STRING | tag::PRINTABLE_STRING | tag::IA5_STRING | NUMERIC_STRING => {

@@ -69,6 +69,12 @@ impl IssuerLimits {
     pub fn new<'a>(own: &'a Certificate, others: &[&'a Certificate]) -> Self {
         let mut limits = Self { path_length: own.path_length(), ..Self::default() };
         limits.names.extend(own.name_limits().cloned());
+        // To look for an issuer means to verify signatures, and most have no limits.
+        let is_limited =
+            |other: &&Certificate| other.name_limits().is_some() || other.path_length().is_some();
+        if !others.iter().any(is_limited) {
+            return limits;
+        }
         let mut current = own;
         let mut below = 0_u8;
         while !current.is_self_issued() && below < LONGEST_CHAIN {

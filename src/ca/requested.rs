@@ -37,12 +37,25 @@ pub(in crate::ca) struct Decided {
     pub(in crate::ca) name_constraints: bool,
     /// A subject key identifier was sent.
     pub(in crate::ca) subject_key_identifier: bool,
+    /// Key usages were sent.
+    pub(in crate::ca) key_usage: bool,
+    /// Extended key usages were sent.
+    pub(in crate::ca) extended_key_usage: bool,
 }
 
-const W_AUTHORITY_KEY: &str =
-    "Signet: the CSR's authority key identifier was replaced by that of the issuer";
-const W_SUBJECT_KEY: &str =
-    "Signet: the CSR's subject key identifier was replaced by the skid of the request";
+impl Decided {
+    /// Who decides on this extension in place of the request, if anything does.
+    const fn by(self, oid: &ObjectIdentifier) -> Option<&'static str> {
+        let parameter = match *oid {
+            extensions::AUTHORITY_KEY_IDENTIFIER => return Some("the issuer"),
+            extensions::SUBJECT_KEY_IDENTIFIER if self.subject_key_identifier => "skid",
+            extensions::KEY_USAGE if self.key_usage => "key_usage",
+            extensions::EXTENDED_KEY_USAGE if self.extended_key_usage => "ext_key_usage",
+            _ => return None,
+        };
+        Some(parameter)
+    }
+}
 
 /// Basic constraints are never a requester's to choose (pki-api 4.6), and who signed is the
 /// issuer's to say.
@@ -55,16 +68,15 @@ pub(in crate::ca) fn take(csr: &ParsedCsr, decided: Decided) -> Result<Requested
     subject(csr)?;
     for asked in csr.extensions() {
         let oid = asked.oid;
+        if let Some(decides) = decided.by(&oid) {
+            let name = name_of(&oid);
+            taken.warnings.push(format!(
+                "Signet: the CSR's {name} is not in the certificate, as {decides} decides on it"
+            ));
+            continue;
+        }
         let value = match oid {
             extensions::BASIC_CONSTRAINTS => continue,
-            extensions::AUTHORITY_KEY_IDENTIFIER => {
-                taken.warnings.push(W_AUTHORITY_KEY.to_owned());
-                continue;
-            }
-            extensions::SUBJECT_KEY_IDENTIFIER if decided.subject_key_identifier => {
-                taken.warnings.push(W_SUBJECT_KEY.to_owned());
-                continue;
-            }
             extensions::NAME_CONSTRAINTS if decided.name_constraints => {
                 return refuse(
                     "the request and its CSR both bring name constraints; leave one of them out",
@@ -97,8 +109,9 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { text: text.into(), hint: None })
 }
 
-fn unreadable(oid: &ObjectIdentifier, why: &str) -> Refusal {
-    let name = match *oid {
+fn name_of(oid: &ObjectIdentifier) -> &'static str {
+    match *oid {
+        extensions::AUTHORITY_KEY_IDENTIFIER => "authority key identifier",
         extensions::SUBJECT_KEY_IDENTIFIER => "subject key identifier",
         extensions::KEY_USAGE => "key usage",
         extensions::EXTENDED_KEY_USAGE => "extended key usage",
@@ -108,7 +121,11 @@ fn unreadable(oid: &ObjectIdentifier, why: &str) -> Refusal {
         extensions::FRESHEST_CRL => "freshest CRL",
         extensions::AUTHORITY_INFO_ACCESS => "authority information access",
         _ => "extension",
-    };
+    }
+}
+
+fn unreadable(oid: &ObjectIdentifier, why: &str) -> Refusal {
+    let name = name_of(oid);
     let text = if *oid == extensions::KEY_USAGE && why.starts_with("lacks") {
         format!(
             "the CSR's key usage {why}; leave key usage out of the CSR, or do not set use_csr_values"

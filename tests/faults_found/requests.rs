@@ -430,6 +430,27 @@ async fn f10_the_name_constraints_of_a_request_do_not_replace_those_of_the_calle
 }
 
 #[tokio::test]
+async fn f10_what_the_caller_sends_is_not_replaced_by_the_request() {
+    let server = server().await;
+    let usage = sequence(&[&oid(&[0x2b, 6, 1, 5, 5, 7, 3, 1])]);
+    let csr = request(&[plain(EKU, &usage), extension(&ce(KEY_USAGE), true, &[3, 2, 0, 0xff])]);
+    let body = json!({
+        "csr": csr, "use_csr_values": true, "ext_key_usage": "ClientAuth", "key_usage": "CertSign",
+        "uri_sans": "spiffe://example.org",
+    });
+    let answer = server.post("pki/root/sign-intermediate", body).await.ok();
+    let bytes = der(&answer.text("certificate"));
+    let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    assert!(holds(&[0x2b, 6, 1, 5, 5, 7, 3, 2]) && !holds(&[0x2b, 6, 1, 5, 5, 7, 3, 1]));
+    assert!(holds(&[3, 2, 1, 6]) && !holds(&[3, 2, 0, 0xff]));
+    for told in ["extended key usage", "key usage", "uri_sans"] {
+        assert!(warned(&answer, told), "{told}: {:?}", answer.warnings());
+    }
+    let certificate = certificate(&answer);
+    assert!(count(&certificate, "2.5.29.37") == 1 && count(&certificate, "2.5.29.15") == 1);
+}
+
+#[tokio::test]
 async fn f10_an_identifier_with_padding_is_refused() {
     let server = server().await;
     let authority = sequence(&[&[1, 1, 0xff, 2, 1, 9]]);
@@ -545,8 +566,7 @@ async fn f22_signature_bits_are_followed_or_told() {
                 format!("1.2.840.10045.4.3.{last}"),
                 "{curve}"
             );
-            let role =
-                json!({ "key_type": "ec", "allow_any_name": true, "signature_bits": asked });
+            let role = json!({ "key_type": "ec", "allow_any_name": true, "signature_bits": asked });
             server.post("pki/roles/hash", role).await.ok();
             let own = curve_request(&oid(P256), <[u8]>::to_vec);
             let leaf = json!({ "csr": own, "common_name": "a.example.org" });
@@ -605,7 +625,7 @@ async fn r02_the_authority_key_identifier_of_a_request_is_replaced_by_ours() {
         let (_, found): (bool, x509_cert::ext::pkix::AuthorityKeyIdentifier) =
             certificate.tbs_certificate().get_extension().unwrap().unwrap();
         assert_eq!(found.key_identifier.unwrap().as_bytes(), wanted.0.as_bytes());
-        assert!(warned(&answer, "authority key identifier was replaced"));
+        assert!(warned(&answer, "the CSR's authority key identifier is not in the certificate"));
     }
     // The skid of the caller counts, and not the request's.
     let csr = request(&[plain(SKI, &element(4, &[&[9; 20]]))]);
@@ -968,6 +988,9 @@ async fn r16_a_subject_that_is_taken_byte_for_byte_is_sound() {
         element(0x31, &[&attribute(0x0c, b"a\0b")]),
         element(0x31, &[&attribute(0x0c, b"a\nb")]),
         element(0x31, &[&attribute(0x1e, b"\0a\0\0")]),
+        element(0x31, &[&attribute(0x13, b"a@b")]),
+        element(0x31, &[&attribute(0x12, b"a")]),
+        element(0x31, &[&attribute(0x16, &[0xc3, 0xbc])]),
         element(0x31, &[&attribute(2, &[1])]),
         element(0x31, &[&attribute(0x30, &[])]),
         element(0x31, &[&attribute(0x0c, b"b"), &attribute(0x0c, b"a")]),
@@ -975,6 +998,11 @@ async fn r16_a_subject_that_is_taken_byte_for_byte_is_sound() {
         let csr = text(&request_der(&sequence(&[&content]), &[]));
         sign_own(&server, &csr).await.refused(400, "the CSR's subject cannot be taken");
     }
+    // A common name that is taken without the rest of the subject.
+    let csr = text(&request_der(&sequence(&[&element(0x31, &[&attribute(0x0c, b"a\0b")])]), &[]));
+    let body = json!({ "csr": csr, "exclude_cn_from_sans": true });
+    let answer = server.post("pki/root/sign-intermediate", body).await;
+    answer.refused(400, "holds a control character");
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ const NO_SPIFFE_ID: &str =
     "A URI SAN with the scheme spiffe that the SPIFFE standard forbids is refused.";
 const NO_CONTROL: &str = "No name holds a control character.";
 const NO_P224: &str = "P-224 is no longer offered by the cryptographic library.";
+const NAME_CONSTRAINTS: &str =
+    "Name constraints of every kind are built, as later versions of the reference do.";
 
 /// Recorded case, reason.
 pub(crate) const DELIBERATE: &[(u64, &str)] = &[
@@ -36,5 +38,8 @@ pub(crate) const DELIBERATE: &[(u64, &str)] = &[
     (941, "SANs are critical wherever the subject is empty (RFC 5280, 4.2.1.6)."),
     (1088, NO_SPIFFE_ID),
     (1090, "An authority whose request forbids it to sign certificates is not signed."),
+    (1096, NAME_CONSTRAINTS),
+    (1098, NAME_CONSTRAINTS),
+    (1099, NAME_CONSTRAINTS),
     (1127, NO_P224),
 ];

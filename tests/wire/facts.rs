@@ -220,6 +220,11 @@ fn general_name(name: &GeneralName) -> Value {
 }
 
 fn address(octets: &[u8]) -> String {
+    // In a name constraint: address and mask.
+    if let 8 | 32 = octets.len() {
+        let (network, mask) = octets.split_at(octets.len() / 2);
+        return format!("{}/{}", address(network), address(mask));
+    }
     if let Ok(octets) = <[u8; 4]>::try_from(octets) {
         return std::net::Ipv4Addr::from(octets).to_string();
     }
