@@ -139,26 +139,37 @@ impl AuthorityAsk {
         let path_length = self.path_length_below(above.limits.path_length(), &mut warnings)?;
         let mut template =
             self.template(subject, names, (not_before, not_after), path_length, urls)?;
+        template.subject_key_identifier = skid;
         template.signature = self.signature(true)?;
         warnings.extend(self.without_effect(above.key_kind, true));
-        let decided = Decided {
-            name_constraints: template.name_constraints.is_some(),
-            subject_key_identifier: skid.is_some(),
-            key_usage: !self.key_usage.is_empty(),
-            extended_key_usage: !template.extended_key_usage.is_empty(),
-        };
-        template.subject_key_identifier = skid;
         if self.use_csr_values {
-            let taken = requested::take(csr, decided)?;
-            template.names = taken.names;
-            template.verbatim_extensions = taken.extensions;
-            warnings.extend(taken.warnings);
-            warnings.extend(self.not_counted());
+            self.take_from(csr, &mut template, &mut warnings)?;
         } else {
             warnings.extend(dropped::from_authority(csr, &template.names));
         }
         above.limits.check(&template)?;
         Ok(Permit::new(template, warnings))
+    }
+
+    /// Names and extensions of the request, but for those that the caller decides on.
+    fn take_from(
+        &self,
+        csr: &ParsedCsr,
+        template: &mut Template,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Refusal> {
+        let decided = Decided {
+            name_constraints: template.name_constraints.is_some(),
+            subject_key_identifier: template.subject_key_identifier.is_some(),
+            key_usage: !self.key_usage.is_empty(),
+            extended_key_usage: !template.extended_key_usage.is_empty(),
+        };
+        let taken = requested::take(csr, decided)?;
+        template.names = taken.names;
+        template.verbatim_extensions = taken.extensions;
+        warnings.extend(taken.warnings);
+        warnings.extend(self.not_counted());
+        Ok(())
     }
 
     /// With `use_csr_values` the request alone names the authority (pki-api 5.6), which is told.
