@@ -223,7 +223,7 @@ fn small_factor(integer: &[u8]) -> Option<u64> {
     let divides =
         |prime: u64| words.iter().fold(0, |rest, word| ((rest << 32) | word) % prime) == 0;
     let is_prime =
-        |number: u64| (3..28).step_by(2).all(|root| number == root || number % root != 0);
+        |number: u64| (3..28).step_by(2).all(|root| number == root || !number.is_multiple_of(root));
     (3..752).step_by(2).filter(|number| is_prime(*number)).find(|prime| divides(*prime))
 }
 

@@ -126,7 +126,7 @@ async fn r14_the_constraints_of_the_issuer_are_checked_before_anything_is_signed
     }
     let bad = plain(SAN, &sequence(&[&element(0x82, &[b"example.com"])]));
     for path in ["pki/issuer/lim/sign/web", "pki/issuer/lim/sign-intermediate"] {
-        let body = json!({ "csr": request(&[bad.clone()]), "use_csr_values": true });
+        let body = json!({ "csr": request(std::slice::from_ref(&bad)), "use_csr_values": true });
         server.post(path, body).await.refused(400, "do not permit the DNS name");
     }
     let body = json!({ "csr": request(&[]), "common_name": "below.example.com" });

@@ -47,11 +47,14 @@ async fn f08_ed25519_keys_of_small_order_and_in_other_forms_are_refused() {
     server.post("pki/sign/web", json!({ "csr": request(&[]) })).await.ok();
 }
 
+/// Makes another point of a point.
+type Change = fn(&[u8]) -> Vec<u8>;
+
 #[tokio::test]
 async fn f08_points_that_are_no_points_of_the_curve_are_refused() {
     let server = server().await;
     let curve = oid(P256);
-    let changes: [fn(&[u8]) -> Vec<u8>; 7] = [
+    let changes: [Change; 7] = [
         |_| vec![0],
         |point| [&[2 + (point[64] & 1)], &point[1..33]].concat(),
         |point| [&[6 + (point[64] & 1)], &point[1..]].concat(),
