@@ -22,7 +22,6 @@ use super::role::{
     extended_key_usages, key_usages, other_name,
 };
 use super::time::Timestamp;
-use super::uri::go_quote;
 
 /// What is asked of an authority; names and times as in a leaf's [`Ask`].
 #[derive(Clone, Debug, Default)]
@@ -121,9 +120,8 @@ impl AuthorityAsk {
         let serial_number =
             if ask.serial_number.is_empty() { csr.serial_number() } else { &ask.serial_number };
         for (what, text) in [("common name", &*ask.common_name), ("serial number", serial_number)] {
-            if !self.use_csr_values && text.chars().any(char::is_control) {
-                let text = format!("the {what} {} holds a control character", go_quote(text));
-                return Err(Refusal { text, hint: None });
+            if !self.use_csr_values {
+                refuse_control(what, text).map_err(|text| Refusal { text, hint: None })?;
             }
         }
         let subject = if self.use_csr_values {

@@ -178,7 +178,7 @@ pub(in crate::ca) fn fault(content: &[u8]) -> Result<Option<&'static str>, ReadE
                 return Ok(Some("a value holds a character that its type does not have"));
             }
             match text(value.tag, value.content)? {
-                Some(text) if text.chars().any(char::is_control) => {
+                Some(text) if first_control(&text).is_some() => {
                     return Ok(Some("a value holds a control character"));
                 }
                 Some(_) => {}

@@ -1,11 +1,10 @@
 //! What a request asks for and does not get, told in warnings: what is left out in silence is
 //! missed when the certificate is used.
 
-use const_oid::ObjectIdentifier;
-
 use super::asn1::Reader;
 use super::csr::ParsedCsr;
 use super::extensions;
+use super::oid::ObjectIdentifier;
 use super::permit::{AlternativeNames, KeyUsage, SubjectName, Template};
 
 /// What the settings of a role take from requests.

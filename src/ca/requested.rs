@@ -4,19 +4,18 @@
 
 use std::collections::BTreeSet;
 
-use const_oid::ObjectIdentifier;
-
-use super::alternative_names::{add_address, uris};
+use super::alternative_names::{Holder, add_address, uris};
 use super::asn1::{ReadError, Reader, Writer, bit_string_bits, tag};
+use super::control::{first_control, refuse_control};
 use super::csr::ParsedCsr;
 use super::distinguished_name;
 use super::extensions::{self, CPS, USER_NOTICE};
 use super::general_names::{self, URI};
 use super::hostname::to_ascii;
 use super::name_constraints;
+use super::oid::ObjectIdentifier;
 use super::permit::{AlternativeNames, KeyUsage, Policy, RawExtension};
 use super::role::Refusal;
-use super::spiffe::SpiffeId;
 use super::uri::go_quote;
 
 /// What a request brings along for an authority.
@@ -184,17 +183,10 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, Refusal> {
         add_address(address, &mut names).or_else(refuse)?;
     }
     for other in &asked.other {
-        if other.value.chars().any(char::is_control) {
-            return wrong("an otherName holds a control character");
-        }
+        refuse_control("otherName", &other.value).or_else(refuse)?;
         names.other.push(other.clone());
     }
-    names.uri = uris(&asked.uri).or_else(refuse)?;
-    // X509-SVID, 3.2: the ID of an authority is its trust domain.
-    let has_path = |uri: &&String| SpiffeId::parse(uri).is_ok_and(|id| !id.path().is_empty());
-    if let Some(id) = names.uri.iter().find(has_path) {
-        return wrong(&format!("the SPIFFE ID of an authority has no path, and {id} has one"));
-    }
+    names.uri = uris(&asked.uri, Holder::Authority).or_else(refuse)?;
     Ok(names)
 }
 
@@ -329,7 +321,7 @@ fn qualifier(list: &mut Reader<'_>, policy: &mut Policy) -> Result<(), String> {
     };
     fields.end().map_err(plain)?;
     let text = std::str::from_utf8(content).map_err(|_| "a qualifier is no text".to_owned())?;
-    if text.chars().any(char::is_control) || (kind == CPS && !text.is_ascii()) {
+    if first_control(text).is_some() || (kind == CPS && !text.is_ascii()) {
         return Err("a qualifier holds a character that it may not hold".to_owned());
     }
     if place.replace(text.to_owned()).is_some() {
