@@ -3,30 +3,50 @@
 //! hyper speaks the protocol. This file decides when a connection has had its time: hyper's
 //! own header timer covers neither the octets in which it still guesses the protocol nor a
 //! client that does not read its answer, and it costs a timer for each request. Here octets
-//! and requests only leave marks; one timer a connection wakes up and looks at them.
+//! and requests only leave marks (`marks.rs`); one timer a connection wakes up and looks at them.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::Poll;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use crate::clock::Stopwatch;
+use crate::engine::Failure;
 use crate::http::limits::Limits;
+use crate::http::marks::{Marks, Turn, Verdict, Watched};
+use crate::http::outgoing::{Budget, Outgoing, PIECE};
+use crate::http::reply::{Wording, failure};
 use crate::http::sending::HttpResponse;
+
+/// Streams that a connection of HTTP/2 may have at once. RFC 9113, 6.5.2 recommends no fewer, and it is what
+/// clients assume until they have read the server's SETTINGS (Go's `net/http`, curl, hyper): none meets a
+/// refused stream. What streams hold is bounded by places and pieces, not by this number.
+const STREAMS: u32 = 100;
+
+/// Bytes of a request's body that a stream may send before they are read: as many as a caller may send
+/// without a valid token. A long body of a known caller costs a round trip for each half of it.
+const STREAM_WINDOW: u32 = 16 * 1024;
+
+/// Bytes of unread bodies of all streams of a connection. No setting can make it smaller than that when
+/// the connection begins (RFC 9113, 6.9.2).
+const CONNECTION_WINDOW: u32 = 65_535;
+
+/// Streams of one connection that the server resets because of faults in the client's frames, in its whole
+/// life; then the connection ends (CVE-2025-8671). Without faults there are no such resets.
+const FAULTY_STREAMS: usize = 64;
+
+/// Streams that are reset before the server has looked at them (CVE-2023-44487).
+const RESET_UNSEEN: usize = 20;
 
 /// What is known of the connection that a request came by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,186 +68,17 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// Marks that octets and requests leave, in microseconds since the connection began.
-#[derive(Debug)]
-struct Marks {
-    since: Stopwatch,
-    /// When the last octet went in either direction.
-    moved: AtomicU64,
-    /// When the headers that are being read began; [`NO_HEADERS`] where none are.
-    headers: AtomicU64,
-    in_flight: AtomicU32,
-    http2: AtomicBool,
-    /// Whether the connection had a request worked on since the runtime gave it its turn.
-    had_one: AtomicBool,
-}
-
-const NO_HEADERS: u64 = u64::MAX;
-
-/// What is to be done with a connection when its timer fires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// Look again after this time.
-    Wait(Duration),
-    /// It was idle too long: take leave politely.
-    Idle,
-    /// Its headers did not end in time: cut it.
-    Slow,
-}
-
-impl Marks {
-    fn new(protocol: Protocol) -> Self {
-        let http2 = protocol == Protocol::Http2;
-        Self {
-            since: Stopwatch::start(),
-            moved: AtomicU64::new(0),
-            headers: AtomicU64::new(if http2 { NO_HEADERS } else { 0 }),
-            in_flight: AtomicU32::new(0),
-            http2: AtomicBool::new(http2),
-            had_one: AtomicBool::new(false),
-        }
-    }
-
-    fn read(&self) {
-        let now = self.since.microseconds();
-        self.moved.store(now, Ordering::Relaxed);
-        // On HTTP/2 an octet between requests is a ping or a window, no slow header.
-        if self.in_flight.load(Ordering::Relaxed) == 0
-            && self.headers.load(Ordering::Relaxed) == NO_HEADERS
-            && !self.http2.load(Ordering::Relaxed)
-        {
-            self.headers.store(now, Ordering::Relaxed);
-        }
-    }
-
-    fn wrote(&self) {
-        self.moved.store(self.since.microseconds(), Ordering::Relaxed);
-    }
-
-    fn verdict(&self, limits: &Limits) -> Verdict {
-        let now = self.since.microseconds();
-        let left = |from: u64, limit: Duration| {
-            let limit: u64 = limit.as_micros().try_into().unwrap_or(u64::MAX);
-            from.saturating_add(limit).checked_sub(now).filter(|left| *left > 0)
-        };
-        if self.in_flight.load(Ordering::Relaxed) > 0 {
-            return Verdict::Wait(limits.idle.min(limits.header));
-        }
-        let headers = self.headers.load(Ordering::Relaxed);
-        let idle = left(self.moved.load(Ordering::Relaxed), limits.idle);
-        let header = if headers == NO_HEADERS {
-            // Headers may begin at any moment after this look.
-            Some(limits.header.as_micros().try_into().unwrap_or(u64::MAX))
-        } else {
-            left(headers, limits.header)
-        };
-        match (idle, header) {
-            (_, None) => Verdict::Slow,
-            (None, _) => Verdict::Idle,
-            (Some(idle), Some(header)) => Verdict::Wait(Duration::from_micros(idle.min(header))),
-        }
-    }
-}
-
-/// A request between its headers and its answer.
-struct Turn(Arc<Marks>);
-
-impl Turn {
-    fn begin(marks: &Arc<Marks>, version: Version) -> Self {
-        marks.in_flight.fetch_add(1, Ordering::Relaxed);
-        marks.headers.store(NO_HEADERS, Ordering::Relaxed);
-        if version == Version::HTTP_2 {
-            marks.http2.store(true, Ordering::Relaxed);
-        }
-        Self(Arc::clone(marks))
-    }
-}
-
-/// One request a turn: who sends many at once, unread answers or not, has the others between any two.
-async fn one_a_turn(marks: &Marks) {
-    if marks.had_one.swap(true, Ordering::Relaxed) && !marks.http2.load(Ordering::Relaxed) {
-        tokio::task::yield_now().await;
-        marks.had_one.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        // The idle time begins with the answer, however long the handler thought.
-        self.0.wrote();
-    }
-}
-
-/// A stream that leaves marks.
-struct Watched<I> {
-    stream: I,
-    marks: Arc<Marks>,
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.marks.read();
-        }
-        outcome
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, buffer);
-        if matches!(outcome, Poll::Ready(Ok(1..))) {
-            self.marks.wrote();
-        }
-        outcome
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
-        if matches!(outcome, Poll::Ready(Ok(1..))) {
-            self.marks.wrote();
-        }
-        outcome
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 /// hyper's builders for what a connection may speak, made once for a listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Speakers {
     either: auto::Builder<TokioExecutor>,
     http1: auto::Builder<TokioExecutor>,
     http2: auto::Builder<TokioExecutor>,
+    budget: Budget,
 }
 
 impl Speakers {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, budget: Budget) -> Self {
         let header_size = limits.header_size.max(8_192);
         let mut either = auto::Builder::new(TokioExecutor::new());
         // hyper's own header timer is off: see the head of this file.
@@ -237,8 +88,19 @@ impl Speakers {
         either
             .http2()
             .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(PIECE)
+            .max_local_error_reset_streams(FAULTY_STREAMS)
+            .max_pending_accept_reset_streams(RESET_UNSEEN)
             .max_header_list_size(header_size.try_into().unwrap_or(u32::MAX));
-        Self { http1: either.clone().http1_only(), http2: either.clone().http2_only(), either }
+        Self {
+            http1: either.clone().http1_only(),
+            http2: either.clone().http2_only(),
+            either,
+            budget,
+        }
     }
 
     const fn speaker(&self, protocol: Protocol) -> &auto::Builder<TokioExecutor> {
@@ -264,31 +126,40 @@ pub(crate) async fn converse<I, F, R>(
     F: Fn(Request<Incoming>, ConnectionInfo) -> R + Send + 'static,
     R: Future<Output = HttpResponse> + Send + 'static,
 {
-    let marks = Arc::new(Marks::new(protocol));
-    let stream = TokioIo::new(Watched { stream, marks: Arc::clone(&marks) });
-    let of_service = (Arc::clone(&marks), info.clone());
+    let marks = Arc::new(Marks::new(protocol, speakers.budget.clone()));
+    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&marks)));
+    let (of_service, client) = (Arc::clone(&marks), info.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let turn = Turn::begin(&of_service.0, request.version());
-        let answer = handler(request, of_service.1.clone());
+        let turn = Turn::begin(&of_service, request.version(), request.headers());
+        let reads = is_reading(request.method());
+        let answer = turn.map(|turn| (turn, handler(request, client.clone())));
         async move {
-            one_a_turn(&turn.0).await;
+            let Some((mut turn, answer)) = answer else { return Ok::<_, Infallible>(no_place()) };
+            turn.one_at_a_time().await;
             let answer = tokio::time::timeout(limits.request, answer).await;
-            drop(turn);
-            Ok::<_, Infallible>(answer.unwrap_or_else(|_| took_too_long()))
+            turn.answered();
+            Ok(outgoing(answer.unwrap_or_else(|_| took_too_long()), reads, turn))
         }
     });
     let mut connection = pin!(speakers.speaker(protocol).serve_connection(stream, service));
-    let mut timer = pin!(tokio::time::sleep(limits.header.min(limits.idle)));
+    let mut timer = pin!(tokio::time::sleep(limits.header.min(limits.idle).min(limits.progress)));
     let mut leaving = false;
     loop {
         tokio::select! {
             biased;
             outcome = poll_fn(|context| {
-                marks.had_one.store(false, Ordering::Relaxed);
-                connection.as_mut().poll(context)
+                marks.begin_turn();
+                match connection.as_mut().poll(context) {
+                    Poll::Pending if marks.is_worn_out() => Poll::Ready(None),
+                    polled => polled.map(Some),
+                }
             }) => {
-                if let Err(error) = outcome {
-                    tracing::debug!(peer = %info.peer, %error, "connection ended with an error");
+                match outcome {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => {
+                        tracing::debug!(peer = %info.peer, %error, "connection ended with an error");
+                    }
+                    None => tracing::debug!(peer = %info.peer, "connection cut: it gave up too many requests"),
                 }
                 return;
             }
@@ -298,18 +169,46 @@ pub(crate) async fn converse<I, F, R>(
             }
             () = timer.as_mut() => match marks.verdict(&limits) {
                 Verdict::Wait(time) => timer.set(tokio::time::sleep(time)),
-                Verdict::Idle if !leaving => {
+                Verdict::Leave if !leaving => {
                     leaving = true;
                     connection.as_mut().graceful_shutdown();
                     timer.set(tokio::time::sleep(limits.header));
                 }
-                Verdict::Idle | Verdict::Slow => {
+                Verdict::Leave | Verdict::Cut => {
                     tracing::debug!(peer = %info.peer, "connection cut: it had its time");
                     return;
                 }
             },
         }
     }
+}
+
+/// An answer with what it holds. Where all long answers hold too much, one that was only read is not sent;
+/// one that tells what was done is.
+fn outgoing(mut answer: HttpResponse, reads: bool, turn: Turn) -> Response<Outgoing> {
+    let budget = &turn.marks.budget;
+    let mut held = budget.hold(answer.body());
+    if reads && !held.is_within {
+        answer = failure(&Failure::Busy, Wording::Public);
+        held = budget.hold(answer.body());
+    }
+    if turn.marks.is_http2() {
+        return answer.map(|body| Outgoing::stream(body, held, turn));
+    }
+    drop(turn);
+    answer.map(|body| Outgoing::whole(body, held))
+}
+
+fn is_reading(method: &Method) -> bool {
+    !matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
+}
+
+/// For a stream that finds no place. Without a body it needs no window, and holds nothing.
+fn no_place() -> Response<Outgoing> {
+    let mut answer = Response::new(Outgoing::empty());
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
 }
 
 /// Ends when the signal to stop is given, or its giver is gone.

@@ -3,8 +3,8 @@
 //! The listener knows no routes: it is given a handler. It decides who may connect, how long
 //! each step may take, and how the last connections end.
 //!
-//! Not promised: a client that reads its answer slowly but steadily is not cut; the number of
-//! connections bounds it.
+//! Not promised: a client that reads its answer slowly but steadily (16 KiB in each
+//! [`Limits::progress`]) is not cut; the number of connections bounds it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 pub use crate::http::connection::ConnectionInfo;
 use crate::http::connection::{Protocol, Speakers, converse, stopped};
 use crate::http::limits::Limits;
+use crate::http::outgoing::Budget;
 use crate::http::sending::HttpResponse;
 use crate::http::tls::Tls;
 
@@ -49,6 +50,7 @@ pub struct Listener {
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
     limits: Limits,
+    budget: Budget,
 }
 
 /// Connections that may wait to be accepted, as many as the system lets (net.core.somaxconn, 4,096 since
@@ -79,7 +81,13 @@ impl Listener {
         socket.bind(address)?;
         let socket = socket.listen(BACKLOG)?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, tls, limits })
+        Ok(Self { socket, address, tls, limits, budget: Budget::default() })
+    }
+
+    /// The listener with a budget for answers that others have, too.
+    #[must_use]
+    pub fn sharing(self, budget: Budget) -> Self {
+        Self { budget, ..self }
     }
 
     /// The address that was really bound.
@@ -113,7 +121,8 @@ impl Listener {
             chores.spawn(Arc::clone(tls).follow_files(signals.reload, look));
         }
         let limits = self.limits;
-        let shared = Arc::new(Shared { speakers: Speakers::new(&limits), tls: self.tls, limits });
+        let speakers = Speakers::new(&limits, self.budget);
+        let shared = Arc::new(Shared { speakers, tls: self.tls, limits });
         let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
         let mut connections = JoinSet::new();
         loop {

@@ -12,6 +12,8 @@ pub mod headers;
 pub mod json;
 pub mod limits;
 pub mod listener;
+mod marks;
+pub mod outgoing;
 pub mod parameters;
 pub mod pki;
 pub mod reply;

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Response;
-use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
@@ -21,7 +20,7 @@ pub type HttpResponse = Response<Sending>;
 #[derive(Debug)]
 pub enum Sending {
     /// It is all there.
-    Whole(Full<Bytes>),
+    Whole(Bytes),
     /// It comes in pieces, each when the one before is on its way.
     Pieces(mpsc::Receiver<Result<Bytes, Broken>>),
 }
@@ -42,6 +41,14 @@ impl Sending {
             }
         });
         Self::Pieces(pieces)
+    }
+
+    /// The body, where it is all there.
+    pub(super) const fn whole(&self) -> Option<&Bytes> {
+        match self {
+            Self::Whole(body) => Some(body),
+            Self::Pieces(_) => None,
+        }
     }
 }
 
@@ -73,7 +80,7 @@ async fn send(
 
 impl From<Bytes> for Sending {
     fn from(body: Bytes) -> Self {
-        Self::Whole(Full::new(body))
+        Self::Whole(body)
     }
 }
 
@@ -86,7 +93,10 @@ impl Body for Sending {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
-            Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+            Self::Whole(body) => {
+                let body = std::mem::take(body);
+                Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
+            }
             Self::Pieces(pieces) => {
                 pieces.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
             }
@@ -95,14 +105,14 @@ impl Body for Sending {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(body) => body.is_end_stream(),
+            Self::Whole(body) => body.is_empty(),
             Self::Pieces(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(body) => body.size_hint(),
+            Self::Whole(body) => SizeHint::with_exact(body.len() as u64),
             Self::Pieces(_) => SizeHint::default(),
         }
     }
