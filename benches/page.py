@@ -197,13 +197,28 @@ def sweep(result):
 
 
 def hostile(result):
+    parts = ["## Beside hostile clients", place(result) + f" {result['connections']:,} hostile connections."]
+    kinds = "slow headers, answers that nobody reads, deep and huge JSON"
+    if "http2" not in result:
+        return [*parts[:1], parts[1][:-1] + f" ({kinds}), {met(result)}.", *beside(result, result)]
+    parts += [f"Over HTTP/1.1 ({kinds}, many small objects): {met(result)}.", *beside(result, result)]
+    http2 = result["http2"]
+    kinds = "answers that are never let go, bodies that are refused, streams that are reset, many small objects"
+    return [*parts, f"Over HTTP/2 ({kinds}): {met(http2)}.", *beside(http2, result)]
+
+
+def met(part):
+    return f"{part['met'].get('open_at_most', 0):,} open at once, {part['met'].get('cut', 0):,} cut"
+
+
+def beside(part, result):
     def p99(row):
         return at(row["latency_ms"], "p99")
 
     def errors(row):
         return sum(row["answers"]["errors"].values())
 
-    calm, coming, under = result["without"], result["coming"], result["with"]
+    calm, coming, under = part["without"], part["coming"], part["with"]
     head = ["honest clients|", "without, p99 in ms", "while they come", "once they are there", "failed with"]
     rows = [
         [
@@ -217,15 +232,10 @@ def hostile(result):
             coming["new"]["failed"] + under["new"]["failed"],
         ],
     ]
-    met = result["met"]
-    stopped = " The attack was stopped: it took too much memory." if result["given_up"] else ""
+    stopped = " The attack was stopped: it took too much memory." if part["given_up"] else ""
     return [
-        "## Beside hostile clients",
-        place(result)
-        + f" {result['connections']:,} hostile connections (slow headers, answers that nobody reads, deep and huge JSON), "
-        f"{met.get('open_at_most', 0):,} open at once, {met.get('cut', 0):,} cut.",
         table(head, rows),
-        f"Memory at its peak: {mebibytes(result['peak_kib'])} MiB; the mark is "
+        f"Memory at its peak: {mebibytes(part['peak_kib'])} MiB; the mark is "
         f"{mebibytes(result['memory_mark_kib'])} MiB with 10,000 connections.{stopped}",
     ]
 

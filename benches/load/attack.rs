@@ -2,8 +2,9 @@
 //! sched(7)), so that the honest ones beside it wait for the server and not for it. Loopback only, so
 //! many connections, until it is told to end.
 //!
-//! Three kinds: headers that come an octet at a time; answers that are asked for and never read;
-//! JSON that is deep, or huge and never ends. A connection that the server cuts is made anew.
+//! Over HTTP/1.1: headers that come an octet at a time; answers that are asked for and never read;
+//! JSON that is deep, or huge and never ends, or of many small objects. What there is over HTTP/2 stands
+//! in `streams.rs`. A connection that the server cuts is made anew.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+use super::streams;
 use super::usage::memory;
 
 /// What is attacked, by how many.
@@ -27,6 +29,14 @@ pub struct Attack {
     /// The server's process: the attack ends when that takes too much memory.
     pub process: u32,
     pub connections: u64,
+    pub protocol: Protocol,
+}
+
+/// What the hostile clients speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    Http2,
 }
 
 /// Where the attack gives up, in KiB: the machine has other users.
@@ -42,7 +52,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// An octet, or a piece of a body, so often on each connection.
-const TRICKLE: Duration = Duration::from_secs(1);
+pub(super) const TRICKLE: Duration = Duration::from_secs(1);
 
 /// A huge body: so many pieces of so many octets, then hardly anything.
 const PIECES: usize = 16;
@@ -55,7 +65,7 @@ pub struct Attacking {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+pub(super) struct Counts {
     stop: AtomicBool,
     open: AtomicU64,
     most: AtomicU64,
@@ -73,6 +83,7 @@ impl Attack {
             .arg(&self.address)
             .args([self.process.to_string()])
             .arg(self.connections.to_string())
+            .arg(if self.protocol == Protocol::Http2 { "2" } else { "1" })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -87,7 +98,8 @@ impl Attack {
         let process = u32::try_from(number(1)).expect("a process");
         let address: SocketAddr = words[0].parse().expect("an address");
         assert!(address.ip().is_loopback(), "only this machine is attacked");
-        Self { address: words[0].clone(), process, connections: number(2) }
+        let protocol = if number(3) == 2 { Protocol::Http2 } else { Protocol::Http1 };
+        Self { address: words[0].clone(), process, connections: number(2), protocol }
     }
 
     /// In the child: gathers, says so in a line, goes on until nobody holds its input, says what it met.
@@ -155,7 +167,10 @@ async fn one(attack: Attack, number: u64, counts: Arc<Counts>) {
             continue;
         };
         counts.open.fetch_add(1, Ordering::Relaxed);
-        let _ = harass(stream, number, &counts).await;
+        let _ = match attack.protocol {
+            Protocol::Http1 => harass(stream, number, &counts).await,
+            Protocol::Http2 => streams::harass(stream, number, &counts).await,
+        };
         counts.open.fetch_sub(1, Ordering::Relaxed);
         counts.cut.fetch_add(1, Ordering::Relaxed);
         // A server that refuses at once must not be asked in a tight loop.
@@ -173,10 +188,11 @@ async fn connect(address: &str) -> io::Result<TcpStream> {
 
 /// Until the connection breaks or the attack ends.
 async fn harass(stream: TcpStream, number: u64, counts: &Counts) -> io::Result<()> {
-    match number % 4 {
+    match number % 5 {
         0 => slow_headers(stream, counts).await,
         1 => never_reads(stream, counts).await,
         2 => deep(stream, counts).await,
+        3 => many(stream, counts).await,
         _ => huge(stream, counts).await,
     }
 }
@@ -212,6 +228,16 @@ async fn deep(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
     Ok(())
 }
 
+async fn many(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
+    let body = streams::many_objects();
+    while counts.goes_on() {
+        stream.write_all(head(body.len()).as_bytes()).await?;
+        stream.write_all(&body).await?;
+        tokio::time::sleep(TRICKLE).await;
+    }
+    Ok(())
+}
+
 async fn huge(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
     stream.write_all(head(32 * 1024 * 1024).as_bytes()).await?;
     stream.write_all(b"{\"a\":[").await?;
@@ -232,7 +258,7 @@ fn head(length: usize) -> String {
 }
 
 impl Counts {
-    fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         !self.stop.load(Ordering::Relaxed)
     }
 }

@@ -19,6 +19,7 @@ pub mod peer;
 pub mod place;
 pub mod server;
 pub mod still;
+pub mod streams;
 pub mod tally;
 pub mod usage;
 pub mod work;

@@ -1,16 +1,17 @@
 //! Clients who mean no good, beside honest ones: what do the honest ones feel, and how much memory
 //! does it take? On loopback only, so many at once, for so long.
 //!
-//! What the hostile ones do stands in `load/attack.rs`. Honest clients issue at a fixed rate over
+//! What the hostile ones do stands in `load/attack.rs` and, over HTTP/2, in `load/streams.rs`; each protocol
+//! has a server of its own, whose memory is its own. Honest clients issue at a fixed rate over
 //! connections that they keep, and one more makes a new connection for each request.
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
 use super::{Options, Results, number, rounded, row, say};
-use crate::load::attack::{Attack, MEMORY_END};
+use crate::load::attack::{Attack, MEMORY_END, Protocol};
 use crate::load::connect::Caller;
 use crate::load::histogram::Histogram;
 use crate::load::open::{self, Schedule};
@@ -34,12 +35,29 @@ pub async fn run(options: &Options) {
     let connections = options.counts.first().copied().unwrap_or(1_000);
     // So that hostile connections do not simply take every place there is.
     let places = (connections + 1_024).max(8_192);
+    results.put("connections", connections.into());
+    results.put("places", places.into());
+    for (name, value) in beside(Protocol::Http1, connections, places, options.length * 2).await {
+        results.put(&name, value);
+    }
+    let http2 = beside(Protocol::Http2, connections, places, options.length * 2).await;
+    results.put("http2", http2.into());
+    results.put("memory_mark_kib", MEMORY_MARK.into());
+    results.finish();
+}
+
+/// Honest clients before, while and after so many hostile ones come.
+async fn beside(
+    protocol: Protocol,
+    connections: u64,
+    places: u64,
+    length: Duration,
+) -> Map<String, Value> {
     let server = Running::signet(&format!("max_connections = {places}")).await;
-    let length = options.length * 2;
-    say("without hostile connections");
+    say(&format!("{protocol:?}: without hostile connections"));
     let (calm, calm_new, _) = honest(&server, length).await;
     let (address, process) = (server.target().address, server.process);
-    let mut attacking = Attack { address, process, connections }.begin();
+    let mut attacking = Attack { address, process, connections, protocol }.begin();
     say(&format!("while {connections} hostile connections come"));
     let (coming, coming_new, _) = honest(&server, length).await;
     let attacking = apart(move || {
@@ -61,19 +79,20 @@ pub async fn run(options: &Options) {
         p99(&under),
         peak / 1024
     ));
-    results.put("connections", connections.into());
-    results.put("places", places.into());
-    results.put("met", met);
-    results.put("without", json!({ "kept": calm, "new": calm_new }));
-    results.put("coming", json!({ "kept": coming, "new": coming_new }));
-    results.put("with", json!({ "kept": under, "new": under_new }));
     let share = used.processor().as_secs_f64() / length.as_secs_f64();
-    results.put("processor_share", rounded(share).into());
-    results.put("peak_kib", peak.into());
-    results.put("after_kib", after.into());
-    results.put("memory_mark_kib", MEMORY_MARK.into());
-    results.put("given_up", (peak > MEMORY_END).into());
-    results.finish();
+    [
+        ("met", met),
+        ("without", json!({ "kept": calm, "new": calm_new })),
+        ("coming", json!({ "kept": coming, "new": coming_new })),
+        ("with", json!({ "kept": under, "new": under_new })),
+        ("processor_share", rounded(share).into()),
+        ("peak_kib", peak.into()),
+        ("after_kib", after.into()),
+        ("given_up", (peak > MEMORY_END).into()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
 }
 
 /// Until what they asked for at the beginning is worked off: for a second the server needs less than half

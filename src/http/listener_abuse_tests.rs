@@ -123,7 +123,41 @@ async fn requests_that_are_reset_at_once_do_not_wear_the_server_out() {
         }
         connection.abort();
     }
+    // Of 6,000.
+    let seen = server.script.paths.lock().unwrap().len();
+    assert!(seen < 1_000, "{seen}");
     serves_the_next(&server).await;
+}
+
+/// How many bytes go through a pipe that holds one, until the other end takes no more.
+async fn taken(mut client: tokio::io::DuplexStream, bytes: &[u8]) -> usize {
+    let mut taken = 0;
+    for byte in bytes {
+        match tokio::time::timeout(SHORT, client.write_all(&[*byte])).await {
+            Ok(Ok(())) => taken += 1,
+            _ => break,
+        }
+    }
+    taken
+}
+
+#[tokio::test]
+async fn of_a_body_that_is_not_read_a_connection_takes_little() {
+    let head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 20971520\r\n\r\n";
+    let (client, served) = tokio::io::duplex(1);
+    let (_stop, stopping) = watch::channel(false);
+    let limits = Limits::default();
+    let speakers = Speakers::new(&limits, Budget::default());
+    let info = ConnectionInfo { peer: "127.0.0.1:1".parse().unwrap(), tls: false };
+    let never = |_unread, _| std::future::pending::<HttpResponse>();
+    let serving = converse(served, Protocol::Http1, &speakers, limits, (never, info), stopping);
+    let all = [&head[..], &[b' '; 100_000]].concat();
+    tokio::select! {
+        () = serving => panic!("it goes on"),
+        taken = taken(client, &all) => {
+            assert!(taken > head.len() && taken - head.len() <= 16 * 1024, "{taken}");
+        }
+    }
 }
 
 #[tokio::test]

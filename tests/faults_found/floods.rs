@@ -20,7 +20,7 @@ async fn until_it_ends(
 async fn serves_the_next(server: &Answering) {
     let mut next = Client::connect(server.address, &[]).await;
     next.send(&get(1, "/short")).await;
-    let answer = soon("the next is served", next.next_of(HEADERS)).await.expect("an answer");
+    let answer = soon("the next is served", next.next_of(HEADERS)).await.unwrap();
     assert_eq!(answer.status(), 200);
 }
 

@@ -139,7 +139,7 @@ impl Client {
         }
         client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         client.send(&frame(SETTINGS, 0, 0, &payload)).await;
-        let settings = client.next_of(SETTINGS).await.expect("settings");
+        let settings = client.next_of(SETTINGS).await.unwrap();
         for setting in settings.payload.chunks(6) {
             let number = u16::from_be_bytes(setting[..2].try_into().unwrap());
             client.settings.push((number, u32::from_be_bytes(setting[2..].try_into().unwrap())));
