@@ -20,7 +20,8 @@ use super::sending::{Broken, Sending};
 /// Bytes of one piece: one frame of HTTP/2 as every peer takes it (RFC 9113, 4.2).
 pub(super) const PIECE: usize = 16 * 1024;
 
-/// What long answers that are not yet taken may hold together, in bytes.
+/// What long answers that are not yet taken may hold together, in bytes. Those that have their bytes for
+/// themselves get half of it, so that they never keep a revocation list from its readers, who share one.
 const LONG_ANSWERS: usize = 256 * 1024 * 1024;
 
 /// Requests at once over HTTP/2 beyond those that each connection has of its own, in the whole process.
@@ -78,14 +79,17 @@ impl Budget {
             return Held { _long: None, is_within: true };
         };
         let address = body.as_ptr().addr();
+        let limit = if body.is_unique() { self.0.limit / 2 } else { self.0.limit };
         let mut long = self.0.long.lock().unwrap_or_else(PoisonError::into_inner);
         let (holders, length) = long.entry(address).or_insert((0, body.len()));
         *holders = holders.saturating_add(1);
         if *holders == 1 {
             self.0.held.fetch_add(*length, Ordering::Relaxed);
         }
+        // One alone is sent, however long it is.
+        let is_alone = long.len() == 1;
         drop(long);
-        let is_within = self.0.held.load(Ordering::Relaxed) <= self.0.limit;
+        let is_within = is_alone || self.0.held.load(Ordering::Relaxed) <= limit;
         Held { _long: Some(Long { shares: Arc::clone(&self.0), address }), is_within }
     }
 }
