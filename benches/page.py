@@ -198,7 +198,7 @@ def sweep(result):
 
 def hostile(result):
     parts = ["## Beside hostile clients", place(result) + f" {result['connections']:,} hostile connections."]
-    kinds = "slow headers, answers that nobody reads, deep and huge JSON"
+    kinds = "slow headers, answers that are not read, deep and huge JSON"
     if "http2" not in result:
         return [*parts[:1], parts[1][:-1] + f" ({kinds}), {met(result)}.", *beside(result, result)]
     parts += [f"Over HTTP/1.1 ({kinds}, many small objects): {met(result)}.", *beside(result, result)]

@@ -2,7 +2,7 @@
 //! sched(7)), so that the honest ones beside it wait for the server and not for it. Loopback only, so
 //! many connections, until it is told to end.
 //!
-//! Over HTTP/1.1: headers that come an octet at a time; answers that are asked for and never read;
+//! Over HTTP/1.1: headers that come a byte at a time; answers that are asked for and never read;
 //! JSON that is deep, or huge and never ends, or of many small objects. What there is over HTTP/2 stands
 //! in `streams.rs`. A connection that the server cuts is made anew.
 

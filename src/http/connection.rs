@@ -148,9 +148,9 @@ pub(crate) async fn converse<I, F, R>(
         tokio::select! {
             biased;
             outcome = poll_fn(|context| {
-                marks.begin_turn();
+                marks.begin_poll();
                 match connection.as_mut().poll(context) {
-                    Poll::Pending if marks.is_worn_out() => Poll::Ready(None),
+                    Poll::Pending if marks.gave_up_too_many() => Poll::Ready(None),
                     polled => polled.map(Some),
                 }
             }) => {
@@ -169,12 +169,12 @@ pub(crate) async fn converse<I, F, R>(
             }
             () = timer.as_mut() => match marks.verdict(&limits) {
                 Verdict::Wait(time) => timer.set(tokio::time::sleep(time)),
-                Verdict::Leave if !leaving => {
+                Verdict::Close if !leaving => {
                     leaving = true;
                     connection.as_mut().graceful_shutdown();
                     timer.set(tokio::time::sleep(limits.header));
                 }
-                Verdict::Leave | Verdict::Cut => {
+                Verdict::Close | Verdict::Cut => {
                     tracing::debug!(peer = %info.peer, "connection cut: it had its time");
                     return;
                 }

@@ -22,11 +22,11 @@ pub struct Limits {
     pub header: Duration,
     /// From the end of the headers to the answer of the handler, the body included.
     pub request: Duration,
-    /// How long a connection may stay without any octet in either direction; on HTTP/2, without a
+    /// How long a connection may stay without a byte in either direction; on HTTP/2, without a
     /// request.
     pub idle: Duration,
     /// How long an answer may wait while less than 16 KiB of it are taken, on its stream or on its
-    /// connection. On a stream it is cut after twice this time at the latest.
+    /// connection. For a stream the connection closes within twice this time.
     pub progress: Duration,
     /// How long requests in flight may go on after the signal to stop.
     pub drain: Duration,

@@ -67,8 +67,8 @@ const NEVER: u64 = u64::MAX;
 pub(super) enum Verdict {
     /// Look again after this time.
     Wait(Duration),
-    /// It was idle too long, or a stream's answer is not taken: say goodbye (GOAWAY), then cut it.
-    Leave,
+    /// It was idle too long, or a stream's answer makes no progress: close it (GOAWAY), then cut it.
+    Close,
     /// Its headers did not end in time, or its socket takes nothing: cut it.
     Cut,
 }
@@ -94,7 +94,7 @@ impl Marks {
     }
 
     fn read(&self) {
-        // On HTTP/2 a byte between requests is a ping or a window: no slow header, no sign of life.
+        // On HTTP/2 a byte between requests is a PING or a WINDOW_UPDATE: neither a header nor a request.
         if self.http2.load(Ordering::Relaxed) {
             return;
         }
@@ -139,13 +139,13 @@ impl Marks {
         }
     }
 
-    /// The runtime gives the connection its turn.
-    pub(super) fn begin_turn(&self) {
+    /// The runtime polls the connection.
+    pub(super) fn begin_poll(&self) {
         self.had_one.store(false, Ordering::Relaxed);
     }
 
-    /// Did the client give up more requests than an honest one does?
-    pub(super) fn is_worn_out(&self) -> bool {
+    /// Did the client give up more than [`MOST_ABANDONED`] requests?
+    pub(super) fn gave_up_too_many(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed) > MOST_ABANDONED
     }
 
@@ -155,15 +155,15 @@ impl Marks {
 
     /// Looks at the marks.
     pub(super) fn verdict(&self, limits: &Limits) -> Verdict {
-        let patience = self.budget.patience(limits.progress);
+        let limit = self.budget.time_limit(limits.progress);
         let now = self.since.microseconds();
         let left = |from: u64, limit: Duration| {
             from.saturating_add(microseconds(limit)).checked_sub(now).filter(|left| *left > 0)
         };
-        if left(self.blocked.load(Ordering::Relaxed), patience).is_none() {
+        if left(self.blocked.load(Ordering::Relaxed), limit).is_none() {
             return Verdict::Cut;
         }
-        let Some(period) = self.period(now, patience) else { return Verdict::Leave };
+        let Some(period) = self.period(now, limit) else { return Verdict::Close };
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             let wait = microseconds(limits.idle.min(limits.header)).min(period);
             return Verdict::Wait(Duration::from_micros(wait));
@@ -178,7 +178,7 @@ impl Marks {
         };
         match (idle, header) {
             (_, None) => Verdict::Cut,
-            (None, _) => Verdict::Leave,
+            (None, _) => Verdict::Close,
             (Some(idle), Some(header)) => {
                 Verdict::Wait(Duration::from_micros(idle.min(header).min(period)))
             }
@@ -187,11 +187,11 @@ impl Marks {
 
     /// How long the present period lasts; `None` where a piece waits for more than a whole one. Two
     /// counters do for all streams: a piece counts where it began to wait until it leaves.
-    fn period(&self, now: u64, patience: Duration) -> Option<u64> {
-        let patience = microseconds(patience);
+    fn period(&self, now: u64, limit: Duration) -> Option<u64> {
+        let limit = microseconds(limit);
         let since = now.saturating_sub(self.period.load(Ordering::Relaxed));
-        if since < patience {
-            return Some(patience - since);
+        if since < limit {
+            return Some(limit - since);
         }
         let former = 1 - self.present.load(Ordering::Relaxed);
         if self.waiting.get(former)?.load(Ordering::Relaxed) > 0 {
@@ -199,7 +199,7 @@ impl Marks {
         }
         self.present.store(former, Ordering::Relaxed);
         self.period.store(now, Ordering::Relaxed);
-        Some(patience)
+        Some(limit)
     }
 }
 
@@ -255,13 +255,13 @@ impl Turn {
         }
         marks.http2.store(true, Ordering::Relaxed);
         turn.places = places(headers);
-        let is_worn_out = marks.is_worn_out();
+        let gave_up_too_many = marks.gave_up_too_many();
         let before = marks.in_flight.fetch_add(turn.places, Ordering::Relaxed);
         let is_beyond = before > 0 && before.saturating_add(turn.places) > OWN_PLACES;
-        if is_beyond && !is_worn_out {
+        if is_beyond && !gave_up_too_many {
             turn._shared = marks.budget.places(turn.places);
         }
-        if is_worn_out || is_beyond && turn._shared.is_none() {
+        if gave_up_too_many || is_beyond && turn._shared.is_none() {
             turn.is_answered = true;
             return None;
         }

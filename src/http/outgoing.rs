@@ -27,7 +27,7 @@ const LONG_ANSWERS: usize = 256 * 1024 * 1024;
 /// Requests at once over HTTP/2 beyond those that each connection has of its own, in the whole process.
 const SHARED_PLACES: usize = 4_096;
 
-/// Where less than half of the budget is left, an answer that waits has so much less time.
+/// Where more than half of the budget is held, the time limit of an answer that waits is divided by this.
 const TIGHT: u32 = 3;
 
 /// What all connections of the process share. Clones share it.
@@ -66,11 +66,11 @@ impl Budget {
         Arc::clone(&self.0.places).try_acquire_many_owned(count).ok()
     }
 
-    /// How long an answer may wait: less where many do.
-    pub(super) fn patience(&self, patience: Duration) -> Duration {
+    /// How long an answer may wait without progress: less where the budget is more than half held.
+    pub(super) fn time_limit(&self, limit: Duration) -> Duration {
         let is_tight = self.0.held.load(Ordering::Relaxed) > self.0.limit / 2
             || self.0.places.available_permits() == 0;
-        if is_tight { patience / TIGHT } else { patience }
+        if is_tight { limit / TIGHT } else { limit }
     }
 
     /// Counts a long answer. Short ones need nothing: places and connections bound them.

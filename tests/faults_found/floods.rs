@@ -31,7 +31,7 @@ fn reset(stream: u32) -> Vec<u8> {
 #[tokio::test]
 async fn f02_a_client_that_resets_its_streams_is_cut_after_a_few_hundred() {
     // In one segment, before the server looks at a stream (CVE-2023-44487).
-    let server = Answering::patient().await;
+    let server = Answering::with_defaults().await;
     let mut client = Client::connect(server.address, &[]).await;
     let turns = until_it_ends(&mut client, 100, |turn| {
         let of_one = |place: u32| [get(2 * place + 1, "/slow"), reset(2 * place + 1)].concat();
@@ -40,7 +40,7 @@ async fn f02_a_client_that_resets_its_streams_is_cut_after_a_few_hundred() {
     let turns = soon("it ends", turns).await;
     assert!(turns < 10, "{turns}");
     // And while the handler works on it.
-    let server = Answering::patient().await;
+    let server = Answering::with_defaults().await;
     let mut client = Client::connect(server.address, &[]).await;
     let turns = until_it_ends(&mut client, 2_000, |turn| {
         let before = if turn > 0 { reset(2 * turn - 1) } else { Vec::new() };
@@ -54,7 +54,7 @@ async fn f02_a_client_that_resets_its_streams_is_cut_after_a_few_hundred() {
 
 #[tokio::test]
 async fn f02_a_client_that_takes_as_many_answers_as_it_gives_up_goes_on() {
-    let server = Answering::patient().await;
+    let server = Answering::with_defaults().await;
     let mut client = Client::connect(server.address, &[]).await;
     let turns = until_it_ends(&mut client, 500, |turn| {
         let stream = 4 * turn + 1;
@@ -69,7 +69,7 @@ async fn f02_a_client_that_takes_as_many_answers_as_it_gives_up_goes_on() {
 async fn f02_a_client_whose_frames_make_the_server_reset_streams_is_cut() {
     // A window that grows by nothing, and one that overflows (CVE-2025-8671).
     for increment in [0, 0x7fff_ffff_u32] {
-        let server = Answering::patient().await;
+        let server = Answering::with_defaults().await;
         let mut client = Client::connect(server.address, &[]).await;
         let turns = until_it_ends(&mut client, 2_000, |turn| {
             let stream = 2 * turn + 1;
@@ -87,7 +87,7 @@ async fn f02_a_client_whose_frames_make_the_server_reset_streams_is_cut() {
 async fn f02_headers_without_an_end_end_the_connection() {
     // CVE-2024-27316: nothing in each, a byte in each, much in each.
     for payload in [0, 1, 16_384] {
-        let server = Answering::patient().await;
+        let server = Answering::with_defaults().await;
         let mut client = Client::connect(server.address, &[]).await;
         client.send(&frame(HEADERS, END_STREAM, 1, &head("GET", "/short", &[]))).await;
         let part = literal("x", &"y".repeat(16_384));
@@ -109,7 +109,7 @@ async fn f02_headers_without_an_end_end_the_connection() {
 
 #[tokio::test]
 async fn f02_a_few_bytes_that_decode_to_many_headers_are_refused() {
-    let server = Answering::patient().await;
+    let server = Answering::with_defaults().await;
     let mut client = Client::connect(server.address, &[]).await;
     // A header of 4,000 bytes enters the table of HPACK; a byte each repeats it.
     let mut block = head("GET", "/short", &[]);
@@ -131,13 +131,13 @@ async fn f02_answers_to_pings_and_settings_that_are_not_read_end_the_connection(
     let settings = frame(SETTINGS, 0, 0, &[]).repeat(1_000);
     let priorities = frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16]).repeat(1_000);
     for flood in [pings, settings] {
-        let server = Answering::impatient().await;
+        let server = Answering::with_short_limits().await;
         let mut client = Client::connect(server.address, &[]).await;
         client.send(&get(1, "/slow")).await;
         soon("it ends", async { while client.send(&flood).await {} }).await;
         serves_the_next(&server).await;
     }
-    let server = Answering::impatient().await;
+    let server = Answering::with_short_limits().await;
     let mut client = Client::connect(server.address, &[]).await;
     let _whether = until_it_ends(&mut client, 20, |_| priorities.clone()).await;
     serves_the_next(&server).await;

@@ -128,13 +128,13 @@ impl Answering {
         Self { address, counts, _stop: stop, _reload: reload }
     }
 
-    /// With little patience for answers that wait, and much for everything else.
-    async fn impatient() -> Self {
+    /// With a short time for answers that wait, and the defaults for everything else.
+    async fn with_short_limits() -> Self {
         let limits = Limits { progress: SHORT, header: SHORT * 4, ..Limits::default() };
         Self::start(limits, Budget::default()).await
     }
 
-    async fn patient() -> Self {
+    async fn with_defaults() -> Self {
         Self::start(Limits::default(), Budget::default()).await
     }
 }
@@ -148,7 +148,7 @@ async fn soon<F: Future>(what: &str, happens: F) -> F::Output {
 async fn f02_a_stream_whose_answer_is_not_read_ends_though_other_frames_come() {
     // A window that never opens; one that lets a byte through now and then.
     for (window, path) in [(0, "/short"), (0, "/long"), (1, "/long")] {
-        let server = Answering::impatient().await;
+        let server = Answering::with_short_limits().await;
         let mut client = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, window)]).await;
         client.send(&get(1, path)).await;
         soon("the answer is made", client.next_of(HEADERS)).await.expect("an answer");
@@ -175,7 +175,7 @@ async fn f02_a_stream_whose_answer_is_not_read_ends_though_other_frames_come() {
 
 #[tokio::test]
 async fn f02_answers_over_http_1_that_are_not_read_are_given_back() {
-    let server = Answering::impatient().await;
+    let server = Answering::with_short_limits().await;
     let request = "GET /long HTTP/1.1\r\nhost: a\r\n\r\n";
     let mut never_reads = TcpStream::connect(server.address).await.unwrap();
     never_reads.write_all(request.repeat(100).as_bytes()).await.unwrap();
@@ -201,7 +201,7 @@ async fn f02_answers_over_http_1_that_are_not_read_are_given_back() {
 
 #[tokio::test]
 async fn f02_an_answer_that_is_read_slowly_but_steadily_is_sent_to_its_end() {
-    let server = Answering::impatient().await;
+    let server = Answering::with_short_limits().await;
     let mut client = Client::connect(server.address, &[]).await;
     client.send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes())).await;
     client.send(&get(1, "/long")).await;
@@ -223,7 +223,7 @@ async fn f02_an_answer_that_is_read_slowly_but_steadily_is_sent_to_its_end() {
 
 #[tokio::test]
 async fn f02_a_connection_has_a_hundred_streams() {
-    let server = Answering::patient().await;
+    let server = Answering::with_defaults().await;
     let mut client = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
     assert_eq!(client.setting(MAX_CONCURRENT_STREAMS), Some(100));
     for stream in 0..101 {
@@ -381,7 +381,7 @@ async fn f03_without_a_token_a_long_body_over_http_2_sends_sixteen_kib() {
 
 #[tokio::test]
 async fn f03_unread_bodies_of_all_streams_are_one_window_and_more_ends_the_connection() {
-    let server = Answering::patient().await;
+    let server = Answering::with_defaults().await;
     let mut client = Client::connect(server.address, &[]).await;
     assert_eq!(client.setting(INITIAL_WINDOW_SIZE), Some(16_384));
     for stream in [1, 3, 5, 7] {
