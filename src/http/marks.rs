@@ -21,7 +21,7 @@ use crate::http::connection::Protocol;
 use crate::http::limits::Limits;
 use crate::http::outgoing::{Budget, PIECE};
 
-/// Requests that a client may give up before their answers, beyond those that were answered: twice as
+/// Requests that a client may give up before their answers, beyond those that were answered: six times as
 /// many as a connection may have at once. Work that was begun is finished without its caller, so a
 /// client that resets each stream would have more of it at once than its streams allow
 /// (CVE-2023-44487; CVE-2025-8671 where its frames make the server reset them).

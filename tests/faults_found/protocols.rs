@@ -222,15 +222,15 @@ async fn f02_an_answer_that_is_read_slowly_but_steadily_is_sent_to_its_end() {
 }
 
 #[tokio::test]
-async fn f02_a_connection_has_a_hundred_streams() {
+async fn f02_a_connection_has_thirty_two_streams() {
     let server = Answering::with_defaults().await;
     let mut client = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
-    assert_eq!(client.setting(MAX_CONCURRENT_STREAMS), Some(100));
-    for stream in 0..101 {
+    assert_eq!(client.setting(MAX_CONCURRENT_STREAMS), Some(32));
+    for stream in 0..33 {
         client.send(&get(2 * stream + 1, "/short")).await;
     }
     let refused = soon("one is refused", client.next_of(RST_STREAM)).await.expect("a reset");
-    assert_eq!((refused.stream, refused.number()), (201, 7), "REFUSED_STREAM");
+    assert_eq!((refused.stream, refused.number()), (65, 7), "REFUSED_STREAM");
 }
 
 #[tokio::test]
