@@ -44,8 +44,9 @@ const STREAM_WINDOW: u32 = 16 * 1024;
 const CONNECTION_WINDOW: u32 = 65_535;
 
 /// Streams of one connection that the server resets because of faults in the client's frames, in its whole
-/// life; then the connection ends (CVE-2025-8671). Without faults there are no such resets.
-const FAULTY_STREAMS: usize = 64;
+/// life; then the connection ends (CVE-2025-8671). Those that are refused count as well: 68 of a client
+/// that sends a hundred before it has read SETTINGS.
+const FAULTY_STREAMS: usize = 256;
 
 /// Streams that are reset before the server has looked at them (CVE-2023-44487).
 const RESET_UNSEEN: usize = 20;

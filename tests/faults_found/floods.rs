@@ -77,8 +77,8 @@ async fn f02_a_client_whose_frames_make_the_server_reset_streams_is_cut() {
             [get(stream, "/slow"), fault].concat()
         });
         let turns = soon("it ends", turns).await;
-        assert!(turns < 100, "{increment}: {turns}");
-        assert!(server.counts.seen.load(Ordering::SeqCst) < 100);
+        assert!(turns < 300, "{increment}: {turns}");
+        assert!(server.counts.seen.load(Ordering::SeqCst) < 300);
         serves_the_next(&server).await;
     }
 }

@@ -234,6 +234,22 @@ async fn f02_a_connection_has_thirty_two_streams() {
 }
 
 #[tokio::test]
+async fn f02_a_client_may_send_a_hundred_requests_before_it_has_read_settings() {
+    let server = Answering::with_defaults().await;
+    let mut client = Client::connect(server.address, &[]).await;
+    let all: Vec<u8> = (0..100).flat_map(|place| get(2 * place + 1, "/short")).collect();
+    client.send(&all).await;
+    let (mut answered, mut refused) = (0, 0);
+    while answered + refused < 100 {
+        let next = soon("each is answered or refused", client.next()).await.expect("it goes on");
+        answered += usize::from(next.kind == HEADERS);
+        refused += usize::from(next.kind == RST_STREAM && next.number() == 7);
+    }
+    assert!(answered >= 32, "{answered}");
+    assert!(client.ping().await.is_some());
+}
+
+#[tokio::test]
 async fn f02_streams_beyond_the_places_of_the_process_are_refused_and_hold_nothing() {
     let server = Answering::start(Limits::default(), Budget::of(1_000_000, 2)).await;
     let mut client = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
