@@ -19,7 +19,7 @@ use crate::entropy::Entropy;
 use crate::http::body::{Room, read_body};
 use crate::http::limits::Limits;
 use crate::http::listener::{Listener, Signals};
-use crate::http::outgoing::Budget;
+use crate::http::outgoing::SendBudget;
 use crate::http::sending::HttpResponse;
 use crate::http::tls::{MinimumVersion, Tls, TlsError, TlsFiles, self_signed};
 use crate::http::v1::Api;
@@ -147,7 +147,7 @@ async fn serve(listeners: Vec<(Listener, Limits)>, engine: &Arc<Engine>, signals
     let largest = listeners.iter().map(|(_, limits)| limits.body_size).max();
     let room = Room::new(largest.unwrap_or_default());
     let api = Api::sharing(Arc::clone(engine), room.clone());
-    let budget = Budget::default();
+    let budget = SendBudget::default();
     for (listener, limits) in listeners {
         let (api, room) = (api.clone(), room.clone());
         let (listener, signals) = (listener.sharing(budget.clone()), signals.clone());

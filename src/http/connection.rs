@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use crate::engine::Failure;
 use crate::http::limits::Limits;
 use crate::http::marks::{Marks, Turn, Verdict, Watched};
-use crate::http::outgoing::{Budget, Outgoing, PIECE};
+use crate::http::outgoing::{Outgoing, PIECE, SendBudget};
 use crate::http::reply::{Wording, failure};
 use crate::http::sending::HttpResponse;
 
@@ -77,11 +77,11 @@ pub(crate) struct Speakers {
     either: auto::Builder<TokioExecutor>,
     http1: auto::Builder<TokioExecutor>,
     http2: auto::Builder<TokioExecutor>,
-    budget: Budget,
+    budget: SendBudget,
 }
 
 impl Speakers {
-    pub(crate) fn new(limits: &Limits, budget: Budget) -> Self {
+    pub(crate) fn new(limits: &Limits, budget: SendBudget) -> Self {
         let header_size = limits.header_size.max(8_192);
         let mut either = auto::Builder::new(TokioExecutor::new());
         // hyper's own header timer is off: see the head of this file.

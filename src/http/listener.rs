@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 pub use crate::http::connection::ConnectionInfo;
 use crate::http::connection::{Protocol, Speakers, converse, stopped};
 use crate::http::limits::Limits;
-use crate::http::outgoing::Budget;
+use crate::http::outgoing::SendBudget;
 use crate::http::sending::HttpResponse;
 use crate::http::tls::Tls;
 
@@ -50,7 +50,7 @@ pub struct Listener {
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
     limits: Limits,
-    budget: Budget,
+    budget: SendBudget,
 }
 
 /// Connections that may wait to be accepted, as many as the system lets (net.core.somaxconn, 4,096 since
@@ -81,12 +81,12 @@ impl Listener {
         socket.bind(address)?;
         let socket = socket.listen(BACKLOG)?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, tls, limits, budget: Budget::default() })
+        Ok(Self { socket, address, tls, limits, budget: SendBudget::default() })
     }
 
     /// The listener with a budget for answers that others have, too.
     #[must_use]
-    pub fn sharing(self, budget: Budget) -> Self {
+    pub fn sharing(self, budget: SendBudget) -> Self {
         Self { budget, ..self }
     }
 

@@ -1,5 +1,6 @@
 //! The listener under clients that mean harm: after each of them the next one is served.
 
+use crate::http::reply::errors_response;
 use rustls::ClientConnection;
 
 use super::*;
@@ -141,11 +142,12 @@ async fn taken(mut client: tokio::io::DuplexStream, bytes: &[u8]) -> usize {
     taken
 }
 
-/// Reads a body whose sender shows no token that is known.
+/// Reads a body whose sender shows no valid token.
 async fn unknown(request: Request<Incoming>, _: ConnectionInfo) -> HttpResponse {
     let (limit, room) = (32 * 1024 * 1024, Room::new(32 * 1024 * 1024));
-    let is_known = std::future::ready(false);
-    let read = read_body(request.into_body(), limit, Duration::from_secs(90), &room, is_known);
+    let denied = errors_response(StatusCode::FORBIDDEN, &["permission denied".to_owned()]);
+    let refused = std::future::ready(Err(Box::new(denied)));
+    let read = read_body(request.into_body(), limit, Duration::from_secs(90), &room, refused);
     read.await.expect_err("a long body").into_response()
 }
 
@@ -158,7 +160,7 @@ async fn without_a_token_a_long_body_over_http_1_sends_sixteen_kib() {
         let (client, served) = tokio::io::duplex(1);
         let (_stop, stopping) = watch::channel(false);
         let limits = Limits::default();
-        let speakers = Speakers::new(&limits, Budget::default());
+        let speakers = Speakers::new(&limits, SendBudget::default());
         let info = ConnectionInfo { peer: "127.0.0.1:1".parse().unwrap(), tls: false };
         let of_client = (unknown, info);
         let serving = converse(served, Protocol::Http1, &speakers, limits, of_client, stopping);

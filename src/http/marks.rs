@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::clock::Stopwatch;
 use crate::http::connection::Protocol;
 use crate::http::limits::Limits;
-use crate::http::outgoing::{Budget, PIECE};
+use crate::http::outgoing::{PIECE, SendBudget};
 
 /// Requests that a client may give up before their answers, beyond those that were answered: six times as
 /// many as a connection may have at once. Work that was begun is finished without its caller, so a
@@ -57,7 +57,7 @@ pub(super) struct Marks {
     /// When the present period began.
     period: AtomicU64,
     abandoned: AtomicU32,
-    pub(super) budget: Budget,
+    pub(super) budget: SendBudget,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -74,7 +74,7 @@ pub(super) enum Verdict {
 }
 
 impl Marks {
-    pub(super) fn new(protocol: Protocol, budget: Budget) -> Self {
+    pub(super) fn new(protocol: Protocol, budget: SendBudget) -> Self {
         let http2 = protocol == Protocol::Http2;
         Self {
             since: Stopwatch::start(),

@@ -32,7 +32,7 @@ const TIGHT: u32 = 3;
 
 /// What all connections of the process share. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Shares>);
+pub struct SendBudget(Arc<Shares>);
 
 #[derive(Debug)]
 struct Shares {
@@ -44,13 +44,13 @@ struct Shares {
     long: Mutex<HashMap<usize, (u32, usize)>>,
 }
 
-impl Default for Budget {
+impl Default for SendBudget {
     fn default() -> Self {
         Self::of(LONG_ANSWERS, SHARED_PLACES)
     }
 }
 
-impl Budget {
+impl SendBudget {
     /// So many bytes of long answers, and so many places for requests.
     pub fn of(limit: usize, places: usize) -> Self {
         Self(Arc::new(Shares {

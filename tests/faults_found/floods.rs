@@ -146,7 +146,7 @@ async fn f02_answers_to_pings_and_settings_that_are_not_read_end_the_connection(
 #[tokio::test]
 async fn f02_a_connection_without_requests_is_left_whatever_frames_come() {
     let limits = Limits { idle: SHORT, header: SHORT, ..Limits::default() };
-    let server = Answering::start(limits, Budget::default()).await;
+    let server = Answering::start(limits, SendBudget::default()).await;
     let mut client = Client::connect(server.address, &[]).await;
     client.send(&get(1, "/short")).await;
     soon("an answer", client.next_of(HEADERS)).await.expect("an answer");
@@ -156,7 +156,7 @@ async fn f02_a_connection_without_requests_is_left_whatever_frames_come() {
 #[tokio::test]
 async fn f02_streams_that_are_never_ended_have_the_time_of_a_request() {
     let limits = Limits { request: SHORT, ..Limits::default() };
-    let server = Answering::start(limits, Budget::of(1_000_000, 0)).await;
+    let server = Answering::start(limits, SendBudget::of(1_000_000, 0)).await;
     let mut client = Client::connect(server.address, &[]).await;
     for round in 0..2 {
         for place in 0..4 {

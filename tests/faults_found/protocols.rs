@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use signet::http::limits::Limits;
 use signet::http::listener::{Listener, Signals};
-use signet::http::outgoing::Budget;
+use signet::http::outgoing::SendBudget;
 use signet::http::sending::HttpResponse;
 use signet::server::{Development, Levers, levers, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -115,7 +115,7 @@ async fn answering(counts: Arc<Counts>, request: Request<Incoming>) -> HttpRespo
 }
 
 impl Answering {
-    async fn start(limits: Limits, budget: Budget) -> Self {
+    async fn start(limits: Limits, budget: SendBudget) -> Self {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None, limits).await.unwrap();
         let listener = listener.sharing(budget);
         let address = listener.address();
@@ -131,11 +131,11 @@ impl Answering {
     /// With a short time for answers that wait, and the defaults for everything else.
     async fn with_short_limits() -> Self {
         let limits = Limits { progress: SHORT, header: SHORT * 4, ..Limits::default() };
-        Self::start(limits, Budget::default()).await
+        Self::start(limits, SendBudget::default()).await
     }
 
     async fn with_defaults() -> Self {
-        Self::start(Limits::default(), Budget::default()).await
+        Self::start(Limits::default(), SendBudget::default()).await
     }
 }
 
@@ -251,7 +251,7 @@ async fn f02_a_client_may_send_a_hundred_requests_before_it_has_read_settings() 
 
 #[tokio::test]
 async fn f02_streams_beyond_the_places_of_the_process_are_refused_and_hold_nothing() {
-    let server = Answering::start(Limits::default(), Budget::of(1_000_000, 2)).await;
+    let server = Answering::start(Limits::default(), SendBudget::of(1_000_000, 2)).await;
     let mut client = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
     let mut statuses = Vec::new();
     for stream in 0..10 {
@@ -283,7 +283,7 @@ async fn f02_streams_beyond_the_places_of_the_process_are_refused_and_hold_nothi
 
 #[tokio::test]
 async fn f02_long_answers_share_one_budget_and_reading_beyond_it_is_refused() {
-    let server = Answering::start(Limits::default(), Budget::of(LONG * 3, 100)).await;
+    let server = Answering::start(Limits::default(), SendBudget::of(LONG * 3, 100)).await;
     let mut clients = Vec::new();
     // One that has its bytes for itself may take half of it, those that others share all of it. The same
     // list counts once, however many read it.
