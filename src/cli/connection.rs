@@ -129,6 +129,7 @@ impl Context<'_> {
         let choose = |name: &str, variable: &str| {
             text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
         };
+            authority_pem: self.variable("CACERT_BYTES"),
         let defaults = Settings::default();
         let settings = Settings {
             address: choose("agent-address", "AGENT_ADDR")

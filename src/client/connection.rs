@@ -16,8 +16,8 @@ use tokio_rustls::TlsConnector;
 use super::Call;
 use super::address::Address;
 use super::error::Fault;
+use super::explain::explain;
 use super::reply::Reply;
-use super::trust;
 
 type Body = Full<bytes::Bytes>;
 
@@ -64,7 +64,7 @@ impl Connection {
         let stream = TlsConnector::from(Arc::clone(tls))
             .connect(name, stream)
             .await
-            .map_err(|error| trust::explain(address, &error))?;
+            .map_err(|error| explain(address, &error))?;
         let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Self::handshake(stream, two).await
     }

@@ -7,8 +7,10 @@
 //! Start reading at [`Client::write`]; [`Settings`] says what can be configured.
 
 mod address;
+mod anchors;
 mod connection;
 mod error;
+mod explain;
 mod reply;
 mod settings;
 mod trust;

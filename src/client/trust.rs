@@ -1,6 +1,6 @@
 //! Whom to believe behind an `https` address, and the certificate that says who we are.
 //!
-//! Trust anchors: the file, else the folder, else the system's bundle; never two of them at
+//! Trust anchors: the file, else the text, else the folder, else the system's bundle; never two of them at
 //! once, so that naming a CA always narrows. TLS 1.2 or newer, aws-lc underneath (design D2).
 
 use std::fs;
@@ -11,21 +11,21 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use zeroize::Zeroizing;
 
-use super::address::Address;
-use super::error::{Error, Fault};
+use super::anchors::{Anchors, not_its_key};
+use super::error::Error;
 
 /// Files and switches of TLS.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     /// PEM certificates to believe.
     pub authority_file: Option<PathBuf>,
-    /// A folder of such files; the file wins.
+    /// The same as text; the file wins.
+    pub authority_pem: Option<String>,
+    /// A folder of such files; file and text win.
     pub authority_folder: Option<PathBuf>,
     /// Our certificate and chain, PEM.
     pub client_certificate: Option<PathBuf>,
@@ -59,7 +59,10 @@ pub(super) fn configuration(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
         let verifier = Arc::new(DangerAcceptAny(provider));
         builder.dangerous().with_custom_certificate_verifier(verifier)
     } else {
-        builder.with_root_certificates(roots(trust)?)
+        let verifier = anchors(trust)?
+            .verifier(provider)
+            .map_err(|why| Error::Settings(format!("TLS cannot be set up: {why}")))?;
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
     };
     let mut configuration = match (&trust.client_certificate, &trust.client_key) {
         (None, None) => builder.with_no_client_auth(),
@@ -81,17 +84,25 @@ pub(super) fn configuration(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::new(configuration))
 }
 
-fn roots(trust: &Trust) -> Result<RootCertStore, Error> {
-    let mut store = RootCertStore::empty();
-    if let Some(file) = &trust.authority_file {
-        store.add_parsable_certificates(certificates(file)?);
+fn anchors(trust: &Trust) -> Result<Anchors, Error> {
+    let mut anchors = Anchors::new();
+    let named = if let Some(file) = &trust.authority_file {
+        anchors.add(certificates(file)?);
+        file.display().to_string()
+    } else if let Some(pem) = &trust.authority_pem {
+        let named = "SIGNET_CACERT_BYTES".to_owned();
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        let unreadable = |error| Error::Settings(format!("{named} cannot be read ({error})"));
+        anchors.add(found.map_err(unreadable)?);
+        named
     } else if let Some(folder) = &trust.authority_folder {
         let entries = fs::read_dir(folder)
             .map_err(|error| unusable(folder, &format!("cannot be read ({error})")))?;
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()) {
             // A folder may hold other files too; one without a certificate says nothing.
-            store.add_parsable_certificates(certificates(&path).unwrap_or_default());
+            anchors.add(certificates(&path).unwrap_or_default());
         }
+        folder.display().to_string()
     } else {
         let bundle = SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.is_file());
         let bundle = bundle.ok_or_else(|| {
@@ -100,19 +111,13 @@ fn roots(trust: &Trust) -> Result<RootCertStore, Error> {
                     .to_owned(),
             )
         })?;
-        store.add_parsable_certificates(certificates(bundle)?);
+        anchors.add(certificates(bundle)?);
+        "the system's bundle".to_owned()
+    };
+    if anchors.is_empty() {
+        return Err(Error::Settings(format!("no usable certificate in {named}")));
     }
-    if store.is_empty() {
-        let named = trust.authority_file.as_ref().or(trust.authority_folder.as_ref());
-        return Err(Error::Settings(format!(
-            "no usable CA certificate in {}",
-            named.map_or_else(
-                || "the system's bundle".to_owned(),
-                |path| path.display().to_string()
-            )
-        )));
-    }
-    Ok(store)
+    Ok(anchors)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -138,35 +143,6 @@ fn unusable(path: &Path, why: &str) -> Error {
     Error::Settings(format!("{} {why}", path.display()))
 }
 
-/// Says what a failed handshake means for the one who typed the command.
-pub(super) fn explain(address: &Address, error: &std::io::Error) -> Fault {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let host = &address.host;
-    Fault::lasting(match inner {
-        Some(rustls::Error::InvalidMessage(_)) => format!(
-            "the server answers plain HTTP on an https address: write http://{}",
-            address.authority
-        ),
-        Some(rustls::Error::InvalidCertificate(fault)) => match fault {
-            CertificateError::UnknownIssuer => {
-                "the server's certificate is signed by no authority known here: name its CA with -ca-cert or SIGNET_CACERT".to_owned()
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("the server's certificate is not for {host}: use a name it holds in -address, or name one with -tls-server-name")
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the server's certificate has expired: renew it there, and check this machine's clock".to_owned()
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the server's certificate is not valid yet: check this machine's clock".to_owned()
-            }
-            other => format!("the server's certificate is refused: {other}"),
-        },
-        Some(other) => format!("TLS failed: {other}"),
-        None => format!("TLS failed: {error}; if the server speaks plain HTTP, write http://{}", address.authority),
-    })
-}
-
 /// Believes any certificate, but still demands that the server holds its key.
 #[derive(Debug)]
 struct DangerAcceptAny(Arc<CryptoProvider>);
@@ -190,7 +166,7 @@ impl ServerCertVerifier for DangerAcceptAny {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let known = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, known)
+        verify_tls12_signature(message, certificate, signature, known).map_err(not_its_key)
     }
 
     fn verify_tls13_signature(
@@ -200,7 +176,7 @@ impl ServerCertVerifier for DangerAcceptAny {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let known = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, known)
+        verify_tls13_signature(message, certificate, signature, known).map_err(not_its_key)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

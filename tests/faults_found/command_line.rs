@@ -1,1 +1,107 @@
 //! The command line: trust, files that it writes, flags, checks of the configuration.
+
+#[path = "../process/mod.rs"]
+mod process;
+
+#[path = "command_line/trust.rs"]
+mod trust;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A folder of a test.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+/// What a command did.
+#[derive(Debug)]
+struct Done {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the binary with this environment and no other.
+fn signet(line: &[&str], environment: &[(&str, &str)]) -> Done {
+    let output = Command::new(env!("CARGO_BIN_EXE_signet"))
+        .args(line)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Done {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+/// A development server on a free port; its token is `root`, and it ends with this value.
+struct Development {
+    child: Child,
+    address: String,
+    /// What it printed, address and lines to paste.
+    printed: String,
+    errors: PathBuf,
+}
+
+impl Development {
+    fn start(home: &Folder, flags: &[&str]) -> Self {
+        let errors = home.path("stderr");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_signet"))
+            .args(["server", "-dev", "-dev-root-token-id=root", "-log-level=error"])
+            .args(["-dev-listen-address=127.0.0.1:0"])
+            .args(flags)
+            .env_clear()
+            .env("HOME", home.root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&errors).unwrap())
+            .spawn()
+            .unwrap();
+        let mut printed = String::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        // The last line that it prints is the one to issue with, and an empty one.
+        while !printed.ends_with("\n\n") || !printed.contains("signet ") {
+            assert!(lines.read_line(&mut printed).unwrap() > 0, "{printed}");
+        }
+        let address = printed.lines().find_map(|line| line.strip_prefix("address: "));
+        let address = address.unwrap().to_owned();
+        // The token is stored behind the announcement, before any request is answered.
+        let server = Self { child, address, printed, errors };
+        let ready = signet(&["status"], &[("SIGNET_ADDR", &server.address)]);
+        assert_eq!(ready.code, 0, "{}", ready.stderr);
+        server
+    }
+
+    fn errors(&self) -> String {
+        std::fs::read_to_string(&self.errors).unwrap()
+    }
+
+    fn signet(&self, line: &[&str]) -> Done {
+        signet(line, &[("SIGNET_ADDR", &self.address), ("SIGNET_TOKEN", "root")])
+    }
+}
+
+impl Drop for Development {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

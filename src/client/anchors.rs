@@ -1,0 +1,176 @@
+//! Which certificates a server may prove itself with: those of a chain to a given authority, and
+//! those that are given themselves.
+//!
+//! A self-signed listener certificate is what `openssl req -x509` makes, and it says that it is
+//! an authority, so that no chain may end with it. Go's clients, Vault's among them, take a
+//! certificate that is byte for byte one of those given to trust; so does this client. Its name,
+//! validity and purpose are checked all the same, and the handshake still proves the key.
+
+use std::sync::Arc;
+
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
+use der::Decode;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use x509_cert::certificate::Version;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
+use x509_cert::{Certificate, TbsCertificate};
+
+/// The certificates that were given to trust.
+#[derive(Debug)]
+pub(super) struct Anchors {
+    /// As given; one of them may be the server's own.
+    given: Vec<CertificateDer<'static>>,
+    /// Those of them that may sign others.
+    authorities: RootCertStore,
+}
+
+impl Anchors {
+    pub(super) fn new() -> Self {
+        Self { given: Vec::new(), authorities: RootCertStore::empty() }
+    }
+
+    /// Adds what a file holds; a certificate that cannot be read is left out.
+    pub(super) fn add(&mut self, certificates: Vec<CertificateDer<'static>>) {
+        for certificate in certificates {
+            match Certificate::from_der(&certificate) {
+                // Only an authority signs others (RFC 5280, 4.2.1.9), given to trust or not.
+                Ok(parsed) if !may_sign(parsed.tbs_certificate()) => self.given.push(certificate),
+                // What one reader refuses may suit the other: bundles of systems hold odd ones.
+                _ => {
+                    if self.authorities.add(certificate.clone()).is_ok() {
+                        self.given.push(certificate);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+
+    /// A verifier that knows these certificates.
+    ///
+    /// # Errors
+    /// What rustls says of the authorities.
+    pub(super) fn verifier(self, provider: Arc<CryptoProvider>) -> Result<Verifier, String> {
+        let chains = if self.authorities.is_empty() {
+            None
+        } else {
+            let roots = Arc::new(self.authorities);
+            let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+            Some(builder.build().map_err(|error| error.to_string())?)
+        };
+        Ok(Verifier { given: self.given, chains, provider })
+    }
+}
+
+/// Version 1 has no extensions that could say so, and was the form of roots for long.
+fn may_sign(certificate: &TbsCertificate) -> bool {
+    match certificate.get_extension::<BasicConstraints>() {
+        Ok(Some((_, constraints))) => constraints.ca,
+        Ok(None) => certificate.version() != Version::V3,
+        Err(_) => false,
+    }
+}
+
+/// Believes a chain to an authority, and a certificate that was given itself.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    given: Vec<CertificateDer<'static>>,
+    chains: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.given.iter().any(|given| given == end_entity) {
+            check_given(end_entity, server_name, now)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        match &self.chains {
+            Some(chains) => chains.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            ),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, known).map_err(not_its_key)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, known).map_err(not_its_key)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What a chain would be asked of its leaf: name, validity, purpose.
+fn check_given(
+    certificate: &CertificateDer<'_>,
+    server_name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<(), Error> {
+    verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)?;
+    let parsed = Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let validity = parsed.tbs_certificate().validity();
+    let seconds = |time: x509_cert::time::Time| UnixTime::since_unix_epoch(time.to_unix_duration());
+    let (not_before, not_after) = (seconds(validity.not_before), seconds(validity.not_after));
+    if now.as_secs() < not_before.as_secs() {
+        return Err(CertificateError::NotValidYetContext { time: now, not_before }.into());
+    }
+    if now.as_secs() > not_after.as_secs() {
+        return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
+    }
+    match parsed.tbs_certificate().get_extension::<ExtendedKeyUsage>() {
+        Ok(None) => Ok(()),
+        Ok(Some((_, ExtendedKeyUsage(purposes)))) if purposes.iter().any(serves) => Ok(()),
+        Ok(Some(_)) => Err(CertificateError::InvalidPurpose.into()),
+        Err(_) => Err(CertificateError::BadEncoding.into()),
+    }
+}
+
+/// For servers, or for every purpose (RFC 5280, 4.2.1.12).
+fn serves(purpose: &ObjectIdentifier) -> bool {
+    [ID_KP_SERVER_AUTH, ANY_EXTENDED_KEY_USAGE].contains(purpose)
+}
+
+/// A signature of the handshake that its certificate's key did not make. rustls has the same
+/// name for it as for a signature on a certificate, where the remedy is another one.
+pub(super) fn not_its_key(_: Error) -> Error {
+    let why = "the server does not hold the key of the certificate that it presents: give it the key that belongs to its certificate";
+    Error::General(why.to_owned())
+}

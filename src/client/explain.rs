@@ -1,0 +1,194 @@
+//! What a failed TLS handshake means for the person who typed the command, and what to change.
+
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+
+use super::address::Address;
+use super::error::Fault;
+
+/// The sentence for this error; none names a type of the TLS library.
+pub(super) fn explain(address: &Address, error: &std::io::Error) -> Fault {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    Fault::lasting(inner.map_or_else(
+        || {
+            format!(
+                "TLS failed: {error}; if the server speaks plain HTTP, write http://{}",
+                address.authority
+            )
+        },
+        |inner| handshake(address, inner),
+    ))
+}
+
+fn handshake(address: &Address, error: &Error) -> String {
+    match error {
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => format!(
+            "the server answers plain HTTP on an https address: write http://{}",
+            address.authority
+        ),
+        Error::InvalidCertificate(fault) => certificate(&address.host, fault),
+        Error::AlertReceived(alert) => refused(*alert),
+        Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
+        | Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+            "the server speaks no TLS 1.2 or 1.3: enable one of them there".to_owned()
+        }
+        Error::PeerIncompatible(why) => format!(
+            "the server and this client have no way to speak TLS in common ({why:?}): enable TLS 1.3 there"
+        ),
+        Error::NoCertificatesPresented => {
+            "the server presents no certificate: set its tls_cert_file".to_owned()
+        }
+        Error::UnsupportedNameType => {
+            "the name to expect is neither a DNS name nor an IP address: correct -tls-server-name"
+                .to_owned()
+        }
+        Error::InvalidMessage(_) => format!(
+            "the server does not speak TLS here: check port and address; if it speaks plain HTTP, write http://{}",
+            address.authority
+        ),
+        Error::General(why) => why.clone(),
+        other => format!("TLS failed: {other}"),
+    }
+}
+
+/// The server ended the handshake; it mostly misses or dislikes a certificate of ours.
+fn refused(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
+            "the server asks for a client certificate: name one with -client-cert and -client-key"
+                .to_owned()
+        }
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::AccessDenied => format!(
+            "the server refuses our client certificate ({alert:?}): name one that its CA signed and that is valid now with -client-cert and -client-key"
+        ),
+        AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => {
+            "the server speaks no TLS 1.2 or 1.3 that this client knows: look at its TLS settings"
+                .to_owned()
+        }
+        AlertDescription::UnrecognisedName => {
+            "the server does not know the name it is asked for: correct -address or -tls-server-name"
+                .to_owned()
+        }
+        other => format!(
+            "the server ends the handshake ({other:?}): the reason stands in its log"
+        ),
+    }
+}
+
+#[expect(deprecated, reason = "older variants that a verifier may still use")]
+fn certificate(host: &str, fault: &CertificateError) -> String {
+    match fault {
+        CertificateError::UnknownIssuer => {
+            "the server's certificate is signed by no authority known here: name its CA with -ca-cert or SIGNET_CACERT; for a certificate that signs itself, name that very certificate".to_owned()
+        }
+        CertificateError::BadSignature => {
+            "a certificate given to trust has the name of the one that signed the server's, but another key: name the CA's present certificate with -ca-cert or SIGNET_CACERT".to_owned()
+        }
+        CertificateError::NotValidForName => {
+            format!("the server's certificate is not for {host}: use a name it holds in -address, or name one with -tls-server-name")
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => not_for(host, presented),
+        CertificateError::Expired => {
+            "the server's certificate has expired: renew it there, and check this machine's clock".to_owned()
+        }
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "the server's certificate has expired, {} ago: renew it there, and check this machine's clock",
+            span(*not_after, *time)
+        ),
+        CertificateError::NotValidYet => {
+            "the server's certificate is not valid yet: check this machine's clock".to_owned()
+        }
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "the server's certificate is not valid yet, but in {}: check this machine's clock",
+            span(*time, *not_before)
+        ),
+        CertificateError::Revoked => {
+            "the server's certificate is revoked: issue a new one for the server".to_owned()
+        }
+        CertificateError::UnknownRevocationStatus
+        | CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. }
+        | CertificateError::InvalidOcspResponse => {
+            "whether the server's certificate is revoked cannot be told: give the server a new certificate".to_owned()
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "the server's certificate is not made for a server: issue one whose extended key usage holds serverAuth".to_owned()
+        }
+        CertificateError::BadEncoding => {
+            "the server's certificate cannot be read: issue a new one for the server".to_owned()
+        }
+        CertificateError::UnhandledCriticalExtension => {
+            "the server's certificate has a critical extension that this client does not know: issue one without it".to_owned()
+        }
+        CertificateError::UnsupportedSignatureAlgorithm
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "the server's certificate is signed by an algorithm that this client does not accept: issue one with ECDSA P-256, Ed25519 or RSA of 2048 bits or more, and SHA-256 or more".to_owned()
+        }
+        CertificateError::Other(other) => of_chain(&other.to_string()),
+        _ => format!("the server's certificate is refused ({fault:?}): issue a new one for the server"),
+    }
+}
+
+/// Faults of a chain that rustls has no name for; it hands on the word of the library below.
+fn of_chain(word: &str) -> String {
+    let text = match word {
+        "CaUsedAsEndEntity" => {
+            "the server's certificate is that of an authority and not the one given to trust: name this very certificate, tls_cert_file of the server, with -ca-cert or SIGNET_CACERT, or issue one without CA:TRUE"
+        }
+        "EndEntityUsedAsCa" => {
+            "the server's certificate is signed by one that is no authority: have it signed by a CA, or name the server's own certificate with -ca-cert or SIGNET_CACERT"
+        }
+        "PathLenConstraintViolated" => {
+            "the server's chain has more authorities than its root allows: issue the certificate further up"
+        }
+        "NameConstraintViolation" => {
+            "the server's certificate holds a name that its authority may not certify: issue it from one that may"
+        }
+        "UnsupportedCertVersion" => {
+            "the server's certificate, or one above it, is not X.509 version 3: issue a new one"
+        }
+        _ => {
+            return format!(
+                "the server's certificate or one above it is malformed ({word}): issue a new one for the server"
+            );
+        }
+    };
+    text.to_owned()
+}
+
+fn not_for(host: &str, presented: &[String]) -> String {
+    if presented.is_empty() {
+        return "the server's certificate holds no name in subjectAltName, and a common name does not count: issue one with it (openssl: -addext subjectAltName=DNS:localhost,IP:127.0.0.1)".to_owned();
+    }
+    // `DnsName("localhost")`, `IpAddress(127.0.0.1)`: the word before the bracket says little.
+    let names: Vec<&str> = presented
+        .iter()
+        .map(|name| {
+            let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+            inside.unwrap_or(name).trim_matches('"')
+        })
+        .collect();
+    format!(
+        "the server's certificate is not for {host} but for {}: use such a name in -address, or name one with -tls-server-name",
+        names.join(", ")
+    )
+}
+
+/// The time between two moments, in its greatest unit.
+fn span(from: UnixTime, to: UnixTime) -> String {
+    let seconds = to.as_secs().saturating_sub(from.as_secs());
+    let (count, unit) = match seconds {
+        0..120 => (seconds, "seconds"),
+        120..7200 => (seconds / 60, "minutes"),
+        7200..172_800 => (seconds / 3600, "hours"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{count} {unit}")
+}

@@ -1,0 +1,251 @@
+//! Which listener certificates the command line believes, and what it says of the others.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use signet::client::{Client, Settings, Trust};
+use time::{Duration, OffsetDateTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::super::support;
+use super::{Folder, signet};
+use crate::command_line::process::Server;
+
+/// What a server presents: certificates, and the key that it signs with.
+#[derive(Debug)]
+struct Presented(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Presented {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// A certificate that `openssl req -x509` makes: it signs itself and says that it is a CA.
+fn openssl_like() -> CertificateParams {
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "localhost");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+fn with(
+    mut params: CertificateParams,
+    change: impl Fn(&mut CertificateParams),
+) -> CertificateParams {
+    change(&mut params);
+    params
+}
+
+fn leaf_like() -> CertificateParams {
+    with(openssl_like(), |params| params.is_ca = IsCa::ExplicitNoCa)
+}
+
+fn for_clients(params: &mut CertificateParams) {
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+}
+
+struct Made {
+    certificate: CertificateDer<'static>,
+    key: KeyPair,
+}
+
+fn signs_itself(params: &CertificateParams) -> Made {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    Made { certificate, key }
+}
+
+/// A server that presents this certificate and signs with this key; its port.
+async fn serve(certificate: &CertificateDer<'static>, key: &KeyPair) -> u16 {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let presented = Presented(Arc::new(CertifiedKey::new(vec![certificate.clone()], key)));
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(presented));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer =
+                b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\n{\"a\":1}";
+            let _ = stream.write_all(answer).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    port
+}
+
+/// Asks a server that presents `server`, with `given` to trust.
+async fn ask(server: &Made, given: &[&CertificateDer<'static>], host: &str) -> Result<(), String> {
+    let port = serve(&server.certificate, &server.key).await;
+    let pem = given.iter().map(|der| support::pem("CERTIFICATE", der)).collect();
+    let trust = Trust { authority_pem: Some(pem), ..Trust::default() };
+    let address = format!("https://{host}:{port}");
+    let settings = Settings { address, trust, retries: 0, ..Settings::default() };
+    let client = Client::new(settings).map_err(|error| error.to_string())?;
+    client.read("x", &[]).await.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// The sentence holds these words, and no word of the TLS library.
+#[track_caller]
+fn says(outcome: Result<(), String>, words: &[&str]) {
+    let text = outcome.unwrap_err();
+    assert!(words.iter().all(|word| text.contains(word)), "{words:?} in {text}");
+    for foreign in ["Other", "CaUsed", "BadSignature", "UnknownIssuer", "Context", "invalid peer"] {
+        assert!(!text.contains(foreign), "{text}");
+    }
+}
+
+/// `SIGNET_CACERT=tls.crt signet status` against a listener with the certificate of the page.
+#[test]
+fn n01_a_self_signed_listener_certificate_given_to_trust_is_believed() {
+    let folder = Folder::new();
+    let made = signs_itself(&openssl_like());
+    let (certificate, key) = (folder.path("tls.crt"), folder.path("tls.key"));
+    std::fs::write(&certificate, support::pem("CERTIFICATE", &made.certificate)).unwrap();
+    std::fs::write(&key, support::pem("PRIVATE KEY", &made.key.serialize_der())).unwrap();
+    let tls = format!(
+        "tls_cert_file = \"{}\"\ntls_key_file = \"{}\"",
+        certificate.display(),
+        key.display()
+    );
+    let command = [env!("CARGO_BIN_EXE_signet")];
+    let server = Server::start_on(&command, folder.root(), &[&tls]);
+    let status = |trust: &Path| {
+        let address = format!("https://{}", server.address);
+        signet(
+            &["status"],
+            &[("SIGNET_ADDR", &address), ("SIGNET_CACERT", trust.to_str().unwrap())],
+        )
+    };
+    // Exit code 2: reached, and sealed since it is not initialised.
+    let done = status(&certificate);
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    assert!(done.stdout.contains("Initialized"), "{}", done.stdout);
+
+    let old = folder.path("old.crt");
+    let other = signs_itself(&openssl_like());
+    std::fs::write(&old, support::pem("CERTIFICATE", &other.certificate)).unwrap();
+    let done = status(&old);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("not the one given to trust"), "{}", done.stderr);
+}
+
+#[tokio::test]
+async fn n01_any_certificate_given_to_trust_is_believed_when_presented() {
+    let own = signs_itself(&openssl_like());
+    assert_eq!(ask(&own, &[&own.certificate], "localhost").await, Ok(()));
+    assert_eq!(ask(&own, &[&own.certificate], "127.0.0.1").await, Ok(()));
+
+    let plain = signs_itself(&leaf_like());
+    assert_eq!(ask(&plain, &[&plain.certificate], "localhost").await, Ok(()));
+
+    // A leaf whose CA is not given, beside another one.
+    let ca = CertifiedIssuer::self_signed(openssl_like(), KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = leaf_like().signed_by(&key, &ca).unwrap().der().clone();
+    let leaf = Made { certificate, key };
+    let given = [&own.certificate, &leaf.certificate];
+    assert_eq!(ask(&leaf, &given, "localhost").await, Ok(()));
+    // By its CA, as ever.
+    assert_eq!(ask(&leaf, &[ca.der()], "localhost").await, Ok(()));
+}
+
+#[tokio::test]
+async fn n01_a_certificate_given_to_trust_must_still_name_the_host_and_be_valid() {
+    let own = signs_itself(&openssl_like());
+    let name = || rcgen::SanType::DnsName("ca.example.com".try_into().unwrap());
+    let elsewhere = with(openssl_like(), |params| params.subject_alt_names = vec![name()]);
+    let elsewhere = signs_itself(&elsewhere);
+    let outcome = ask(&elsewhere, &[&elsewhere.certificate], "localhost").await;
+    says(outcome, &["localhost", "ca.example.com", "-tls-server-name"]);
+
+    let unnamed = signs_itself(&with(openssl_like(), |params| params.subject_alt_names.clear()));
+    let outcome = ask(&unnamed, &[&unnamed.certificate], "localhost").await;
+    says(outcome, &["subjectAltName", "openssl"]);
+
+    let now = OffsetDateTime::now_utc();
+    let lives = |from: i64, to: i64| {
+        signs_itself(&with(openssl_like(), |params| {
+            params.not_before = now + Duration::days(from);
+            params.not_after = now + Duration::days(to);
+        }))
+    };
+    let expired = lives(-9, -3);
+    says(
+        ask(&expired, &[&expired.certificate], "localhost").await,
+        &["expired", "3 days", "renew"],
+    );
+    let future = lives(3, 9);
+    says(ask(&future, &[&future.certificate], "localhost").await, &["not valid yet", "clock"]);
+
+    let client = signs_itself(&with(openssl_like(), for_clients));
+    says(ask(&client, &[&client.certificate], "localhost").await, &["serverAuth"]);
+
+    // The certificate alone proves nothing: the key of another one signs the handshake.
+    let thief = Made { certificate: own.certificate.clone(), key: KeyPair::generate().unwrap() };
+    says(ask(&thief, &[&own.certificate], "localhost").await, &["does not hold the key"]);
+}
+
+#[tokio::test]
+async fn n01_every_reason_of_the_tls_library_is_a_sentence_with_the_mend() {
+    let (own, old) = (signs_itself(&openssl_like()), signs_itself(&openssl_like()));
+    says(
+        ask(&own, &[&old.certificate], "localhost").await,
+        &["not the one given to trust", "-ca-cert"],
+    );
+
+    // Of the old CA's name, and not of its key.
+    let ca = || CertifiedIssuer::self_signed(openssl_like(), KeyPair::generate().unwrap()).unwrap();
+    let (present, past) = (ca(), ca());
+    let signed = |params: CertificateParams, issuer: &CertifiedIssuer<'_, KeyPair>| {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, issuer).unwrap().der().clone();
+        Made { certificate, key }
+    };
+    let leaf = signed(leaf_like(), &present);
+    says(ask(&leaf, &[past.der()], "localhost").await, &["another key", "-ca-cert"]);
+
+    let mut renamed = openssl_like();
+    renamed.distinguished_name = DistinguishedName::new();
+    renamed.distinguished_name.push(DnType::CommonName, "another");
+    let other = signs_itself(&renamed);
+    says(ask(&leaf, &[&other.certificate], "localhost").await, &["no authority known", "-ca-cert"]);
+
+    // A certificate that is no authority signs nothing, given to trust or not.
+    let no_ca = CertifiedIssuer::self_signed(leaf_like(), KeyPair::generate().unwrap()).unwrap();
+    let below = signed(leaf_like(), &no_ca);
+    says(ask(&below, &[no_ca.der()], "localhost").await, &["no authority known"]);
+
+    let now = OffsetDateTime::now_utc();
+    let past_life = |params: &mut CertificateParams| {
+        params.not_before = now - Duration::days(9);
+        params.not_after = now - Duration::days(3);
+    };
+    let expired = signed(with(leaf_like(), past_life), &present);
+    says(ask(&expired, &[present.der()], "localhost").await, &["expired", "renew"]);
+
+    let client = signed(with(leaf_like(), for_clients), &present);
+    says(ask(&client, &[present.der()], "localhost").await, &["serverAuth"]);
+
+    let outcome = ask(&own, &[], "localhost").await;
+    says(outcome, &["SIGNET_CACERT_BYTES"]);
+}
