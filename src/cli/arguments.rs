@@ -6,9 +6,35 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::TypedValueParser;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::failure::Failure;
+
+/// Flags of Vault's command line that ask for protection this one cannot give, and why not.
+const UNHEARD: [(&str, &str); 10] = [
+    ("wrap-ttl", "Signet does not wrap answers yet, so that keys would come in clear"),
+    ("mfa", "Signet asks for no second factor"),
+    ("policy-override", "Signet has no policies that could be overridden"),
+    ("pgp-keys", "Signet encrypts nothing for PGP, so that what it prints would stand in clear"),
+    ("recovery-pgp-keys", "Signet encrypts nothing for PGP and has no recovery keys"),
+    (
+        "root-token-pgp-key",
+        "Signet encrypts nothing for PGP, so that the token would stand in clear",
+    ),
+    ("seal-wrap", "Signet seals the keys of its store, and no value a second time"),
+    ("external-entropy-access", "Signet takes randomness from this machine alone"),
+    ("output-curl-string", "this command line prints no requests, it sends them"),
+    ("output-policy", "this command line prints no policies, it sends the request"),
+];
+
+/// The sentence for such a flag; nothing was sent.
+pub(super) fn unheard(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return None };
+    let given = given.trim_start_matches('-').split('=').next().unwrap_or_default();
+    let (name, why) = UNHEARD.iter().find(|(name, _)| *name == given)?;
+    Some(format!("-{name} is not offered: {why}. Nothing was sent; leave the flag out."))
+}
 
 /// A flag with a value; given twice, the last one counts.
 pub(crate) fn flag(name: &'static str, value: &'static str, help: &'static str) -> Arg {

@@ -11,11 +11,20 @@ use super::arguments::{flag, is_on, repeated, switch, text, texts, truth};
 use super::failure::Failure;
 use super::{Context, duration};
 use crate::client::{Client, Settings, Trust};
+/// Variables of Vault's clients that this one cannot honour, and what would happen instead.
+const UNHEARD: [(&str, &str); 5] = [
+    ("WRAP_TTL", "Signet does not wrap answers yet, so that keys would come in clear"),
+    ("MFA", "Signet asks for no second factor, so that nothing would be checked"),
+    ("HTTP_PROXY", "this client uses no proxy, so that it would dial the server itself"),
+    ("PROXY_ADDR", "this client uses no proxy, so that it would dial the server itself"),
+    ("SRV_LOOKUP", "this client looks up no SRV records, so that it would dial another port"),
+];
+
 use crate::secret::Secret;
 
 /// The flags of every command that talks to a server.
 pub(super) fn with_connection(command: Command) -> Command {
-    let flags: [Arg; 11] = [
+    let flags: [Arg; 10] = [
         flag(
             "address",
             "URL",
@@ -36,11 +45,6 @@ pub(super) fn with_connection(command: Command) -> Command {
         ),
         flag("namespace", "NAME", "Namespace (SIGNET_NAMESPACE)").alias("ns"),
         repeated("header", "NAME=VALUE", "A further header; repeatable"),
-        flag(
-            "wrap-ttl",
-            "DURATION",
-            "Ask for the answer in a wrapping token of this life (SIGNET_WRAP_TTL)",
-        ),
         flag("agent-address", "URL", "Address of an agent, wins over -address (SIGNET_AGENT_ADDR)"),
     ];
     command.args(flags.map(|flag| flag.help_heading("Connection")))
@@ -72,6 +76,7 @@ impl Context<'_> {
             Ok(text) => Ok(Some(text.trim())
                 .filter(|text| !text.is_empty())
                 .map(|text| Secret::new(text.to_owned()))),
+        self.refuse_unheard_wishes()?;
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => {
                 Err(Failure::local(format!("{} cannot be read: {error}", path.display())))
@@ -84,6 +89,7 @@ impl Context<'_> {
             || Failure::local("HOME is not set, so there is no place for a token: set SIGNET_TOKEN, or use -no-store"),
         )
     }
+            redirects: !self.truth("DISABLE_REDIRECTS")?,
 
     /// Keeps the token for the commands to come, readable by its owner alone. The file is
     /// written beside its place and renamed, so that no moment shows half a token.
@@ -92,6 +98,26 @@ impl Context<'_> {
         let failed = |error: io::Error| {
             Failure::server(format!(
                 "Error storing token: {} cannot be written: {error}",
+    /// A variable that asks for protection is honoured or refused, never passed over.
+    fn refuse_unheard_wishes(&self) -> Result<(), Failure> {
+        for (name, why) in UNHEARD {
+            let wishes = |full: &String| {
+                let value = (self.environment)(full).unwrap_or_default();
+                !value.is_empty() && truth(&value) != Ok(false)
+            };
+            let names = [format!("SIGNET_{name}"), format!("VAULT_{name}")];
+            if let Some(full) = names.iter().find(|full| wishes(full)) {
+                return Err(Failure::local(format!("{full} is set, but {why}: unset {full}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn truth(&self, name: &str) -> Result<bool, Failure> {
+        let Some(text) = self.variable(name) else { return Ok(false) };
+        truth(&text).map_err(|why| Failure::server(format!("SIGNET_{name}: {why}")))
+    }
+
                 path.display()
             ))
         };
@@ -103,6 +129,7 @@ impl Context<'_> {
         options.mode(0o600);
         let written = options
             .open(&fresh)
+            authority_pem: self.variable("CACERT_BYTES"),
             .and_then(|mut file| {
                 file.write_all(token.expose().as_bytes())?;
                 file.sync_all()
@@ -129,7 +156,6 @@ impl Context<'_> {
         let choose = |name: &str, variable: &str| {
             text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
         };
-            authority_pem: self.variable("CACERT_BYTES"),
         let defaults = Settings::default();
         let settings = Settings {
             address: choose("agent-address", "AGENT_ADDR")
@@ -137,7 +163,6 @@ impl Context<'_> {
                 .unwrap_or(defaults.address),
             token,
             namespace: choose("namespace", "NAMESPACE"),
-            wrap_ttl: choose("wrap-ttl", "WRAP_TTL").map(|text| wrap_ttl(&text)).transpose()?,
             headers: headers(&texts(matches, "header"))?,
             trust: self.trust(matches)?,
             timeout: self.timeout()?.unwrap_or(defaults.timeout),
@@ -155,11 +180,7 @@ impl Context<'_> {
         let path = |name: &str, variable: &str| choose(name, variable).map(PathBuf::from);
         let skip = match matches.get_one::<bool>("tls-skip-verify") {
             Some(_) => is_on(matches, "tls-skip-verify"),
-            None => match self.variable("SKIP_VERIFY") {
-                Some(text) => truth(&text)
-                    .map_err(|why| Failure::server(format!("SIGNET_SKIP_VERIFY: {why}")))?,
-                None => false,
-            },
+            None => self.truth("SKIP_VERIFY")?,
         };
         Ok(Trust {
             authority_file: path("ca-cert", "CACERT"),
@@ -202,10 +223,4 @@ fn headers(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
         headers.push((name.to_owned(), value.to_owned()));
     }
     Ok(headers)
-}
-
-fn wrap_ttl(text: &str) -> Result<String, Failure> {
-    duration::parse(text)
-        .map(duration::full)
-        .map_err(|why| Failure::local(format!("invalid value {text:?} for flag -wrap-ttl: {why}")))
 }

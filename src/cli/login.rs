@@ -21,7 +21,11 @@ pub(super) fn command() -> Command {
             .override_usage("signet login [flags] [TOKEN | -]")
             .arg(positional("TOKEN"))
             .arg(flag("method", "NAME", "How to log in; token is the only one so far"))
-            .arg(flag("path", "PATH", "Where the method is enabled"))
+            .arg(flag(
+                "path",
+                "PATH",
+                "Where the method is enabled; token is the only place so far",
+            ))
             .arg(switch("no-print", "Do not show the token"))
             .arg(switch("no-store", "Do not keep the token"))
             .arg(switch("token-only", "Only print the token; neither check nor keep it"))
@@ -52,8 +56,8 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         return Ok(0);
     }
     warn_of_environment(context, store);
-    let mut client = context.client_with(matches, Some(token))?;
-    let (auth, warnings) = look_up(&mut client).await?;
+    let client = context.client_with(matches, Some(token))?;
+    let (auth, warnings) = look_up(&client).await?;
     if store {
         context.store_token(&Secret::new(auth.client_token.clone()))?;
     }
@@ -72,6 +76,11 @@ fn given_token(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret
             );
             return Err(Failure::local(paragraph::wrap(&text, 0)));
         }
+    }
+    if let Some(path) = text(matches, "path").filter(|path| path.trim_matches('/') != "token") {
+        return Err(Failure::local(format!(
+            "-path={path} names no place of the token method: it is at auth/token alone, leave the flag out"
+        )));
     }
     let words = words(matches, 0, 1)?;
     match words.first().map(|word| word.strip_prefix("token=").unwrap_or(word)) {
@@ -120,10 +129,7 @@ fn warn_of_environment(context: &mut Context<'_>, store: bool) {
 }
 
 /// What the server knows of the client's token, in the shape of a login's answer.
-async fn look_up(client: &mut Client) -> Result<(Auth, Vec<String>), Failure> {
-    let settings = |error: crate::client::Error| Failure::server(error.to_string());
-    // A wrapped answer would hide what is to be read.
-    client.set_wrap_ttl(None).map_err(settings)?;
+async fn look_up(client: &Client) -> Result<(Auth, Vec<String>), Failure> {
     let answer = client
         .read("auth/token/lookup-self", &[])
         .await

@@ -73,7 +73,12 @@ fn run(arguments: Vec<OsString>, mut context: Context<'_>) -> u8 {
     let tree = tree();
     let matches = match tree.clone().try_get_matches_from(arguments::normalise(&tree, arguments)) {
         Ok(matches) => matches,
-        Err(error) => return context.output.usage(&error, is_help(&error)),
+        Err(error) => {
+            return match arguments::unheard(&error) {
+                Some(text) => context.output.failure(&Failure::local(text)),
+                None => context.output.usage(&error, is_help(&error)),
+            };
+        }
     };
     match dispatch(&mut context, &matches) {
         Ok(code) => code,
@@ -96,8 +101,11 @@ fn tree() -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .after_help(
-            "Start a server to play with:  signet server -dev -dev-spiffe=example.com\n\
-             Then get a certificate:       signet pki issue -role=spiffe spiffe://example.com/web",
+            "Start a server to play with:\n  \
+             signet server -dev -dev-root-token-id=root -dev-spiffe=example.com\n\n\
+             Then, in another terminal, get a certificate:\n  \
+             export SIGNET_ADDR=http://127.0.0.1:8200 SIGNET_TOKEN=root\n  \
+             signet pki issue spiffe://example.com/web",
         )
         .subcommands([
             read::command(),

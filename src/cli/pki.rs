@@ -111,7 +111,13 @@ fn ask(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Ask, Failure> 
     parameters.insert("uri_sans".to_owned(), Value::String(identity.clone()));
     let mount = text(matches, "mount").unwrap_or("pki").trim_matches('/');
     let role = text(matches, "role").unwrap_or("spiffe");
+    if kind == Kind::Pem && text(matches, "password-file").is_some() {
+        return Err(Failure::local(
+            "-password-file has no effect on PEM files, whose key is not encrypted: add -format=pkcs12 or -format=jks, or leave it out",
+        ));
+    }
     Ok(Ask {
+    said_twice(matches, &parameters)?;
         identity: identity.clone(),
         path: format!("{mount}/issue/{role}"),
         kind,
@@ -129,6 +135,26 @@ fn password(path: &str) -> Result<Secret<String>, Failure> {
         Some(line) => Ok(Secret::new(line.to_owned())),
         None => Err(Failure::local(format!("{path} holds no password on its first line"))),
     }
+}
+
+/// A parameter that a flag or the SPIFFE ID decides would be replaced without a word.
+fn said_twice(matches: &ArgMatches, parameters: &Map<String, Value>) -> Result<(), Failure> {
+    let given = |flag: &str| text(matches, flag).is_some();
+    for (name, replaced, instead) in [
+        ("uri_sans", true, "the certificate holds the SPIFFE ID of the line and no other URI"),
+        ("format", true, "say it by -format"),
+        ("ttl", given("ttl"), "-ttl says it"),
+        ("common_name", given("common-name"), "-common-name says it"),
+        ("pkcs12_password", given("password-file"), "-password-file says it"),
+        ("jks_password", given("password-file"), "-password-file says it"),
+    ] {
+        if replaced && parameters.contains_key(name) {
+            return Err(Failure::local(format!(
+                "{name}= would be replaced, leave it out: {instead}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl Ask {

@@ -30,8 +30,6 @@ fn enable_command() -> Command {
             .arg(positional("TYPE"))
             .arg(flag("path", "PATH", "Where it shall be; its type if unset"))
             .arg(switch("local", "Keep it on this cluster"))
-            .arg(switch("seal-wrap", "Wrap its values by the seal once more"))
-            .arg(switch("external-entropy-access", "Let it use a source of randomness outside"))
             .after_help(
                 "Examples:\n  \
                  signet secrets enable pki\n  \
@@ -115,8 +113,8 @@ async fn enable(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
         description: text(matches, "description").unwrap_or_default().to_owned(),
         config: Tuning { options: None, ..tuning(matches, "0s")? },
         local: is_on(matches, "local"),
-        seal_wrap: is_on(matches, "seal-wrap"),
-        external_entropy_access: is_on(matches, "external-entropy-access"),
+        seal_wrap: false,
+        external_entropy_access: false,
         options,
         kind,
     };

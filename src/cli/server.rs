@@ -50,6 +50,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     words(matches, 0, 0)?;
+    belong_together(matches)?;
     let development = is_on(matches, "dev").then(|| development(context, matches)).transpose()?;
     let mut config = configuration(context, matches, development.is_some())?;
     config::logs::install(config.log);
@@ -91,6 +92,29 @@ async fn follow_signals(levers: Levers) {
         listen(SignalKind::hangup()),
     ) else {
         // Without signals the process can still be killed; the store survives that.
+/// A flag without the one that gives it effect would be passed over.
+fn belong_together(matches: &ArgMatches) -> Result<(), Failure> {
+    let given = |name: &str| match matches.try_get_one::<bool>(name) {
+        Ok(on) => on == Some(&true),
+        Err(_) => matches.contains_id(name),
+    };
+    let pairs = [
+        ("dev-root-token-id", "dev"),
+        ("dev-listen-address", "dev"),
+        ("dev-tls", "dev"),
+        ("dev-spiffe", "dev"),
+        ("dev-tls-cert-dir", "dev-tls"),
+    ];
+    for (flag, other) in pairs {
+        if given(flag) && !is_on(matches, other) {
+            return Err(Failure::local(format!(
+                "-{flag} has no effect without -{other}: add -{other}, or leave it out"
+            )));
+        }
+    }
+    Ok(())
+}
+
         std::future::pending::<()>().await;
         return;
     };

@@ -75,16 +75,6 @@ impl Client {
         Ok(())
     }
 
-    /// Replaces the lifetime asked for a wrapped answer; `None` asks for none.
-    ///
-    /// # Errors
-    /// [`Error::Settings`] when the text cannot stand in a header.
-    pub fn set_wrap_ttl(&mut self, lifetime: Option<String>) -> Result<(), Error> {
-        self.settings.wrap_ttl = lifetime;
-        self.headers = self.settings.request_headers()?;
-        Ok(())
-    }
-
     /// `GET path`; nothing there is `None`.
     ///
     /// # Errors
@@ -197,6 +187,11 @@ impl Client {
     async fn follow(&self, call: &Call) -> Result<Reply, error::Fault> {
         let reply = self.once(call).await?;
         let Some(location) = reply.redirect() else { return Ok(reply) };
+        if !self.settings.redirects {
+            return Err(error::Fault::lasting(format!(
+                "the server redirects to {location}, and SIGNET_DISABLE_REDIRECTS forbids to follow: address that server itself"
+            )));
+        }
         let (address, target) = self.address.redirected(&location)?;
         let call = Call {
             method: call.method.clone(),

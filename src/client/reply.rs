@@ -81,11 +81,8 @@ impl Reply {
     /// # Errors
     /// [`Error::Refused`] with the server's texts.
     pub fn succeeded(self) -> Result<Self, Error> {
-        if self.status.is_client_error() || self.status.is_server_error() {
-            Err(self.refused())
-        } else {
-            Ok(self)
-        }
+        // A redirect that was not followed did nothing: it is no success either.
+        if self.status.is_success() { Ok(self) } else { Err(self.refused()) }
     }
 
     fn envelope(&self) -> Result<Option<Answer>, Error> {

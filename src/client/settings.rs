@@ -16,12 +16,12 @@ pub struct Settings {
     pub token: Option<Secret<String>>,
     /// Sent as `X-Vault-Namespace`.
     pub namespace: Option<String>,
-    /// Sent as `X-Vault-Wrap-TTL`.
-    pub wrap_ttl: Option<String>,
     /// Further headers, name and value.
     pub headers: Vec<(String, String)>,
     /// Whom to believe, and who we are.
     pub trust: Trust,
+    /// Whether one redirect is followed, token and all.
+    pub redirects: bool,
     /// For one request with all its attempts.
     pub timeout: Duration,
     /// Attempts after the first.
@@ -36,9 +36,9 @@ impl Default for Settings {
             address: "https://127.0.0.1:8200".to_owned(),
             token: None,
             namespace: None,
-            wrap_ttl: None,
             headers: Vec::new(),
             trust: Trust::default(),
+            redirects: true,
             timeout: Duration::from_secs(60),
             retries: 2,
             pause: Duration::from_secs(1),
@@ -61,14 +61,9 @@ impl Settings {
             value.set_sensitive(true);
             headers.push((HeaderName::from_static("x-vault-token"), value));
         }
-        let ours = [
-            ("x-vault-namespace", self.namespace.as_deref()),
-            ("x-vault-wrap-ttl", self.wrap_ttl.as_deref()),
-        ];
-        for (name, value) in ours {
-            if let Some(value) = value {
-                headers.push((HeaderName::from_static(name), header_value(name, value)?));
-            }
+        if let Some(namespace) = &self.namespace {
+            let name = "x-vault-namespace";
+            headers.push((HeaderName::from_static(name), header_value(name, namespace)?));
         }
         for (name, value) in &self.headers {
             let parsed = HeaderName::from_bytes(name.as_bytes())
