@@ -1,7 +1,5 @@
 //! From flags and environment to a client: `SIGNET_*`, and where unset `VAULT_*`.
 
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +9,8 @@ use super::arguments::{flag, is_on, repeated, switch, text, texts, truth};
 use super::failure::Failure;
 use super::{Context, duration};
 use crate::client::{Client, Settings, Trust};
+use crate::secret::Secret;
+
 /// Variables of Vault's clients that this one cannot honour, and what would happen instead.
 const UNHEARD: [(&str, &str); 5] = [
     ("WRAP_TTL", "Signet does not wrap answers yet, so that keys would come in clear"),
@@ -19,8 +19,6 @@ const UNHEARD: [(&str, &str); 5] = [
     ("PROXY_ADDR", "this client uses no proxy, so that it would dial the server itself"),
     ("SRV_LOOKUP", "this client looks up no SRV records, so that it would dial another port"),
 ];
-
-use crate::secret::Secret;
 
 /// The flags of every command that talks to a server.
 pub(super) fn with_connection(command: Command) -> Command {
@@ -66,38 +64,40 @@ impl Context<'_> {
             .find(|name| (self.environment)(name).is_some_and(|value| !value.is_empty()))
     }
 
-    /// The token of the environment, else the stored one.
-    pub(super) fn token(&self) -> Result<Option<Secret<String>>, Failure> {
-        if let Some(token) = self.variable("TOKEN") {
-            return Ok(Some(Secret::new(token)));
-        }
-        let Ok(path) = self.token_file() else { return Ok(None) };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text.trim())
-                .filter(|text| !text.is_empty())
-                .map(|text| Secret::new(text.to_owned()))),
+    /// A client with the token that is there.
+    pub(super) fn client(&self, matches: &ArgMatches) -> Result<Client, Failure> {
+        let token = self.token()?;
+        self.client_with(matches, token)
+    }
+
+    /// A client with this token, or none.
+    pub(super) fn client_with(
+        &self,
+        matches: &ArgMatches,
+        token: Option<Secret<String>>,
+    ) -> Result<Client, Failure> {
         self.refuse_unheard_wishes()?;
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => {
-                Err(Failure::local(format!("{} cannot be read: {error}", path.display())))
-            }
-        }
-    }
-
-    fn token_file(&self) -> Result<PathBuf, Failure> {
-        (self.environment)("HOME").filter(|home| !home.is_empty()).map(|home| PathBuf::from(home).join(".vault-token")).ok_or_else(
-            || Failure::local("HOME is not set, so there is no place for a token: set SIGNET_TOKEN, or use -no-store"),
-        )
-    }
+        let choose = |name: &str, variable: &str| {
+            text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
+        };
+        let defaults = Settings::default();
+        let settings = Settings {
+            address: choose("agent-address", "AGENT_ADDR")
+                .or_else(|| choose("address", "ADDR"))
+                .unwrap_or(defaults.address),
+            token,
+            namespace: choose("namespace", "NAMESPACE"),
+            headers: headers(&texts(matches, "header"))?,
+            trust: self.trust(matches)?,
             redirects: !self.truth("DISABLE_REDIRECTS")?,
+            timeout: self.timeout()?.unwrap_or(defaults.timeout),
+            retries: self.retries()?,
+            pause: defaults.pause,
+        };
+        // Vault's command line answers 2 for settings that the client refuses.
+        Client::new(settings).map_err(|error| Failure::server(error.to_string()))
+    }
 
-    /// Keeps the token for the commands to come, readable by its owner alone. The file is
-    /// written beside its place and renamed, so that no moment shows half a token.
-    pub(super) fn store_token(&self, token: &Secret<String>) -> Result<(), Failure> {
-        let path = self.token_file()?;
-        let failed = |error: io::Error| {
-            Failure::server(format!(
-                "Error storing token: {} cannot be written: {error}",
     /// A variable that asks for protection is honoured or refused, never passed over.
     fn refuse_unheard_wishes(&self) -> Result<(), Failure> {
         for (name, why) in UNHEARD {
@@ -118,61 +118,6 @@ impl Context<'_> {
         truth(&text).map_err(|why| Failure::server(format!("SIGNET_{name}: {why}")))
     }
 
-                path.display()
-            ))
-        };
-        let fresh = path.with_extension(format!("tmp-{}", std::process::id()));
-        // Left behind by a process of the same number that was killed: `create_new` would refuse.
-        let _ = std::fs::remove_file(&fresh);
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        options.mode(0o600);
-        let written = options
-            .open(&fresh)
-            authority_pem: self.variable("CACERT_BYTES"),
-            .and_then(|mut file| {
-                file.write_all(token.expose().as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| std::fs::rename(&fresh, &path));
-        written.map_err(|error| {
-            let _ = std::fs::remove_file(&fresh);
-            failed(error)
-        })
-    }
-
-    /// A client with the token that is there.
-    pub(super) fn client(&self, matches: &ArgMatches) -> Result<Client, Failure> {
-        let token = self.token()?;
-        self.client_with(matches, token)
-    }
-
-    /// A client with this token, or none.
-    pub(super) fn client_with(
-        &self,
-        matches: &ArgMatches,
-        token: Option<Secret<String>>,
-    ) -> Result<Client, Failure> {
-        let choose = |name: &str, variable: &str| {
-            text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
-        };
-        let defaults = Settings::default();
-        let settings = Settings {
-            address: choose("agent-address", "AGENT_ADDR")
-                .or_else(|| choose("address", "ADDR"))
-                .unwrap_or(defaults.address),
-            token,
-            namespace: choose("namespace", "NAMESPACE"),
-            headers: headers(&texts(matches, "header"))?,
-            trust: self.trust(matches)?,
-            timeout: self.timeout()?.unwrap_or(defaults.timeout),
-            retries: self.retries()?,
-            pause: defaults.pause,
-        };
-        // Vault's command line answers 2 for settings that the client refuses.
-        Client::new(settings).map_err(|error| Failure::server(error.to_string()))
-    }
-
     fn trust(&self, matches: &ArgMatches) -> Result<Trust, Failure> {
         let choose = |name: &str, variable: &str| {
             text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
@@ -184,6 +129,7 @@ impl Context<'_> {
         };
         Ok(Trust {
             authority_file: path("ca-cert", "CACERT"),
+            authority_pem: self.variable("CACERT_BYTES"),
             authority_folder: path("ca-path", "CAPATH"),
             client_certificate: path("client-cert", "CLIENT_CERT"),
             client_key: path("client-key", "CLIENT_KEY"),

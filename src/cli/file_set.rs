@@ -8,6 +8,7 @@
 //! out/svid.pem -> .current/svid.pem        never changes
 //! out/.current -> .set-5f1c…               one rename switches every name
 //! out/.set-5f1c…/{svid,key,bundle}.pem     mode 0600 in a folder of mode 0700, synced before
+//! out/.set-5f1c…/SHA256SUMS                what was written, to know it again
 //! ```
 //!
 //! | the power goes after | what programs read |
@@ -15,8 +16,15 @@
 //! | some files | the old set; the new folder is unused |
 //! | the rename of `.current` | the new set, whole |
 //!
+//! What Signet did not write is kept: [`Plan::make`] finds it before anything is asked for, and
+//! only a plan that was forced takes it away.
+//!
 //! Not promised: that a program which opens two files around the switch gets both of one set;
 //! and a plain file that has the name of one of ours becomes a link just after the switch.
+
+mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -26,6 +34,8 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
+
+pub(super) use plan::Plan;
 
 /// Names that a set may have; those that the newest set lacks disappear with the old one.
 pub(super) const NAMES: [&str; 7] = [
@@ -40,6 +50,9 @@ pub(super) const NAMES: [&str; 7] = [
 
 const CURRENT: &str = ".current";
 
+/// What a set holds and its digests, in the form of `sha256sum`.
+const SUMS: &str = "SHA256SUMS";
+
 /// A name and what it shall hold.
 pub(super) type Entry = (&'static str, Zeroizing<Vec<u8>>);
 
@@ -52,11 +65,12 @@ pub(super) fn prepare(folder: &Path) -> io::Result<()> {
     builder.recursive(true).mode(0o700).create(folder).map_err(|error| at(folder, &error))
 }
 
-/// Puts the set in place of the one that the folder holds, or fails and changes nothing.
+/// Puts the set in place of the one that the folder holds, or fails and changes nothing. The
+/// names that disappeared are returned.
 ///
 /// # Errors
 /// What could not be written, with its path in the text.
-pub(super) fn replace(folder: &Path, entries: &[Entry]) -> io::Result<()> {
+pub(super) fn replace(folder: &Path, entries: &[Entry]) -> io::Result<Vec<&'static str>> {
     prepare(folder)?;
     let mark = Entropy::System.uuid();
     let fresh = folder.join(format!(".set-{mark}"));
@@ -70,7 +84,10 @@ pub(super) fn replace(folder: &Path, entries: &[Entry]) -> io::Result<()> {
 
 fn write_all(fresh: &Path, entries: &[Entry]) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(fresh).map_err(|error| at(fresh, &error))?;
-    for (name, content) in entries {
+    let sums: String =
+        entries.iter().map(|(name, content)| format!("{}  {name}\n", digest(content))).collect();
+    let sums = (SUMS, Zeroizing::new(sums.into_bytes()));
+    for (name, content) in entries.iter().chain([&sums]) {
         let path = fresh.join(name);
         let write = || {
             let mut options = OpenOptions::new();
@@ -83,7 +100,18 @@ fn write_all(fresh: &Path, entries: &[Entry]) -> io::Result<()> {
     sync(fresh)
 }
 
-fn switch(folder: &Path, fresh: &Path, mark: &str, entries: &[Entry]) -> io::Result<()> {
+/// SHA-256 in hexadecimal.
+fn digest(content: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
+    data_encoding::HEXLOWER.encode(digest.as_ref())
+}
+
+fn switch(
+    folder: &Path,
+    fresh: &Path,
+    mark: &str,
+    entries: &[Entry],
+) -> io::Result<Vec<&'static str>> {
     // Missing names first: until the switch they lead nowhere, with it all appear at once.
     for (name, _) in entries {
         if folder.join(name).symlink_metadata().is_err() {
@@ -99,16 +127,27 @@ fn switch(folder: &Path, fresh: &Path, mark: &str, entries: &[Entry]) -> io::Res
             link(folder, name, mark)?;
         }
     }
+    let mut gone = Vec::new();
     for name in NAMES {
         if is_ours(folder, name) && entries.iter().all(|(entry, _)| *entry != name) {
             fs::remove_file(folder.join(name)).map_err(|error| at(&folder.join(name), &error))?;
+            gone.push(name);
         }
     }
     if let Some(old) = old.filter(|old| is_set(old) && *old != target) {
-        // The old key is of no use to anybody; a reader that holds it open keeps it so long.
-        let _ = fs::remove_dir_all(folder.join(old));
+        remove_set(&folder.join(old));
     }
-    sync(folder)
+    sync(folder)?;
+    Ok(gone)
+}
+
+/// The old key is of no use any more; a reader that holds it open keeps it so long. What a set
+/// holds besides its own files stays, and its folder with it.
+fn remove_set(set: &Path) {
+    for name in NAMES.into_iter().chain([SUMS]) {
+        let _ = fs::remove_file(set.join(name));
+    }
+    let _ = fs::remove_dir(set);
 }
 
 fn link(folder: &Path, name: &str, mark: &str) -> io::Result<()> {
@@ -133,7 +172,7 @@ fn is_current(folder: &Path, fresh: &Path) -> bool {
     fs::read_link(folder.join(CURRENT)).is_ok_and(|to| Some(to.as_os_str()) == fresh.file_name())
 }
 
-/// Only a folder that we made is ever removed: one plain name of our form.
+/// Only in a folder that we made is anything ever removed: one plain name of our form.
 fn is_set(target: &Path) -> bool {
     target.components().count() == 1 && target.to_string_lossy().starts_with(".set-")
 }
@@ -144,93 +183,4 @@ fn sync(folder: &Path) -> io::Result<()> {
 
 fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    fn set(entries: &[(&'static str, &str)]) -> Vec<Entry> {
-        entries
-            .iter()
-            .map(|(name, text)| (*name, Zeroizing::new(text.as_bytes().to_vec())))
-            .collect()
-    }
-
-    fn read(folder: &Path, name: &str) -> String {
-        fs::read_to_string(folder.join(name)).unwrap()
-    }
-
-    fn visible_and_hidden(folder: &Path) -> (Vec<String>, usize) {
-        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-        let names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
-        let hidden = names.iter().filter(|name| name.starts_with(".set-")).count();
-        let mut names: Vec<_> = names.into_iter().filter(|name| !name.starts_with('.')).collect();
-        names.sort();
-        (names, hidden)
-    }
-
-    #[test]
-    fn a_new_set_replaces_the_old_one_and_the_old_key_is_gone() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("out");
-        replace(&folder, &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
-        replace(&folder, &set(&[("svid.pem", "two"), ("key.pem", "k2")])).unwrap();
-        assert_eq!(
-            (read(&folder, "svid.pem"), read(&folder, "key.pem")),
-            ("two".into(), "k2".into())
-        );
-        assert_eq!(visible_and_hidden(&folder), (vec!["key.pem".into(), "svid.pem".into()], 1));
-    }
-
-    #[test]
-    fn nobody_else_can_read_a_set() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("out");
-        replace(&folder, &set(&[("key.pem", "k")])).unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&folder), 0o700);
-        assert_eq!(mode(&folder.join(CURRENT)), 0o700);
-        assert_eq!(mode(&folder.join("key.pem")), 0o600);
-    }
-
-    #[test]
-    fn a_set_of_other_names_takes_the_old_names_away() {
-        let root = tempfile::tempdir().unwrap();
-        replace(root.path(), &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
-        replace(root.path(), &set(&[("keystore.p12", "p")])).unwrap();
-        assert_eq!(visible_and_hidden(root.path()), (vec!["keystore.p12".into()], 1));
-    }
-
-    #[test]
-    fn a_plain_file_of_the_same_name_becomes_a_link_and_strangers_stay() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("key.pem"), "old").unwrap();
-        fs::write(root.path().join("notes.txt"), "mine").unwrap();
-        replace(root.path(), &set(&[("key.pem", "new")])).unwrap();
-        assert_eq!(read(root.path(), "key.pem"), "new");
-        assert_eq!(read(root.path(), "notes.txt"), "mine");
-    }
-
-    #[test]
-    fn a_set_that_cannot_be_written_changes_nothing() {
-        let root = tempfile::tempdir().unwrap();
-        replace(root.path(), &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
-        // The same name twice: the second cannot be created.
-        let broken = set(&[("svid.pem", "two"), ("svid.pem", "two")]);
-        assert!(replace(root.path(), &broken).is_err());
-        assert_eq!(read(root.path(), "svid.pem"), "one");
-        assert_eq!(visible_and_hidden(root.path()), (vec!["key.pem".into(), "svid.pem".into()], 1));
-    }
-
-    #[test]
-    fn a_folder_that_is_not_ours_is_never_removed() {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir(root.path().join("theirs")).unwrap();
-        symlink("theirs", root.path().join(CURRENT)).unwrap();
-        replace(root.path(), &set(&[("key.pem", "k")])).unwrap();
-        assert!(root.path().join("theirs").is_dir());
-    }
 }

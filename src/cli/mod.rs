@@ -28,6 +28,8 @@ mod status;
 mod svid;
 mod table;
 mod token;
+mod token_file;
+mod trust_file;
 mod version;
 mod write;
 

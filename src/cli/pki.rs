@@ -6,10 +6,10 @@ use clap::{ArgMatches, Command};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::arguments::{flag, positional, text, words};
+use super::arguments::{flag, is_on, positional, switch, text, words};
 use super::connection::with_connection;
 use super::failure::Failure;
-use super::file_set::{self, Entry};
+use super::file_set::{self, Entry, Plan};
 use super::render::warn;
 use super::{Context, Outcome, data, svid};
 use crate::ca::time::Timestamp;
@@ -31,6 +31,7 @@ struct Ask {
     path: String,
     kind: Kind,
     folder: PathBuf,
+    force: bool,
     password: Option<Secret<String>>,
     parameters: Map<String, Value>,
 }
@@ -50,12 +51,15 @@ pub(super) fn command() -> Command {
                 .arg(flag("out", "FOLDER", "Where the files go; the present folder if unset"))
                 .arg(flag("format", "FORMAT", "pem, pkcs12 or jks; pem if unset"))
                 .arg(flag("password-file", "FILE", "Password of the key store and trust store, on its first line; changeit if unset"))
+                .arg(switch("force", "Replace files that Signet did not write").alias("f"))
                 .arg(flag("ttl", "DURATION", "Lifetime of the certificate"))
                 .arg(flag("common-name", "NAME", "Common name of the subject, where the role wants one"))
                 .after_help(
                     "pem writes svid.pem (with the intermediates), key.pem and bundle.pem (the roots); pkcs12\n\
                      and jks write a key store and a trust store. The set is replaced all at once, and\n\
-                     nobody else can read it. Further parameters of the request are KEY=VALUE.\n\n\
+                     only its owner can read it. What Signet did not write is kept: with a name of\n\
+                     the set it is refused unless -force is given. Further parameters of the request\n\
+                     are KEY=VALUE.\n\n\
                      Examples:\n  \
                      signet pki issue spiffe://example.com/payments/api\n  \
                      signet pki issue -role=kafka -format=pkcs12 -password-file=pw -out=tls spiffe://example.com/broker",
@@ -70,6 +74,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let client = context.client(matches)?;
     let unwritable = |error| Failure::local(format!("Error writing the files: {error}"));
     file_set::prepare(&ask.folder).map_err(unwritable)?;
+    ask.plan(ask.names())?;
     let answer = issue(&client, &ask, ask.format()).await?;
     let warnings = answer.warnings.clone().unwrap_or_default();
     let data = answer.data.unwrap_or_default();
@@ -79,7 +84,11 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         })?,
         Kind::Pkcs12 | Kind::Jks => stores(&client, &ask, &data).await?,
     };
-    file_set::replace(&ask.folder, &entries).map_err(unwritable)?;
+    // Again, as close to the switch as can be, and for the names that it really has.
+    let names: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
+    let plan = ask.plan(&names)?;
+    let gone = file_set::replace(&ask.folder, &entries).map_err(unwritable)?;
+    tell_what_went(context, &ask.folder, &plan, &gone);
     warn(context, &warnings);
     tell(context, &ask, &data, &entries)
 }
@@ -102,7 +111,13 @@ fn ask(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Ask, Failure> 
             )));
         }
     };
+    if kind == Kind::Pem && text(matches, "password-file").is_some() {
+        return Err(Failure::local(
+            "-password-file has no effect on PEM files, whose key is not encrypted: add -format=pkcs12 or -format=jks, or leave it out",
+        ));
+    }
     let mut parameters = data::parse(pairs, context.input).map_err(Failure::local)?;
+    said_twice(matches, &parameters)?;
     for (flag, name) in [("ttl", "ttl"), ("common-name", "common_name")] {
         if let Some(value) = text(matches, flag) {
             parameters.insert(name.to_owned(), Value::String(value.to_owned()));
@@ -111,30 +126,15 @@ fn ask(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Ask, Failure> 
     parameters.insert("uri_sans".to_owned(), Value::String(identity.clone()));
     let mount = text(matches, "mount").unwrap_or("pki").trim_matches('/');
     let role = text(matches, "role").unwrap_or("spiffe");
-    if kind == Kind::Pem && text(matches, "password-file").is_some() {
-        return Err(Failure::local(
-            "-password-file has no effect on PEM files, whose key is not encrypted: add -format=pkcs12 or -format=jks, or leave it out",
-        ));
-    }
     Ok(Ask {
-    said_twice(matches, &parameters)?;
         identity: identity.clone(),
         path: format!("{mount}/issue/{role}"),
         kind,
         folder: PathBuf::from(text(matches, "out").unwrap_or(".")),
+        force: is_on(matches, "force"),
         password: text(matches, "password-file").map(password).transpose()?,
         parameters,
     })
-}
-
-fn password(path: &str) -> Result<Secret<String>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| Failure::local(format!("{path} cannot be read: {error}")))?;
-    match text.lines().next().filter(|line| !line.is_empty()) {
-        Some(line) => Ok(Secret::new(line.to_owned())),
-        None => Err(Failure::local(format!("{path} holds no password on its first line"))),
-    }
 }
 
 /// A parameter that a flag or the SPIFFE ID decides would be replaced without a word.
@@ -157,7 +157,31 @@ fn said_twice(matches: &ArgMatches, parameters: &Map<String, Value>) -> Result<(
     Ok(())
 }
 
+fn password(path: &str) -> Result<Secret<String>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| Failure::local(format!("{path} cannot be read: {error}")))?;
+    match text.lines().next().filter(|line| !line.is_empty()) {
+        Some(line) => Ok(Secret::new(line.to_owned())),
+        None => Err(Failure::local(format!("{path} holds no password on its first line"))),
+    }
+}
+
 impl Ask {
+    /// The names that the files will have, as far as is known before the server answers.
+    const fn names(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Pem => &["svid.pem", "key.pem", "bundle.pem"],
+            Kind::Pkcs12 => &["keystore.p12", "truststore.p12"],
+            Kind::Jks => &["keystore.jks", "truststore.jks"],
+        }
+    }
+
+    fn plan(&self, names: &[&str]) -> Result<Plan, Failure> {
+        Plan::make(&self.folder, names, self.force)
+            .map_err(|refusal| Failure::local(format!("Nothing is written: {refusal}")))
+    }
+
     const fn format(&self) -> &'static str {
         match self.kind {
             Kind::Pem => "pem",
@@ -241,6 +265,21 @@ fn archive(ask: &Ask, value: Option<&Value>) -> Result<Zeroizing<Vec<u8>>, Failu
     // JKS starts with its magic number, PKCS#12 with a SEQUENCE (RFC 7292, section 4).
     let known = bytes.starts_with(&[0xfe, 0xed, 0xfe, 0xed]) || bytes.first() == Some(&0x30);
     if known { Ok(Zeroizing::new(bytes)) } else { Err(wrong("the archive is no key store")) }
+}
+
+/// On standard error: files that are no longer there, and files that were not ours.
+fn tell_what_went(context: &mut Context<'_>, folder: &Path, plan: &Plan, gone: &[&str]) {
+    for path in plan.foreign() {
+        context
+            .output
+            .note(&format!("Replaced {}, which Signet had not written (-force).", path.display()));
+    }
+    if !gone.is_empty() {
+        let names: Vec<String> = gone.iter().map(|name| shown(folder, name)).collect();
+        context
+            .output
+            .note(&format!("Removed {} of the set that was here before.", names.join(" and ")));
+    }
 }
 
 /// What was written, and what to try with it.

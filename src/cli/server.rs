@@ -12,7 +12,7 @@ use crate::server::{self, Announcement, Development, Levers};
 
 use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
 use super::failure::Failure;
-use super::{Context, Outcome, process};
+use super::{Context, Outcome, process, trust_file};
 
 /// Where a development server listens if nothing else was said.
 const DEVELOPMENT_ADDRESS: &str = "127.0.0.1:8200";
@@ -66,14 +66,19 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     runtime.block_on(async {
         let (levers, signals) = server::levers();
         tokio::spawn(follow_signals(levers));
+    if let Some(folder) = &folder {
+        trust_file::check(folder)?;
+    }
         let announce = |announcement: &Announcement| {
             if let Err(failure) = introduce(context, announcement, domain.as_ref(), folder) {
                 context.output.note(&failure.text);
             }
-            if let (true, Some(token)) = (stores_token, &announcement.root_token)
-                && let Err(failure) = context.store_token(token)
-            {
-                context.output.note(&failure.text);
+            if let (true, Some(token)) = (stores_token, &announcement.root_token) {
+                match context.store_development_token(token) {
+                    Ok(None) => {}
+                    Ok(Some(kept)) => context.output.note(&kept),
+                    Err(failure) => context.output.note(&failure.text),
+                }
             }
         };
         server::run(config, development, announce, signals)
@@ -83,15 +88,6 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     Ok(0)
 }
 
-/// SIGTERM and SIGINT stop, SIGHUP reloads certificates.
-async fn follow_signals(levers: Levers) {
-    let listen = |kind| signal(kind).ok();
-    let (Some(mut terminate), Some(mut interrupt), Some(mut hang_up)) = (
-        listen(SignalKind::terminate()),
-        listen(SignalKind::interrupt()),
-        listen(SignalKind::hangup()),
-    ) else {
-        // Without signals the process can still be killed; the store survives that.
 /// A flag without the one that gives it effect would be passed over.
 fn belong_together(matches: &ArgMatches) -> Result<(), Failure> {
     let given = |name: &str| match matches.try_get_one::<bool>(name) {
@@ -119,6 +115,15 @@ fn belong_together(matches: &ArgMatches) -> Result<(), Failure> {
         return;
     };
     loop {
+/// SIGTERM and SIGINT stop, SIGHUP reloads certificates.
+async fn follow_signals(levers: Levers) {
+    let listen = |kind| signal(kind).ok();
+    let (Some(mut terminate), Some(mut interrupt), Some(mut hang_up)) = (
+        listen(SignalKind::terminate()),
+        listen(SignalKind::interrupt()),
+        listen(SignalKind::hangup()),
+    ) else {
+        // Without signals the process can still be killed; the store survives that.
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -217,13 +222,7 @@ fn introduce(
     let Some(address) = announcement.addresses.first() else { return Ok(()) };
     let mut paste = vec![format!("export SIGNET_ADDR={scheme}://{address}")];
     if let Some(trust) = &announcement.trust {
-        let folder = folder.unwrap_or_else(|| {
-            std::env::temp_dir().join(format!("signet-dev-tls-{}", std::process::id()))
-        });
-        let file = folder.join("ca.pem");
-        std::fs::create_dir_all(&folder)
-            .and_then(|()| std::fs::write(&file, trust))
-            .map_err(|error| Failure::local(format!("cannot write {}: {error}", file.display())))?;
+        let file = trust_file::write(folder.as_deref(), trust)?;
         paste.push(format!("export SIGNET_CACERT={}", file.display()));
     }
     match &announcement.root_token {

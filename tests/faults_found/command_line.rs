@@ -3,6 +3,8 @@
 #[path = "../process/mod.rs"]
 mod process;
 
+#[path = "command_line/files.rs"]
+mod files;
 #[path = "command_line/protection.rs"]
 mod protection;
 #[path = "command_line/trust.rs"]

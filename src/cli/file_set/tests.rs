@@ -1,0 +1,141 @@
+//! Sets that replace each other, and what is not ours.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn set(entries: &[(&'static str, &str)]) -> Vec<Entry> {
+    entries.iter().map(|(name, text)| (*name, Zeroizing::new(text.as_bytes().to_vec()))).collect()
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(name)).unwrap()
+}
+
+fn visible_and_hidden(folder: &Path) -> (Vec<String>, usize) {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    let hidden = names.iter().filter(|name| name.starts_with(".set-")).count();
+    let mut names: Vec<_> = names.into_iter().filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    (names, hidden)
+}
+
+#[test]
+fn a_new_set_replaces_the_old_one_and_the_old_key_is_gone() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("out");
+    replace(&folder, &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
+    replace(&folder, &set(&[("svid.pem", "two"), ("key.pem", "k2")])).unwrap();
+    assert_eq!((read(&folder, "svid.pem"), read(&folder, "key.pem")), ("two".into(), "k2".into()));
+    assert_eq!(visible_and_hidden(&folder), (vec!["key.pem".into(), "svid.pem".into()], 1));
+}
+
+#[test]
+fn nobody_else_can_read_a_set() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("out");
+    replace(&folder, &set(&[("key.pem", "k")])).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    assert_eq!(mode(&folder.join(CURRENT)), 0o700);
+    assert_eq!(mode(&folder.join("key.pem")), 0o600);
+}
+
+#[test]
+fn a_set_of_other_names_takes_the_old_names_away() {
+    let root = tempfile::tempdir().unwrap();
+    replace(root.path(), &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
+    replace(root.path(), &set(&[("keystore.p12", "p")])).unwrap();
+    assert_eq!(visible_and_hidden(root.path()), (vec!["keystore.p12".into()], 1));
+}
+
+#[test]
+fn a_plain_file_of_the_same_name_becomes_a_link_and_other_files_stay() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("key.pem"), "old").unwrap();
+    fs::write(root.path().join("notes.txt"), "mine").unwrap();
+    replace(root.path(), &set(&[("key.pem", "new")])).unwrap();
+    assert_eq!(read(root.path(), "key.pem"), "new");
+    assert_eq!(read(root.path(), "notes.txt"), "mine");
+}
+
+#[test]
+fn a_set_that_cannot_be_written_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    replace(root.path(), &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
+    // The same name twice: the second cannot be created.
+    let broken = set(&[("svid.pem", "two"), ("svid.pem", "two")]);
+    assert!(replace(root.path(), &broken).is_err());
+    assert_eq!(read(root.path(), "svid.pem"), "one");
+    assert_eq!(visible_and_hidden(root.path()), (vec!["key.pem".into(), "svid.pem".into()], 1));
+}
+
+#[test]
+fn a_folder_that_is_not_ours_is_never_removed() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("theirs")).unwrap();
+    symlink("theirs", root.path().join(CURRENT)).unwrap();
+    replace(root.path(), &set(&[("key.pem", "k")])).unwrap();
+    assert!(root.path().join("theirs").is_dir());
+}
+
+const PEM: [&str; 2] = ["svid.pem", "key.pem"];
+
+fn foreign(folder: &Path, force: bool) -> Result<Vec<PathBuf>, String> {
+    let plan = Plan::make(folder, &PEM, force).map_err(|refusal| refusal.to_string())?;
+    Ok(plan.foreign().iter().map(|path| path.strip_prefix(folder).unwrap().to_owned()).collect())
+}
+
+#[test]
+fn our_own_files_are_known_again_and_files_with_other_names_are_let_be() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    fs::write(folder.join("notes.txt"), "mine").unwrap();
+    fs::write(folder.join("keystore.p12"), "a name that this set does not write").unwrap();
+    assert_eq!(foreign(folder, false), Ok(vec![]));
+    replace(folder, &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
+    assert_eq!(foreign(folder, false), Ok(vec![]));
+    // A set of a version that kept no digests.
+    fs::remove_file(folder.join(CURRENT).join(SUMS)).unwrap();
+    assert_eq!(foreign(folder, false), Ok(vec![]));
+}
+
+#[test]
+fn what_is_not_ours_is_refused_unless_forced() {
+    type Make = fn(&Path);
+    let cases: [(&str, Make); 5] = [
+        ("key.pem", |folder| fs::write(folder.join("key.pem"), "mine").unwrap()),
+        ("key.pem", |folder| symlink("/etc/hostname", folder.join("key.pem")).unwrap()),
+        ("svid.pem", |folder| symlink("nowhere", folder.join("svid.pem")).unwrap()),
+        (".current", |folder| symlink("theirs", folder.join(CURRENT)).unwrap()),
+        // Through the links, as `cp mine.pem out/key.pem` writes.
+        ("key.pem", |folder| {
+            replace(folder, &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
+            fs::write(folder.join("key.pem"), "mine").unwrap();
+        }),
+    ];
+    for (name, make) in cases {
+        let root = tempfile::tempdir().unwrap();
+        make(root.path());
+        let refusal = foreign(root.path(), false).unwrap_err();
+        assert!(refusal.contains(name) && refusal.contains("-force"), "{name}: {refusal}");
+        assert_eq!(foreign(root.path(), true), Ok(vec![name.into()]), "{name}");
+    }
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("key.pem")).unwrap();
+    for force in [false, true] {
+        assert!(foreign(root.path(), force).unwrap_err().contains("is a folder"));
+    }
+}
+
+#[test]
+fn what_lies_beside_a_set_in_its_folder_stays() {
+    let root = tempfile::tempdir().unwrap();
+    replace(root.path(), &set(&[("key.pem", "k1")])).unwrap();
+    let old = root.path().join(fs::read_link(root.path().join(CURRENT)).unwrap());
+    fs::write(old.join("notes.txt"), "mine").unwrap();
+    replace(root.path(), &set(&[("key.pem", "k2")])).unwrap();
+    assert_eq!(fs::read_to_string(old.join("notes.txt")).unwrap(), "mine");
+    assert!(!old.join("key.pem").exists());
+}

@@ -1,0 +1,101 @@
+//! `~/.vault-token`, where Vault's command line keeps the token, and what may replace it there.
+//!
+//! A login replaces it: that is what was asked for. A development server does so only where no
+//! token is lost: its own is of no use after its end, the one that lies there may be a real
+//! server's only one. The digest of what a development server wrote stands in a file beside it.
+
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::failure::Failure;
+use crate::secret::Secret;
+
+impl Context<'_> {
+    /// The token of the environment, else the stored one.
+    pub(super) fn token(&self) -> Result<Option<Secret<String>>, Failure> {
+        if let Some(token) = self.variable("TOKEN") {
+            return Ok(Some(Secret::new(token)));
+        }
+        let Ok(path) = self.token_file() else { return Ok(None) };
+        stored(&path)
+    }
+
+    fn token_file(&self) -> Result<PathBuf, Failure> {
+        (self.environment)("HOME").filter(|home| !home.is_empty()).map(|home| PathBuf::from(home).join(".vault-token")).ok_or_else(
+            || Failure::local("HOME is not set, so there is no place for a token: set SIGNET_TOKEN, or use -no-store"),
+        )
+    }
+
+    /// Keeps the token for the commands to come, readable by its owner alone.
+    pub(super) fn store_token(&self, token: &Secret<String>) -> Result<(), Failure> {
+        write_whole(&self.token_file()?, token.expose().as_bytes())
+    }
+
+    /// The same for a development server: a token that none of them wrote stays, and the
+    /// sentence that says so is returned.
+    pub(super) fn store_development_token(
+        &self,
+        token: &Secret<String>,
+    ) -> Result<Option<String>, Failure> {
+        let path = self.token_file()?;
+        let mark = path.with_file_name(".signet-dev-token");
+        if let Some(found) = stored(&path)? {
+            let known = std::fs::read_to_string(&mark).unwrap_or_default();
+            let same = token.matches(found.expose().as_bytes());
+            if !same && known.trim() != digest(&found) {
+                return Ok(Some(format!(
+                    "{} holds a token that no development server wrote, so it stays as it is: for this server paste the line with SIGNET_TOKEN.",
+                    path.display()
+                )));
+            }
+        }
+        // First the mark: without it the token would pass for a real server's.
+        write_whole(&mark, digest(token).as_bytes())?;
+        write_whole(&path, token.expose().as_bytes())?;
+        Ok(None)
+    }
+}
+
+fn stored(path: &Path) -> Result<Option<Secret<String>>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.trim())
+            .filter(|text| !text.is_empty())
+            .map(|text| Secret::new(text.to_owned()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::local(format!("{} cannot be read: {error}", path.display()))),
+    }
+}
+
+fn digest(token: &Secret<String>) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.expose().as_bytes());
+    data_encoding::HEXLOWER.encode(digest.as_ref())
+}
+
+/// Writes beside the place and renames, so that no moment shows half a token.
+fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let failed = |error: io::Error| {
+        Failure::server(format!(
+            "Error storing token: {} cannot be written: {error}",
+            path.display()
+        ))
+    };
+    let fresh = path.with_extension(format!("tmp-{}", std::process::id()));
+    // Left behind by a process of the same number that was killed: `create_new` would refuse.
+    let _ = std::fs::remove_file(&fresh);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    options.mode(0o600);
+    let written = options
+        .open(&fresh)
+        .and_then(|mut file| {
+            file.write_all(content)?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&fresh, path));
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&fresh);
+        failed(error)
+    })
+}

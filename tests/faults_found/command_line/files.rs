@@ -1,0 +1,137 @@
+//! Files that the command line writes, and those that it must not touch.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::{Development, Done, Folder};
+
+const IDENTITY: &str = "spiffe://example.com/web";
+
+fn issue(server: &Development, out: &Folder, flags: &[&str]) -> Done {
+    let folder = format!("-out={}", out.root().display());
+    let line = [&["pki", "issue", &folder, IDENTITY], flags].concat();
+    server.signet(&line)
+}
+
+fn visible(out: &Folder) -> Vec<String> {
+    let names = fs::read_dir(out.root()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    names
+}
+
+/// `echo mine > f/key.pem; signet pki issue -out=f …`.
+#[test]
+fn n04_a_file_that_signet_did_not_write_is_kept_unless_forced() {
+    let home = Folder::new();
+    let server = Development::start(&home, &["-dev-spiffe=example.com"]);
+    let out = Folder::new();
+    fs::write(out.path("key.pem"), "mine\n").unwrap();
+    fs::write(out.path("notes.txt"), "mine too\n").unwrap();
+    let done = issue(&server, &out, &[]);
+    assert_eq!(done.code, 1, "{}", done.stdout);
+    assert!(done.stderr.contains("key.pem") && done.stderr.contains("-force"), "{}", done.stderr);
+    assert_eq!(fs::read_to_string(out.path("key.pem")).unwrap(), "mine\n");
+    assert_eq!(visible(&out), ["key.pem", "notes.txt"]);
+
+    let done = issue(&server, &out, &["-force"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("Replaced") && done.stderr.contains("key.pem"), "{}", done.stderr);
+    assert!(fs::read_to_string(out.path("key.pem")).unwrap().contains("PRIVATE KEY"));
+    assert_eq!(fs::read_to_string(out.path("notes.txt")).unwrap(), "mine too\n");
+
+    // Renewals of our own set need no force and say nothing.
+    for _ in 0..2 {
+        let done = issue(&server, &out, &[]);
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    }
+    // Copied over one of ours, through its link.
+    fs::write(out.path("key.pem"), "mine\n").unwrap();
+    let done = issue(&server, &out, &[]);
+    assert_eq!(done.code, 1);
+    assert_eq!(fs::read_to_string(out.path("key.pem")).unwrap(), "mine\n");
+    // The same for a set that would take the name away.
+    assert_eq!(issue(&server, &out, &["-format=pkcs12"]).code, 1);
+    assert_eq!(fs::read_to_string(out.path("key.pem")).unwrap(), "mine\n");
+}
+
+#[test]
+fn n04_what_goes_with_a_set_of_another_kind_is_told() {
+    let home = Folder::new();
+    let server = Development::start(&home, &["-dev-spiffe=example.com"]);
+    let out = Folder::new();
+    assert_eq!(issue(&server, &out, &["-format=pkcs12"]).code, 0);
+    assert_eq!(visible(&out), ["keystore.p12", "truststore.p12"]);
+    let done = issue(&server, &out, &[]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let told = ["Removed", "keystore.p12", "truststore.p12"];
+    assert!(told.iter().all(|word| done.stderr.contains(word)), "{}", done.stderr);
+    assert_eq!(visible(&out), ["bundle.pem", "key.pem", "svid.pem"]);
+    // One that Signet did not write and this set does not name stays.
+    fs::write(out.path("keystore.jks"), "mine").unwrap();
+    assert_eq!(issue(&server, &out, &["-format=pkcs12"]).code, 0);
+    assert_eq!(fs::read_to_string(out.path("keystore.jks")).unwrap(), "mine");
+    assert_eq!(issue(&server, &out, &["-format=jks"]).code, 1);
+    assert_eq!(fs::read_to_string(out.path("keystore.jks")).unwrap(), "mine");
+}
+
+#[test]
+fn n04_links_and_folders_in_the_way_are_kept() {
+    let home = Folder::new();
+    let server = Development::start(&home, &["-dev-spiffe=example.com"]);
+    let (out, elsewhere) = (Folder::new(), Folder::new());
+    fs::write(elsewhere.path("real.pem"), "mine").unwrap();
+    symlink(elsewhere.path("real.pem"), out.path("svid.pem")).unwrap();
+    assert_eq!(issue(&server, &out, &[]).code, 1);
+    assert_eq!(fs::read_link(out.path("svid.pem")).unwrap(), elsewhere.path("real.pem"));
+    assert_eq!(issue(&server, &out, &["-force"]).code, 0);
+    assert_eq!(fs::read_to_string(elsewhere.path("real.pem")).unwrap(), "mine");
+
+    let out = Folder::new();
+    fs::create_dir(out.path("bundle.pem")).unwrap();
+    for flags in [&[][..], &["-force"]] {
+        let done = issue(&server, &out, flags);
+        assert_eq!(done.code, 1);
+        assert!(done.stderr.contains("is a folder"), "{}", done.stderr);
+        assert_eq!(visible(&out), ["bundle.pem"]);
+    }
+}
+
+/// `-dev` over a `~/.vault-token` of a real server.
+#[test]
+fn n04_a_development_server_keeps_the_token_of_a_real_one() {
+    let home = Folder::new();
+    fs::write(home.path(".vault-token"), "hvs.real").unwrap();
+    let server = Development::start(&home, &[]);
+    assert_eq!(fs::read_to_string(home.path(".vault-token")).unwrap(), "hvs.real");
+    let told = server.errors();
+    assert!(told.contains(".vault-token") && told.contains("SIGNET_TOKEN"), "{told}");
+    assert!(server.printed.contains("export SIGNET_TOKEN=root"), "{}", server.printed);
+    drop(server);
+
+    // Its own token is replaced by the next development server's, which is another one.
+    fs::remove_file(home.path(".vault-token")).unwrap();
+    for token in ["-dev-root-token-id=one", "-dev-root-token-id=two"] {
+        let server = Development::start(&home, &[token]);
+        assert_eq!(server.errors(), "");
+        let (_, token) = token.split_once('=').unwrap();
+        assert_eq!(fs::read_to_string(home.path(".vault-token")).unwrap(), token);
+    }
+    // A login after that counts as a real one.
+    fs::write(home.path(".vault-token"), "hvs.later").unwrap();
+    let _server = Development::start(&home, &[]);
+    assert_eq!(fs::read_to_string(home.path(".vault-token")).unwrap(), "hvs.later");
+}
+
+#[test]
+fn n04_the_certificate_of_a_development_server_replaces_no_other() {
+    let (home, folder) = (Folder::new(), Folder::new());
+    let flag = format!("-dev-tls-cert-dir={}", folder.root().display());
+    fs::write(folder.path("ca.pem"), "mine").unwrap();
+    let line = ["server", "-dev", "-dev-listen-address=127.0.0.1:0", "-dev-tls", &flag];
+    let done = super::signet(&line, &[("HOME", home.root().to_str().unwrap())]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("ca.pem"), "{}", done.stderr);
+    assert_eq!(fs::read_to_string(folder.path("ca.pem")).unwrap(), "mine");
+}
