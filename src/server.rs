@@ -181,15 +181,10 @@ async fn answer(api: Api, request: Request<Incoming>, limits: Limits, room: Room
     }
 }
 
-/// Does a server with this configuration find its certificates? For `config check`.
-///
-/// # Errors
-/// The first pair that cannot be used.
-pub fn check_certificates(config: &Checked) -> Result<(), ServerError> {
-    for files in config.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
-        load_tls(files, &Clock::System)?;
-    }
-    Ok(())
+/// What is wrong with the certificate and key of a listener, for [`config::examine`].
+pub fn examine_tls(files: &config::ListenerTls) -> Vec<config::Remark> {
+    let (files, minimum) = tls_files(files);
+    crate::http::tls::examine(&files, minimum, Clock::System.now())
 }
 
 fn open_engine(
@@ -263,12 +258,16 @@ async fn prepare(
 }
 
 fn load_tls(files: &config::ListenerTls, clock: &Clock) -> Result<Tls, ServerError> {
+    let (files, minimum) = tls_files(files);
+    Tls::load(files, minimum, clock.clone()).map_err(ServerError::Tls)
+}
+
+fn tls_files(files: &config::ListenerTls) -> (TlsFiles, MinimumVersion) {
     let minimum = match files.minimum {
         TlsVersion::Tls12 => MinimumVersion::Tls12,
         TlsVersion::Tls13 => MinimumVersion::Tls13,
     };
-    let files = TlsFiles { certificate: files.certificate.clone(), key: files.key.clone() };
-    Tls::load(files, minimum, clock.clone()).map_err(ServerError::Tls)
+    (TlsFiles { certificate: files.certificate.clone(), key: files.key.clone() }, minimum)
 }
 
 fn made_up_tls(clock: &Clock) -> Result<(Tls, String), ServerError> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
 
-use super::arguments::{positional, words};
+use super::arguments::{positional, repeated, texts, words};
 use super::failure::Failure;
 use super::server::all;
 use super::{Context, Outcome};
@@ -17,8 +17,14 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("check")
                 .about("Print every fault of a configuration, or that there is none")
-                .arg(positional("FILE…"))
-                .after_help("Example:\n  signet config check /etc/signet/server.hcl"),
+                .override_usage("signet config check FILE...")
+                .arg(positional("FILE"))
+                .arg(repeated("config", "FILE", "A configuration file or folder; the same as FILE"))
+                .after_help(
+                    "Looks at what the server's start looks at: run it as the server's user. What starts\n\
+                     and is dangerous is a warning on standard error, and the exit code stays 0.\n\n\
+                     Example:\n  signet config check /etc/signet/server.hcl",
+                ),
         )
 }
 
@@ -26,11 +32,19 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let Some((_, matches)) = matches.subcommand() else {
         return Err(Failure::local("Say what to do: signet config check FILE"));
     };
-    let files: Vec<PathBuf> =
-        words(matches, 1, usize::MAX)?.into_iter().map(PathBuf::from).collect();
-    let config = crate::config::load(&files, context.environment).map_err(|faults| all(&faults))?;
-    crate::server::check_certificates(&config)
-        .map_err(|error| Failure::local(error.to_string()))?;
-    context.output.line("The configuration has no fault.")?;
+    let mut files: Vec<PathBuf> = texts(matches, "config").into_iter().map(PathBuf::from).collect();
+    let least = usize::from(files.is_empty());
+    files.extend(words(matches, least, usize::MAX)?.into_iter().map(PathBuf::from));
+    let config = crate::config::examine(&files, context.environment, &crate::server::examine_tls)
+        .map_err(|faults| all(&faults))?;
+    for warning in &config.warnings {
+        context.output.note(&warning.to_string());
+    }
+    context.output.line(match config.warnings.as_slice() {
+        [] => "The configuration has no fault.",
+        _ => {
+            "The configuration has no fault that keeps the server from starting; see the warnings."
+        }
+    })?;
     Ok(0)
 }

@@ -54,6 +54,10 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let development = is_on(matches, "dev").then(|| development(context, matches)).transpose()?;
     let mut config = configuration(context, matches, development.is_some())?;
     config::logs::install(config.log);
+    for warning in &config.warnings {
+        let file = warning.file.display();
+        tracing::warn!(%file, line = warning.line(), why = warning.message, "the configuration works and is dangerous");
+    }
     process::prepare();
     process::leave_descriptors(&mut config.listeners);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -62,13 +66,13 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
         .map_err(|error| Failure::local(format!("cannot start the runtime: {error}")))?;
     let stores_token = development.is_some() && !is_on(matches, "dev-no-store-token");
     let folder = text(matches, "dev-tls-cert-dir").map(PathBuf::from);
+    if let Some(folder) = &folder {
+        trust_file::check(folder)?;
+    }
     let domain = development.as_ref().and_then(|development| development.trust_domain.clone());
     runtime.block_on(async {
         let (levers, signals) = server::levers();
         tokio::spawn(follow_signals(levers));
-    if let Some(folder) = &folder {
-        trust_file::check(folder)?;
-    }
         let announce = |announcement: &Announcement| {
             if let Err(failure) = introduce(context, announcement, domain.as_ref(), folder) {
                 context.output.note(&failure.text);
@@ -111,10 +115,6 @@ fn belong_together(matches: &ArgMatches) -> Result<(), Failure> {
     Ok(())
 }
 
-        std::future::pending::<()>().await;
-        return;
-    };
-    loop {
 /// SIGTERM and SIGINT stop, SIGHUP reloads certificates.
 async fn follow_signals(levers: Levers) {
     let listen = |kind| signal(kind).ok();
@@ -124,6 +124,10 @@ async fn follow_signals(levers: Levers) {
         listen(SignalKind::hangup()),
     ) else {
         // Without signals the process can still be killed; the store survives that.
+        std::future::pending::<()>().await;
+        return;
+    };
+    loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -179,7 +183,7 @@ fn configuration(
     let mut config = if files.is_empty() {
         config::in_memory(&lookup).map_err(|faults| all(&faults))?
     } else {
-        config::load(&files, &lookup).map_err(|faults| all(&faults))?
+        config::examine(&files, &lookup, &server::examine_tls).map_err(|faults| all(&faults))?
     };
     if development {
         let address = text(matches, "dev-listen-address")

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::Fault;
 use crate::config::file::{Place, Setting, Written, from_text};
+use crate::config::files::Examine;
 use crate::config::manual::{Key, SECTIONS, Section};
 use crate::config::seal::{self, Seal, SealKey};
 
@@ -31,6 +32,8 @@ pub struct Checked {
     pub max_lease_ttl: Duration,
     /// Where the process's number is written.
     pub pid_file: Option<PathBuf>,
+    /// What works and is dangerous, for the log and for `config check`.
+    pub warnings: Vec<Fault>,
 }
 
 /// One address to serve on.
@@ -141,13 +144,14 @@ pub(super) fn check(
     sections: &[Written],
     origin: &Path,
     broken: bool,
-    lookup: &dyn Fn(&str) -> Option<String>,
+    (lookup, examine): (&dyn Fn(&str) -> Option<String>, Option<&Examine<'_>>),
     faults: &mut Vec<Fault>,
 ) -> Option<Checked> {
     let mut checking = Checking {
         origin: Place { file: origin.to_owned(), position: None },
         broken,
         lookup,
+        examine,
         faults,
     };
     let listeners = checking.listeners(sections);
@@ -178,6 +182,14 @@ pub(super) fn check(
     if api_addr.as_deref().is_some_and(|url| !is_url(url)) {
         checking.fault(top.place("api_addr"), "`api_addr` must be a URL: https://host:port");
     }
+    if top.value("disable_mlock") == Some(Setting::Bool(false)) {
+        let message = "`disable_mlock` = false asks for locked memory, which Signet does not have: switch swap off or encrypt it, and write true";
+        checking.fault(top.place("disable_mlock"), message);
+    }
+    let pid_file = top.text("pid_file").map(PathBuf::from);
+    if let Some(path) = &pid_file {
+        checking.look_at_process_file(path, top.place("pid_file"));
+    }
     Some(Checked {
         listeners,
         storage: storage?,
@@ -187,7 +199,8 @@ pub(super) fn check(
         cluster_name: top.text("cluster_name"),
         default_lease_ttl,
         max_lease_ttl,
-        pid_file: top.text("pid_file").map(PathBuf::from),
+        pid_file,
+        warnings: Vec::new(),
     })
 }
 
@@ -262,16 +275,23 @@ impl Values {
     }
 }
 
-struct Checking<'a> {
+pub(super) struct Checking<'a> {
     origin: Place,
     broken: bool,
     lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// `None` leaves the files that the configuration names alone.
+    pub(super) examine: Option<&'a Examine<'a>>,
     faults: &'a mut Vec<Fault>,
 }
 
 impl Checking<'_> {
-    fn fault(&mut self, place: Option<&Place>, message: impl Into<String>) {
+    pub(super) fn fault(&mut self, place: Option<&Place>, message: impl Into<String>) {
         self.faults.push(place.unwrap_or(&self.origin).fault(message));
+    }
+
+    pub(super) fn warning(&mut self, place: Option<&Place>, message: impl Into<String>) {
+        let fault = place.unwrap_or(&self.origin).fault(message);
+        self.faults.push(Fault { warning: true, ..fault });
     }
 
     fn missing(&mut self, message: &str) {
@@ -285,18 +305,25 @@ impl Checking<'_> {
         if blocks.is_empty() {
             self.missing("no listener: add listener \"tcp\" { address = \"127.0.0.1:8200\" … }");
         }
-        blocks.into_iter().filter_map(|block| self.listener(block)).collect()
+        let listeners: Vec<_> =
+            blocks.into_iter().filter_map(|block| self.listener(block)).collect();
+        self.look_at_addresses(&listeners);
+        listeners.into_iter().map(|(listener, _)| listener).collect()
     }
 
-    fn listener(&mut self, block: &Written) -> Option<Listener> {
+    fn listener(&mut self, block: &Written) -> Option<(Listener, Place)> {
         let values = Values::of(block);
         let address = values.text("address").and_then(|text| address(&text));
+        let place = values.place("address").unwrap_or(&block.place).clone();
         if address.is_none() {
-            let place = values.place("address").unwrap_or(&block.place);
-            self.fault(Some(place), "`address` must be an IP address and a port: 127.0.0.1:8200");
+            self.fault(Some(&place), "`address` must be an IP address and a port: 127.0.0.1:8200");
         }
-        Some(Listener {
-            tls: self.tls(block, &values),
+        let tls = self.tls(block, &values);
+        if let Some(tls) = &tls {
+            self.look_at_tls(tls, |key| values.place(key).cloned());
+        }
+        let listener = Listener {
+            tls,
             max_request_size: values.count("max_request_size"),
             max_request_header_size: values.count("max_request_header_size"),
             max_request_duration: values.duration("max_request_duration"),
@@ -306,7 +333,8 @@ impl Checking<'_> {
             tls_handshake_timeout: values.duration("tls_handshake_timeout"),
             shutdown_timeout: values.duration("shutdown_timeout"),
             address: address?,
-        })
+        };
+        Some((listener, place))
     }
 
     fn tls(&mut self, block: &Written, values: &Values) -> Option<ListenerTls> {
@@ -338,11 +366,15 @@ impl Checking<'_> {
         if block.section.label == "inmem" {
             return Some(Storage::Inmem);
         }
-        let path = Values::of(block).text("path");
+        let values = Values::of(block);
+        let path = values.text("path").map(PathBuf::from);
+        if let Some(path) = &path {
+            self.look_at_store(path, values.place("path"));
+        }
         if path.is_none() && !block.misshapen.contains("path") {
             self.fault(Some(&block.place), "this storage needs `path`: the database's folder");
         }
-        Some(Storage::Rocksdb { path: path?.into() })
+        Some(Storage::Rocksdb { path: path? })
     }
 
     fn seal(&mut self, sections: &[Written], storage: Option<&Storage>) -> Option<Seal> {
@@ -382,7 +414,16 @@ impl Checking<'_> {
                 self.fault(Some(&block.place), format!("this seal needs `{name}`"));
             }
         }
-        match seal::find(&key_text?, self.lookup) {
+        let key_text = key_text?;
+        let place = values.place(key);
+        if let Some(path) = key_text.strip_prefix("file://") {
+            self.look_at_secret(key, Path::new(path), place);
+        } else if !key_text.starts_with("env://") {
+            // The key stands in the configuration itself.
+            let file = place.map(|place| place.file.clone()).unwrap_or_default();
+            self.look_at_secret(key, &file, place);
+        }
+        match seal::find(&key_text, self.lookup) {
             Ok(found) => Some(SealKey { id: id_text?, key: found }),
             Err(message) => {
                 self.fault(values.place(key), format!("`{key}`: {message}"));

@@ -28,7 +28,8 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn fault(&self, message: impl Into<String>) -> Fault {
-        Fault { file: self.file.clone(), position: self.position, message: message.into() }
+        let (file, position) = (self.file.clone(), self.position);
+        Fault { file, position, message: message.into(), warning: false }
     }
 }
 

@@ -105,16 +105,24 @@ pub(super) const SECTIONS: &[Section] = &[
                 "pid_file",
                 Form::Text,
                 "",
-                "A file that holds the process's number while it runs.",
+                "A file that holds the process's number while it runs. A file that holds anything else is not overwritten.",
             ),
-            key("disable_mlock", Form::Bool, "", "Accepted for Vault's files; has no effect."),
+            key(
+                "disable_mlock",
+                Form::Bool,
+                "",
+                "Accepted for Vault's files where it is true; false is refused, since memory is not locked.",
+            ),
             key("ui", Form::Bool, "", "Accepted for Vault's files; has no effect."),
         ],
     },
     Section {
         name: "listener",
         label: "tcp",
-        text: "An address to serve on. At least one; each block is a further one.",
+        text: "An address to serve on. At least one; each block is a further one.\n\n\
+               A certificate for trials and what it holds; clients believe it with `SIGNET_CACERT=tls.crt`:\n\n    \
+               openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -keyout tls.key -out tls.crt -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1\n    \
+               openssl x509 -in tls.crt -noout -subject -dates -ext subjectAltName",
         keys: &[
             key(
                 "address",
@@ -218,8 +226,11 @@ pub fn manual() -> String {
          <!-- Made from the table in src/config/manual.rs; a test compares. -->\n\n\
          The files are HCL as Vault's, or JSON. `-config` names a file, or a folder whose `*.hcl` and \
          `*.json` files are read in the order of their names; it may be given several times. Listeners \
-         add up, a later value of a key wins. A key that is not on this page is an error. \
-         `signet config check` prints every fault with its place.\n",
+         add up, a later value of a key wins. A key that is not on this page is an error.\n\n\
+         `signet config check FILE` prints every fault with its place, and it looks at the files that the \
+         configuration names with the eyes of the server's start: run it as the server's user. What works and is \
+         dangerous is a warning there and in the log: a key that others than its owner may read, a certificate that \
+         has expired, holds no name in subjectAltName or is not made for a server, a relative path.\n",
     );
     for section in SECTIONS {
         let title = match section.name {

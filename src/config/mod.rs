@@ -6,6 +6,7 @@
 mod checked;
 mod duration;
 mod file;
+mod files;
 pub mod logs;
 mod manual;
 mod seal;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use checked::{Checked, Listener, ListenerTls, Log, LogFormat, LogLevel, Storage, TlsVersion};
+pub use files::{Examine, Remark};
 pub use manual::manual;
 pub use seal::{Seal, SealKey};
 
@@ -28,6 +30,8 @@ pub struct Fault {
     pub position: Option<Position>,
     /// What is wrong and how to put it right. Never holds a secret.
     pub message: String,
+    /// The server starts all the same.
+    pub warning: bool,
 }
 
 impl Fault {
@@ -44,16 +48,29 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, message) = (self.file.display(), &self.message);
+        let kind = if self.warning { "warning: " } else { "" };
         match self.position {
-            Some(position) => {
-                write!(formatter, "{}:{position}: {}", self.file.display(), self.message)
-            }
-            None => write!(formatter, "{}: {}", self.file.display(), self.message),
+            Some(position) => write!(formatter, "{file}:{position}: {kind}{message}"),
+            None => write!(formatter, "{file}: {kind}{message}"),
         }
     }
 }
 
 impl std::error::Error for Fault {}
+
+/// [`load`], and a look at the files that the configuration names: what the server's start and
+/// `config check` do. `examine` looks into the certificates.
+///
+/// # Errors
+/// All faults and warnings, ordered by file and place; at least one is no warning.
+pub fn examine(
+    paths: &[PathBuf],
+    lookup: &dyn Fn(&str) -> Option<String>,
+    examine: &Examine<'_>,
+) -> Result<Checked, Vec<Fault>> {
+    read(paths, lookup, Some(examine))
+}
 
 /// Reads these files, in this order; a folder stands for its `*.hcl` and `*.json` files in
 /// the order of their names. Listeners add up, a later value of a key wins, a second storage
@@ -65,6 +82,14 @@ pub fn load(
     paths: &[PathBuf],
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Checked, Vec<Fault>> {
+    read(paths, lookup, None)
+}
+
+fn read(
+    paths: &[PathBuf],
+    lookup: &dyn Fn(&str) -> Option<String>,
+    examine: Option<&Examine<'_>>,
+) -> Result<Checked, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut sections = Vec::new();
     for path in paths.iter().flat_map(|path| files_of(path, &mut faults)).collect::<Vec<_>>() {
@@ -73,7 +98,7 @@ pub fn load(
             Err(error) => faults.push(whole(&path, format!("cannot be read: {error}"))),
         }
     }
-    settle(&sections, paths.first().cloned(), faults, lookup)
+    settle(&sections, paths.first().cloned(), faults, lookup, examine)
 }
 
 /// The configuration of a server for one evening: in memory, one listener in clear.
@@ -96,7 +121,7 @@ pub fn parse(
 ) -> Result<Checked, Vec<Fault>> {
     let mut faults = Vec::new();
     let sections = file::read(origin, text, &mut faults);
-    settle(&sections, Some(origin.to_owned()), faults, lookup)
+    settle(&sections, Some(origin.to_owned()), faults, lookup, None)
 }
 
 fn settle(
@@ -104,22 +129,24 @@ fn settle(
     origin: Option<PathBuf>,
     mut faults: Vec<Fault>,
     lookup: &dyn Fn(&str) -> Option<String>,
+    examine: Option<&Examine<'_>>,
 ) -> Result<Checked, Vec<Fault>> {
     let origin = origin.unwrap_or_else(|| PathBuf::from("configuration"));
     let broken = !faults.is_empty();
-    let checked = checked::check(sections, &origin, broken, lookup, &mut faults);
+    let checked = checked::check(sections, &origin, broken, (lookup, examine), &mut faults);
+    faults.sort();
+    faults.dedup();
     match checked {
-        Some(checked) if faults.is_empty() => Ok(checked),
-        _ => {
-            faults.sort();
-            faults.dedup();
-            Err(faults)
+        Some(mut checked) if faults.iter().all(|fault| fault.warning) => {
+            checked.warnings = faults;
+            Ok(checked)
         }
+        _ => Err(faults),
     }
 }
 
 fn whole(path: &Path, message: String) -> Fault {
-    Fault { file: path.to_owned(), position: None, message }
+    Fault { file: path.to_owned(), position: None, message, warning: false }
 }
 
 fn files_of(path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use const_oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
 use der::Decode;
 use der::pem::LineEnding;
 use rcgen::{
@@ -24,11 +25,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 use x509_cert::Certificate;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 use zeroize::Zeroizing;
 
 use crate::ca::pem;
 use crate::ca::time::Timestamp;
 use crate::clock::Clock;
+use crate::config::Remark;
 use crate::secret::Secret;
 
 /// The oldest version of TLS that a client may speak.
@@ -232,22 +235,8 @@ impl Pair {
     }
 
     fn parse(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let bad = |why: &dyn fmt::Display| TlsError::BadCertificate(why.to_string());
-        let certificate = pem::without_byte_order_marks(certificate);
-        let key = pem::without_byte_order_marks(key);
-        let chain = CertificateDer::pem_slice_iter(&certificate)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| bad(&error))?;
-        let mut end = None;
-        for link in &chain {
-            let parsed = Certificate::from_der(link).map_err(|error| bad(&error))?;
-            let last = parsed.tbs_certificate().validity().not_after.to_unix_duration().as_secs();
-            end = end.or_else(|| last.try_into().ok().map(Timestamp::from_unix));
-        }
-        let end = end.ok_or_else(|| bad(&"there is none in it"))?;
-        let key = PrivateKeyDer::from_pem_slice(&key)
-            .map_err(|error| TlsError::BadKey(error.to_string()))?;
-        Ok(Self { chain, key, end })
+        let (chain, end) = chain(certificate)?;
+        Ok(Self { chain, key: private_key(key)?, end })
     }
 
     fn check_end(&self, now: Timestamp) -> Result<(), TlsError> {
@@ -276,6 +265,94 @@ impl Pair {
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Unusable)?;
         Ok(config)
     }
+}
+
+/// The certificates of a PEM text, and the end of the first.
+fn chain(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Timestamp), TlsError> {
+    let bad = |why: &dyn fmt::Display| TlsError::BadCertificate(why.to_string());
+    let text = pem::without_byte_order_marks(text);
+    let chain = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| bad(&error))?;
+    let mut end = None;
+    for link in &chain {
+        let parsed = Certificate::from_der(link).map_err(|error| bad(&error))?;
+        let last = parsed.tbs_certificate().validity().not_after.to_unix_duration().as_secs();
+        end = end.or_else(|| last.try_into().ok().map(Timestamp::from_unix));
+    }
+    let end = end.ok_or_else(|| bad(&"there is none in it"))?;
+    Ok((chain, end))
+}
+
+fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let text = pem::without_byte_order_marks(text);
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| TlsError::BadKey(error.to_string()))
+}
+
+/// Everything that is wrong with the pair, without using it.
+pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    let read = |path: &Path| {
+        let unreadable = |error| TlsError::Unreadable(path.to_owned(), error);
+        std::fs::read(path).map(Zeroizing::new).map_err(unreadable)
+    };
+    let mut fault = |key: &'static str, path: &Path, error: &TlsError| {
+        let message = match error {
+            TlsError::Unreadable(..) => error.to_string(),
+            other => format!("{}: {other}", path.display()),
+        };
+        remarks.push(Remark { key, warning: false, message });
+    };
+    let certificate = read(&files.certificate).and_then(|text| chain(&text));
+    let key = read(&files.key).and_then(|text| private_key(&text));
+    if let Err(error) = &certificate {
+        fault("tls_cert_file", &files.certificate, error);
+    }
+    if let Err(error) = &key {
+        fault("tls_key_file", &files.key, error);
+    }
+    let Ok((chain, end)) = certificate else { return remarks };
+    let leaf = chain.first().cloned();
+    if let Ok(key) = key
+        && let Err(error) = (Pair { chain, key, end }).configure(minimum)
+    {
+        fault("tls_key_file", &files.key, &error);
+    }
+    let warnings = leaf.and_then(|leaf| Certificate::from_der(&leaf).ok());
+    let warnings = warnings.map(|leaf| doubts(&leaf, now)).unwrap_or_default();
+    remarks.extend(warnings.into_iter().map(|why| {
+        let message = format!("{}: {why}", files.certificate.display());
+        Remark { key: "tls_cert_file", warning: true, message }
+    }));
+    remarks
+}
+
+/// Why clients may not believe a certificate that a server can use.
+fn doubts(leaf: &Certificate, now: Timestamp) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let body = leaf.tbs_certificate();
+    let time = |time: &x509_cert::time::Time| {
+        Timestamp::from_unix(time.to_unix_duration().as_secs().try_into().unwrap_or(i64::MAX))
+    };
+    let (start, end) = (time(&body.validity().not_before), time(&body.validity().not_after));
+    if now > end {
+        doubts.push(format!("the certificate expired at {end}: renew it"));
+    }
+    if now < start {
+        doubts.push(format!("the certificate is not valid before {start}: look at the clock"));
+    }
+    if !matches!(body.get_extension::<SubjectAltName>(), Ok(Some((_, names))) if !names.0.is_empty())
+    {
+        doubts.push("the certificate holds no name in subjectAltName, and clients look at no other: issue one with it (openssl: -addext subjectAltName=DNS:localhost,IP:127.0.0.1)".to_owned());
+    }
+    if let Ok(Some((_, ExtendedKeyUsage(purposes)))) = body.get_extension::<ExtendedKeyUsage>()
+        && !purposes
+            .iter()
+            .any(|purpose| [ID_KP_SERVER_AUTH, ANY_EXTENDED_KEY_USAGE].contains(purpose))
+    {
+        doubts.push("the certificate is not made for a server: issue one whose extended key usage holds serverAuth".to_owned());
+    }
+    doubts
 }
 
 /// A certificate for a development server, with the authority that signed it.

@@ -3,6 +3,8 @@
 #[path = "../process/mod.rs"]
 mod process;
 
+#[path = "command_line/configuration.rs"]
+mod configuration;
 #[path = "command_line/files.rs"]
 mod files;
 #[path = "command_line/protection.rs"]
