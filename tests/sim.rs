@@ -12,7 +12,8 @@
 //! - no leaf outlives its issuer unless the issuer permits it, none outlives its role;
 //! - no name was signed that no role in force allows, by a second judgement;
 //! - a failure is a status and `errors`, an answer is whole, and every request ends;
-//! - nothing fails while the store does not; a mount that is gone leaves nothing.
+//! - nothing fails while the store does not, whatever the shape of roles, requests and issuers
+//!   (`sim/odd.rs`): no answer is 5xx; a mount that is gone leaves nothing.
 //!
 //! One thread, no time, no sockets, keys from the seed: a seed repeats itself octet for octet.
 //! `scripts/simulate` runs as many steps as one likes. A run that fails is made shorter and
@@ -37,6 +38,8 @@ mod judge;
 mod model;
 #[path = "sim/names.rs"]
 mod names;
+#[path = "sim/odd.rs"]
+mod odd;
 #[path = "sim/possible.rs"]
 mod possible;
 #[path = "sim/report.rs"]
@@ -128,10 +131,22 @@ fn rate(total: &Tally, elapsed: Duration) -> f64 {
 fn what_was_answered_stays_true_whatever_happens() {
     let total = simulate(FEW, 1, false);
     // A simulation in which nothing succeeds finds nothing either.
-    for (kind, at_least) in [("Issue", 700), ("Sign", 150), ("Revoke", 500), ("ReadCrl", 1500)] {
+    for (kind, at_least) in
+        [("Issue", 700), ("Sign", 150), ("Revoke", 500), ("ReadCrl", 1500), ("Odd", 200)]
+    {
         let succeeded = total.succeeded(kind);
         assert!(succeeded >= at_least, "only {succeeded} of {kind} succeeded\n{total}");
     }
+}
+
+#[test]
+fn no_shape_of_a_role_a_request_or_an_issuer_ends_in_a_failure() {
+    let (tally, outcome) = attempt(1, &odd::all_of_them());
+    if let Err(finding) = outcome {
+        panic!("{finding}");
+    }
+    let succeeded = tally.succeeded("Odd");
+    assert!(succeeded >= 500, "only {succeeded} of them succeeded\n{tally}");
 }
 
 #[test]

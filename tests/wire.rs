@@ -42,6 +42,8 @@ async fn answers_what_the_recorded_server_answered() {
     let known = |id: Option<u64>| DELIBERATE.iter().any(|(known, _)| Some(*known) == id);
     let (deliberate, others): (Vec<_>, Vec<_>) =
         verdict.differences.iter().partition(|difference| known(difference.id));
+    let failures = verdict.failures.join("\n");
+    assert!(failures.is_empty(), "no shape of a request may end in 5xx:\n{failures}");
     assert!(verdict.judged > 1000, "only {} lines were judged", verdict.judged);
     let report: Vec<String> = others
         .iter()

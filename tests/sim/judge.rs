@@ -62,7 +62,8 @@ impl Model {
             return Err(Finding::new(format!("a table of mounts that did not change: {asked:?}")));
         }
         let must = match asked.op {
-            Op::WriteRole { .. } | Op::Root { same_key: false, .. } | Op::Request { .. } => there,
+            Op::WriteRole { .. } | Op::Request { .. } => there,
+            Op::Root { same_key: false, .. } => there && !seen.has_odd_urls,
             Op::ReadRole { role, .. } => {
                 seen.roles.get(usize::from(role)).is_some_and(|role| role.now.all(Option::is_some))
             }

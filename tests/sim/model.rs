@@ -7,6 +7,7 @@ use signet::ca::certificate::Certificate;
 use crate::Finding;
 use crate::certificates::{Group, List, request_for};
 use crate::names::{NAMES, Rules};
+use crate::odd::Shape;
 use crate::possible::{Change, Ending, Making, Tracked};
 use crate::requests::{Asked, Subject};
 use crate::steps::Op;
@@ -36,6 +37,8 @@ pub(crate) struct MountSeen {
     pub(crate) certificates: Vec<Recorded>,
     /// The newest list of each group.
     pub(crate) lists: BTreeMap<Group, List>,
+    /// URLs of an odd shape may stand in what it signs, or keep it from signing.
+    pub(crate) has_odd_urls: bool,
 }
 
 /// An issuer that was answered.
@@ -138,6 +141,10 @@ impl Model {
             }
         }
         let replaced = self.settle_mounts(round);
+        for asked in &round.asked {
+            let shapes_urls = matches!(asked.op, Op::Odd { shape: Shape::Urls(_), .. });
+            self.mounts[asked.mount].has_odd_urls |= shapes_urls;
+        }
         for (mount, replaced) in replaced.into_iter().enumerate() {
             self.settle(mount, round, replaced);
         }
@@ -255,6 +262,7 @@ impl MountSeen {
             issuers: Vec::new(),
             certificates: Vec::new(),
             lists: BTreeMap::new(),
+            has_odd_urls: false,
         }
     }
 

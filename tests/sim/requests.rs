@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::model::Model;
 use crate::names::NAMES;
+use crate::odd::{self, Shape};
 use crate::steps::Op;
 use crate::world::{Request, TOKEN};
 
@@ -98,6 +99,7 @@ fn parts(op: Op, model: &Model, mount: usize) -> Option<Parts> {
         }
         Op::List { .. } => (nothing, "LIST", "certs".to_owned(), None),
         Op::Stranger { .. } => (nothing, "POST", "issue/r0".to_owned(), Some(leaf(0, 0))),
+        Op::Odd { shape, pick, .. } => return odd(shape, pick, model, mount),
         _ => return of_authority(op, model, mount),
     })
 }
@@ -162,6 +164,31 @@ fn of_authority(op: Op, model: &Model, mount: usize) -> Option<Parts> {
         }
         _ => return None,
     })
+}
+
+fn odd(shape: Shape, pick: u8, model: &Model, mount: usize) -> Option<Parts> {
+    let mut body = odd::body(shape);
+    let (method, path) = match shape {
+        Shape::Role(_) => ("POST", "roles/odd".to_owned()),
+        Shape::ReadRole(at) if at % 2 == 0 => ("LIST", "roles".to_owned()),
+        Shape::ReadRole(_) => ("GET", "roles/odd".to_owned()),
+        Shape::Issue(_) => ("POST", "issue/odd".to_owned()),
+        Shape::Sign(_, csr) => {
+            body["csr"] = model.leaf_requests[usize::from(csr) % NAMES.len()].as_str().into();
+            ("POST", "sign/odd".to_owned())
+        }
+        Shape::Authority(_) => {
+            body["csr"] = newest(&model.requests, pick)?.as_str().into();
+            ("POST", "root/sign-intermediate".to_owned())
+        }
+        Shape::Issuer(_) => {
+            let issuer = newest(&model.mounts[mount].issuers, pick)?;
+            ("PATCH", format!("issuer/{}", issuer.id))
+        }
+        Shape::Urls(_) => ("POST", "config/urls".to_owned()),
+    };
+    let body = Some(body).filter(|body| !body.is_null());
+    Some((Subject::Nothing, method, path, body))
 }
 
 fn leaf(names: u8, ttl: i64) -> Value {

@@ -6,6 +6,7 @@
 
 use crate::chance::Chance;
 use crate::names::{NAMES, Rules};
+use crate::odd::Shape;
 
 /// One step of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,7 @@ pub(crate) enum Op {
     List { mount: u8 },
     ReadRole { mount: u8, role: u8 },
     Stranger { mount: u8 },
+    Odd { mount: u8, shape: Shape, pick: u8 },
 }
 
 impl Op {
@@ -99,7 +101,8 @@ impl Op {
             | Self::ReadCertificate { mount, .. }
             | Self::List { mount }
             | Self::ReadRole { mount, .. }
-            | Self::Stranger { mount } => mount,
+            | Self::Stranger { mount }
+            | Self::Odd { mount, .. } => mount,
         }
     }
 }
@@ -186,6 +189,9 @@ fn op(chance: &mut Chance) -> Op {
     let ttl = chance.of(&[0, 60, HOUR, HOUR, HOUR, DAY, 40 * DAY, YEAR]);
     let certificate = chance.small();
     let issuer = chance.small();
+    if chance.one_in(12) {
+        return Op::Odd { mount, shape: odd(chance), pick: certificate };
+    }
     match chance.below(100) {
         0..=1 => Op::Enable { mount },
         2 if chance.one_in(2) => Op::Disable { mount: u8::from(!chance.one_in(4)) },
@@ -222,5 +228,19 @@ fn op(chance: &mut Chance) -> Op {
         93..=95 => Op::List { mount },
         96..=97 => Op::ReadRole { mount, role },
         _ => Op::Stranger { mount },
+    }
+}
+
+/// Roles are written often enough that the next requests meet each of them.
+fn odd(chance: &mut Chance) -> Shape {
+    let at = chance.byte();
+    match chance.below(16) {
+        0..=3 => Shape::Role(at),
+        4 => Shape::ReadRole(at),
+        5..=9 => Shape::Issue(at),
+        10..=11 => Shape::Sign(at, chance.byte()),
+        12..=13 => Shape::Authority(at),
+        14 => Shape::Issuer(at),
+        _ => Shape::Urls(at),
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Difference {
 pub(crate) struct Verdict {
     pub(crate) judged: usize,
     pub(crate) differences: Vec<Difference>,
+    /// Answers of 500 and above, judged or not, but those that the recording has with 501 or 503.
+    pub(crate) failures: Vec<String>,
 }
 
 /// The recording, one line at a time, against one server.
@@ -65,6 +67,7 @@ impl Replay {
                 let path = format!("{}/roles/{}", text("mount"), text("name"));
                 let request = json!({ "method": "POST", "path": path, "body": line["body"] });
                 let answer = self.send(&request).await;
+                self.note_failure(&request, &answer, line);
                 let mut why = judge(&answer, line);
                 if answer.status < 400 {
                     why.extend(self.read_back(&path, &line["read_diff"]).await);
@@ -74,6 +77,7 @@ impl Replay {
             Some(kind @ ("case" | "setup")) => {
                 let request = line["request"].clone();
                 let answer = self.send(&request).await;
+                self.note_failure(&request, &answer, line);
                 self.keep(&answer, &line["keep"]);
                 if kind == "setup" {
                     let recorded = line["status"].as_u64().unwrap_or_default();
@@ -88,6 +92,15 @@ impl Replay {
                 self.note(line["id"].as_u64(), &text("group"), request, why);
             }
             other => panic!("an unknown kind of line: {other:?}"),
+        }
+    }
+
+    fn note_failure(&mut self, request: &Value, answer: &Answer, line: &Value) {
+        let recorded = line["status"].as_u64().unwrap_or_default();
+        let expected = matches!(recorded, 501 | 503) && recorded == u64::from(answer.status);
+        if answer.status >= 500 && !expected {
+            let body = String::from_utf8_lossy(&answer.body);
+            self.verdict.failures.push(format!("{request} → {} {body}", answer.status));
         }
     }
 
