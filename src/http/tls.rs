@@ -80,6 +80,12 @@ impl fmt::Display for TlsError {
             Self::Unusable(rustls::Error::InconsistentKeys(_)) => {
                 formatter.write_str("the private key does not belong to the certificate")
             }
+            Self::Unusable(rustls::Error::General(_)) => formatter.write_str(
+                "the private key is of a kind that this server does not use: make one for ECDSA P-256 or P-384, Ed25519, or RSA of 2048 bits or more",
+            ),
+            Self::Unusable(rustls::Error::InvalidCertificate(_)) => formatter.write_str(
+                "the certificate cannot be used in TLS: make one of X.509 version 3, as openssl req -x509 with -addext subjectAltName=… does",
+            ),
             Self::Unusable(error) => write!(formatter, "cannot use certificate and key: {error}"),
             Self::Expired(end) => write!(formatter, "the certificate expired at {end}"),
             Self::Unmakeable(why) => write!(formatter, "cannot make a certificate: {why}"),
@@ -280,7 +286,7 @@ fn chain(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Timestamp), TlsEr
         let last = parsed.tbs_certificate().validity().not_after.to_unix_duration().as_secs();
         end = end.or_else(|| last.try_into().ok().map(Timestamp::from_unix));
     }
-    let end = end.ok_or_else(|| bad(&"there is none in it"))?;
+    let end = end.ok_or_else(|| bad(&"the file holds no certificate"))?;
     Ok((chain, end))
 }
 
@@ -316,7 +322,12 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
     if let Ok(key) = key
         && let Err(error) = (Pair { chain, key, end }).configure(minimum)
     {
-        fault("tls_key_file", &files.key, &error);
+        match error {
+            TlsError::Unusable(rustls::Error::InvalidCertificate(_)) => {
+                fault("tls_cert_file", &files.certificate, &error);
+            }
+            _ => fault("tls_key_file", &files.key, &error),
+        }
     }
     let warnings = leaf.and_then(|leaf| Certificate::from_der(&leaf).ok());
     let warnings = warnings.map(|leaf| doubts(&leaf, now)).unwrap_or_default();

@@ -58,6 +58,29 @@ fn signet(line: &[&str], environment: &[(&str, &str)]) -> Done {
     }
 }
 
+/// Starts a server that must not start: what it says. One that listens all the same is ended.
+fn refused_start(line: &[&str], environment: &[(&str, &str)]) -> Done {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_signet"))
+        .arg("server")
+        .args(line)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    if read > 0 {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(read, 0, "it listens: {first}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    Done { code: output.status.code().unwrap_or(-1), stdout: first, stderr }
+}
+
 /// A development server on a free port; its token is `root`, and it ends with this value.
 struct Development {
     child: Child,

@@ -32,7 +32,7 @@ fn a_new_set_replaces_the_old_one_and_the_old_key_is_gone() {
 }
 
 #[test]
-fn nobody_else_can_read_a_set() {
+fn only_its_owner_can_read_a_set() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("out");
     replace(&folder, &set(&[("key.pem", "k")])).unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
 use super::super::support;
-use super::{Done, Folder, signet};
+use super::{Done, Folder, refused_start, signet};
 
 const SEAL: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -56,7 +56,7 @@ fn check(folder: &Folder) -> Done {
 fn refused(folder: &Folder, lines: &[(&str, &[&str])]) {
     let done = check(folder);
     let config = format!("-config={}", folder.path("signet.hcl").display());
-    let start = signet(&["server", &config], &[]);
+    let start = refused_start(&[&config], &[]);
     assert_eq!((done.code, start.code), (1, 1), "{}", done.stderr);
     assert_eq!(done.stderr, start.stderr);
     for (place, words) in lines {
@@ -112,6 +112,17 @@ fn n10_what_would_end_the_start_is_a_fault_with_its_place() {
             ("signet.hcl:4:", &["tls_key_file", "not an unencrypted private key"]),
         ],
     );
+
+    // Keys that no client of this server could use: the words are ours, not the TLS library's.
+    let folder = sound();
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+    let mut der = key.serialize_der();
+    // The curve's name (RFC 5480, 2.1.1.1: secp521r1) becomes that of another.
+    let name = [0x2b, 0x81, 0x04, 0x00, 0x23];
+    let at = der.windows(name.len()).position(|bytes| bytes == name).unwrap();
+    der[at + 4] = 0x0a;
+    write(&folder.path("tls.key"), &support::pem("PRIVATE KEY", &der), 0o600);
+    refused(&folder, &[("signet.hcl:4:", &["tls_key_file", "of a kind", "ECDSA P-256"])]);
 
     let folder = sound();
     write(&folder.path("store"), "a file", 0o600);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use super::{Development, Done, Folder};
+use super::{Development, Done, Folder, refused_start};
 
 const IDENTITY: &str = "spiffe://example.com/web";
 
@@ -129,8 +129,8 @@ fn n04_the_certificate_of_a_development_server_replaces_no_other() {
     let (home, folder) = (Folder::new(), Folder::new());
     let flag = format!("-dev-tls-cert-dir={}", folder.root().display());
     fs::write(folder.path("ca.pem"), "mine").unwrap();
-    let line = ["server", "-dev", "-dev-listen-address=127.0.0.1:0", "-dev-tls", &flag];
-    let done = super::signet(&line, &[("HOME", home.root().to_str().unwrap())]);
+    let line = ["-dev", "-dev-listen-address=127.0.0.1:0", "-dev-tls", &flag];
+    let done = refused_start(&line, &[("HOME", home.root().to_str().unwrap())]);
     assert_eq!(done.code, 1);
     assert!(done.stderr.contains("ca.pem"), "{}", done.stderr);
     assert_eq!(fs::read_to_string(folder.path("ca.pem")).unwrap(), "mine");

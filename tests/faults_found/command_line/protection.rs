@@ -1,6 +1,6 @@
 //! A flag or variable that asks for protection is honoured or refused, never passed over.
 
-use super::{Development, Folder, signet};
+use super::{Development, Folder, refused_start, signet};
 
 /// `write -wrap-ttl=60s pki_int/issue/corp …` once returned the private key in clear.
 #[test]
@@ -61,7 +61,8 @@ fn n02_a_flag_without_effect_is_refused() {
         (&["server", "-dev-root-token-id=x", "-config=x.hcl"], "-dev"),
         (&["server", "-dev-listen-address=127.0.0.1:0", "-config=x.hcl"], "-dev"),
         (&["server", "-dev-spiffe=example.com", "-config=x.hcl"], "-dev"),
-        (&["server", "-dev", "-dev-tls-cert-dir=x"], "-dev-tls"),
+        (&["server", "-dev", "-dev-listen-address=127.0.0.1:0", "-dev-tls-cert-dir=x"], "-dev-tls"),
+        (&["pki", "issue", "-ttl=1h", "spiffe://example.com/a", "ttl=2h"], "-ttl"),
         (&["pki", "issue", "-password-file=pw", "spiffe://example.com/a"], "-format"),
         (
             &["pki", "issue", "spiffe://example.com/a", "uri_sans=spiffe://example.com/b"],
@@ -69,7 +70,11 @@ fn n02_a_flag_without_effect_is_refused() {
         ),
         (&["login", "-path=elsewhere", "root"], "-path"),
     ] {
-        let done = signet(line, &[("SIGNET_ADDR", "http://127.0.0.1:1")]);
+        let environment = [("SIGNET_ADDR", "http://127.0.0.1:1"), ("HOME", "/nowhere")];
+        let done = match line {
+            ["server", flags @ ..] => refused_start(flags, &environment),
+            line => signet(line, &environment),
+        };
         assert_eq!(done.code, 1, "{line:?}");
         assert!(done.stderr.contains(word), "{line:?}: {}", done.stderr);
     }
