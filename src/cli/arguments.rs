@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::failure::Failure;
 
 /// Flags of Vault's command line that ask for protection this one cannot give, and why not.
-const UNHEARD: [(&str, &str); 10] = [
+const UNSUPPORTED: [(&str, &str); 10] = [
     ("wrap-ttl", "Signet does not wrap answers yet, so that keys would come in clear"),
     ("mfa", "Signet asks for no second factor"),
     ("policy-override", "Signet has no policies that could be overridden"),
@@ -29,10 +29,10 @@ const UNHEARD: [(&str, &str); 10] = [
 ];
 
 /// The sentence for such a flag; nothing was sent.
-pub(super) fn unheard(error: &clap::Error) -> Option<String> {
+pub(super) fn unsupported(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return None };
     let given = given.trim_start_matches('-').split('=').next().unwrap_or_default();
-    let (name, why) = UNHEARD.iter().find(|(name, _)| *name == given)?;
+    let (name, why) = UNSUPPORTED.iter().find(|(name, _)| *name == given)?;
     Some(format!("-{name} is not offered: {why}. Nothing was sent; leave the flag out."))
 }
 

@@ -12,7 +12,7 @@ use crate::client::{Client, Settings, Trust};
 use crate::secret::Secret;
 
 /// Variables of Vault's clients that this one cannot honour, and what would happen instead.
-const UNHEARD: [(&str, &str); 5] = [
+const UNSUPPORTED: [(&str, &str); 5] = [
     ("WRAP_TTL", "Signet does not wrap answers yet, so that keys would come in clear"),
     ("MFA", "Signet asks for no second factor, so that nothing would be checked"),
     ("HTTP_PROXY", "this client uses no proxy, so that it would dial the server itself"),
@@ -76,7 +76,7 @@ impl Context<'_> {
         matches: &ArgMatches,
         token: Option<Secret<String>>,
     ) -> Result<Client, Failure> {
-        self.refuse_unheard_wishes()?;
+        self.refuse_unsupported_variables()?;
         let choose = |name: &str, variable: &str| {
             text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
         };
@@ -99,14 +99,14 @@ impl Context<'_> {
     }
 
     /// A variable that asks for protection is honoured or refused, never passed over.
-    fn refuse_unheard_wishes(&self) -> Result<(), Failure> {
-        for (name, why) in UNHEARD {
-            let wishes = |full: &String| {
+    fn refuse_unsupported_variables(&self) -> Result<(), Failure> {
+        for (name, why) in UNSUPPORTED {
+            let is_set = |full: &String| {
                 let value = (self.environment)(full).unwrap_or_default();
                 !value.is_empty() && truth(&value) != Ok(false)
             };
             let names = [format!("SIGNET_{name}"), format!("VAULT_{name}")];
-            if let Some(full) = names.iter().find(|full| wishes(full)) {
+            if let Some(full) = names.iter().find(|full| is_set(full)) {
                 return Err(Failure::local(format!("{full} is set, but {why}: unset {full}")));
             }
         }

@@ -76,7 +76,7 @@ fn run(arguments: Vec<OsString>, mut context: Context<'_>) -> u8 {
     let matches = match tree.clone().try_get_matches_from(arguments::normalise(&tree, arguments)) {
         Ok(matches) => matches,
         Err(error) => {
-            return match arguments::unheard(&error) {
+            return match arguments::unsupported(&error) {
                 Some(text) => context.output.failure(&Failure::local(text)),
                 None => context.output.usage(&error, is_help(&error)),
             };

@@ -1,7 +1,7 @@
 //! `signet server`: flags and configuration in, a running server out.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,7 +74,9 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
         let (levers, signals) = server::levers();
         tokio::spawn(follow_signals(levers));
         let announce = |announcement: &Announcement| {
-            if let Err(failure) = introduce(context, announcement, domain.as_ref(), folder) {
+            if let Err(failure) =
+                introduce(context, announcement, domain.as_ref(), folder.as_deref())
+            {
                 context.output.note(&failure.text);
             }
             if let (true, Some(token)) = (stores_token, &announcement.root_token) {
@@ -217,7 +219,7 @@ fn introduce(
     context: &mut Context<'_>,
     announcement: &Announcement,
     domain: Option<&SpiffeId>,
-    folder: Option<PathBuf>,
+    folder: Option<&Path>,
 ) -> Result<(), Failure> {
     let scheme = if announcement.tls { "https" } else { "http" };
     for address in &announcement.addresses {
@@ -226,7 +228,7 @@ fn introduce(
     let Some(address) = announcement.addresses.first() else { return Ok(()) };
     let mut paste = vec![format!("export SIGNET_ADDR={scheme}://{address}")];
     if let Some(trust) = &announcement.trust {
-        let file = trust_file::write(folder.as_deref(), trust)?;
+        let file = trust_file::write(folder, trust)?;
         paste.push(format!("export SIGNET_CACERT={}", file.display()));
     }
     match &announcement.root_token {

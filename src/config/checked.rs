@@ -138,15 +138,24 @@ pub enum LogFormat {
     Json,
 }
 
+/// What a check may ask beside the files of the configuration.
+pub(super) struct Surroundings<'a> {
+    /// Answers for environment variables.
+    pub(super) lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// Looks into certificates; `None` leaves the files that the configuration names alone.
+    pub(super) examine: Option<&'a Examine<'a>>,
+}
+
 /// Reads the meaning of all sections. `broken` says that a file could not be read whole, so
 /// that what seems to be missing may stand there.
 pub(super) fn check(
     sections: &[Written],
     origin: &Path,
     broken: bool,
-    (lookup, examine): (&dyn Fn(&str) -> Option<String>, Option<&Examine<'_>>),
+    surroundings: &Surroundings<'_>,
     faults: &mut Vec<Fault>,
 ) -> Option<Checked> {
+    let Surroundings { lookup, examine } = *surroundings;
     let mut checking = Checking {
         origin: Place { file: origin.to_owned(), position: None },
         broken,

@@ -1,6 +1,6 @@
 //! The files that a configuration names, looked at before anything is opened.
 //!
-//! `signet config check` and the start of the server look with the same eyes: what would end the
+//! `signet config check` and the start of the server run this same code: what would end the
 //! start is a fault, what works and is dangerous a warning.
 
 use std::fs;

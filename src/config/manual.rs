@@ -227,8 +227,8 @@ pub fn manual() -> String {
          The files are HCL as Vault's, or JSON. `-config` names a file, or a folder whose `*.hcl` and \
          `*.json` files are read in the order of their names; it may be given several times. Listeners \
          add up, a later value of a key wins. A key that is not on this page is an error.\n\n\
-         `signet config check FILE` prints every fault with its place, and it looks at the files that the \
-         configuration names with the eyes of the server's start: run it as the server's user. What works and is \
+         `signet config check FILE` prints every fault with its place. It looks at the files that the \
+         configuration names by the code of the server's start: run it as the server's user. What works and is \
          dangerous is a warning there and in the log: a key that others than its owner may read, a certificate that \
          has expired, holds no name in subjectAltName or is not made for a server, a relative path.\n",
     );

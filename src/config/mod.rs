@@ -20,6 +20,7 @@ pub use manual::manual;
 pub use seal::{Seal, SealKey};
 
 use crate::hcl::Position;
+use checked::Surroundings;
 
 /// What is wrong with a configuration, where, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +134,8 @@ fn settle(
 ) -> Result<Checked, Vec<Fault>> {
     let origin = origin.unwrap_or_else(|| PathBuf::from("configuration"));
     let broken = !faults.is_empty();
-    let checked = checked::check(sections, &origin, broken, (lookup, examine), &mut faults);
+    let checked =
+        checked::check(sections, &origin, broken, &Surroundings { lookup, examine }, &mut faults);
     faults.sort();
     faults.dedup();
     match checked {
