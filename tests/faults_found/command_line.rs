@@ -33,6 +33,12 @@ impl Folder {
     }
 }
 
+/// The present second: what certificates are valid against.
+fn now() -> time::OffsetDateTime {
+    let now = signet::clock::Clock::System.now();
+    time::OffsetDateTime::from_unix_timestamp(now.unix()).unwrap()
+}
+
 /// What a command did.
 #[derive(Debug)]
 struct Done {

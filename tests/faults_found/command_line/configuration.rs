@@ -166,7 +166,7 @@ fn n10_what_works_and_is_dangerous_is_a_warning_with_its_place() {
     pair(&folder, |params| params.subject_alt_names.clear());
     warned(&folder, "signet.hcl:3:", &["tls_cert_file", "subjectAltName"]);
 
-    let now = time::OffsetDateTime::now_utc();
+    let now = super::now();
     let folder = sound();
     pair(&folder, |params| {
         (params.not_before, params.not_after) =

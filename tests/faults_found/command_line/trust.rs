@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use signet::client::{Client, Settings, Trust};
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -182,7 +182,7 @@ async fn n01_a_certificate_given_to_trust_must_still_name_the_host_and_be_valid(
     let outcome = ask(&unnamed, &[&unnamed.certificate], "localhost").await;
     says(outcome, &["subjectAltName", "openssl"]);
 
-    let now = OffsetDateTime::now_utc();
+    let now = super::now();
     let lives = |from: i64, to: i64| {
         signs_itself(&with(openssl_like(), |params| {
             params.not_before = now + Duration::days(from);
@@ -235,7 +235,7 @@ async fn n01_every_reason_of_the_tls_library_is_a_sentence_with_the_mend() {
     let below = signed(leaf_like(), &no_ca);
     says(ask(&below, &[no_ca.der()], "localhost").await, &["no authority known"]);
 
-    let now = OffsetDateTime::now_utc();
+    let now = super::now();
     let past_life = |params: &mut CertificateParams| {
         params.not_before = now - Duration::days(9);
         params.not_after = now - Duration::days(3);
