@@ -364,7 +364,7 @@ fn no_source_uses_what_failed_elsewhere() {
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
     assert!(found.len() > 100);
     for (path, text) in found {
-        // The command line refuses this variable by its name, and does not look at its value.
+        // The command line refuses this variable by its name, and never tells its value.
         let text = text.replace("(\"HTTP_PROXY\", \"this client uses no proxy", "");
         for (word, why) in [
             ("http_proxy", "no proxy, so no credentials of one in a log"),
