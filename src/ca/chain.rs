@@ -1,6 +1,6 @@
 //! Chains of issuers (pki-api 19): from subject bytes and signatures, the same for the same set.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::certificate::Certificate;
 
@@ -22,24 +22,93 @@ pub struct Link<'a, I> {
 /// identifiers, so the same set always gives the same chains. Members of a cycle (cross-signed
 /// or re-issued authorities) get one another once.
 pub fn build<I: Ord + Clone>(links: &[Link<'_, I>]) -> BTreeMap<I, Vec<I>> {
-    let graph = Graph::new(links);
-    links.iter().map(|link| (link.id.clone(), graph.chain(&link.id))).collect()
+    Graph::new(links).chains()
 }
 
-/// Who is above whom.
-struct Graph<'a, I> {
+/// Which issuer is above which.
+#[derive(Debug)]
+pub struct Graph<'a, I> {
     links: BTreeMap<&'a I, &'a Link<'a, I>>,
     parents: BTreeMap<&'a I, Vec<&'a I>>,
 }
 
 impl<'a, I: Ord + Clone> Graph<'a, I> {
-    fn new(links: &'a [Link<'a, I>]) -> Self {
+    /// The graph of these issuers.
+    pub fn new(links: &'a [Link<'a, I>]) -> Self {
         let mut by_subject: BTreeMap<&[u8], Vec<&Link<'a, I>>> = BTreeMap::new();
         for link in links {
             by_subject.entry(link.certificate.subject()).or_default().push(link);
         }
         let parents = links.iter().map(|link| (&link.id, parents(link, &by_subject))).collect();
         Self { links: links.iter().map(|link| (&link.id, link)).collect(), parents }
+    }
+
+    /// The chain of every issuer, as [`build`] has it.
+    pub fn chains(&self) -> BTreeMap<I, Vec<I>> {
+        self.links.keys().map(|id| ((*id).clone(), self.chain(id))).collect()
+    }
+
+    /// Issuers that must not issue because of a revocation: to each, the revoked issuer that is
+    /// the cause, itself or one above it.
+    ///
+    /// A cross-signed or re-issued authority has several paths upwards. It may issue while one of
+    /// them holds no revoked certificate; so a revoked root does not stop what another root
+    /// vouches for. A path ends at a root or where no parent is known.
+    pub fn barred(
+        &self,
+        is_revoked: impl Fn(&I) -> bool,
+        is_root: impl Fn(&I) -> bool,
+    ) -> BTreeMap<I, I> {
+        if !self.links.keys().any(|id| is_revoked(id)) {
+            return BTreeMap::new();
+        }
+        let mut children: BTreeMap<&I, Vec<&I>> = BTreeMap::new();
+        let (mut sound, mut waiting) = (BTreeSet::new(), VecDeque::new());
+        for id in self.links.keys() {
+            let above = self.above(id);
+            if !is_revoked(id) && (above.is_empty() || is_root(id)) && sound.insert(*id) {
+                waiting.push_back(*id);
+            }
+            for parent in above {
+                children.entry(parent).or_default().push(id);
+            }
+        }
+        while let Some(parent) = waiting.pop_front() {
+            for child in children.get(parent).into_iter().flatten() {
+                if !is_revoked(child) && sound.insert(child) {
+                    waiting.push_back(child);
+                }
+            }
+        }
+        let unsound = self.links.keys().filter(|id| !sound.contains(*id));
+        unsound
+            .filter_map(|id| Some(((*id).clone(), self.revoked_above(id, &is_revoked)?.clone())))
+            .collect()
+    }
+
+    /// The nearest revoked issuer, beginning with this one; a cycle may have none.
+    fn revoked_above(&self, id: &'a I, is_revoked: impl Fn(&I) -> bool) -> Option<&'a I> {
+        let mut walked = BTreeSet::new();
+        let mut waiting = VecDeque::from([id]);
+        while let Some(id) = waiting.pop_front() {
+            if is_revoked(id) {
+                return Some(id);
+            }
+            if walked.insert(id) {
+                waiting.extend(self.above(id));
+            }
+        }
+        None
+    }
+
+    /// Who is directly above: by name and signature, or else by the chain set by hand.
+    fn above(&self, id: &I) -> Vec<&'a I> {
+        let parents = self.parents.get(id).cloned().unwrap_or_default();
+        if !parents.is_empty() {
+            return parents;
+        }
+        let manual = self.links.get(id).and_then(|link| link.manual).unwrap_or_default();
+        manual.iter().filter(|other| *other != id && self.links.contains_key(other)).collect()
     }
 
     /// Walks upwards without recursion: an import may hold a very long chain.

@@ -79,3 +79,37 @@ fn a_chain_set_by_hand_is_taken_as_it_is_and_inherited() {
     assert_eq!(chains[&2], [2]);
     assert_eq!(chains[&3], [3, 2]);
 }
+
+#[test]
+fn a_revoked_issuer_bars_itself_and_what_hangs_on_it_alone() {
+    let (root, root_pair) = for_tests::root("root");
+    let (other, other_pair) = for_tests::root("other");
+    let (one, two) = (Pair::generate(), Pair::generate());
+    let upper = for_tests::intermediate("upper", &one, &root, &root_pair);
+    let crossed = for_tests::intermediate("upper", &one, &other, &other_pair);
+    let lower = for_tests::intermediate("lower", &two, &upper, &one);
+    let renewed = for_tests::self_signed("root", &root_pair);
+    let links = [link(1, &root), link(2, &upper), link(3, &lower), link(4, &other)];
+    let barred = |links: &[Link<'_, u8>], revoked: &[u8], roots: &[u8]| {
+        let graph = Graph::new(links);
+        graph.barred(|id| revoked.contains(id), |id| roots.contains(id))
+    };
+    assert!(barred(&links, &[], &[1, 4]).is_empty());
+    assert_eq!(barred(&links, &[2], &[1, 4]), BTreeMap::from([(2, 2), (3, 2)]));
+    assert_eq!(barred(&links, &[1], &[1, 4]), BTreeMap::from([(1, 1), (2, 1), (3, 1)]));
+    assert_eq!(barred(&links, &[3], &[1, 4]), BTreeMap::from([(3, 3)]));
+    // Another root vouches for the same name and key.
+    let cross = [&links[..], &[link(5, &crossed)]].concat();
+    assert_eq!(barred(&cross, &[1], &[1, 4]), BTreeMap::from([(1, 1), (2, 1)]));
+    // The root's name and key were certified anew.
+    let again = [&links[..], &[link(6, &renewed)]].concat();
+    assert_eq!(barred(&again, &[1], &[1, 4, 6]), BTreeMap::from([(1, 1)]));
+    // A chain set by hand does not hide the parent that is known, and tells of one that is not.
+    let manual = [3];
+    let hidden =
+        [link(1, &root), link(2, &upper), Link { manual: Some(&manual), ..link(3, &lower) }];
+    assert_eq!(barred(&hidden, &[1], &[1]).len(), 3);
+    let told = [3, 4];
+    let told = [link(4, &other), Link { manual: Some(&told), ..link(3, &lower) }];
+    assert_eq!(barred(&told, &[4], &[4]), BTreeMap::from([(3, 4), (4, 4)]));
+}
