@@ -27,6 +27,7 @@ pub struct Certificate {
     validity: (Timestamp, Timestamp),
     common_name: String,
     public_key: PublicKey,
+    derived_key_identifier: [u8; 20],
     extensions: Extensions,
 }
 
@@ -48,7 +49,7 @@ struct Extensions {
 pub struct IssuerView<'a> {
     /// The DER of the issuer's subject, spliced as it is.
     pub subject: &'a [u8],
-    /// The issuer's subject key identifier.
+    /// The issuer's subject key identifier, or what is derived from its key if it has none.
     pub key_identifier: Option<&'a [u8]>,
     /// The kind of the issuer's key.
     pub key_kind: KeyKind,
@@ -249,6 +250,8 @@ impl Certificate {
             ));
         }
         let serial = fields.serial.strip_prefix(&[0]).unwrap_or(fields.serial);
+        let common_name = distinguished_name::read(fields.subject.content)?.common_name;
+        let public_key = PublicKey::parse(fields.public_key.whole)?;
         Ok(Self {
             tbs: place(&der, fields.tbs.whole),
             subject: place(&der, fields.subject.whole),
@@ -257,8 +260,9 @@ impl Certificate {
             algorithm: algorithm_identifier::decode(fields.algorithm.whole),
             serial: serial.to_vec(),
             validity: fields.validity,
-            common_name: distinguished_name::read(fields.subject.content)?.common_name,
-            public_key: PublicKey::parse(fields.public_key.whole)?,
+            common_name,
+            derived_key_identifier: public_key.key_identifier(),
+            public_key,
             extensions: fields.extensions,
             der,
         })
@@ -365,11 +369,13 @@ impl Certificate {
         })
     }
 
-    /// This certificate as a signer.
+    /// This certificate as a signer. What it signs must identify its key (RFC 5280, 4.2.1.1 and
+    /// 5.2.1): without a subject key identifier, by what 4.2.1.2 derives from the key.
     pub fn issuer_view(&self) -> IssuerView<'_> {
+        let own = self.subject_key_identifier().filter(|identifier| !identifier.is_empty());
         IssuerView {
             subject: self.subject(),
-            key_identifier: self.subject_key_identifier(),
+            key_identifier: Some(own.unwrap_or(&self.derived_key_identifier)),
             key_kind: self.public_key.kind(),
             not_after: self.not_after(),
         }

@@ -98,6 +98,23 @@ impl Entries {
     /// # Errors
     /// Fails on entries that do not read, which no list of ours has.
     pub fn complete(&mut self, others: &Self) -> Result<usize, String> {
+        let missing = self.missing(others)?;
+        let count = missing.len();
+        self.der.extend(missing.into_values().flatten());
+        self.count = self.count.saturating_add(count);
+        Ok(count)
+    }
+
+    /// Do both name the same serial numbers?
+    ///
+    /// # Errors
+    /// As [`Entries::complete`].
+    pub fn names_the_same_as(&self, others: &Self) -> Result<bool, String> {
+        Ok(self.count == others.count && self.missing(others)?.is_empty())
+    }
+
+    /// The entries of `others` whose serial numbers are not here, by serial number.
+    fn missing<'a>(&self, others: &'a Self) -> Result<BTreeMap<&'a [u8], &'a [u8]>, String> {
         let mut missing = BTreeMap::new();
         let mut compare = || -> Result<(), ReadError> {
             walk(&others.der, |serial, entry| {
@@ -109,10 +126,7 @@ impl Entries {
             Ok(())
         };
         compare().map_err(|error| error.to_string())?;
-        let count = missing.len();
-        self.der.extend(missing.into_values().flatten());
-        self.count = self.count.saturating_add(count);
-        Ok(count)
+        Ok(missing)
     }
 
     /// Their length.
@@ -313,6 +327,9 @@ mod tests {
         assert_eq!(entries.complete(&of(&[200, 7, 2, 7])), Ok(1));
         assert_eq!(entries, of(&[9, 2, 200, 7]));
         assert_eq!(entries.complete(&of(&[9, 7])), Ok(0));
+        assert_eq!(entries.names_the_same_as(&of(&[7, 2, 200, 9])), Ok(true));
+        assert_eq!(entries.names_the_same_as(&of(&[7, 2, 200])), Ok(false));
+        assert_eq!(entries.names_the_same_as(&of(&[7, 2, 200, 8])), Ok(false));
         assert_eq!(Entries::default().complete(&entries), Ok(4));
     }
 
