@@ -20,6 +20,8 @@ pub enum Failure {
     Mistaken(String),
     /// What was asked for is not there.
     Missing,
+    /// The same, with Vault's text or ours.
+    Absent(String),
     /// The mount does not know this path.
     UnsupportedPath,
     /// The mount knows the path, but not this operation on it.
@@ -60,6 +62,7 @@ impl Failure {
             Self::Refused { .. } => "refused",
             Self::Mistaken(_) => "mistaken",
             Self::Missing => "missing",
+            Self::Absent(_) => "absent",
             Self::UnsupportedPath => "unsupported_path",
             Self::UnsupportedOperation => "unsupported_operation",
             Self::Forbidden(_) => "forbidden",
@@ -76,6 +79,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Refused { text, .. }
             | Self::Mistaken(text)
+            | Self::Absent(text)
             | Self::Forbidden(text)
             | Self::Fault(text) => formatter.write_str(text),
             other => formatter.write_str(other.label()),

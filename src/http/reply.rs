@@ -269,7 +269,7 @@ pub enum Wording {
 /// | failure | status | what the caller does |
 /// |---|---|---|
 /// | `Refused`, `Mistaken` | 400 | changes the request (Vault says 500 for some: design D15) |
-/// | `Missing`, `UnsupportedPath` | 404 | asks for something else |
+/// | `Missing`, `Absent`, `UnsupportedPath` | 404 | asks for something else |
 /// | `Forbidden` | 403 | asks for a policy |
 /// | `UnsupportedOperation` | 405 | uses another method |
 /// | `Busy`, `Conflict`, `Sealed` | 503 | tries again |
@@ -290,6 +290,7 @@ pub fn failure(failure: &Failure, wording: Wording) -> HttpResponse {
         Failure::Mistaken(text) => (StatusCode::BAD_REQUEST, Some(listed(text))),
         Failure::Forbidden(text) => (StatusCode::FORBIDDEN, Some(text.clone())),
         Failure::Missing => (StatusCode::NOT_FOUND, None),
+        Failure::Absent(text) => (StatusCode::NOT_FOUND, Some(text.clone())),
         Failure::UnsupportedPath => (StatusCode::NOT_FOUND, Some(listed("unsupported path"))),
         Failure::UnsupportedOperation => {
             (StatusCode::METHOD_NOT_ALLOWED, Some(listed("unsupported operation")))

@@ -61,6 +61,25 @@ impl Server {
         Self { api: Api::new(Arc::clone(&engine)), engine, memory, hand }
     }
 
+    /// A new process over the same store, at the same time.
+    pub(crate) async fn restarted(&self) -> Self {
+        let (clock, hand) = Clock::manual(self.now());
+        let entropy = Entropy::danger_seeded(2);
+        // The first of these bytes are the key of the seal, as in the process before.
+        let seal = Seal::ephemeral(&Entropy::danger_seeded(1));
+        let sealed = Sealed::new(self.memory.clone(), seal, entropy.clone());
+        let engine = Engine::new(Env {
+            store: Store::from(Arc::clone(&sealed)),
+            sealed,
+            clock,
+            entropy,
+            storage_type: "inmem",
+            lifetimes: TtlLimits { default: SYSTEM_TTL, max: SYSTEM_TTL },
+        });
+        assert!(!engine.start().await.unwrap().sealed);
+        Self { api: Api::new(Arc::clone(&engine)), engine, memory: self.memory.clone(), hand }
+    }
+
     /// Ready, with [`ROOT_TOKEN`].
     pub(crate) async fn new() -> Self {
         let server = Self::uninitialised();

@@ -14,6 +14,7 @@ use crate::ca::name_limits::IssuerLimits;
 use crate::ca::pem;
 use crate::ca::permit::IssuingUrls;
 use crate::ca::role::LeafNotAfterBehavior;
+use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 use crate::engine::identifier::{MountId, format_uuid, parse_uuid};
 use crate::keys::PrivateKey;
@@ -24,6 +25,7 @@ use super::records::{
     ClusterRecord, DefaultsRecord, DepartedRecord, Id, IssuerRecord, KeyRecord, UrlsRecord,
 };
 use super::urls::{fits_a_certificate, with_words};
+use super::standing;
 
 /// An issuer, ready to be used.
 #[derive(Debug)]
@@ -40,6 +42,10 @@ pub struct Issuer {
     pub limits: IssuerLimits,
     /// Its key, if the mount has it.
     pub key: Option<PrivateKey>,
+    /// When its certificate was revoked, as far as the mount knows.
+    pub revoked: Option<Timestamp>,
+    /// The revoked issuer because of which it must not issue: itself or one above it.
+    pub barred_by: Option<Id>,
     /// Its chain: itself first.
     pub chain: Vec<Id>,
     /// The chain's certificates, DER, itself first.
@@ -73,8 +79,8 @@ pub struct Authorities {
     pub urls: UrlsRecord,
     /// `config/cluster`
     pub cluster: ClusterRecord,
-    /// `config/departed`, parsed.
-    pub departed: Vec<(Id, Certificate)>,
+    /// `config/departed`: issuers that were deleted, with their keys where those are still here.
+    pub departed: Vec<Arc<Issuer>>,
 }
 
 /// Where a mount's generation lies.
@@ -109,14 +115,18 @@ impl Authorities {
                 .map_err(|error| Failure::Fault(error.to_string()))?;
             records.insert(identifier(prefix.rest(&entry.key))?, (stored, certificate));
         }
+        let departed = departed(&config(snapshot, mount, "departed").await?)?;
+        let revoked = standing::revocations(snapshot, mount, &records, &departed).await?;
+        let barred = standing::barred(&records, &departed, &revoked);
+        let standing = Standing { revoked, barred };
         Ok(Self {
             generation,
-            issuers: link(records, &keys),
+            issuers: link(records, &keys, &standing),
+            departed: alone(departed, &keys, &standing),
             keys,
             defaults: config(snapshot, mount, "defaults").await?,
             urls: config(snapshot, mount, "urls").await?,
             cluster: config(snapshot, mount, "cluster").await?,
-            departed: departed(&config(snapshot, mount, "departed").await?)?,
         })
     }
 
@@ -309,17 +319,30 @@ impl From<UnknownReference> for Failure {
     }
 }
 
+/// What is known of revocations.
+struct Standing {
+    revoked: BTreeMap<Id, Timestamp>,
+    barred: BTreeMap<Id, Id>,
+}
+
+/// An issuer as chains see it.
+pub(super) fn link_of<'a>(
+    id: Id,
+    record: &'a IssuerRecord,
+    certificate: &'a Certificate,
+) -> Link<'a, Id> {
+    let manual = (!record.manual_chain.is_empty()).then_some(record.manual_chain.as_slice());
+    Link { id, certificate, manual }
+}
+
 fn link(
     records: BTreeMap<Id, (IssuerRecord, Certificate)>,
     keys: &BTreeMap<Id, KeyEntry>,
+    standing: &Standing,
 ) -> BTreeMap<Id, Arc<Issuer>> {
     let links: Vec<_> = records
         .iter()
-        .map(|(id, (record, certificate))| Link {
-            id: *id,
-            certificate,
-            manual: (!record.manual_chain.is_empty()).then_some(record.manual_chain.as_slice()),
-        })
+        .map(|(id, (record, certificate))| link_of(*id, record, certificate))
         .collect();
     let mut chains = chain::build(&links);
     let mut limits: BTreeMap<Id, IssuerLimits> = records
@@ -336,28 +359,56 @@ fn link(
         .into_iter()
         .map(|(id, (record, certificate))| {
             let chain = chains.remove(&id).unwrap_or_else(|| vec![id]);
-            let chain_der: Vec<Vec<u8>> =
-                chain.iter().filter_map(|id| der.get(id).cloned()).collect();
-            let chain_pem: Vec<Arc<str>> =
-                chain_der.iter().map(|der| pem::encode("CERTIFICATE", der).into()).collect();
-            let chain_json = chain_der.iter().map(|der| pem_json(der)).collect();
+            let chain_der = chain.iter().filter_map(|id| der.get(id).cloned()).collect();
             let key = record.key.and_then(|id| keys.get(&id)).map(|entry| entry.key.clone());
-            let is_root = is_self_signed(&certificate);
-            let issuer = Issuer {
-                id,
-                record,
-                certificate,
-                is_root,
-                limits: limits.remove(&id).unwrap_or_default(),
-                key,
-                chain,
-                chain_der,
-                chain_pem,
-                chain_json,
-            };
-            (id, Arc::new(issuer))
+            let limits = limits.remove(&id).unwrap_or_default();
+            (id, issuer(id, record, certificate, key, (chain, chain_der, limits), standing))
         })
         .collect()
+}
+
+/// Issuers that were deleted: each by itself, with the key whose public half it certifies.
+fn alone(
+    departed: Vec<(Id, IssuerRecord, Certificate)>,
+    keys: &BTreeMap<Id, KeyEntry>,
+    standing: &Standing,
+) -> Vec<Arc<Issuer>> {
+    departed
+        .into_iter()
+        .map(|(id, mut record, certificate)| {
+            let spki = certificate.public_key().spki();
+            let found = keys.iter().find(|(_, entry)| entry.key.public().spki() == spki);
+            record.key = found.map(|(id, _)| *id);
+            let key = found.map(|(_, entry)| entry.key.clone());
+            // It issues nothing any more, so no limits of names apply.
+            let chain = (vec![id], vec![certificate.der().to_vec()], IssuerLimits::default());
+            issuer(id, record, certificate, key, chain, standing)
+        })
+        .collect()
+}
+
+fn issuer(
+    id: Id,
+    record: IssuerRecord,
+    certificate: Certificate,
+    key: Option<PrivateKey>,
+    (chain, chain_der, limits): (Vec<Id>, Vec<Vec<u8>>, IssuerLimits),
+    standing: &Standing,
+) -> Arc<Issuer> {
+    Arc::new(Issuer {
+        id,
+        is_root: is_self_signed(&certificate),
+        revoked: standing.revoked.get(&id).copied(),
+        barred_by: standing.barred.get(&id).copied(),
+        chain_pem: chain_der.iter().map(|der| pem::encode("CERTIFICATE", der).into()).collect(),
+        chain_json: chain_der.iter().map(|der| pem_json(der)).collect(),
+        record,
+        certificate,
+        limits,
+        key,
+        chain,
+        chain_der,
+    })
 }
 
 fn pem_json(der: &[u8]) -> String {
@@ -366,11 +417,11 @@ fn pem_json(der: &[u8]) -> String {
     text
 }
 
-fn departed(record: &DepartedRecord) -> Result<Vec<(Id, Certificate)>, Failure> {
+fn departed(record: &DepartedRecord) -> Result<Vec<(Id, IssuerRecord, Certificate)>, Failure> {
     let parsed = record.issuers.iter().map(|issuer| {
         let certificate = Certificate::parse(issuer.certificate.clone())
             .map_err(|error| Failure::Fault(error.to_string()))?;
-        Ok((issuer.id, certificate))
+        Ok((issuer.id, issuer.settings(&certificate), certificate))
     });
     parsed.collect()
 }

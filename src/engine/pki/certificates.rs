@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::auth::Granted;
 use crate::ca::serial::{self, Serial, colon_hex};
 use crate::ca::time::Timestamp;
+use crate::engine::identifier::MountId;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure};
 use crate::store::{Key, KeyRange, Prefix, Snapshot, Store, key};
@@ -32,13 +33,21 @@ impl Engine {
         mount: &Mount,
         serial: &str,
     ) -> Result<StoredCertificate, Failure> {
-        let snapshot = self.env.store.snapshot().await?;
         let bytes = serial::parse(serial).ok_or(Failure::Missing)?;
+        let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
         let (_, record) = snapshot
-            .record::<CertificateRecord>(&place(mount, &bytes))
+            .record::<CertificateRecord>(&place(&mount.id, &bytes))
             .await?
             .ok_or(Failure::Missing)?;
-        let revoked = revocation(&snapshot, mount, &record.issuer, &bytes).await?;
+        let revoked = match revocation(&snapshot, &mount.id, &record.issuer, &bytes).await? {
+            Some(at) => Some(at),
+            // A root that was revoked as an issuer stands on no list of its own.
+            None => authorities
+                .issuers
+                .values()
+                .find(|issuer| issuer.certificate.der() == record.der)
+                .and_then(|issuer| issuer.revoked),
+        };
         Ok(StoredCertificate { der: record.der, issuer: record.issuer, revoked })
     }
 
@@ -117,21 +126,21 @@ impl Kind {
 }
 
 /// Where a certificate with this serial number lies.
-pub(super) fn place(mount: &Mount, serial: &[u8]) -> Key {
+pub(super) fn place(mount: &MountId, serial: &[u8]) -> Key {
     match Serial::from_bytes(serial) {
-        Some(ours) => key::certificate(&mount.id, ours.as_bytes()),
-        None => key::foreign_certificate(&mount.id, serial),
+        Some(ours) => key::certificate(mount, ours.as_bytes()),
+        None => key::foreign_certificate(mount, serial),
     }
 }
 
 /// When this certificate was revoked, if it was.
 pub(super) async fn revocation(
     snapshot: &Snapshot,
-    mount: &Mount,
+    mount: &MountId,
     issuer: &Id,
     serial: &[u8],
 ) -> Result<Option<Timestamp>, Failure> {
-    let key = key::revoked(&mount.id, issuer, serial);
+    let key = key::revoked(mount, issuer, serial);
     let found = snapshot.record::<RevocationRecord>(&key).await?;
     Ok(found.map(|(_, record)| {
         Timestamp::from_unix(record.seconds).with_nanoseconds(record.nanoseconds)

@@ -142,7 +142,7 @@ impl Engine {
         request: &RootRequest,
         now: Timestamp,
     ) -> Result<Root, Failure> {
-        let root = repeatedly!({
+        let mut root = repeatedly!({
             let authorities = self.authorities(mount).await?;
             let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
             let key = self.obtain_key(&authorities, &request.key).await?;
@@ -169,8 +169,8 @@ impl Engine {
             let der = signed.into_der();
             Ok(Root { der, issuer: (issuer, name), key, archives, serial, not_after, warnings })
         })?;
-        // The CRL of a new issuer is ready before anybody asks; its failure is not the root's.
-        self.rebuild_crls(mount, now).await?;
+        // The CRL of a new issuer is ready before it is asked for; its failure is not the root's.
+        root.warnings.extend(self.rebuild_crls(mount, now).await);
         Ok(root)
     }
 
@@ -352,6 +352,7 @@ pub(super) fn new_issuer(
             .map(|algorithm| algorithm.word().to_owned())
             .unwrap_or_default(),
         urls: UrlsRecord::default(),
+        revoked: None,
     })
 }
 

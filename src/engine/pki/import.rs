@@ -8,13 +8,15 @@ use std::sync::Arc;
 use crate::auth::Granted;
 use crate::ca::certificate::Certificate;
 use crate::ca::pem;
+use crate::ca::permit::KeyUsage;
 use crate::ca::time::Timestamp;
+use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure, repeatedly};
 use crate::entropy::Purpose;
 use crate::store::key;
 
-use super::authorities::Authorities;
+use super::authorities::{Authorities, Issuer};
 use super::generate::{W_AIA, new_issuer, put_defaults};
 use super::records::Id;
 
@@ -47,12 +49,18 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Imported, Failure> {
         let certificates = read_bundle(bundle)?;
-        let imported = repeatedly!({
+        let mut imported = repeatedly!({
             let authorities = self.authorities(mount).await?;
             self.import(mount, &authorities, &certificates).await
         })?;
+        let authorities = self.authorities(mount).await?;
+        let known = imported.existing_issuers.iter().filter_map(|id| authorities.issuers.get(id));
+        let barred = known.filter_map(|issuer| Some((issuer, issuer.may_sign_at(now).err()?)));
+        imported.warnings.extend(barred.map(|(issuer, why)| odd(issuer, &why.to_string())));
         if !imported.issuers.is_empty() {
-            self.rebuild_crls(mount, now).await?;
+            let new = imported.issuers.iter().filter_map(|id| authorities.issuers.get(id));
+            imported.warnings.extend(new.flat_map(|issuer| oddities(issuer, now)));
+            imported.warnings.extend(self.rebuild_crls(mount, now).await);
         }
         Ok(imported)
     }
@@ -99,6 +107,37 @@ impl Engine {
         self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
         Ok(imported)
     }
+}
+
+/// What an operator should know of a certificate that was imported: it is taken as it is, and
+/// some of what it is asked for later will be refused, or not be believed by others.
+fn oddities(issuer: &Issuer, now: Timestamp) -> Vec<String> {
+    let certificate = &issuer.certificate;
+    let usage = certificate.key_usage();
+    let lacks = |wanted: KeyUsage| usage.is_some_and(|usage| !usage.contains(wanted));
+    let has_identifier =
+        certificate.subject_key_identifier().is_some_and(|identifier| !identifier.is_empty());
+    let mut found = Vec::new();
+    if let Err(why) = issuer.may_sign_at(now) {
+        found.push(why.to_string());
+    }
+    if !has_identifier {
+        found.push("its certificate has no subject key identifier (RFC 5280, 4.2.1.2); what it signs names the SHA-1 hash of its key instead".to_owned());
+    }
+    if lacks(KeyUsage::KEY_CERT_SIGN) {
+        found.push("its certificate lacks the key usage keyCertSign (RFC 5280, 4.2.1.3); verifiers refuse the certificates it signs".to_owned());
+    }
+    if lacks(KeyUsage::CRL_SIGN) {
+        found.push("its certificate lacks the key usage cRLSign (RFC 5280, 4.2.1.3); it has no revocation list".to_owned());
+    }
+    if certificate.signature_algorithm().is_none() {
+        found.push("its certificate is signed with an algorithm that is not verified here; no chain is built above it".to_owned());
+    }
+    found.iter().map(|what| odd(issuer, what)).collect()
+}
+
+fn odd(issuer: &Issuer, what: &str) -> String {
+    format!("Signet: imported issuer {}: {what}", format_uuid(&issuer.id))
 }
 
 /// An issuer without key never becomes the default by itself.

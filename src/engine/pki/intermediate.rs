@@ -136,7 +136,7 @@ impl Engine {
     ) -> Result<SignedIntermediate, Failure> {
         repeatedly!({
             let authorities = self.authorities(mount).await?;
-            let issuer = issuing(&authorities, &request.issuer_ref)?;
+            let issuer = issuing(&authorities, &request.issuer_ref, now)?;
             if !request.format_is_known {
                 return Err(Format::unknown(
                     "The \"format\" path parameter must be \"pem\" or \"der\"",

@@ -251,7 +251,7 @@ impl Engine {
         request: &LeafRequest,
         now: Timestamp,
     ) -> Result<Made, Failure> {
-        let mut ready = self.prepare(mount, request).await?;
+        let mut ready = self.prepare(mount, request, now).await?;
         let permit = self.permit(mount, &ready, &request.ask, now)?;
         if let Some(csr) = &ready.csr {
             ready.warnings.extend(lost_from_csr(csr, &ready.role, permit.template()));
@@ -292,7 +292,12 @@ impl Engine {
     }
 
     /// Steps 1 to 10: role, issuer, format, CSR.
-    async fn prepare(&self, mount: &Mount, request: &LeafRequest) -> Result<Ready, Failure> {
+    async fn prepare(
+        &self,
+        mount: &Mount,
+        request: &LeafRequest,
+        now: Timestamp,
+    ) -> Result<Ready, Failure> {
         let authorities = self.authorities(mount).await?;
         let (role_revision, role) = self
             .role(mount, &request.role)
@@ -306,7 +311,7 @@ impl Engine {
             KeySource::Csr(_) => None,
         };
         let reference = request.issuer_ref.as_ref().unwrap_or(&role.fields().issuer_ref);
-        let issuer = issuing(&authorities, reference)?;
+        let issuer = issuing(&authorities, reference, now)?;
         if request.format.is_none() {
             return Err(Format::unknown(FORMATS));
         }
@@ -431,8 +436,12 @@ fn book_entry(mount: &MountId, ready: &Ready, signed: &Signed<Tbs>) -> Option<Ba
     )
 }
 
-/// Step 3: an issuer that resolves, may issue and has a key.
-pub(super) fn issuing(authorities: &Authorities, reference: &str) -> Result<Arc<Issuer>, Failure> {
+/// Step 3: an issuer that resolves, may issue, has a key, and is valid and not revoked.
+pub(super) fn issuing(
+    authorities: &Authorities,
+    reference: &str,
+    now: Timestamp,
+) -> Result<Arc<Issuer>, Failure> {
     let issuer = authorities.issuer(reference).map_err(|unknown| {
         Failure::Mistaken(format!("could not fetch the CA certificate (was one set?): {unknown}"))
     })?;
@@ -450,5 +459,6 @@ pub(super) fn issuing(authorities: &Authorities, reference: &str) -> Result<Arc<
             format_uuid(&issuer.id)
         )));
     }
+    issuer.may_sign_at(now)?;
     Ok(Arc::clone(issuer))
 }

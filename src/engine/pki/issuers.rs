@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::auth::Granted;
-use crate::ca::certificate::Certificate;
 use crate::ca::key::SignatureAlgorithm;
 use crate::ca::permit::KeyUsage;
 use crate::ca::role::LeafNotAfterBehavior;
@@ -93,7 +92,7 @@ impl Engine {
         reference: &str,
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
-        let warnings = repeatedly!({
+        let mut warnings = repeatedly!({
             let authorities = self.authorities(mount).await?;
             let Ok(issuer) = authorities.issuer(reference) else { return Ok(Vec::new()) };
             let mut defaults = authorities.defaults.clone();
@@ -112,19 +111,15 @@ impl Engine {
             self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
             Ok(warnings)
         })?;
-        self.rebuild_crls(mount, now).await?;
+        warnings.extend(self.rebuild_crls(mount, now).await);
         Ok(warnings)
     }
 }
 
 /// Those that were deleted before, and this one.
 fn departing(authorities: &Authorities, issuer: &Issuer) -> DepartedRecord {
-    let one = |id: Id, certificate: &Certificate| DepartedIssuer {
-        id,
-        certificate: certificate.der().to_vec(),
-    };
-    let before = authorities.departed.iter().map(|(id, certificate)| one(*id, certificate));
-    DepartedRecord { issuers: before.chain([one(issuer.id, &issuer.certificate)]).collect() }
+    let all = authorities.departed.iter().map(AsRef::as_ref).chain([issuer]);
+    DepartedRecord { issuers: all.map(|one| DepartedIssuer::of(one.id, &one.record)).collect() }
 }
 
 /// The warning for URLs whose template cannot be rendered now.
@@ -185,6 +180,11 @@ fn set_usage(
     if has("crl-signing") && !signs_crls {
         return Err(Failure::refused(
             "This issuer's underlying certificate lacks the CRLSign KeyUsage value; unable to set CRLSigningUsage on this issuer as a result.",
+        ));
+    }
+    if has("issuing-certificates") && issuer.revoked.is_some() {
+        return Err(Failure::refused(
+            "This issuer was revoked; unable to modify its usage to include certificate signing again. Reissue this certificate (preferably with a new key) and modify that entry instead.",
         ));
     }
     record.may_sign_crls = has("crl-signing");

@@ -2,8 +2,10 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::ca::permit::IssuingUrls;
+use crate::ca::certificate::Certificate;
+use crate::ca::permit::{IssuingUrls, KeyUsage};
 use crate::ca::role::RoleFields;
+use crate::ca::time::Timestamp;
 use crate::store::Record;
 
 /// 16 octets that name an issuer or a key; their text is a UUID.
@@ -45,6 +47,33 @@ pub struct IssuerRecord {
     /// Its own URLs.
     #[n(9)]
     pub urls: UrlsRecord,
+    /// When it was revoked, if it was. Absent in records of versions that revoked no issuer.
+    #[n(10)]
+    pub revoked: Option<InstantRecord>,
+}
+
+/// An instant with its nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct InstantRecord {
+    /// Seconds since the Unix epoch.
+    #[n(0)]
+    pub seconds: i64,
+    /// Nanoseconds within the second.
+    #[n(1)]
+    pub nanoseconds: u32,
+}
+
+impl From<Timestamp> for InstantRecord {
+    fn from(at: Timestamp) -> Self {
+        Self { seconds: at.unix(), nanoseconds: at.nanoseconds() }
+    }
+}
+
+impl From<InstantRecord> for Timestamp {
+    fn from(at: InstantRecord) -> Self {
+        Self::from_unix(at.seconds).with_nanoseconds(at.nanoseconds)
+    }
 }
 
 impl Record for IssuerRecord {}
@@ -154,7 +183,7 @@ pub struct ClusterRecord {
 impl Record for ClusterRecord {}
 
 /// `config/departed`: issuers that were deleted. What they revoked stays on the list of their
-/// name and key, and its numbers go on.
+/// name and key, and its numbers go on while the mount has the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct DepartedRecord {
@@ -175,6 +204,54 @@ pub struct DepartedIssuer {
     /// The certificate, DER.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub certificate: Vec<u8>,
+    /// Its name; absent in older records.
+    #[n(2)]
+    pub name: Option<String>,
+    /// Did it sign CRLs? Absent in older records: as its key usage says.
+    #[n(3)]
+    pub may_sign_crls: Option<bool>,
+    /// How it signed them; absent in older records.
+    #[n(4)]
+    pub revocation_signature_algorithm: Option<String>,
+    /// When it was revoked, if it was.
+    #[n(5)]
+    pub revoked: Option<InstantRecord>,
+}
+
+impl DepartedIssuer {
+    /// What remains of an issuer that is deleted now.
+    pub fn of(id: Id, record: &IssuerRecord) -> Self {
+        Self {
+            id,
+            certificate: record.certificate.clone(),
+            name: Some(record.name.clone()),
+            may_sign_crls: Some(record.may_sign_crls),
+            revocation_signature_algorithm: Some(record.revocation_signature_algorithm.clone()),
+            revoked: record.revoked,
+        }
+    }
+
+    /// The settings that it goes on with: it signs lists, if it did, and nothing else.
+    pub fn settings(&self, certificate: &Certificate) -> IssuerRecord {
+        let usage = certificate.key_usage();
+        let by_usage = || usage.is_none_or(|usage| usage.contains(KeyUsage::CRL_SIGN));
+        IssuerRecord {
+            certificate: self.certificate.clone(),
+            name: self.name.clone().unwrap_or_default(),
+            key: None,
+            leaf_not_after_behavior: "err".to_owned(),
+            manual_chain: Vec::new(),
+            may_issue: false,
+            may_sign_crls: self.may_sign_crls.unwrap_or_else(by_usage),
+            may_sign_ocsp: false,
+            revocation_signature_algorithm: self
+                .revocation_signature_algorithm
+                .clone()
+                .unwrap_or_default(),
+            urls: UrlsRecord::default(),
+            revoked: self.revoked,
+        }
+    }
 }
 
 /// A stored certificate, under its serial number.
@@ -224,6 +301,17 @@ pub struct CrlRecord {
     /// nextUpdate, seconds since the Unix epoch.
     #[n(3)]
     pub next_update: i64,
+    /// The latest thisUpdate of this list and all before it; absent in older records, where
+    /// thisUpdate never went back.
+    #[n(4)]
+    pub latest: Option<i64>,
+}
+
+impl CrlRecord {
+    /// The latest thisUpdate of this list and all before it.
+    pub fn latest(&self) -> i64 {
+        self.latest.unwrap_or(self.this_update).max(self.this_update)
+    }
 }
 
 impl Record for CrlRecord {}

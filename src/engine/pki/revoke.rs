@@ -32,6 +32,17 @@ pub enum Revocation {
     Expired,
 }
 
+/// What came of a request to revoke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// What became of the certificate.
+    pub outcome: Revocation,
+    /// Its serial number, in colon form.
+    pub serial: String,
+    /// Warnings for the caller.
+    pub warnings: Vec<String>,
+}
+
 impl Engine {
     /// Revokes a certificate; the CRL that names it is ready before the answer.
     ///
@@ -43,7 +54,7 @@ impl Engine {
         mount: &Mount,
         request: &RevokeRequest,
         now: Timestamp,
-    ) -> Result<(Revocation, String), Failure> {
+    ) -> Result<Revoked, Failure> {
         let _pressing = self.admission.pressing();
         let outcome = self.revoke_and_publish(mount, request, now).await;
         if let Err(Failure::Fault(_) | Failure::Busy | Failure::Sealed) = outcome {
@@ -57,15 +68,16 @@ impl Engine {
         mount: &Mount,
         request: &RevokeRequest,
         now: Timestamp,
-    ) -> Result<(Revocation, String), Failure> {
+    ) -> Result<Revoked, Failure> {
         let (outcome, marked) = repeatedly!({ self.mark_revoked(mount, request, now).await })?;
         // Also where it was revoked before: whoever did that may not have come this far.
+        let mut warnings = Vec::new();
         if let Revocation::Revoked(at) = outcome {
             let serial = marked.serial.clone();
             let owed = Owed { issuer: marked.issuer, serial, at: at.whole() };
-            self.publish_revocation(mount, owed, now).await?;
+            warnings.extend(self.publish_revocation(mount, owed, now).await?);
         }
-        Ok((outcome, colon_hex(&marked.serial)))
+        Ok(Revoked { outcome, serial: colon_hex(&marked.serial), warnings })
     }
 
     async fn mark_revoked(
@@ -89,12 +101,16 @@ impl Engine {
             .values()
             .find(|issuer| issuer.certificate.serial() == octets.as_slice())
         {
-            return Err(Failure::refused(format!(
-                "adding issuer (id: {}) to its own CRL is not allowed",
-                format_uuid(&own.id)
-            )));
+            let id = format_uuid(&own.id);
+            return Err(Failure::Refused {
+                text: format!("adding issuer (id: {id}) to its own CRL is not allowed"),
+                hint: Some(format!(
+                    "Signet: an issuer is revoked by its reference: signet write -f {}issuer/{id}/revoke",
+                    mount.record.path
+                )),
+            });
         }
-        let key = place(mount, &octets);
+        let key = place(&mount.id, &octets);
         let (_, record) = snapshot.record::<CertificateRecord>(&key).await?.ok_or_else(unknown)?;
         if let RevokeRequest::Certificate(text) = request
             && given_certificate(text)?.der() != record.der
@@ -102,7 +118,7 @@ impl Engine {
             return Err(unknown());
         }
         let marked = Marked { issuer: record.issuer, serial: octets };
-        if let Some(at) = revocation(&snapshot, mount, &record.issuer, &marked.serial).await? {
+        if let Some(at) = revocation(&snapshot, &mount.id, &record.issuer, &marked.serial).await? {
             return Ok((Revocation::Revoked(at), marked));
         }
         let certificate =
@@ -116,8 +132,13 @@ impl Engine {
             nanoseconds: now.nanoseconds(),
             not_after: certificate.not_after().unix(),
         };
-        let batch =
-            authorities.guarded(&mount.id).expect_absent(entry.clone()).put_record(entry, &revoked);
+        // That of an authority may forbid issuers to sign: they are read again.
+        let batch = if certificate.is_authority() {
+            authorities.change(&mount.id)
+        } else {
+            authorities.guarded(&mount.id)
+        };
+        let batch = batch.expect_absent(entry.clone()).put_record(entry, &revoked);
         self.env.store.commit(batch).await?;
         Ok((Revocation::Revoked(now), marked))
     }

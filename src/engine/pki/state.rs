@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use super::authorities::Authorities;
+use super::crl::List;
 use super::records::Id;
+use super::renewals::Renewals;
 use crate::ca::role::Role;
 use crate::ca::time::Timestamp;
 use crate::store::Revision;
@@ -18,6 +20,8 @@ pub struct PkiState {
     roles: Mutex<HashMap<String, (Revision, Arc<Role>)>>,
     /// One CRL build at a time.
     pub(crate) crl: tokio::sync::Mutex<()>,
+    /// Readers that wait for one.
+    pub(super) renewals: Renewals,
     lists: Mutex<Lists>,
 }
 
@@ -31,6 +35,19 @@ struct Lists {
     owed: BTreeSet<Owed>,
     /// How often a revocation failed half-way.
     doubts: u64,
+    /// The lists that are stored, by signer.
+    published: BTreeMap<Id, Published>,
+}
+
+/// A list that is stored under its signer, and is the only one of its group.
+#[derive(Clone, Debug)]
+pub(super) struct Published {
+    /// The list.
+    pub(super) list: Arc<List>,
+    /// The mount's generation when that was so.
+    pub(super) generation: Option<Revision>,
+    /// The commit that wrote the list.
+    pub(super) revision: Revision,
 }
 
 /// A revocation that a list owes.
@@ -56,6 +73,20 @@ impl PkiState {
     /// Does this signer's list name every revocation on record, as far as this process knows?
     pub(super) fn is_whole(&self, signer: &Id) -> bool {
         self.lists().whole.contains_key(signer)
+    }
+
+    /// The list of this signer as it was last stored or read.
+    pub(super) fn published(&self, signer: &Id) -> Option<Published> {
+        self.lists().published.get(signer).cloned()
+    }
+
+    /// This list was stored, or read. The last one of a signer that signs no more goes with the
+    /// next change of issuers.
+    pub(super) fn publish(&self, signer: Id, published: Published) {
+        let mut lists = self.lists();
+        let generation = published.generation;
+        lists.published.retain(|_, other| other.generation == generation);
+        lists.published.insert(signer, published);
     }
 
     /// Does it but for those owed, and have the mount's issuers been the same since?

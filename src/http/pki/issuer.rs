@@ -76,6 +76,19 @@ pub(super) async fn dispatch(
     }
 }
 
+/// `issuer/:ref/revoke` (pki-api 6.6).
+pub(super) async fn revoke(
+    engine: &Engine,
+    granted: &Granted,
+    mount: &Mount,
+    reference: &str,
+    call: &Call,
+) -> Result<Reply, Failure> {
+    let sent = fields(call, &[("issuer_ref", reference)], &[])?;
+    let (issuer, warnings) = engine.revoke_issuer(granted, mount, reference, call.now).await?;
+    Ok(described(&issuer, warnings).warned(sent.warnings()))
+}
+
 /// POST replaces: what is not sent goes back to its default (pki-api 6.3).
 fn replaced(change: IssuerChange) -> IssuerChange {
     let all = ["read-only", "issuing-certificates", "crl-signing", "ocsp-signing"];
@@ -123,7 +136,11 @@ fn described(issuer: &Issuer, mut warnings: Vec<String>) -> Reply {
     put("manual_chain", if manual.is_empty() { Value::Null } else { json!(manual) });
     put("ocsp_servers", json!(record.urls.ocsp_servers));
     put("revocation_signature_algorithm", algorithm.clone().into());
-    put("revoked", false.into());
+    put("revoked", issuer.revoked.is_some().into());
+    if let Some(at) = issuer.revoked {
+        put("revocation_time", at.unix().into());
+        put("revocation_time_rfc3339", at.to_string().into());
+    }
     put("usage", issuer.usages().into());
     Reply::with_warnings(Value::Object(data), warnings)
 }

@@ -13,7 +13,7 @@ use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
 use crate::engine::pki::output::{
     ArchiveAsk, ArchiveKind, ArchiveWish, Archives, Format, private_key,
 };
-use crate::engine::pki::revoke::{Revocation, RevokeRequest};
+use crate::engine::pki::revoke::{Revocation, RevokeRequest, Revoked};
 use crate::engine::{Engine, Failure};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Kind, Schema};
@@ -275,14 +275,17 @@ pub(super) async fn revoke(
         (Some(serial), None) => RevokeRequest::Serial(serial),
         (None, Some(certificate)) => RevokeRequest::Certificate(certificate),
     };
-    let (outcome, serial) = engine.revoke(granted, mount, &request, call.now).await?;
+    let Revoked { outcome, serial, warnings } =
+        engine.revoke(granted, mount, &request, call.now).await?;
     Ok(match outcome {
-        Revocation::Revoked(at) => Reply::data(json!({
-            "revocation_time": at.unix(),
-            "revocation_time_rfc3339": at.to_string(),
-            "state": "revoked",
-        }))
-        .warned(fields.warnings()),
+        Revocation::Revoked(at) => {
+            let data = json!({
+                "revocation_time": at.unix(),
+                "revocation_time_rfc3339": at.to_string(),
+                "state": "revoked",
+            });
+            Reply::with_warnings(data, warnings).warned(fields.warnings())
+        }
         Revocation::Expired => Reply::done(vec![format!(
             "certificate with serial {serial} already expired; refusing to add to CRL"
         )]),

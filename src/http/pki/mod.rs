@@ -83,6 +83,13 @@ async fn rarely(
             Reply::long_list(engine.list_certificates(granted, mount)).await
         }
         (Route::Revoke, Operation::Write) => leaf::revoke(engine, granted, mount, call).await,
+        (Route::RevokeIssuer(reference), Operation::Write) => {
+            issuer::revoke(engine, granted, mount, reference, call).await
+        }
+        (Route::RotateCrl, Operation::Read) => {
+            let warnings = engine.rotate_crls(granted, mount, call.now).await?;
+            Ok(Reply::with_warnings(serde_json::json!({ "success": true }), warnings))
+        }
         _ => Err(Failure::UnsupportedOperation),
     }
 }

@@ -1,5 +1,8 @@
 //! What needs no token: certificates, chains, CRLs (pki-api chapter 10).
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::json;
@@ -8,6 +11,7 @@ use crate::ca::pem;
 use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::pki::certificates::StoredCertificate;
+use crate::engine::pki::crl::List;
 use crate::engine::{Engine, Failure};
 use crate::http::call::{Call, Operation};
 use crate::http::reply::Reply;
@@ -64,8 +68,11 @@ pub async fn public(
             Ok(raw(PKIX_CERT, chain.ok().map(Bytes::from)))
         }
         Route::Crl(form) => {
-            let der = if_there(engine.crl(mount, "default", call.now).await)?;
-            Ok(raw_crl(der.flatten(), form.is_some(), false))
+            let list = if_there(engine.crl(mount, "default", call.now).await)?.flatten();
+            Ok(match form {
+                None => raw(PKIX_CRL, list.map(|list| list.der())),
+                Some(_) => raw(PEM_FILE, list.map(|list| list.pem())),
+            })
         }
         _ => Err(Failure::UnsupportedPath),
     }
@@ -97,20 +104,6 @@ fn raw_certificate(found: Result<Vec<u8>, Failure>, as_pem: bool) -> Result<Repl
     })
 }
 
-fn raw_crl(der: Option<Vec<u8>>, as_pem: bool, newline: bool) -> Reply {
-    if !as_pem {
-        return raw(PKIX_CRL, der.map(Bytes::from));
-    }
-    let text = der.map(|der| {
-        let mut text = pem::encode("X509 CRL", &der);
-        if newline {
-            text.push('\n');
-        }
-        Bytes::from(text)
-    });
-    raw(PEM_FILE, text)
-}
-
 async fn issuer(
     engine: &Engine,
     mount: &Mount,
@@ -139,14 +132,33 @@ async fn issuer_crl(
     form: Option<&str>,
     call: &Call,
 ) -> Result<Reply, Failure> {
-    let der = engine.crl(mount, reference, call.now).await?;
+    let list = list_of(engine, mount, reference, call).await?;
     Ok(match form {
-        Some(form) => raw_crl(der, form == "pem", true),
-        None => {
-            let text = der.map(|der| format!("{}\n", pem::encode("X509 CRL", &der)));
-            Reply::data(json!({ "crl": text.unwrap_or_default() }))
-        }
+        Some("pem") => raw(PEM_FILE, Some(list.pem_line())),
+        Some(_) => raw(PKIX_CRL, Some(list.der())),
+        None => Reply::data(json!({ "crl": text(&list.pem_line()) })),
     })
+}
+
+/// The list of an issuer, which must have one: an empty answer in its place is read as a fault of
+/// the encoding.
+async fn list_of(
+    engine: &Engine,
+    mount: &Mount,
+    reference: &str,
+    call: &Call,
+) -> Result<Arc<List>, Failure> {
+    if let Some(list) = engine.crl(mount, reference, call.now).await? {
+        return Ok(list);
+    }
+    let authorities = engine.read_authorities(mount).await?;
+    let id = format_uuid(&authorities.issuer(reference)?.id);
+    Err(Failure::Absent(format!("unable to find CRL for issuer: id:{id}/ref:{reference}")))
+}
+
+/// PEM is ASCII.
+fn text(pem: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(pem)
 }
 
 async fn default_certificate(engine: &Engine, mount: &Mount) -> Result<Vec<u8>, Failure> {
@@ -179,9 +191,9 @@ async fn chain_json(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
 }
 
 async fn crl_json(engine: &Engine, mount: &Mount, call: &Call) -> Result<Reply, Failure> {
-    let der = engine.crl(mount, "default", call.now).await?.ok_or(Failure::Missing)?;
+    let list = list_of(engine, mount, "default", call).await?;
     Ok(Reply::data(json!({
-        "certificate": pem::encode("X509 CRL", &der),
+        "certificate": text(&list.pem()),
         "revocation_time": 0,
         "revocation_time_rfc3339": "",
     })))

@@ -58,6 +58,10 @@ pub enum Route {
     Crl(Option<String>),
     /// `revoke`
     Revoke,
+    /// `issuer/:ref/revoke`
+    RevokeIssuer(String),
+    /// `crl/rotate`
+    RotateCrl,
 }
 
 impl Route {
@@ -110,6 +114,8 @@ impl Route {
             ["crl"] => Self::Crl(None),
             ["crl", "pem"] => Self::Crl(some(&"pem")),
             ["revoke"] => Self::Revoke,
+            ["issuer", issuer, "revoke"] => Self::RevokeIssuer(name(issuer)?),
+            ["crl", "rotate"] => Self::RotateCrl,
             _ => return None,
         })
     }

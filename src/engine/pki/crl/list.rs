@@ -1,0 +1,102 @@
+//! A revocation list as it is handed out: one copy of its bytes for all who read it.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use crate::ca::pem;
+use crate::engine::pki::records::CrlRecord;
+
+/// A signed revocation list. Its bytes are shared: an answer holds no copy of them.
+pub struct List {
+    der: Bytes,
+    pem: OnceLock<Bytes>,
+    number: u64,
+    this_update: i64,
+    next_update: i64,
+    latest: i64,
+}
+
+impl List {
+    /// The DER.
+    pub fn der(&self) -> Bytes {
+        self.der.clone()
+    }
+
+    /// The PEM block, with a newline at its end. It is encoded once, when it is first asked for.
+    pub fn pem_line(&self) -> Bytes {
+        let encoded = self.pem.get_or_init(|| {
+            let mut text = pem::encode("X509 CRL", &self.der);
+            text.push('\n');
+            text.into()
+        });
+        encoded.clone()
+    }
+
+    /// The PEM block without the newline: the same bytes but for one.
+    pub fn pem(&self) -> Bytes {
+        let line = self.pem_line();
+        line.slice(..line.len().saturating_sub(1))
+    }
+
+    /// cRLNumber
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// thisUpdate, seconds since the Unix epoch.
+    pub const fn this_update(&self) -> i64 {
+        self.this_update
+    }
+
+    /// nextUpdate, seconds since the Unix epoch.
+    pub const fn next_update(&self) -> i64 {
+        self.next_update
+    }
+
+    /// The latest thisUpdate of this list and all before it.
+    pub(super) const fn latest(&self) -> i64 {
+        self.latest
+    }
+}
+
+impl From<CrlRecord> for List {
+    fn from(record: CrlRecord) -> Self {
+        Self {
+            latest: record.latest(),
+            der: record.der.into(),
+            pem: OnceLock::new(),
+            number: record.number,
+            this_update: record.this_update,
+            next_update: record.next_update,
+        }
+    }
+}
+
+impl fmt::Debug for List {
+    /// Not its bytes: they may be megabytes.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "List({}, {} bytes)", self.number, self.der.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reader_gets_the_same_bytes() {
+        let record = CrlRecord {
+            der: vec![7; 100],
+            number: 1,
+            this_update: 2,
+            next_update: 3,
+            latest: None,
+        };
+        let list = List::from(record);
+        assert_eq!(list.der().as_ptr(), list.der().as_ptr());
+        assert_eq!(list.pem().as_ptr(), list.pem_line().as_ptr());
+        assert_eq!([&list.pem()[..], b"\n"].concat(), list.pem_line());
+    }
+}

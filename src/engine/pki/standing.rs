@@ -1,0 +1,126 @@
+//! May an issuer sign now? What a mount knows of revocations is read when its authorities are
+//! loaded, so that a request compares two instants and looks at one field.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ca::certificate::Certificate;
+use crate::ca::chain::Graph;
+use crate::ca::time::Timestamp;
+use crate::engine::Failure;
+use crate::engine::identifier::{MountId, format_uuid};
+use crate::store::Snapshot;
+
+use super::authorities::{Issuer, is_self_signed, link_of};
+use super::certificates::{place, revocation};
+use super::records::{CertificateRecord, Id, IssuerRecord};
+
+impl Issuer {
+    /// May it sign certificates at this instant? That its key and its usage allow it is asked
+    /// elsewhere.
+    ///
+    /// Only its own validity counts, not that of the issuers above it: a verifier does not look
+    /// at the validity of its anchors (RFC 5280, 6.1.1 (d)), an issuer in the middle may be one,
+    /// and a cross-signed parent may end while another path goes on.
+    ///
+    /// # Errors
+    /// Refuses if it is revoked or not valid, or hangs on a revoked issuer alone.
+    pub fn may_sign_at(&self, now: Timestamp) -> Result<(), Failure> {
+        let (from, until) = (self.certificate.not_before(), self.certificate.not_after());
+        if self.barred_by.is_none() && from <= now && now <= until {
+            return Ok(());
+        }
+        Err(self.why_not(now))
+    }
+
+    #[cold]
+    fn why_not(&self, now: Timestamp) -> Failure {
+        let (from, until) = (self.certificate.not_before(), self.certificate.not_after());
+        let itself = format!("issuer [id:{} / name:{}]", format_uuid(&self.id), self.record.name);
+        Failure::refused(match (self.barred_by, self.revoked) {
+            (Some(cause), Some(at)) if cause == self.id => format!(
+                "unable to sign with {itself}: its certificate was revoked at {}; use another issuer",
+                at.whole()
+            ),
+            (Some(cause), _) => format!(
+                "unable to sign with {itself}: issuer {} above it is revoked; use another issuer, or have this one certified by another",
+                format_uuid(&cause)
+            ),
+            (None, _) if now < from => format!(
+                "unable to sign with {itself}: its certificate is not valid before {from}, and the server's clock says {}",
+                now.whole()
+            ),
+            (None, _) => format!(
+                "unable to sign with {itself}: its certificate expired at {until}, and the server's clock says {}; renew it or use another issuer",
+                now.whole()
+            ),
+        })
+    }
+}
+
+/// When the certificates of these issuers were revoked: as issuers, those that were deleted among
+/// them, or by their serial numbers before they were imported.
+pub(super) async fn revocations(
+    snapshot: &Snapshot,
+    mount: &MountId,
+    records: &BTreeMap<Id, (IssuerRecord, Certificate)>,
+    departed: &[(Id, IssuerRecord, Certificate)],
+) -> Result<BTreeMap<Id, Timestamp>, Failure> {
+    let gone = departed.iter().map(|(id, record, certificate)| (id, record, certificate));
+    let present = records.iter().map(|(id, (record, certificate))| (id, record, certificate));
+    let mut revoked = BTreeMap::new();
+    for (id, record, certificate) in present.chain(gone.clone()) {
+        let is_the_same = |other: &Certificate| other.der() == certificate.der();
+        let known = record.revoked.or_else(|| {
+            gone.clone()
+                .filter(|(.., other)| is_the_same(other))
+                .find_map(|(_, old, _)| old.revoked)
+        });
+        let known = match known {
+            Some(at) => Some(at.into()),
+            None => revoked_as_certificate(snapshot, mount, certificate).await?,
+        };
+        if let Some(at) = known {
+            revoked.insert(*id, at);
+        }
+    }
+    Ok(revoked)
+}
+
+/// When a certificate of this mount was revoked by its serial number.
+async fn revoked_as_certificate(
+    snapshot: &Snapshot,
+    mount: &MountId,
+    certificate: &Certificate,
+) -> Result<Option<Timestamp>, Failure> {
+    let key = place(mount, certificate.serial());
+    let stored = snapshot.record::<CertificateRecord>(&key).await?;
+    match stored.filter(|(_, record)| record.der == certificate.der()) {
+        Some((_, record)) => {
+            revocation(snapshot, mount, &record.issuer, certificate.serial()).await
+        }
+        None => Ok(None),
+    }
+}
+
+/// Issuers that must not issue because of a revocation, and its cause. Those that were deleted
+/// count: deleting a revoked issuer does not give back what hangs on it.
+pub(super) fn barred(
+    records: &BTreeMap<Id, (IssuerRecord, Certificate)>,
+    departed: &[(Id, IssuerRecord, Certificate)],
+    revoked: &BTreeMap<Id, Timestamp>,
+) -> BTreeMap<Id, Id> {
+    if revoked.is_empty() {
+        return BTreeMap::new();
+    }
+    let present = records.iter().map(|(id, (record, certificate))| (id, record, certificate));
+    let gone = departed.iter().map(|(id, record, certificate)| (id, record, certificate));
+    let all = present.chain(gone);
+    let roots: BTreeSet<Id> = all
+        .clone()
+        .filter(|(.., certificate)| is_self_signed(certificate))
+        .map(|(id, ..)| *id)
+        .collect();
+    let links: Vec<_> =
+        all.map(|(id, record, certificate)| link_of(*id, record, certificate)).collect();
+    Graph::new(&links).barred(|id| revoked.contains_key(id), |id| roots.contains(id))
+}
