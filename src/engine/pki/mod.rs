@@ -9,6 +9,7 @@ mod intent;
 pub mod intermediate;
 pub mod issue;
 pub mod issuers;
+pub mod keys;
 mod notices;
 pub mod output;
 pub mod records;

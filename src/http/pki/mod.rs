@@ -75,6 +75,9 @@ async fn rarely(
         (Route::Key(reference), Operation::Read) => {
             issuer::read_key(engine, mount, reference).await
         }
+        (Route::Key(reference), Operation::Delete) => {
+            Ok(Reply::done(engine.delete_key(granted, mount, reference, call.now).await?))
+        }
         (
             Route::ConfigIssuers | Route::ConfigKeys | Route::ConfigUrls | Route::ConfigCluster,
             Operation::Read | Operation::Write,
