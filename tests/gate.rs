@@ -56,6 +56,7 @@ const ROUTES: &[(&str, &str, bool)] = &[
     ("GET", "pki/issuer/root/crl/pem", true),
     ("LIST", "pki/keys", false),
     ("GET", "pki/key/default", false),
+    ("DELETE", "pki/key/default", false),
     ("GET", "pki/config/issuers", false),
     ("POST", "pki/config/issuers", false),
     ("GET", "pki/config/keys", false),
@@ -74,6 +75,8 @@ const ROUTES: &[(&str, &str, bool)] = &[
     ("GET", "pki/crl", true),
     ("GET", "pki/crl/pem", true),
     ("POST", "pki/revoke", false),
+    ("POST", "pki/issuer/root/revoke", false),
+    ("GET", "pki/crl/rotate", false),
     // What does not exist looks the same from outside.
     ("GET", "nothing/here", false),
     ("GET", "pki/nothing", false),

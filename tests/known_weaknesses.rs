@@ -99,6 +99,12 @@ async fn a_revocation_is_on_the_list_of_its_own_issuer_only() {
     server.post("pki/revoke", by_certificate).await.ok();
     assert_eq!(revoked(&server, "other").await, [serial(&second).as_bytes()]);
     assert_eq!(revoked(&server, "root").await, [serial(&first).as_bytes()]);
+    // Nor does it move to another list when its issuer is deleted.
+    server.delete("pki/issuer/root").await.ok();
+    server.post("pki/config/issuers", json!({ "default": "other" })).await.ok();
+    server.get("pki/crl/rotate").await.ok();
+    assert_eq!(revoked(&server, "other").await, [serial(&second).as_bytes()]);
+    assert_eq!(revoked(&server, "root").await, [serial(&first).as_bytes()]);
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@
 //! - a certificate that was answered under a role that stores is on record, octet for octet;
 //! - no serial number is given twice;
 //! - an acknowledged revocation is on the list, with its time; numbers of lists only grow,
-//!   thisUpdate never goes back, and one number is one list;
+//!   thisUpdate goes back only from a future that the clock left, and one number is one list;
+//! - no leaf is signed by an issuer that is revoked or not valid;
 //! - no leaf outlives its issuer unless the issuer permits it, none outlives its role;
 //! - no name was signed that no role in force allows, by a second judgement;
 //! - a failure is a status and `errors`, an answer is whole, and every request ends;

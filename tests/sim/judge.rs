@@ -67,6 +67,8 @@ impl Model {
             Op::ReadRole { role, .. } => {
                 seen.roles.get(usize::from(role)).is_some_and(|role| role.now.all(Option::is_some))
             }
+            // An issuer that was revoked does not get that usage back.
+            Op::Usage { issues: true, .. } if self.may_be_revoked(asked) => false,
             Op::ReadCertificate { .. } | Op::Usage { .. } | Op::Overstay { .. } => {
                 !matches!(&asked.subject, Subject::Issuer(id) if seen.issuer(id).is_none_or(
                     |issuer| issuer.deleted.now.any(|deleted| *deleted)))
@@ -84,6 +86,15 @@ impl Model {
             return Err(Finding::new(format!("refused without a reason: {asked:?}: {body}")));
         }
         Ok(())
+    }
+
+    /// May the certificate of this issuer have been revoked?
+    fn may_be_revoked(&self, asked: &Asked) -> bool {
+        let seen = &self.mounts[asked.mount];
+        let Subject::Issuer(id) = &asked.subject else { return false };
+        let Some(issuer) = seen.issuer(id) else { return false };
+        let serial = serial_of(issuer);
+        seen.certificates.iter().any(|one| one.serial == serial && one.revoked != Revoked::Never)
     }
 
     /// May a mount have this certificate as an issuer although nobody was told?
@@ -122,6 +133,16 @@ impl Model {
             return Err(no("a leaf whose life does not begin now"));
         }
         let seen = &self.mounts[asked.mount];
+        if issuer.not_before().unix() > round.clock.1 || issuer.not_after().unix() < round.clock.0 {
+            return Err(no("a leaf of an issuer that is not valid"));
+        }
+        let its_serial = hexadecimal(issuer.serial());
+        let is_it = |one: &&Recorded| one.serial == its_serial;
+        if let Some(Revoked::At(_)) =
+            seen.certificates.iter().find(is_it).map(|found| found.revoked)
+        {
+            return Err(no("a leaf of an issuer that was revoked"));
+        }
         // One that was perhaps deleted, and imported again, is known twice.
         let known = || seen.authorities().filter(|one| one.certificate.der() == issuer.der());
         // What the issuers of a mount that is gone were told went with it.

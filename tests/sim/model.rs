@@ -140,6 +140,9 @@ impl Model {
                 super::shape::check(asked, answer, round.quiet)?;
             }
         }
+        for list in self.mounts.iter_mut().flat_map(|seen| seen.lists.values_mut()) {
+            list.lowest_clock = list.lowest_clock.min(round.clock.0);
+        }
         let replaced = self.settle_mounts(round);
         for asked in &round.asked {
             let shapes_urls = matches!(asked.op, Op::Odd { shape: Shape::Urls(_), .. });

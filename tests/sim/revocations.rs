@@ -9,6 +9,12 @@ use crate::model::{IssuerSeen, Model, MountSeen, Revoked, Round};
 use crate::requests::{Asked, Subject};
 use crate::world::Answer;
 
+/// A clock that is set back by no more seconds leaves thisUpdate where it is.
+const CLOCK_STEP: i64 = 60;
+
+/// A reader without a token moves thisUpdate on by no more than a year.
+const LONGEST_SILENCE: i64 = 365 * 24 * 3600;
+
 impl Model {
     /// An acknowledged revocation keeps its time.
     pub(super) fn revoked(
@@ -76,7 +82,7 @@ impl Model {
         judge_list(seen, &list, &group, round)?;
         let newer = seen.lists.get(&group).is_none_or(|before| before.number < list.number);
         if newer {
-            seen.lists.insert(group, list);
+            seen.lists.insert(group, List { lowest_clock: round.clock.0, ..list });
         }
         Ok(())
     }
@@ -99,14 +105,18 @@ fn judge_list(
         if list.number < before.number && !beside {
             return Err(no("whose number went back"));
         }
-        if list.this_update < before.this_update && !beside {
+        // Only where the clock was set back behind it by more than a minute.
+        let lay_in_the_future = before.this_update > before.lowest_clock.saturating_add(CLOCK_STEP);
+        if list.this_update < before.this_update && !beside && !lay_in_the_future {
             return Err(no("whose thisUpdate went back"));
         }
         if list.number == before.number && list.der != before.der {
             return Err(no("with the number of another"));
         }
     }
-    if list.next_update <= list.this_update || list.next_update <= round.clock.0 {
+    // No reader makes a list while the clock is more than a year past the last one.
+    let silent = list.this_update.saturating_add(LONGEST_SILENCE) < round.clock.1;
+    if list.next_update <= list.this_update || list.next_update <= round.clock.0 && !silent {
         return Err(no("that is out of date"));
     }
     for certificate in seen.certificates.iter().filter(|one| one.group == *group) {
