@@ -148,6 +148,10 @@ async fn f06_a_deleted_issuer_that_is_revoked_by_its_serial_number_stops_what_ha
     issue(&server, &format!("pki/issuer/{lower}/issue/web")).await;
     let serial = certificate.text("serial_number");
     revoke(&server, &serial).await.ok();
+    // Before anything else changes the mount.
+    let leaf = json!({ "common_name": "a.example.org" });
+    let answer = server.post(&format!("pki/issuer/{lower}/issue/web"), leaf).await;
+    answer.refused(400, "above it is revoked");
     signs_nothing(&server, &lower, "above it is revoked").await;
     assert_eq!(crl(&server, "pki/issuer/root/crl/der").await.serials, [serial]);
 }
