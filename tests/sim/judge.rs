@@ -5,7 +5,7 @@ use signet::ca::certificate::Certificate;
 
 use crate::Finding;
 use crate::certificates::{Group, certificate_of, is_key_of, names_in};
-use crate::model::{IssuerSeen, Model, Recorded, Revoked, Round};
+use crate::model::{IssuerSeen, Model, MountSeen, Recorded, Revoked, Round};
 use crate::names::{NAMES, Rules, SignedNames};
 use crate::requests::{Asked, MOUNTS, Subject};
 use crate::steps::Op;
@@ -133,15 +133,8 @@ impl Model {
             return Err(no("a leaf whose life does not begin now"));
         }
         let seen = &self.mounts[asked.mount];
-        if issuer.not_before().unix() > round.clock.1 || issuer.not_after().unix() < round.clock.0 {
-            return Err(no("a leaf of an issuer that is not valid"));
-        }
-        let its_serial = hexadecimal(issuer.serial());
-        let is_it = |one: &&Recorded| one.serial == its_serial;
-        if let Some(Revoked::At(_)) =
-            seen.certificates.iter().find(is_it).map(|found| found.revoked)
-        {
-            return Err(no("a leaf of an issuer that was revoked"));
+        if let Err(what) = may_sign(seen, &issuer, round) {
+            return Err(no(what));
         }
         // One that was perhaps deleted, and imported again, is known twice.
         let known = || seen.authorities().filter(|one| one.certificate.der() == issuer.der());
@@ -277,6 +270,19 @@ impl Model {
     pub(crate) fn table(answer: &Answer) -> [Option<String>; 2] {
         let mounts = answer.json()["data"].take();
         MOUNTS.map(|path| mounts[format!("{path}/")]["uuid"].as_str().map(str::to_owned))
+    }
+}
+
+/// Nothing is signed by an issuer that is not valid, or whose certificate was revoked before.
+fn may_sign(seen: &MountSeen, issuer: &Certificate, round: &Round) -> Result<(), &'static str> {
+    if issuer.not_before().unix() > round.clock.1 || issuer.not_after().unix() < round.clock.0 {
+        return Err("a leaf of an issuer that is not valid");
+    }
+    let serial = hexadecimal(issuer.serial());
+    let its_own = seen.certificates.iter().find(|one| one.serial == serial);
+    match its_own.map(|one| one.revoked) {
+        Some(Revoked::At(_)) => Err("a leaf of an issuer that was revoked"),
+        _ => Ok(()),
     }
 }
 
