@@ -12,6 +12,7 @@
     reason = "helpers of a test, where a surprise is a failure"
 )]
 
+mod process;
 mod support;
 
 #[path = "faults_found/archives.rs"]

@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::process;
 use crate::support::{Answer, ROOT_TOKEN, Server};
-
-#[path = "../process/mod.rs"]
-mod process;
 
 /// The body of the finding: 1,625 lists of 10,000 zeros, 31 MiB that became two gigabytes.
 fn zeros() -> Bytes {

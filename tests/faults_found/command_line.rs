@@ -1,8 +1,5 @@
 //! The command line: trust, files that it writes, flags, checks of the configuration.
 
-#[path = "../process/mod.rs"]
-mod process;
-
 #[path = "command_line/configuration.rs"]
 mod configuration;
 #[path = "command_line/files.rs"]

@@ -1,7 +1,5 @@
 //! The store's keys, initialisation, sealing, and what outlives a crash.
 
-#[path = "../process/mod.rs"]
-mod process;
 #[path = "recovery/servers.rs"]
 mod servers;
 

@@ -24,8 +24,8 @@ use crate::store::{Batch, Key, Revision, Snapshot, key, record};
 use super::records::{
     ClusterRecord, DefaultsRecord, DepartedRecord, Id, IssuerRecord, KeyRecord, UrlsRecord,
 };
-use super::urls::{fits_a_certificate, with_words};
 use super::standing;
+use super::urls::{fits_a_certificate, with_words};
 
 /// An issuer, ready to be used.
 #[derive(Debug)]

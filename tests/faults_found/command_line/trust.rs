@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use super::super::support;
 use super::{Folder, signet};
-use crate::command_line::process::Server;
+use crate::process::Server;
 
 /// What a server presents: certificates, and the key that it signs with.
 #[derive(Debug)]

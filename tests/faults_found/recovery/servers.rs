@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use signet::store::Rocks;
 
-use super::process::Connection;
 use super::{BOUND, half_initialised, set_used};
+use crate::process::Connection;
 
 const K1: &str = "current_key_id = \"k1\"\ncurrent_key = \"0101010101010101010101010101010101010101010101010101010101010101\"\n";
 const K2: &str = "current_key_id = \"k2\"\ncurrent_key = \"0202020202020202020202020202020202020202020202020202020202020202\"\n";
