@@ -110,6 +110,22 @@ struct Fields<'a> {
     signature: &'a [u8],
 }
 
+/// The notAfter of a certificate. It reads no further, so it also serves for a certificate that an
+/// earlier version signed and that the rules of today refuse: such a one must be revocable.
+///
+/// # Errors
+/// What is no certificate up to its validity.
+pub fn not_after(der: &[u8]) -> Result<Timestamp, CertificateError> {
+    let mut fields = Reader::new(der).sequence("x509.certificate")?.sequence("x509.tbsCertificate")?;
+    fields.optional(tag::explicit(0))?;
+    fields.integer()?;
+    fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
+    fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
+    let mut instants = fields.sequence("x509.validity")?;
+    instants.time()?;
+    Ok(instants.time()?)
+}
+
 impl<'a> Fields<'a> {
     fn read(der: &'a [u8]) -> Result<Self, CertificateError> {
         let mut outer = Reader::new(der);

@@ -168,6 +168,7 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, Refusal> {
     }
     let mut names = AlternativeNames { ip: asked.ip.clone(), ..AlternativeNames::default() };
     for name in &asked.dns {
+        refuse_control("DNS name", name).or_else(refuse)?;
         let is_name = !name.is_empty()
             && name.bytes().all(|byte| byte.is_ascii_graphic())
             && to_ascii(name).is_ok_and(|ascii| ascii == *name);

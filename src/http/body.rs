@@ -94,6 +94,10 @@ impl Room {
         pieces: usize,
     ) -> Result<OwnedSemaphorePermit, BodyError> {
         let pieces = u32::try_from(pieces).map_err(|_| BodyError::NoRoom)?;
+        // Nearly always there is room, and no timer is needed.
+        if let Ok(taken) = Arc::clone(from).try_acquire_many_owned(pieces) {
+            return Ok(taken);
+        }
         let taken = Arc::clone(from).acquire_many_owned(pieces);
         match tokio::time::timeout(self.patience, taken).await {
             Ok(Ok(taken)) => Ok(taken),

@@ -57,3 +57,14 @@ proptest! {
         prop_assert!(Certificate::parse(der).is_err());
     }
 }
+
+#[test]
+fn the_end_is_read_of_a_certificate_whose_key_is_refused() {
+    let (root, _) = for_tests::root("root");
+    let mut der = root.der().to_vec();
+    let curve = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let place = der.windows(8).position(|window| window == curve).unwrap();
+    der[place + 7] = 0x80;
+    assert!(Certificate::parse(der.clone()).is_err());
+    assert_eq!(not_after(&der).unwrap(), root.not_after());
+}

@@ -1,7 +1,7 @@
 //! Revocation (pki-api 11.1).
 
 use crate::auth::Granted;
-use crate::ca::certificate::Certificate;
+use crate::ca::certificate::{self, Certificate};
 use crate::ca::pem;
 use crate::ca::serial::{self, colon_hex};
 use crate::ca::time::Timestamp;
@@ -121,22 +121,24 @@ impl Engine {
         if let Some(at) = revocation(&snapshot, &mount.id, &record.issuer, &marked.serial).await? {
             return Ok((Revocation::Revoked(at), marked));
         }
-        let certificate =
-            Certificate::parse(record.der).map_err(|error| Failure::Fault(error.to_string()))?;
-        if certificate.not_after() < now.plus(2) {
+        let not_after = certificate::not_after(&record.der)
+            .map_err(|error| Failure::Fault(error.to_string()))?;
+        if not_after < now.plus(2) {
             return Ok((Revocation::Expired, marked));
         }
         let entry = key::revoked(&mount.id, &record.issuer, &marked.serial);
         let revoked = RevocationRecord {
             seconds: now.unix(),
             nanoseconds: now.nanoseconds(),
-            not_after: certificate.not_after().unix(),
+            not_after: not_after.unix(),
         };
-        // That of an authority may forbid issuers to sign: they are read again.
-        let batch = if certificate.is_authority() {
-            authorities.change(&mount.id)
-        } else {
+        // That of an authority may forbid issuers to sign: they are read again. So they are for a
+        // certificate that an earlier version signed and this one cannot read.
+        let is_leaf = Certificate::parse(record.der).is_ok_and(|read| !read.is_authority());
+        let batch = if is_leaf {
             authorities.guarded(&mount.id)
+        } else {
+            authorities.change(&mount.id)
         };
         let batch = batch.expect_absent(entry.clone()).put_record(entry, &revoked);
         self.env.store.commit(batch).await?;

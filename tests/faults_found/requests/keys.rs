@@ -1,6 +1,10 @@
 //! Keys that prove nothing, and bytes behind a value.
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::KeyPair;
+use signet::engine::pki::records::CertificateRecord;
+use signet::store::{Batch, key};
 
 use super::der_by_hand::*;
 use super::*;
@@ -199,4 +203,26 @@ async fn f09_the_attributes_of_a_request_are_read_to_their_end() {
         let csr = request_of(&info, &sequence(&[&oid(ED25519)]), pair.sign(&info).as_ref());
         refused_everywhere(&server, &text(&csr), "could not be parsed").await;
     }
+}
+
+#[tokio::test]
+async fn f09_a_leaf_that_an_earlier_version_certified_with_such_a_key_is_revoked() {
+    let server = Server::with_root().await;
+    server.post("pki/roles/web", json!({ "allow_any_name": true, "key_type": "ec" })).await.ok();
+    let leaf = server.post("pki/issue/web", json!({ "common_name": "a.example.org" })).await.ok();
+    let bytes = signet::ca::serial::parse(&leaf.text("serial_number")).unwrap();
+    let bytes: [u8; 20] = bytes.try_into().unwrap();
+    let mount = Arc::clone(server.engine.mounts().at("pki/").unwrap());
+    let place = key::certificate(&mount.id, &bytes);
+    let store = &server.engine.env().store;
+    let snapshot = store.snapshot().await.unwrap();
+    let (_, mut record) = snapshot.record::<CertificateRecord>(&place).await.unwrap().unwrap();
+    let curve = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let at = record.der.windows(8).position(|window| window == curve).unwrap();
+    record.der[at + 7] = 0x80;
+    store.commit(Batch::new().put_record(place, &record)).await.unwrap();
+    let body = json!({ "serial_number": leaf.text("serial_number") });
+    server.post("pki/revoke", body).await.ok();
+    let list = server.get("pki/issuer/root/crl/der").await.ok();
+    assert!(list.body.windows(bytes.len()).any(|window| window == bytes));
 }
