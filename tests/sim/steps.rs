@@ -192,7 +192,7 @@ fn op(chance: &mut Chance) -> Op {
     let ttl = chance.of(&[0, 60, HOUR, HOUR, HOUR, DAY, 40 * DAY, YEAR]);
     let certificate = chance.small();
     let issuer = chance.small();
-    if chance.one_in(12) {
+    if chance.one_in(20) {
         return Op::Odd { mount, shape: odd(chance), pick: certificate };
     }
     match chance.below(100) {
