@@ -142,6 +142,8 @@ fn spelled(route: &Route) -> String {
         Route::AuthorityChain => "ca_chain".to_owned(),
         Route::Crl(kind) => form("crl".to_owned(), kind),
         Route::Revoke => "revoke".to_owned(),
+        Route::RevokeIssuer(issuer) => format!("issuer/{issuer}/revoke"),
+        Route::RotateCrl => "crl/rotate".to_owned(),
     }
 }
 
