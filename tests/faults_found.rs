@@ -19,6 +19,8 @@ mod support;
 mod archives;
 #[path = "faults_found/bodies.rs"]
 mod bodies;
+#[path = "faults_found/clients.rs"]
+mod clients;
 #[path = "faults_found/command_line.rs"]
 mod command_line;
 #[path = "faults_found/lists.rs"]

@@ -222,13 +222,15 @@ impl Asked<'_> {
     }
 }
 
-/// `X-Vault-Token`, else the bearer of `Authorization`.
+/// `X-Vault-Token`, else the bearer of `Authorization`. An empty one is none, and a credential of another
+/// scheme is for a proxy on the way.
 fn token_of(headers: &HeaderMap) -> Option<Secret<String>> {
     let own = headers.get("x-vault-token").and_then(|value| value.to_str().ok());
     let bearer = || {
-        let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        headers.get_all(http::header::AUTHORIZATION).iter().find_map(|value| {
+            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        })
     };
-    own.or_else(bearer).map(|token| Secret::new(token.to_owned()))
+    own.filter(|token| !token.is_empty()).or_else(bearer).map(|token| Secret::new(token.to_owned()))
 }
