@@ -1,6 +1,7 @@
 //! What clients and the proxies before them send with a request.
 
 use bytes::Bytes;
+use serde_json::json;
 
 use crate::support::{ROOT_TOKEN, Server};
 
@@ -27,5 +28,37 @@ async fn n03_a_bearer_token_counts_beside_an_empty_token_and_beside_other_scheme
     ask(&[("X-Vault-Token", "wrong"), client]).await.refused(403, "invalid token");
     for headers in [&[proxy][..], &[("X-Vault-Token", "")], &[("Authorization", "Bearer ")]] {
         ask(headers).await.refused(403, "permission denied");
+    }
+}
+
+/// With U+FFFD in place of what is not UTF-8, a name was signed that was not asked for.
+#[tokio::test]
+async fn f22_a_form_of_bytes_that_are_not_utf_8_is_refused_as_json_is() {
+    let server = Server::with_root().await;
+    let role = json!({ "allow_any_name": true, "enforce_hostnames": false, "key_type": "ec" });
+    server.post("pki/roles/any", role).await.ok();
+    let issue = async |media: &str, body: &[u8]| {
+        let headers = [("Content-Type", media)];
+        let body = Bytes::copy_from_slice(body);
+        server.send("POST", "pki/issue/any", Some(ROOT_TOKEN), &headers, body).await
+    };
+    let form = "application/x-www-form-urlencoded";
+    for body in [
+        &b"common_name=a%ff.example.org"[..],
+        b"common_name=a\xff.example.org",
+        b"common_name=a.example.org&alt_names=%c3%28",
+        b"common_name=a.example.org&%ff=1",
+        // A surrogate, and one byte of two.
+        b"common_name=%ed%a0%80",
+        b"common_name=a%c3&ttl=1h",
+    ] {
+        issue(form, body).await.refused(400, "not UTF-8");
+    }
+    issue("application/json", b"{\"common_name\":\"a\xff.example.org\"}")
+        .await
+        .refused(400, "JSON");
+    for body in [&b"common_name=b%c3%bccher.example.org"[..], "common_name=b\u{fc}cher".as_bytes()]
+    {
+        issue(form, body).await.ok();
     }
 }
