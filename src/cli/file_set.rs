@@ -56,11 +56,18 @@ const SUMS: &str = "SHA256SUMS";
 /// A name and what it shall hold.
 pub(super) type Entry = (&'static str, Zeroizing<Vec<u8>>);
 
-/// Makes the folder, if it is not there: before anything is asked for that would be lost.
+/// Makes the folder, if it is not there, and tries whether a set can be made in it: before anything is
+/// asked for that would be lost.
 ///
 /// # Errors
-/// Why it cannot be made, with its path in the text.
+/// Why that cannot be done, with the path in the text.
 pub(super) fn prepare(folder: &Path) -> io::Result<()> {
+    make(folder)?;
+    let trial = folder.join(format!(".set-{}", Entropy::System.uuid()));
+    fs::create_dir(&trial).and_then(|()| fs::remove_dir(&trial)).map_err(|error| at(folder, &error))
+}
+
+fn make(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700).create(folder).map_err(|error| at(folder, &error))
 }
@@ -71,7 +78,7 @@ pub(super) fn prepare(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// What could not be written, with its path in the text.
 pub(super) fn replace(folder: &Path, entries: &[Entry]) -> io::Result<Vec<&'static str>> {
-    prepare(folder)?;
+    make(folder)?;
     let mark = Entropy::System.uuid();
     let fresh = folder.join(format!(".set-{mark}"));
     let outcome = write_all(&fresh, entries).and_then(|()| switch(folder, &fresh, &mark, entries));

@@ -56,6 +56,22 @@ fn n04_a_file_that_signet_did_not_write_is_kept_unless_forced() {
     assert_eq!(fs::read_to_string(out.path("key.pem")).unwrap(), "mine\n");
 }
 
+/// The certificate was issued, and its key lost.
+#[test]
+fn n04_for_a_folder_that_cannot_be_written_nothing_is_asked_for() {
+    let home = Folder::new();
+    let server = Development::start(&home, &["-dev-spiffe=example.com"]);
+    let certificates = || server.signet(&["list", "-format=json", "pki/certs"]).stdout;
+    assert_eq!(issue(&server, &Folder::new(), &[]).code, 0);
+    let before = certificates();
+    assert!(before.contains(':'), "{before}");
+    // The permissions of a folder of our own would not hold back root.
+    let done = server.signet(&["pki", "issue", "-out=/proc/self", IDENTITY]);
+    assert_eq!(done.code, 1, "{}", done.stdout);
+    assert!(done.stderr.contains("/proc/self"), "{}", done.stderr);
+    assert_eq!(certificates(), before);
+}
+
 #[test]
 fn n04_what_goes_with_a_set_of_another_kind_is_told() {
     let home = Folder::new();
