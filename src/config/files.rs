@@ -107,6 +107,13 @@ impl Checking<'_> {
                 path.display()
             );
             self.fault(place, message);
+        } else if let Err(error) = may_write(path) {
+            let message = format!(
+                "`pid_file`: {} cannot be written by this user ({}), and the server would run without it: make its folder, or name another file",
+                path.display(),
+                io::Error::from(error)
+            );
+            self.warning(place, message);
         }
     }
 
@@ -139,6 +146,17 @@ impl Checking<'_> {
                 self.fault(Some(place), message);
             }
         }
+    }
+}
+
+/// Can this file be written, or made in its folder?
+fn may_write(path: &Path) -> rustix::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match access(path, Access::WRITE_OK) {
+        Err(rustix::io::Errno::NOENT) => {
+            access(folder.unwrap_or(Path::new(".")), Access::WRITE_OK | Access::EXEC_OK)
+        }
+        outcome => outcome,
     }
 }
 

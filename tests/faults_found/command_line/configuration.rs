@@ -188,6 +188,14 @@ fn n10_what_works_and_is_dangerous_is_a_warning_with_its_place() {
     fs::create_dir(folder.path("store")).unwrap();
     fs::set_permissions(folder.path("store"), fs::Permissions::from_mode(0o755)).unwrap();
     warned(&folder, "signet.hcl:6:", &["`path`", "chmod 700"]);
+
+    let folder = sound();
+    let missing = folder.path("run/signet.pid");
+    let line = format!("pid_file = \"{}\"\nstorage", missing.display());
+    configure(&folder, "storage", &line);
+    warned(&folder, "signet.hcl:6:", &["`pid_file`", "cannot be written", "make its folder"]);
+    fs::create_dir(missing.parent().unwrap()).unwrap();
+    assert_eq!(check(&folder).stderr, "");
 }
 
 #[test]
