@@ -1,5 +1,7 @@
 //! What a failed TLS handshake means for the person who typed the command, and what to change.
 
+use std::net::IpAddr;
+
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
@@ -93,7 +95,9 @@ fn certificate(host: &str, fault: &CertificateError) -> String {
         CertificateError::NotValidForName => {
             format!("the server's certificate is not for {host}: use a name it holds in -address, or name one with -tls-server-name")
         }
-        CertificateError::NotValidForNameContext { presented, .. } => not_for(host, presented),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            not_for(&expected.to_str(), presented)
+        }
         CertificateError::Expired => {
             "the server's certificate has expired: renew it there, and check this machine's clock".to_owned()
         }
@@ -168,11 +172,13 @@ fn not_for(host: &str, presented: &[String]) -> String {
         return "the server's certificate holds no name in subjectAltName, and a common name does not count: issue one with it (openssl: -addext subjectAltName=DNS:localhost,IP:127.0.0.1)".to_owned();
     }
     // `DnsName("localhost")`, `IpAddress(127.0.0.1)`: the word before the bracket says little.
-    let names: Vec<&str> = presented
+    let names: Vec<String> = presented
         .iter()
         .map(|name| {
             let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-            inside.unwrap_or(name).trim_matches('"')
+            let name = inside.unwrap_or(name).trim_matches('"');
+            // The library writes ::1 as 0::1.
+            name.parse().map_or_else(|_| name.to_owned(), |address: IpAddr| address.to_string())
         })
         .collect();
     format!(

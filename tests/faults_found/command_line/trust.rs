@@ -95,9 +95,20 @@ async fn serve(certificate: &CertificateDer<'static>, key: &KeyPair) -> u16 {
 
 /// Asks a server that presents `server`, with `given` to trust.
 async fn ask(server: &Made, given: &[&CertificateDer<'static>], host: &str) -> Result<(), String> {
+    ask_expecting(server, given, host, None).await
+}
+
+/// The same with `-tls-server-name`.
+async fn ask_expecting(
+    server: &Made,
+    given: &[&CertificateDer<'static>],
+    host: &str,
+    name: Option<&str>,
+) -> Result<(), String> {
     let port = serve(&server.certificate, &server.key).await;
     let pem = given.iter().map(|der| support::pem("CERTIFICATE", der)).collect();
-    let trust = Trust { authority_pem: Some(pem), ..Trust::default() };
+    let server_name = name.map(ToOwned::to_owned);
+    let trust = Trust { authority_pem: Some(pem), server_name, ..Trust::default() };
     let address = format!("https://{host}:{port}");
     let settings = Settings { address, trust, retries: 0, ..Settings::default() };
     let client = Client::new(settings).map_err(|error| error.to_string())?;
@@ -177,6 +188,16 @@ async fn n01_a_certificate_given_to_trust_must_still_name_the_host_and_be_valid(
     let elsewhere = signs_itself(&elsewhere);
     let outcome = ask(&elsewhere, &[&elsewhere.certificate], "localhost").await;
     says(outcome, &["localhost", "ca.example.com", "-tls-server-name"]);
+
+    // The sentence names the name that was expected, and addresses as people write them.
+    let local = with(openssl_like(), |params| {
+        let loopback = |text: &str| rcgen::SanType::IpAddress(text.parse().unwrap());
+        params.subject_alt_names = vec![loopback("127.0.0.1"), loopback("::1")];
+    });
+    let local = signs_itself(&local);
+    let outcome =
+        ask_expecting(&local, &[&local.certificate], "127.0.0.1", Some("ca.example.com")).await;
+    says(outcome, &["is not for ca.example.com but for 127.0.0.1, ::1:"]);
 
     let unnamed = signs_itself(&with(openssl_like(), |params| params.subject_alt_names.clear()));
     let outcome = ask(&unnamed, &[&unnamed.certificate], "localhost").await;
