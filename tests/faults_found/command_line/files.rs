@@ -140,6 +140,18 @@ fn n04_a_development_server_keeps_the_token_of_a_real_one() {
     assert_eq!(fs::read_to_string(home.path(".vault-token")).unwrap(), "hvs.later");
 }
 
+/// `-dev-root-token-id=$TOKEN` where the variable is empty: no token opened the server.
+#[test]
+fn n04_an_empty_root_token_of_a_development_server_is_made_up() {
+    let home = Folder::new();
+    let server = Development::start(&home, &["-dev-root-token-id="]);
+    let stored = fs::read_to_string(home.path(".vault-token")).unwrap();
+    assert!(server.printed.contains(&format!("root token: {stored}\n")), "{}", server.printed);
+    let environment = [("SIGNET_ADDR", &*server.address), ("SIGNET_TOKEN", &*stored)];
+    let done = super::signet(&["token", "lookup"], &environment);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+}
+
 #[test]
 fn n04_the_certificate_of_a_development_server_replaces_no_other() {
     let (home, folder) = (Folder::new(), Folder::new());
