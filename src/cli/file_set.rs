@@ -13,7 +13,7 @@
 //!
 //! | the power goes after | what programs read |
 //! |---|---|
-//! | some files | the old set; the new folder is unused |
+//! | some files | the old set; the new folder is unused, and a run of an hour later removes it |
 //! | the rename of `.current` | the new set, whole |
 //!
 //! What Signet did not write is kept: [`Plan::make`] finds it before anything is asked for, and
@@ -30,6 +30,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -52,6 +53,9 @@ const CURRENT: &str = ".current";
 
 /// What a set holds and its digests, in the form of `sha256sum`.
 const SUMS: &str = "SHA256SUMS";
+
+/// No run takes so long.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A name and what it shall hold.
 pub(super) type Entry = (&'static str, Zeroizing<Vec<u8>>);
@@ -144,6 +148,7 @@ fn switch(
     if let Some(old) = old.filter(|old| is_set(old) && *old != target) {
         remove_set(&folder.join(old));
     }
+    remove_abandoned(folder, fresh);
     sync(folder)?;
     Ok(gone)
 }
@@ -155,6 +160,29 @@ fn remove_set(set: &Path) {
         let _ = fs::remove_file(set.join(name));
     }
     let _ = fs::remove_dir(set);
+}
+
+/// Removes the sets of runs that were killed before the switch: each holds a private key. The set of a
+/// run that is under way is younger. What cannot be looked at stays: the new set is in use already.
+fn remove_abandoned(folder: &Path, fresh: &Path) {
+    let modified = |path: &Path| path.symlink_metadata().and_then(|found| found.modified());
+    let (Ok(now), Ok(entries)) = (modified(fresh), fs::read_dir(folder)) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_old = modified(&path)
+            .is_ok_and(|then| now.duration_since(then).is_ok_and(|age| age > ABANDONED));
+        if is_old && is_set_of_ours(&path) {
+            remove_set(&path);
+        }
+    }
+}
+
+/// A folder with the name that we give: a mark of 36 characters.
+fn is_set_of_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let mark = name.strip_prefix(".set-").unwrap_or_default();
+    mark.len() == 36
+        && mark.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        && path.symlink_metadata().is_ok_and(|found| found.is_dir())
 }
 
 fn link(folder: &Path, name: &str, mark: &str) -> io::Result<()> {

@@ -72,6 +72,32 @@ fn n04_for_a_folder_that_cannot_be_written_nothing_is_asked_for() {
     assert_eq!(certificates(), before);
 }
 
+/// `kill -9` between the steps left a folder with a private key for good.
+#[test]
+fn n04_keys_of_a_run_that_was_killed_are_removed_an_hour_later() {
+    let home = Folder::new();
+    let server = Development::start(&home, &["-dev-spiffe=example.com"]);
+    let out = Folder::new();
+    let leave = |name: &str, is_old: bool| {
+        fs::create_dir(out.path(name)).unwrap();
+        fs::write(out.path(name).join("key.pem"), "a key").unwrap();
+        if is_old {
+            let folder = fs::File::open(out.path(name)).unwrap();
+            folder.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        }
+    };
+    leave(".set-00000000-0000-0000-0000-000000000001", true);
+    leave(".set-00000000-0000-0000-0000-000000000002", false);
+    leave(".set-mine", true);
+    assert_eq!(issue(&server, &out, &[]).code, 0);
+    assert!(!out.path(".set-00000000-0000-0000-0000-000000000001").exists());
+    // That of a run under way, and what is not ours.
+    for kept in [".set-00000000-0000-0000-0000-000000000002", ".set-mine"] {
+        assert!(out.path(kept).join("key.pem").exists(), "{kept}");
+    }
+    assert!(fs::read_to_string(out.path("key.pem")).unwrap().contains("PRIVATE KEY"));
+}
+
 #[test]
 fn n04_what_goes_with_a_set_of_another_kind_is_told() {
     let home = Folder::new();
