@@ -224,6 +224,24 @@ async fn f04_every_reader_gets_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn f04_a_list_that_another_issuer_of_its_group_signed_is_kept_for_all_readers() {
+    let server = server().await;
+    let again = json!({ "common_name": "Example Root", "key_ref": "default", "ttl": "8760h" });
+    server.post("pki/root/generate/existing", again).await.ok();
+    let issuers = server.list("pki/issuers").await.ok().data();
+    let first = issuers["keys"][0].as_str().unwrap().to_owned();
+    let path = format!("pki/issuer/{first}");
+    // Each of both signs in turn, so that each has had a whole list.
+    for usage in ["read-only", "read-only,crl-signing", "read-only", "read-only,crl-signing"] {
+        server.call("PATCH", &path, Some(&json!({ "usage": usage }))).await.ok();
+        for path in ["pki/crl", "pki/crl/pem", "pki/issuer/root/crl/pem"] {
+            let (one, other) = (read(&server, path).await.ok(), read(&server, path).await.ok());
+            assert_eq!(one.body.as_ptr(), other.body.as_ptr(), "{usage}, {path}: read once");
+        }
+    }
+}
+
+#[tokio::test]
 async fn f16_a_look_at_a_list_while_the_clock_is_ahead_pins_nothing() {
     let server = server().await;
     let before = crl(&server, "pki/crl").await;

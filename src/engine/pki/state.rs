@@ -39,13 +39,15 @@ struct Lists {
     published: BTreeMap<Id, Published>,
 }
 
-/// A list that is stored under its signer, and is the only one of its group.
+/// A list that is stored, the newest one of its group.
 #[derive(Clone, Debug)]
 pub(super) struct Published {
     /// The list.
     pub(super) list: Arc<List>,
     /// The mount's generation when that was so.
     pub(super) generation: Option<Revision>,
+    /// Whose list it lies as: where another issuer of the group may sign since, not its signer's.
+    pub(super) place: Id,
     /// The commit that wrote the list.
     pub(super) revision: Revision,
 }

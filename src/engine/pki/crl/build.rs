@@ -78,6 +78,7 @@ impl Engine {
             };
             let next = Next { issuer: Arc::clone(&issuer), revoked, number, at, latest };
             let (record, revision) = match next.list().await? {
+                // It lies at its signer's place: a list elsewhere is replaced.
                 Made::Last(last) => (last, stored.own),
                 Made::New(record) => {
                     let place = key::crl(&mount.id, &issuer.id);
@@ -94,8 +95,8 @@ impl Engine {
             mount.pki.list_is_whole(issuer.id, generation, &before, is_listed_here);
             let list = Arc::new(List::from(record));
             if let Some(revision) = revision {
-                let list = Arc::clone(&list);
-                mount.pki.publish(issuer.id, Published { list, generation, revision });
+                let (list, place) = (Arc::clone(&list), issuer.id);
+                mount.pki.publish(issuer.id, Published { list, generation, place, revision });
             }
             Ok(Some(list))
         })
@@ -108,21 +109,22 @@ impl Engine {
         authorities: &Arc<Authorities>,
         signer: &Issuer,
     ) -> Result<Option<Arc<List>>, Failure> {
-        let revision = self.env.store.revision(&key::crl(&mount.id, &signer.id)).await?;
-        if let Some(known) = mount.pki.published(&signer.id)
-            && Some(known.revision) == revision
-            && known.generation == authorities.generation()
-        {
-            return Ok(Some(known.list));
+        let generation = authorities.generation();
+        let known = mount.pki.published(&signer.id).filter(|known| known.generation == generation);
+        if let Some(known) = known {
+            let stored = self.env.store.revision(&key::crl(&mount.id, &known.place)).await?;
+            if stored == Some(known.revision) {
+                return Ok(Some(known.list));
+            }
         }
         let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
         let stored = stored_lists(&snapshot, &authorities, mount, signer).await?;
-        let Some(record) = stored.newest else { return Ok(None) };
+        let (Some(record), Some((place, revision))) = (stored.newest, stored.place) else {
+            return Ok(None);
+        };
         let list = Arc::new(List::from(record));
-        if let Some(revision) = stored.own.filter(|_| stored.others.is_empty()) {
-            let (list, generation) = (Arc::clone(&list), authorities.generation());
-            mount.pki.publish(signer.id, Published { list, generation, revision });
-        }
+        let (known, generation) = (Arc::clone(&list), authorities.generation());
+        mount.pki.publish(signer.id, Published { list: known, generation, place, revision });
         Ok(Some(list))
     }
 }
@@ -265,6 +267,8 @@ fn push(entries: &mut Entries, serial: &[u8], at: Timestamp) -> Result<(), Failu
 /// The lists that a group has in the store: the newest one, and where others lie.
 struct StoredLists {
     newest: Option<CrlRecord>,
+    /// Where that lies, and the commit that wrote it.
+    place: Option<(Id, Revision)>,
     /// The commit that wrote the signer's own.
     own: Option<Revision>,
     /// Members whose list the next one replaces.
@@ -277,7 +281,7 @@ async fn stored_lists(
     mount: &Mount,
     signer: &Issuer,
 ) -> Result<StoredLists, Failure> {
-    let mut found = StoredLists { newest: None, own: None, others: Vec::new() };
+    let mut found = StoredLists { newest: None, place: None, own: None, others: Vec::new() };
     for id in authorities.members_of(&signer.certificate) {
         let stored = snapshot.record::<CrlRecord>(&key::crl(&mount.id, &id)).await?;
         let Some((revision, record)) = stored else { continue };
@@ -288,6 +292,7 @@ async fn stored_lists(
         }
         if found.newest.as_ref().is_none_or(|newest| newest.number < record.number) {
             found.newest = Some(record);
+            found.place = Some((id, revision));
         }
     }
     Ok(found)
