@@ -116,7 +116,8 @@ struct Fields<'a> {
 /// # Errors
 /// What is no certificate up to its validity.
 pub fn not_after(der: &[u8]) -> Result<Timestamp, CertificateError> {
-    let mut fields = Reader::new(der).sequence("x509.certificate")?.sequence("x509.tbsCertificate")?;
+    let mut fields =
+        Reader::new(der).sequence("x509.certificate")?.sequence("x509.tbsCertificate")?;
     fields.optional(tag::explicit(0))?;
     fields.integer()?;
     fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;

@@ -53,7 +53,8 @@ impl<'a, I: Ord + Clone> Graph<'a, I> {
     ///
     /// A cross-signed or re-issued authority has several paths upwards. It may issue while one of
     /// them holds no revoked certificate; so a revoked root does not stop what another root
-    /// vouches for. A path ends at a root or where no parent is known.
+    /// vouches for. A path ends at a root or where no parent is known. A chain that was set by hand,
+    /// for a signature that is not verified here, is one path: all of it counts.
     pub fn barred(
         &self,
         is_revoked: impl Fn(&I) -> bool,
@@ -63,19 +64,24 @@ impl<'a, I: Ord + Clone> Graph<'a, I> {
             return BTreeMap::new();
         }
         let mut children: BTreeMap<&I, Vec<&I>> = BTreeMap::new();
+        // How many of those above an issuer must yet be found sound.
+        let mut lacking: BTreeMap<&I, usize> = BTreeMap::new();
         let (mut sound, mut waiting) = (BTreeSet::new(), VecDeque::new());
         for id in self.links.keys() {
             let above = self.above(id);
             if !is_revoked(id) && (above.is_empty() || is_root(id)) && sound.insert(*id) {
                 waiting.push_back(*id);
             }
+            lacking.insert(id, if self.is_verified(id) { 1 } else { above.len() });
             for parent in above {
                 children.entry(parent).or_default().push(id);
             }
         }
         while let Some(parent) = waiting.pop_front() {
             for child in children.get(parent).into_iter().flatten() {
-                if !is_revoked(child) && sound.insert(child) {
+                let left = lacking.get(child).copied().unwrap_or_default().saturating_sub(1);
+                lacking.insert(child, left);
+                if left == 0 && !is_revoked(child) && sound.insert(child) {
                     waiting.push_back(child);
                 }
             }
@@ -101,7 +107,12 @@ impl<'a, I: Ord + Clone> Graph<'a, I> {
         None
     }
 
-    /// Who is directly above: by name and signature, or else by the chain set by hand.
+    /// Is one above it by name and signature?
+    fn is_verified(&self, id: &I) -> bool {
+        self.parents.get(id).is_some_and(|parents| !parents.is_empty())
+    }
+
+    /// Who is directly above by name and signature, or else who is in the chain set by hand.
     fn above(&self, id: &I) -> Vec<&'a I> {
         let parents = self.parents.get(id).cloned().unwrap_or_default();
         if !parents.is_empty() {

@@ -135,11 +135,8 @@ impl Engine {
         // That of an authority may forbid issuers to sign: they are read again. So they are for a
         // certificate that an earlier version signed and this one cannot read.
         let is_leaf = Certificate::parse(record.der).is_ok_and(|read| !read.is_authority());
-        let batch = if is_leaf {
-            authorities.guarded(&mount.id)
-        } else {
-            authorities.change(&mount.id)
-        };
+        let batch =
+            if is_leaf { authorities.guarded(&mount.id) } else { authorities.change(&mount.id) };
         let batch = batch.expect_absent(entry.clone()).put_record(entry, &revoked);
         self.env.store.commit(batch).await?;
         Ok((Revocation::Revoked(now), marked))

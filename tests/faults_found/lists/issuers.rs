@@ -3,6 +3,7 @@
 use der::Decode;
 use serde_json::json;
 
+use super::shapes::{RSA_SHA1, Shape, own_key};
 use super::{colons, crl, imported, issue, list, read, revoke, server, set};
 use crate::support::{Answer, Server, der};
 
@@ -157,6 +158,25 @@ async fn f06_a_deleted_issuer_that_is_revoked_by_its_serial_number_stops_what_ha
     answer.refused(400, "above it is revoked");
     signs_nothing(&server, &lower, "above it is revoked").await;
     assert_eq!(crl(&server, "pki/issuer/root/crl/der").await.serials, [serial]);
+}
+
+#[tokio::test]
+async fn f06_a_revoked_issuer_in_a_chain_set_by_hand_stops_what_hangs_on_it() {
+    let server = server().await;
+    // Its signature is not verified here, so that the chain can only be set by hand.
+    let mut shape = Shape::new(&own_key(&server, "ec").await);
+    shape.algorithm = RSA_SHA1.to_vec();
+    let lower = imported(&set(&server, &shape.pem()).await);
+    let (above, _) = intermediate(&server, "Above", "root").await;
+    let chain = json!({ "manual_chain": ["self", above, "root"] });
+    server.call("PATCH", &format!("pki/issuer/{lower}"), Some(&chain)).await.ok();
+    issue(&server, &format!("pki/issuer/{lower}/issue/web")).await;
+    server.post(&format!("pki/issuer/{above}/revoke"), json!({})).await.ok();
+    signs_nothing(&server, &lower, &format!("issuer {above} above it is revoked")).await;
+    // Another chain, that has no revoked one.
+    let chain = json!({ "manual_chain": ["self", "root"] });
+    server.call("PATCH", &format!("pki/issuer/{lower}"), Some(&chain)).await.ok();
+    issue(&server, &format!("pki/issuer/{lower}/issue/web")).await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::support::{Answer, Server, der, pem};
 pub(super) struct Shape {
     version: Option<u8>,
     serial: Vec<u8>,
-    algorithm: Vec<u8>,
+    pub(super) algorithm: Vec<u8>,
     subject: Vec<u8>,
     validity: (&'static str, &'static str),
     key: Vec<u8>,
@@ -52,7 +52,7 @@ fn extension(last: u8, value: &[u8]) -> Vec<u8> {
 }
 
 const ECDSA_SHA256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
-const RSA_SHA1: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5, 5, 0];
+pub(super) const RSA_SHA1: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5, 5, 0];
 const UNKNOWN: &[u8] = &[6, 3, 0x2a, 3, 4];
 
 impl Shape {
@@ -105,7 +105,7 @@ pub(super) fn foreign_key() -> Vec<u8> {
 }
 
 /// That of a key of the mount.
-async fn own_key(server: &Server, kind: &str) -> Vec<u8> {
+pub(super) async fn own_key(server: &Server, kind: &str) -> Vec<u8> {
     let body = json!({ "common_name": "x", "key_type": kind });
     let csr = server.post("pki/intermediate/generate/internal", body).await.ok().text("csr");
     let request = x509_cert::request::CertReq::from_der(&der(&csr)).unwrap();
