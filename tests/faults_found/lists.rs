@@ -387,6 +387,39 @@ async fn f19_deleting_the_key_of_a_deleted_issuer_says_what_is_lost() {
 }
 
 #[tokio::test]
+async fn f19_an_issuer_that_is_deleted_and_imported_again_is_the_same_one() {
+    let server = server().await;
+    let root = server.get("pki/issuer/root").await.ok();
+    let (id, certificate) = (root.text("issuer_id"), root.text("certificate"));
+    let serial = issue(&server, "pki/issuer/root/issue/web").await;
+    revoke(&server, &serial).await.ok();
+    let paths = [format!("pki/issuer/{id}/crl/der"), "pki/issuer/root/crl/der".to_owned()];
+    // Each time it is one issuer with one list, however often it came and went.
+    let mut number = crl(&server, &paths[0]).await.number;
+    let mut rotated = async |server: &Server| {
+        server.get("pki/crl/rotate").await.ok();
+        number += 1;
+        for path in &paths {
+            let list = crl(server, path).await;
+            assert_eq!((list.number, list.serials), (number, vec![serial.clone()]), "{path}");
+        }
+    };
+    let mut server = server;
+    for round in 0..3 {
+        server.delete(&format!("pki/issuer/{id}")).await.ok();
+        rotated(&server).await;
+        server = server.restarted().await;
+        assert_eq!(imported(&set(&server, &certificate).await), id);
+        rotated(&server).await;
+        if round == 1 {
+            server.post(&format!("pki/issuer/{id}/revoke"), json!({})).await.ok();
+        }
+        let read = server.get(&format!("pki/issuer/{id}")).await.ok().data();
+        assert_eq!(read["revoked"], round > 0, "what was revoked stays revoked");
+    }
+}
+
+#[tokio::test]
 async fn r09_a_revocation_that_no_list_names_says_so() {
     let server = server().await;
     let id = server.get("pki/issuer/root").await.ok().text("issuer_id");

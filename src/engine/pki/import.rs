@@ -90,8 +90,13 @@ impl Engine {
                 }
                 continue;
             }
-            let id: Id = self.env.entropy.bytes(Purpose::Identifier);
-            let record = new_issuer(certificate.der().to_vec(), "", key)?;
+            // One that was deleted comes back as itself, so that coming and going leaves one trace.
+            let mut departed = authorities.departed.iter().rev();
+            let before = departed.find(|gone| gone.certificate.der() == certificate.der());
+            let id: Id =
+                before.map_or_else(|| self.env.entropy.bytes(Purpose::Identifier), |gone| gone.id);
+            let mut record = new_issuer(certificate.der().to_vec(), "", key)?;
+            record.revoked = before.and_then(|gone| gone.record.revoked);
             batch = batch.put_record(key::issuer(&mount.id, &id), &record);
             fresh.insert(certificate.der().to_vec(), id);
             imported.issuers.push(id);

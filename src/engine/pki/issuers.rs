@@ -116,10 +116,17 @@ impl Engine {
     }
 }
 
-/// Those that were deleted before, and this one.
+/// Those that were deleted before, and this one; it stands there once, however often it came back,
+/// under the last name that it had.
 fn departing(authorities: &Authorities, issuer: &Issuer) -> DepartedRecord {
-    let all = authorities.departed.iter().map(AsRef::as_ref).chain([issuer]);
-    DepartedRecord { issuers: all.map(|one| DepartedIssuer::of(one.id, &one.record)).collect() }
+    let (same, others): (Vec<_>, Vec<_>) =
+        authorities.departed.iter().partition(|one| one.id == issuer.id);
+    let mut now = DepartedIssuer::of(issuer.id, &issuer.record);
+    if issuer.record.name.is_empty() {
+        now.name = same.last().map(|one| one.record.name.clone());
+    }
+    let others = others.into_iter().map(|one| DepartedIssuer::of(one.id, &one.record));
+    DepartedRecord { issuers: others.chain([now]).collect() }
 }
 
 /// The warning for URLs whose template cannot be rendered now.

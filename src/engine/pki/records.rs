@@ -187,7 +187,7 @@ impl Record for ClusterRecord {}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct DepartedRecord {
-    /// In the order of their deletion.
+    /// In the order of their deletion. One that was imported again stays, for its name.
     #[n(0)]
     pub issuers: Vec<DepartedIssuer>,
 }

@@ -113,8 +113,8 @@ pub(super) fn barred(
         return BTreeMap::new();
     }
     let present = records.iter().map(|(id, (record, certificate))| (id, record, certificate));
-    let gone = departed.iter().map(|(id, record, certificate)| (id, record, certificate));
-    let all = present.chain(gone);
+    let gone = departed.iter().filter(|(id, ..)| !records.contains_key(id));
+    let all = present.chain(gone.map(|(id, record, certificate)| (id, record, certificate)));
     let roots: BTreeSet<Id> = all
         .clone()
         .filter(|(.., certificate)| is_self_signed(certificate))

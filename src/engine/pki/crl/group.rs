@@ -47,7 +47,7 @@ impl Authorities {
 
     /// Every issuer that signs a list.
     pub(super) fn list_signers(&self) -> impl Iterator<Item = &Arc<Issuer>> {
-        let all = self.issuers.values().chain(&self.departed);
+        let all = self.issuers.values().chain(self.gone());
         all.filter(|issuer| self.list_signer(issuer).is_some_and(|signer| signer.id == issuer.id))
     }
 
@@ -79,7 +79,12 @@ impl Authorities {
     }
 
     fn departed_like(&self, certificate: &Certificate) -> impl Iterator<Item = &Arc<Issuer>> {
-        self.departed.iter().filter(|other| are_one(&other.certificate, certificate))
+        self.gone().filter(|other| are_one(&other.certificate, certificate))
+    }
+
+    /// Those that were deleted and did not come back.
+    fn gone(&self) -> impl Iterator<Item = &Arc<Issuer>> {
+        self.departed.iter().filter(|issuer| !self.issuers.contains_key(&issuer.id))
     }
 }
 
