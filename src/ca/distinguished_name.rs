@@ -250,23 +250,25 @@ fn universal(content: &[u8]) -> impl Iterator<Item = char> {
         char::from_u32(u32::from_be_bytes(bytes))
     })
 }
-/// X.680, 41; Go reads no certificate with others. It lets `*` and `&` pass in a PrintableString.
+/// X.680, 41; strict readers read no certificate with others. A T61String has ASCII only, since
+/// readers differ about the rest of it, and a BMPString no surrogates.
 fn has_characters_of_its_type(found: u8, content: &[u8]) -> bool {
     match found {
         tag::PRINTABLE_STRING => content
             .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(byte)),
-        tag::IA5_STRING => content.is_ascii(),
+            .all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(byte)),
+        tag::IA5_STRING | T61_STRING => content.is_ascii(),
+        tag::BMP_STRING => !content.chunks_exact(2).any(|pair| matches!(pair, [0xd8..=0xdf, _])),
         NUMERIC_STRING => content.iter().all(|byte| byte.is_ascii_digit() || *byte == b' '),
         _ => true,
     }
 }
 
 const NUMERIC_STRING: u8 = 0x12;
+const T61_STRING: u8 = 0x14;
 
 /// The text of a string type; `None` for what is no string.
 fn text(tag: u8, content: &[u8]) -> Result<Option<String>, ReadError> {
-    const T61_STRING: u8 = 0x14;
     match tag {
         tag::UTF8_STRING | tag::PRINTABLE_STRING | tag::IA5_STRING | NUMERIC_STRING => {
             std::str::from_utf8(content)
