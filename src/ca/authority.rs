@@ -16,7 +16,7 @@ use super::permit::{
     AlternativeNames, BasicConstraints, IssuingUrls, KeyUsage, Permit, Subject, SubjectName,
     Template,
 };
-use super::requested::{self, Decided};
+use super::requested::{self, Decided, LONGEST_IDENTIFIER};
 use super::role::{
     Ask, EndChoice, Refusal, StartChoice, TtlLimits, ValidityWish, choose_end, choose_start,
     extended_key_usages, key_usages, other_name,
@@ -388,6 +388,14 @@ impl AuthorityAsk {
             return Ok(None);
         }
         match data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes()) {
+            // As long as the one that a request may bring.
+            Ok(octets) if octets.len() > LONGEST_IDENTIFIER => Err(Refusal {
+                text: format!(
+                    "skid has {} bytes; the longest has {LONGEST_IDENTIFIER}",
+                    octets.len()
+                ),
+                hint: None,
+            }),
             Ok(octets) => Ok(Some(octets)),
             Err(_) => {
                 let why = match digits.chars().find(|character| !character.is_ascii_hexdigit()) {

@@ -40,5 +40,6 @@ pub mod role;
 pub mod serial;
 pub mod signed;
 pub mod spiffe;
+mod taken;
 pub mod time;
 pub mod uri;

@@ -154,6 +154,15 @@ impl NameConstraints {
             + self.excluded_directory.len();
         permitted + excluded
     }
+
+    /// An empty name stands for all of its kind. RFC 5280 has no such form for mailboxes and URIs;
+    /// some certificates have it, and Java does not read them.
+    pub(in crate::ca) fn has_an_empty_host(&self) -> bool {
+        [&self.permitted_email, &self.excluded_email, &self.permitted_uri, &self.excluded_uri]
+            .into_iter()
+            .flatten()
+            .any(String::is_empty)
+    }
 }
 
 /// Reads the value of the extension. Every kind that is read is compared with later; any other
@@ -240,16 +249,18 @@ fn text(
     }
 }
 
-/// Address and mask, and the mask is ones before zeros (RFC 4632, 3.1).
+/// Address and mask, and the mask is ones before zeros (RFC 4632, 3.1). Bits of the address that the
+/// mask leaves out are cleared: they say nothing, and some readers refuse them.
 fn ip_range(content: &[u8]) -> Result<Vec<u8>, String> {
     let wrong = || "a subtree is no IP range".to_owned();
     if !matches!(content.len(), 8 | 32) {
         return Err(wrong());
     }
-    let (_, mask) = content.split_at(content.len() / 2);
+    let (address, mask) = content.split_at(content.len() / 2);
     let zeros = mask.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
     let is_prefix = zeros.skip_while(|bit| *bit == 1).all(|bit| bit == 0);
-    if is_prefix { Ok(content.to_vec()) } else { Err(wrong()) }
+    let network = address.iter().zip(mask).map(|(byte, mask)| byte & mask);
+    if is_prefix { Ok(network.chain(mask.iter().copied()).collect()) } else { Err(wrong()) }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::name_constraints;
 use super::oid::ObjectIdentifier;
 use super::permit::{AlternativeNames, KeyUsage, Policy, RawExtension};
 use super::role::Refusal;
+use super::taken;
 use super::uri::go_quote;
 
 /// What a request brings along for an authority.
@@ -46,7 +47,9 @@ impl Decided {
     /// Who decides on this extension in place of the request, if anything does.
     const fn by(self, oid: &ObjectIdentifier) -> Option<&'static str> {
         let parameter = match *oid {
-            extensions::AUTHORITY_KEY_IDENTIFIER => return Some("the issuer"),
+            extensions::AUTHORITY_KEY_IDENTIFIER | taken::ISSUER_ALT_NAME => {
+                return Some("the issuer");
+            }
             extensions::SUBJECT_KEY_IDENTIFIER if self.subject_key_identifier => "skid",
             extensions::KEY_USAGE if self.key_usage => "key_usage",
             extensions::EXTENDED_KEY_USAGE if self.extended_key_usage => "ext_key_usage",
@@ -87,13 +90,17 @@ pub(in crate::ca) fn take(csr: &ParsedCsr, decided: Decided) -> Result<Requested
             }
             _ => again(&oid, &asked.value).map_err(|why| unreadable(&oid, &why))?,
         };
-        // RFC 5280, 4.2.1.6 and 4.2.1.10: critical; 4.2.1.2: not critical.
+        // RFC 5280, 4.2.1.6 and 4.2.1.10: critical.
         let critical = match oid {
             extensions::SUBJECT_ALT_NAME => asked.critical || subject_is_empty,
             extensions::NAME_CONSTRAINTS => true,
-            extensions::SUBJECT_KEY_IDENTIFIER => false,
-            _ => asked.critical,
+            _ => taken::criticality(&oid, asked.critical),
         };
+        if critical && name_of(&oid) == UNNAMED && !taken::is_known(&oid) {
+            taken.warnings.push(format!(
+                "Signet: the CSR's extension {oid} is critical; who does not know it refuses the certificate (RFC 5280, 4.2)"
+            ));
+        }
         taken.extensions.push(RawExtension { oid, critical, value });
     }
     if subject_is_empty && taken.names.is_empty() {
@@ -108,6 +115,11 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { text: text.into(), hint: None })
 }
 
+/// The longest subject key identifier that is signed, in bytes: that of a hash.
+pub(in crate::ca) const LONGEST_IDENTIFIER: usize = 64;
+
+const UNNAMED: &str = "extension";
+
 fn name_of(oid: &ObjectIdentifier) -> &'static str {
     match *oid {
         extensions::AUTHORITY_KEY_IDENTIFIER => "authority key identifier",
@@ -119,7 +131,9 @@ fn name_of(oid: &ObjectIdentifier) -> &'static str {
         extensions::CRL_DISTRIBUTION_POINTS => "CRL distribution points",
         extensions::FRESHEST_CRL => "freshest CRL",
         extensions::AUTHORITY_INFO_ACCESS => "authority information access",
-        _ => "extension",
+        taken::ISSUER_ALT_NAME => "issuer alternative name",
+        extensions::SUBJECT_ALT_NAME => "subject alternative names",
+        _ => UNNAMED,
     }
 }
 
@@ -205,8 +219,8 @@ fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
         extensions::SUBJECT_KEY_IDENTIFIER => {
             let identifier = reader.expect(tag::OCTET_STRING, "[]uint8").map_err(plain)?.content;
             reader.end().map_err(plain)?;
-            if identifier.is_empty() || identifier.len() > 64 {
-                return Err("it must have 1 to 64 bytes".to_owned());
+            if identifier.is_empty() || identifier.len() > LONGEST_IDENTIFIER {
+                return Err(format!("it must have 1 to {LONGEST_IDENTIFIER} bytes"));
             }
             Ok(written(|writer| writer.primitive(tag::OCTET_STRING, identifier)))
         }
@@ -226,6 +240,9 @@ fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
         }
         extensions::NAME_CONSTRAINTS => {
             let constraints = name_constraints::read(value)?;
+            if constraints.has_an_empty_host() {
+                return Err("a subtree is an empty e-mail address or host of URIs, which Java does not read".to_owned());
+            }
             Ok(written(|writer| extensions::write_name_constraints(writer, &constraints)))
         }
         extensions::CERTIFICATE_POLICIES => {
@@ -236,13 +253,12 @@ fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
             points(value)?;
             Ok(value.to_vec())
         }
-        extensions::AUTHORITY_INFO_ACCESS => {
+        extensions::AUTHORITY_INFO_ACCESS | taken::SUBJECT_INFO_ACCESS => {
             descriptions(value)?;
             Ok(value.to_vec())
         }
-        // What it means is not known here; that it is one value of DER is.
         _ => {
-            sound(value, DEEPEST)?;
+            taken::check(oid, value)?;
             Ok(value.to_vec())
         }
     }
@@ -255,6 +271,10 @@ fn key_usage(usage: KeyUsage, length: usize) -> Result<Vec<u8>, String> {
     // Nine bits need two bytes: tag, length, unused bits, and no more than these.
     if usage.0 & !KNOWN != 0 || length > 5 {
         return Err("it has bits that RFC 5280 does not name".to_owned());
+    }
+    let one_way = [KeyUsage::ENCIPHER_ONLY, KeyUsage::DECIPHER_ONLY];
+    if one_way.iter().any(|bit| usage.contains(*bit)) && !usage.contains(KeyUsage::KEY_AGREEMENT) {
+        return Err("it has encipherOnly or decipherOnly without keyAgreement".to_owned());
     }
     if !usage.contains(KeyUsage::KEY_CERT_SIGN) {
         return Err("lacks keyCertSign, so that the certificate could not sign".to_owned());
@@ -384,40 +404,4 @@ fn place(names: &mut Reader<'_>) -> Result<(), String> {
         Some(text) if text.is_ascii() && super::uri::canonical(text).is_some() => Ok(()),
         _ => Err("a place is no URI".to_owned()),
     }
-}
-
-/// How deep the values of an unknown extension may lie in one another.
-const DEEPEST: usize = 16;
-
-/// One value of DER with nothing behind it, and the same of everything inside it.
-fn sound(value: &[u8], deepest: usize) -> Result<(), String> {
-    let mut reader = Reader::new(value);
-    let element = reader.any().map_err(|error| error.to_string())?;
-    reader.end().map_err(|error| error.to_string())?;
-    if element.tag & 0x20 == 0 {
-        return primitive(element.tag, value);
-    }
-    let deepest = deepest.checked_sub(1).ok_or("its values lie too deep")?;
-    let mut inner = Reader::new(element.content);
-    while !inner.is_empty() {
-        sound(inner.any().map_err(|error| error.to_string())?.whole, deepest)?;
-    }
-    Ok(())
-}
-
-const NULL: u8 = 5;
-
-/// The forms that DER allows to the universal types that have several in BER.
-fn primitive(found: u8, whole: &[u8]) -> Result<(), String> {
-    let mut reader = Reader::new(whole);
-    let read = match found {
-        tag::BOOLEAN => reader.default_false().map(drop),
-        tag::INTEGER => reader.integer().map(drop),
-        tag::OBJECT_IDENTIFIER => reader.oid_bytes().map(drop),
-        tag::BIT_STRING => reader.named_bits().map(drop),
-        NULL if whole.len() != 2 => Err(ReadError::Value("a null has a content")),
-        0 => Err(ReadError::Value("a value has no type")),
-        _ => Ok(()),
-    };
-    read.map_err(|error| error.to_string())
 }

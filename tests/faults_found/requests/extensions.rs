@@ -259,3 +259,98 @@ async fn what_a_request_asks_for_and_does_not_get_is_told() {
     let answer = server.post("pki/sign/web", body).await.ok();
     assert!(!warned(&answer, "Signet: "), "{:?}", answer.warnings());
 }
+
+const PE: [u8; 7] = [0x2b, 6, 1, 5, 5, 7, 1];
+
+#[tokio::test]
+async fn r16_what_strict_readers_cannot_read_of_an_extension_is_refused() {
+    let server = server().await;
+    let pe = |last: u8| [&PE[..], &[last]].concat();
+    let any_policy = oid(&[0x55, 0x1d, 0x20, 0]);
+    for (identifier, value) in [
+        (ce(36), vec![2, 1, 5]),
+        (ce(36), vec![0x30, 0]),
+        (ce(36), vec![0x30, 3, 0x80, 1, 0xff]),
+        (ce(36), vec![0x30, 4, 0x80, 2, 0, 0]),
+        (ce(54), vec![0x30, 0]),
+        (ce(54), vec![2, 1, 0xff]),
+        (ce(33), vec![4, 1, 0]),
+        (ce(33), vec![0x30, 0]),
+        (ce(33), sequence(&[&sequence(&[&any_policy, &oid(&[0x2a, 3])])])),
+        (ce(9), vec![0x30, 0]),
+        (ce(16), vec![0x30, 0]),
+        // Of lists, of logs, of proxies, of addresses; and what OpenSSL reads in every certificate.
+        (ce(20), vec![2, 1, 1]),
+        (ce(28), vec![0x30, 0]),
+        (vec![0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 3], vec![5, 0]),
+        (pe(14), sequence(&[&sequence(&[&oid(&[0x2b, 6, 1, 5, 5, 7, 0x15, 1])])])),
+        (pe(7), vec![2, 1, 1]),
+        (pe(8), vec![2, 1, 1]),
+        (pe(11), vec![2, 1, 5]),
+        (pe(24), vec![4, 1, 0]),
+        (vec![0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 1, 1], vec![2, 1, 5]),
+        (ce(KEY_USAGE), vec![3, 3, 7, 6, 0x80]),
+        (ce(KEY_USAGE), vec![3, 2, 0, 7]),
+        (ce(NAMES), subtree(0, 0x81, b"")),
+        (ce(NAMES), subtree(1, 0x86, b"")),
+    ] {
+        let csr = request(&[extension(&identifier, true, &value)]);
+        sign_own(&server, &csr).await.refused(400, "cannot be taken into the certificate");
+    }
+}
+
+#[tokio::test]
+async fn r16_an_extension_is_as_critical_as_its_readers_want_it() {
+    let server = server().await;
+    let place =
+        sequence(&[&oid(&[0x2b, 6, 1, 5, 5, 7, 0x30, 2]), &element(0x86, &[b"http://a/b"])]);
+    let point = sequence(&[&element(0xa0, &[&element(0xa0, &[&element(0x86, &[b"http://a/b"])])])]);
+    let pe = |last: u8| [&PE[..], &[last]].concat();
+    for (identifier, asked, value, dotted) in [
+        (pe(1), true, sequence(&[&place]), "1.3.6.1.5.5.7.1.1"),
+        (pe(11), true, sequence(&[&place]), "1.3.6.1.5.5.7.1.11"),
+        (ce(46), true, sequence(&[&point]), "2.5.29.46"),
+        (ce(36), false, vec![0x30, 3, 0x80, 1, 0], "2.5.29.36"),
+        (ce(54), false, vec![2, 1, 0], "2.5.29.54"),
+    ] {
+        let csr = request(&[extension(&identifier, asked, &value)]);
+        let answer = sign_own(&server, &csr).await.ok();
+        let certificate = certificate(&answer);
+        let list = certificate.tbs_certificate().extensions().unwrap();
+        let found = list.iter().find(|one| one.extn_id.to_string() == dotted).unwrap();
+        assert_ne!(found.critical, asked, "{dotted}");
+        assert!(!warned(&answer, "is critical"), "{:?}", answer.warnings());
+    }
+    // One that is not known is signed, and told.
+    let csr = request(&[extension(&[0x2a, 3, 4], true, &[5, 0])]);
+    assert!(warned(&sign_own(&server, &csr).await.ok(), "1.2.3.4 is critical"));
+    // The issuer says what it is called itself.
+    let csr = request(&[plain(18, &sequence(&[&element(0x82, &[b"a.example.org"])]))]);
+    let answer = sign_own(&server, &csr).await.ok();
+    assert!(warned(&answer, "issuer alternative name"), "{:?}", answer.warnings());
+    assert_eq!(count(&certificate(&answer), "2.5.29.18"), 0);
+}
+
+#[tokio::test]
+async fn r16_a_range_is_written_without_bits_behind_its_mask() {
+    let server = server().await;
+    let csr = request(&[plain(NAMES, &subtree(0, 0x87, &[10, 1, 1, 1, 255, 0, 0, 0]))]);
+    let bytes = der(&sign_own(&server, &csr).await.ok().text("certificate"));
+    let wanted = [0x87, 8, 10, 0, 0, 0, 255, 0, 0, 0];
+    assert!(bytes.windows(wanted.len()).any(|window| window == wanted));
+}
+
+#[tokio::test]
+async fn r16_a_subject_key_identifier_has_at_most_64_bytes_wherever_it_comes_from() {
+    let server = server().await;
+    let csr = request(&[]);
+    for (length, is_signed) in [(1, true), (64, true), (65, false), (200_000, false)] {
+        let body = json!({ "csr": csr, "common_name": "Below", "skid": "ab".repeat(length) });
+        let answer = server.post("pki/root/sign-intermediate", body).await;
+        if is_signed {
+            answer.ok();
+        } else {
+            answer.refused(400, "the longest has 64");
+        }
+    }
+}
