@@ -364,6 +364,22 @@ impl Certificate {
         &self.extensions.names
     }
 
+    /// Why its name constraints are not understood, if they are not.
+    pub fn fault_of_constraints(&self) -> Option<&str> {
+        self.name_limits().and_then(NameLimits::fault)
+    }
+
+    /// What keeps strict readers from reading its subject, which is the issuer of all it signs.
+    pub fn fault_of_subject(&self) -> Option<String> {
+        let read = Reader::new(self.subject())
+            .sequence("pkix.RDNSequence")
+            .and_then(|name| distinguished_name::fault(name.rest()));
+        match read {
+            Ok(fault) => fault.map(str::to_owned),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     /// Its name constraints.
     pub(in crate::ca) fn name_limits(&self) -> Option<&NameLimits> {
         self.extensions.name_limits.as_deref()

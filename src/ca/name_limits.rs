@@ -44,6 +44,11 @@ impl NameLimits {
         });
         Self { critical, read }
     }
+
+    /// Why they are not understood, if they are not.
+    pub(in crate::ca) fn fault(&self) -> Option<&str> {
+        self.read.as_ref().err().map(String::as_str)
+    }
 }
 
 /// What is left to an issuer.

@@ -36,7 +36,9 @@ pub struct Issuer {
     pub record: IssuerRecord,
     /// Its certificate.
     pub certificate: Certificate,
-    /// Issued by and to the same name, with its own key.
+    /// Issued by and to the same name, with its own key. A signature of an algorithm that is not
+    /// verified here (SHA-1, as many old roots have) is judged by the names: a root is believed because
+    /// it was imported, not because of its signature.
     pub is_root: bool,
     /// What its certificate and those above it leave to it.
     pub limits: IssuerLimits,
@@ -277,11 +279,17 @@ impl Issuer {
     }
 }
 
-/// Issued by and to the same name, with its own key.
+/// Issued by and to the same name, with its own key. A signature of an algorithm that is not
+/// verified here (SHA-1, as many old roots have) is judged by the names: a root is believed because
+/// it was imported, not because of its signature.
 pub fn is_self_signed(certificate: &Certificate) -> bool {
     match (certificate.authority_key_identifier(), certificate.subject_key_identifier()) {
         (Some(above), Some(own)) => above == own && certificate.is_self_issued(),
-        _ => certificate.is_self_issued() && certificate.verify_signed_by(certificate.public_key()),
+        _ => {
+            certificate.is_self_issued()
+                && (certificate.signature_algorithm().is_none()
+                    || certificate.verify_signed_by(certificate.public_key()))
+        }
     }
 }
 

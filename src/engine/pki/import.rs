@@ -114,6 +114,9 @@ impl Engine {
     }
 }
 
+/// A Name without a relative name.
+const EMPTY: &[u8] = &[0x30, 0];
+
 /// What an operator should know of a certificate that was imported: it is taken as it is, and
 /// some of what it is asked for later will be refused, or not be believed by others.
 fn oddities(issuer: &Issuer, now: Timestamp) -> Vec<String> {
@@ -135,7 +138,18 @@ fn oddities(issuer: &Issuer, now: Timestamp) -> Vec<String> {
     if lacks(KeyUsage::CRL_SIGN) {
         found.push("its certificate lacks the key usage cRLSign (RFC 5280, 4.2.1.3); it has no revocation list".to_owned());
     }
-    if certificate.signature_algorithm().is_none() {
+    if certificate.subject() == EMPTY {
+        found.push("its certificate has no subject (RFC 5280, 4.1.2.6); verifiers refuse the certificates it signs".to_owned());
+    }
+    if let Some(why) = certificate.fault_of_subject() {
+        found.push(format!(
+            "its subject is not sound ({why}); some clients cannot read the certificates it signs"
+        ));
+    }
+    if let Some(why) = certificate.fault_of_constraints() {
+        found.push(format!("its name constraints are not understood ({why}); verifiers may refuse the certificates it signs, and where they are critical it signs none"));
+    }
+    if certificate.signature_algorithm().is_none() && !issuer.is_root {
         found.push("its certificate is signed with an algorithm that is not verified here; no chain is built above it".to_owned());
     }
     found.iter().map(|what| odd(issuer, what)).collect()

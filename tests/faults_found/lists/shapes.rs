@@ -1,8 +1,11 @@
 //! Certificates of authorities as others make them: each odd shape is imported or refused with a
 //! reason, and breaks nothing else.
 
+use data_encoding::BASE64;
 use der::{Decode, Encode};
 use serde_json::{Value, json};
+use signet::ca::{jks, pkcs12};
+use signet::secret::Secret;
 use signet::store::memory::Fault;
 
 use super::{crl, imported, issue, list, read, revoke, server, set};
@@ -283,4 +286,52 @@ async fn r01_a_list_that_fails_is_a_warning_of_what_was_done() {
     let answer = server.post("pki/root/generate/internal", root).await.ok();
     assert!(answer.warnings().iter().any(|text| text.starts_with("Signet: ")), "{answer:?}");
     assert_eq!(read(&server, "pki/issuer/second/crl/der").await.status, 200);
+}
+
+#[tokio::test]
+async fn r03_a_root_that_is_signed_with_sha1_stands_in_the_trust_stores() {
+    let server = server().await;
+    let mut shape = Shape::new(&foreign_key());
+    shape.subject = name("Another Issuer");
+    shape.algorithm = RSA_SHA1.to_vec();
+    let root = shape.pem();
+    let answer = set(&server, &root).await.ok();
+    let told = answer.warnings();
+    assert!(!told.iter().any(|told| told.contains("no chain is built above it")), "{told:?}");
+    let role = json!({ "allow_any_name": true, "key_type": "ec" });
+    server.post("pki/roles/store", role).await.ok();
+    for format in ["pkcs12_truststore", "jks_bundle"] {
+        let body = json!({ "common_name": "a.example.org", "format": format });
+        let answer = server.post("pki/issue/store", body).await.ok();
+        let member = if format == "jks_bundle" { "truststore" } else { "certificate" };
+        let bytes = BASE64.decode(answer.text(member).as_bytes()).unwrap();
+        let password = Secret::new("changeit".to_owned());
+        let store = match format {
+            "jks_bundle" => jks::open(&bytes, &password),
+            _ => pkcs12::open(&bytes, &password),
+        };
+        let trusted = store.unwrap().trusted;
+        assert!(trusted.iter().any(|entry| entry.certificate == der(&root)), "{format}");
+    }
+}
+
+#[tokio::test]
+async fn r01_an_imported_issuer_under_which_readers_accept_nothing_is_told() {
+    let server = server().await;
+    let attribute = |tag: u8, text: &[u8]| {
+        let attribute = sequence(&[&[6, 3, 0x55, 4, 3], &element(tag, &[text])]);
+        sequence(&[&element(0x31, &[&attribute])])
+    };
+    for (subject, told) in [
+        (sequence(&[]), "has no subject"),
+        (attribute(0x13, b"a@b"), "is not sound"),
+        (attribute(0x1c, &[0, 0, 0, b'a']), "is not sound"),
+    ] {
+        let mut shape = Shape::new(&foreign_key());
+        shape.subject = subject;
+        let warnings = set(&server, &shape.pem()).await.ok().warnings();
+        assert!(warnings.iter().any(|warning| warning.contains(told)), "{warnings:?}");
+    }
+    let usual = set(&server, &Shape::new(&foreign_key()).pem()).await.ok().warnings();
+    assert!(!usual.iter().any(|warning| warning.contains("subject")), "{usual:?}");
 }
