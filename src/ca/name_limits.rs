@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use super::asn1::Writer;
 use super::certificate::Certificate;
 use super::distinguished_name::{self, Comparable};
-use super::hostname::is_host_name;
 use super::name_constraints;
 use super::permit::{BasicConstraints, NameConstraints, Template};
 use super::role::Refusal;
@@ -173,11 +172,7 @@ impl Facts {
         let email = if names.email.is_empty() { attributes.email_addresses } else { Vec::new() };
         let common_name = attributes.common_name;
         let is_leaf = !matches!(template.basic_constraints, BasicConstraints::Authority { .. });
-        let like_host = is_leaf
-            && names.dns.is_empty()
-            && common_name.contains('.')
-            && is_host_name(&common_name)
-            && common_name.parse::<IpAddr>().is_err();
+        let like_host = is_leaf && names.dns.is_empty() && looks_like_host(&common_name);
         Ok(Self {
             subject: distinguished_name::comparable_name(&der).map_err(wrong)?,
             email,
@@ -190,6 +185,13 @@ impl Compiled {
     fn check(&self, template: &Template, facts: &Facts) -> Result<(), Refusal> {
         let (asked, own) = (&template.names, &self.names);
         for name in asked.dns.iter().chain(&facts.host) {
+            // Go and OpenSSL compare no such name and refuse it.
+            if name.ends_with('.') {
+                return refuse(format!(
+                    "the issuer has name constraints, and the DNS name {} ends with a dot, so that readers cannot compare it",
+                    uri::go_quote(name)
+                ));
+            }
             let permitted = own.permitted_dns.iter().any(|base| is_below(name, base));
             let excluded = own.excluded_dns.iter().any(|base| touches(name, base));
             judge("DNS name", name, own.permitted_dns.is_empty() || permitted, excluded)?;
@@ -214,6 +216,12 @@ impl Compiled {
     /// RFC 5280, 4.2.1.10: the constraint applies to the host; a URI without one is not permitted.
     fn check_uri(&self, text: &str) -> Result<(), Refusal> {
         let own = &self.names;
+        if !has_one_host(text) {
+            return refuse(format!(
+                "the issuer's name constraints limit URIs by their host, and readers differ about that of {}: it has a user, or no slash behind the host",
+                uri::go_quote(text)
+            ));
+        }
         let host = uri::host(text);
         let host = match host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -241,6 +249,27 @@ impl Compiled {
         }
         refuse("the issuer's name constraints do not permit the subject".to_owned())
     }
+}
+
+/// Does every reader find the same host? OpenSSL ends it at the first colon or slash, others behind
+/// the user and before a question mark or a number sign.
+fn has_one_host(text: &str) -> bool {
+    let behind = text.split_once("://").map_or("", |(_, behind)| behind);
+    let authority = behind.split_once('/').map_or(behind, |(authority, _)| authority);
+    !authority.contains(['@', '?', '#'])
+}
+
+/// What OpenSSL takes for a host in a common name: letters, digits, underscores, a dot at least;
+/// dots and hyphens neither first nor last, and no dot beside another of them. So also an address.
+fn looks_like_host(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_host = |byte: u8| plain(byte) || matches!(byte, b'-' | b'.');
+    let bytes = name.as_bytes();
+    name.contains('.')
+        && bytes.iter().all(|byte| is_host(*byte))
+        && bytes.first().is_some_and(|byte| plain(*byte))
+        && bytes.last().is_some_and(|byte| plain(*byte))
+        && !["..", ".-", "-."].iter().any(|pair| name.contains(pair))
 }
 
 fn judge(kind: &str, name: &str, permitted: bool, excluded: bool) -> Result<(), Refusal> {
@@ -333,6 +362,18 @@ mod tests {
         ] {
             assert_eq!(is_below(name, base), below, "{name} {base}");
             assert_eq!(touches(name, base), touched, "{name} {base}");
+        }
+    }
+
+    #[test]
+    fn a_common_name_is_compared_if_openssl_takes_it_for_a_host() {
+        for name in ["a.org", "10.0.0.1", "a_b.org", "_a.b", "A-b.c", "a--b.c"] {
+            assert!(looks_like_host(name), "{name}");
+        }
+        for name in
+            ["", "a", ".", "a.", ".a", "a..b", "a.-b", "a-.b", "-a.b", "a.b-", "a b.c", "*.a.b"]
+        {
+            assert!(!looks_like_host(name), "{name}");
         }
     }
 

@@ -239,3 +239,33 @@ async fn r14_openssl_accepts_what_the_constraints_permit() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
 }
+
+#[tokio::test]
+async fn r14_what_readers_compare_differently_is_not_signed_below_constraints() {
+    let server = server().await;
+    limited(&server, "dns", json!({ "permitted_dns_domains": "example.org" })).await.ok();
+    limited(&server, "uri", json!({ "excluded_uri_domains": "example.org" })).await.ok();
+    for (issuer, ask, why) in [
+        ("dns", json!({ "common_name": "a.example.org." }), "ends with a dot"),
+        // Without DNS names OpenSSL takes these for hosts, and finds them outside.
+        ("dns", json!({ "common_name": "10.0.0.1" }), "do not permit the DNS name"),
+        ("dns", json!({ "common_name": "a_b.example.com" }), "do not permit the DNS name"),
+        ("uri", json!({ "uri_sans": "https://example.org:x@example.com/" }), "readers differ"),
+        ("uri", json!({ "uri_sans": "https://u@example.com/" }), "readers differ"),
+        ("uri", json!({ "uri_sans": "https://example.com?x" }), "readers differ"),
+    ] {
+        let mut body = json!({ "common_name": "A Service", "key_type": "ec" });
+        let is_host = ask.get("common_name").is_some_and(|name| name != "a.example.org.");
+        body.as_object_mut().unwrap().extend(ask.as_object().unwrap().clone());
+        body["exclude_cn_from_sans"] = json!(is_host);
+        server.post(&format!("pki/issuer/{issuer}/issue/web"), body).await.refused(400, why);
+    }
+    for uri in ["https://example.com/", "https://example.com:8443/a@b?c#d", "spiffe://a/b"] {
+        let body = json!({ "common_name": "A Service", "key_type": "ec", "uri_sans": uri });
+        server.post("pki/issuer/uri/issue/web", body).await.ok();
+    }
+    for name in ["A. Service", "a", "Dr. No.", "a.example.org"] {
+        let body = json!({ "common_name": name, "key_type": "ec", "exclude_cn_from_sans": true });
+        server.post("pki/issuer/dns/issue/web", body).await.ok();
+    }
+}
