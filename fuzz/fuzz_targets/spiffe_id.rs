@@ -29,7 +29,10 @@ fn check(text: &str) {
 /// Whatever has the scheme, in any case, is an ID without a path in an authority, or refused.
 fn is_signed_only_as_an_id(text: &str, id: Option<&SpiffeId>) {
     let ask = Ask { uri_sans: vec![text.to_owned()], ..Ask::default() };
-    let Ok((_, names)) = (AuthorityAsk { ask, ..AuthorityAsk::default() }).request() else { return };
+    let Ok((_, names)) = (AuthorityAsk { ask, ..AuthorityAsk::default() }).request(&mut Vec::new())
+    else {
+        return;
+    };
     let scheme = |text: &str| text.to_ascii_lowercase().starts_with("spiffe:");
     if scheme(text) || names.uri.iter().any(|uri| scheme(uri)) {
         assert!(id.is_some_and(|id| id.path().is_empty()), "{text:?}");

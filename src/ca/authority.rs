@@ -232,10 +232,13 @@ impl AuthorityAsk {
     }
 
     /// Subject and names of a request that somebody else will sign.
-    pub fn request(&self) -> Result<(Subject, AlternativeNames), Refusal> {
+    pub fn request(
+        &self,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Subject, AlternativeNames), Refusal> {
         self.check_characters()?;
         let subject = self.composed_subject(&self.ask.common_name, &self.ask.serial_number);
-        Ok((subject, names(&self.ask, &mut Vec::new())?))
+        Ok((subject, names(&self.ask, warnings)?))
     }
 
     /// No subject attribute holds a control character; [`names`] looks at the alternative names.

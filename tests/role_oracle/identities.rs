@@ -118,7 +118,7 @@ pub(crate) fn try_them(first: u64, count: u64) -> u64 {
 
         let ask = Ask { uri_sans: vec![text.clone()], ..Ask::default() };
         let authority = AuthorityAsk { ask, ..AuthorityAsk::default() };
-        let taken = authority.request().is_ok();
+        let taken = authority.request(&mut Vec::new()).is_ok();
         assert_eq!(taken, has_path == Some(false), "seed {seed}: {text:?} of an authority");
     }
     accepted

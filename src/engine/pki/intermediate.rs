@@ -96,7 +96,8 @@ impl Engine {
         repeatedly!({
             let authorities = self.authorities(mount).await?;
             let key = self.obtain_key(&authorities, &request.key).await?;
-            let (subject, names) = request.ask.request()?;
+            let mut warnings = Vec::new();
+            let (subject, names) = request.ask.request(&mut warnings)?;
             let values = RequestValues {
                 subject: SubjectName::Composed(subject),
                 names,
@@ -105,7 +106,7 @@ impl Engine {
             };
             let kind = key.key.kind();
             let preference = request.ask.signature(false)?;
-            let mut warnings = request.ask.without_effect(kind, false);
+            warnings.extend(request.ask.without_effect(kind, false));
             let algorithm = SignatureAlgorithm::choose(kind, preference);
             let composed = compose_request(&values, key.key.public(), algorithm)
                 .map_err(|error| Failure::refused(error.to_string()))?;

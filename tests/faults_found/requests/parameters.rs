@@ -154,3 +154,17 @@ async fn r11_an_authority_without_a_subject_is_signed_with_the_warning() {
     let answer = server.post("pki/root/sign-intermediate", named).await.ok();
     assert!(!answer.warnings().contains(&WARNING.to_owned()));
 }
+
+#[tokio::test]
+async fn r18_a_name_that_an_authority_does_not_get_is_told_on_every_path() {
+    let server = server().await;
+    let body = json!({
+        "csr": request(&[]), "common_name": "Below", "alt_names": "a b", "key_type": "ec",
+    });
+    for path in
+        ["intermediate/generate/internal", "root/sign-intermediate", "root/generate/internal"]
+    {
+        let answer = server.post(&format!("pki/{path}"), body.clone()).await.ok();
+        assert!(warned(&answer, "alt_names: \"a b\""), "{path}: {:?}", answer.warnings());
+    }
+}
