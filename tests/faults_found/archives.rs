@@ -562,3 +562,24 @@ async fn a_serial_number_has_128_bits_that_vary() {
         assert_eq!((*ones, *zeros), (0xff, 0xff), "{seen:x?}");
     }
 }
+
+#[tokio::test]
+async fn f14_a_password_that_java_does_not_take_is_told() {
+    let server = server().await;
+    let csr = csr(|_| ());
+    for format in ARCHIVES {
+        for (password, is_odd) in [("changeit", false), ("", false), ("pässwörd", true)] {
+            let body = json!({
+                "common_name": "a.example.org", "format": format, "csr": csr, "key_type": "ec",
+                "pkcs12_password": password, "jks_password": password,
+            });
+            for path in
+                ["issue/web", "sign/web", "root/sign-intermediate", "root/generate/internal"]
+            {
+                let answer = server.post(&format!("pki/{path}"), body.clone()).await.ok();
+                let told = answer.warnings().iter().any(|told| told.contains("is not ASCII"));
+                assert_eq!(told, is_odd && format != "jks_bundle", "{path} {format} {password}");
+            }
+        }
+    }
+}

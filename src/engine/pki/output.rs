@@ -112,6 +112,12 @@ impl ArchiveWish {
         Ok(Self { kind, password, encoder, alias, with_intermediates: ask.with_intermediates })
     }
 
+    /// Says so if clients will not open what is written.
+    pub fn warning(&self) -> Option<&'static str> {
+        let is_pkcs12 = !matches!(self.kind, ArchiveKind::JksBundle);
+        (is_pkcs12 && !self.password.expose().is_ascii()).then_some(W_PASSWORD)
+    }
+
     /// Which archive it is.
     pub const fn kind(&self) -> ArchiveKind {
         self.kind
@@ -171,6 +177,8 @@ pub struct Archives {
     pub trust_warning: Option<&'static str>,
 }
 
+const W_PASSWORD: &str =
+    "Signet: the password is not ASCII; Java opens no PKCS#12 key store with such a password";
 const W_NO_ROOT: &str = "Signet: no trust store comes with this key store, because no root certificate is known here; import the root of the issuer: intermediate/set-signed";
 const W_OTHER_ROOTS: &str = "Signet: the trust store does not hold the root of this certificate, because it is not known here; import it: intermediate/set-signed";
 

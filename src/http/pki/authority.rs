@@ -145,7 +145,8 @@ pub(super) async fn root(
     }
     let request = RootRequest { ask: authority_ask(&fields), key, issuer_name, archive };
     let mut root = engine.generate_root(granted, mount, &request, call.now).await?;
-    let warnings = std::mem::take(&mut root.warnings);
+    let mut warnings = std::mem::take(&mut root.warnings);
+    warnings.extend(request.archive.iter().filter_map(|wish| wish.warning()).map(str::to_owned));
     let as_der = format == Format::Der;
     let text = |der: &[u8]| {
         if as_der { data_encoding::BASE64.encode(der) } else { pem::encode("CERTIFICATE", der) }
@@ -246,6 +247,7 @@ pub(super) async fn sign(
     };
     let mut signed = engine.sign_intermediate(granted, mount, &request, call.now).await?;
     let mut warnings = std::mem::take(&mut signed.warnings);
+    warnings.extend(request.archive.iter().filter_map(|wish| wish.warning()).map(str::to_owned));
     let format = format.unwrap_or(Format::Pem);
     let as_der = format == Format::Der;
     let text = |der: &[u8]| {

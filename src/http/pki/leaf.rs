@@ -137,7 +137,8 @@ async fn answer(
         let making = engine.issue_archive(granted, mount, &request, &wish, now);
         let (mut leaf, archives) = Box::pin(making).await?.into_inner();
         let mut warnings = std::mem::take(&mut leaf.warnings);
-        warnings.extend(archives.trust_warning.map(str::to_owned));
+        warnings
+            .extend(archives.trust_warning.into_iter().chain(wish.warning()).map(str::to_owned));
         let data = archived(fields, wish.kind(), &leaf, &archives);
         return Ok(Reply::Issued { data, warnings }.warned(fields.warnings()));
     }
