@@ -1,5 +1,7 @@
 //! Names and roles: SPIFFE IDs, host names, settings that are compiled before they are stored.
 
+#[path = "names/lines.rs"]
+mod lines;
 #[path = "names/urls.rs"]
 mod urls;
 

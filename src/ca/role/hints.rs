@@ -8,6 +8,7 @@ use super::Role;
 use super::permit::{Ask, CsrFacts};
 use crate::ca::alternative_names::shortened;
 use crate::ca::control::first_control;
+use crate::ca::permit::KeyUsage;
 use crate::ca::hostname::is_host_pattern;
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
 use crate::ca::uri::go_quote;
@@ -29,23 +30,26 @@ impl Role {
         if csr.is_some() || !allowed || !is_host_pattern(name) {
             return None;
         }
-        let mut domains = self.fields.allowed_domains.clone();
-        domains.push(name.to_owned());
+        let entries: Vec<&str> = self.fields.allowed_domains.iter().map(String::as_str).collect();
+        let domains = with_value(entries, name)?;
         Some(format!(
             "Signet: the URI SAN is allowed, the common name is not; to allow this name: signet patch {{mount}}roles/{} allowed_domains={} allow_bare_domains=true",
             self.name,
-            domains.join(",")
+            shell_word(&domains)
         ))
     }
 
     /// The URI that no pattern allows.
     pub(super) fn uri_hint(&self, uri: &str) -> String {
         let id = SpiffeId::path_of(uri);
+        // With such usages the role would not be taken.
+        let signs = self.key_usage.contains(KeyUsage::KEY_CERT_SIGN)
+            || self.key_usage.contains(KeyUsage::CRL_SIGN);
         let mut hint = self.unlisted(
             uri,
             ("allowed_uri_sans", &self.fields.allowed_uri_sans),
             "",
-            id.is_ok_and(|path| !path.is_empty()),
+            !signs && id.is_ok_and(|path| !path.is_empty()),
         );
         if let Err(why) = id
             && has_spiffe_scheme(uri)
@@ -60,7 +64,9 @@ impl Role {
     pub(super) fn name_hint(&self, name: &str) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@+".contains(&byte);
         let listed = ("allowed_domains", &self.fields.allowed_domains);
-        self.unlisted(name, listed, " allow_bare_domains=true", name.bytes().all(plain))
+        // No domain lets a name with two of them through.
+        let can_be_allowed = name.bytes().all(plain) && name.matches('@').count() < 2;
+        self.unlisted(name, listed, " allow_bare_domains=true", can_be_allowed)
     }
 
     /// The address that lies in no range, or that no range is asked about.
@@ -111,22 +117,39 @@ impl Role {
                 self.name
             ),
         };
-        let quotable = |entry: &&str| {
-            !entry.contains(['\'', ',']) && first_control(entry).is_none() && !entry.is_empty()
-        };
-        let entries_are_plain = entries.len() <= SHOWN && shown_entries.iter().all(quotable);
-        if can_be_pasted && quotable(&value) && entries_are_plain {
-            let mut all = shown_entries;
-            if !all.contains(&value) {
-                all.push(value);
-            }
+        if can_be_pasted
+            && entries.len() <= SHOWN
+            && let Some(all) = with_value(shown_entries, value)
+            && !all.contains('\'')
+        {
             let _infallible = write!(
                 hint,
-                "; to allow it: signet patch {{mount}}roles/{} {field}='{}'{beside}",
+                "; to allow it: signet patch {{mount}}roles/{} {field}='{all}'{beside}",
                 self.name,
-                all.join(",")
             );
         }
         hint
     }
+}
+
+/// The entries and the value as one value of the command line, where it would be read as such: `@`
+/// in front stands for a file, a lone hyphen for standard input.
+fn with_value(entries: Vec<&str>, value: &str) -> Option<String> {
+    let mut all = entries;
+    if !all.contains(&value) {
+        all.push(value);
+    }
+    let odd = |entry: &&str| entry.contains(',') || entry.is_empty();
+    let line = all.join(",");
+    let is_read = line.starts_with('@') || line == "-";
+    (!is_read && !all.iter().any(odd) && first_control(&line).is_none()).then_some(line)
+}
+
+/// A text as one word of a shell's line, in quotes where it needs them.
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./,@:".contains(&byte);
+    if text.bytes().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
 }

@@ -18,6 +18,7 @@ use minicbor::{Decode, Encode};
 
 pub use check::{RoleError, key_kind, signature_bits};
 pub(in crate::ca) use check::{extended_key_usages, key_usages};
+pub use hints::shell_word;
 pub use names::other_name;
 pub use permit::{Ask, Bounds, CsrFacts, Refusal};
 pub(in crate::ca) use validity::check_order;

@@ -25,7 +25,7 @@ use crate::ca::key::KeyKind;
 use crate::ca::lint;
 use crate::ca::permit::Permit;
 use crate::ca::public_key::PublicKey;
-use crate::ca::role::{Ask, Bounds, Role};
+use crate::ca::role::{Ask, Bounds, Role, shell_word};
 use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
@@ -349,7 +349,8 @@ impl Engine {
         let facts = ready.csr.as_deref().map(csr_facts);
         let permit = ready.role.permit(ask, facts.as_ref(), ready.kind, &bounds, now).map_err(
             |refusal| {
-                let hint = refusal.hint.map(|hint| hint.replace("{mount}", &mount.record.path));
+                let path = shell_word(&mount.record.path);
+                let hint = refusal.hint.map(|hint| hint.replace("{mount}", &path));
                 Failure::Refused { text: refusal.text, hint }
             },
         )?;
