@@ -65,6 +65,30 @@ pub(in crate::ca) fn add_address(text: &str, names: &mut AlternativeNames) -> Re
     Ok(())
 }
 
+/// Refuses what RFC 5280, 4.2.1.6 has no place for, and what Java cannot read: an e-mail address
+/// without something on both sides of its `@`, a DNS name with nothing in it.
+pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), String> {
+    let is_mailbox = |text: &&String| {
+        text.rsplit_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty())
+    };
+    if let Some(text) = names.email.iter().find(|text| !is_mailbox(text)) {
+        return Err(format!(
+            "{} is no e-mail address: it wants a name, @ and a host (RFC 5280, 4.2.1.6)",
+            uri::go_quote(&shortened(text))
+        ));
+    }
+    let is_name = |text: &&String| {
+        text.bytes().all(|byte| byte.is_ascii_graphic())
+            && !text.strip_suffix('.').unwrap_or(text).split('.').any(str::is_empty)
+    };
+    names.dns.iter().find(|text| !is_name(text)).map_or(Ok(()), |text| {
+        Err(format!(
+            "{} is no DNS name: it wants labels of visible characters (RFC 5280, 4.2.1.6)",
+            uri::go_quote(&shortened(text))
+        ))
+    })
+}
+
 /// IP addresses as Go reads them: no zone, no leading zeros.
 pub(in crate::ca) fn addresses(texts: &[String]) -> Result<Vec<IpAddr>, String> {
     texts
@@ -108,7 +132,10 @@ fn uri(text: &str, holder: Holder) -> Result<String, String> {
         Err(why) if has_spiffe_scheme(text) || has_spiffe_scheme(&written) => {
             Err(named(&format!("SPIFFE ID: {why}")))
         }
-        Ok(_) | Err(_) => Ok(written),
+        Ok(_) | Err(_) => match uri::fault(&written) {
+            Some(why) => Err(named(&format!("URI: {why}"))),
+            None => Ok(written),
+        },
     }
 }
 

@@ -5,7 +5,9 @@
 
 use crate::ca::oid::ObjectIdentifier;
 
-use super::alternative_names::{Holder, add_listed, add_name, addresses, deduplicated, uris};
+use super::alternative_names::{
+    Holder, add_listed, add_name, addresses, deduplicated, refuse_malformed, uris,
+};
 use super::control::refuse_control;
 use super::csr::ParsedCsr;
 use super::dropped;
@@ -431,5 +433,6 @@ fn names(ask: &Ask, warnings: &mut Vec<String>) -> Result<AlternativeNames, Refu
     }
     names.ip = addresses(&ask.ip_sans).map_err(refused)?;
     names.uri = uris(&ask.uri_sans, Holder::Authority).map_err(refused)?;
+    refuse_malformed(&names).map_err(refused)?;
     Ok(names)
 }

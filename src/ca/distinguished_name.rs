@@ -181,6 +181,8 @@ pub(in crate::ca) fn fault(content: &[u8]) -> Result<Option<&'static str>, ReadE
                 Some(text) if first_control(&text).is_some() => {
                     return Ok(Some("a value holds a control character"));
                 }
+                // X.520: a DirectoryString has at least one character.
+                Some(text) if text.is_empty() => return Ok(Some("a value is empty")),
                 Some(_) => {}
                 None => return Ok(Some("a value is no text")),
             }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::alternative_names::{Holder, add_address, uris};
+use super::alternative_names::{Holder, add_address, refuse_malformed, uris};
 use super::asn1::{ReadError, Reader, Writer, bit_string_bits, tag};
 use super::control::{first_control, refuse_control};
 use super::csr::ParsedCsr;
@@ -201,6 +201,7 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, Refusal> {
         refuse_control("otherName", &other.value).or_else(refuse)?;
         names.other.push(other.clone());
     }
+    refuse_malformed(&names).or_else(refuse)?;
     names.uri = uris(&asked.uri, Holder::Authority).or_else(refuse)?;
     Ok(names)
 }

@@ -67,6 +67,27 @@ pub fn host_is_domain(text: &str) -> bool {
         })
 }
 
+/// Why a canonical URI may not stand in a certificate (RFC 5280, 4.2.1.6; RFC 3986): Go passes over
+/// it, and Java cannot read the certificate.
+pub fn fault(written: &str) -> Option<&'static str> {
+    match scheme(written) {
+        Some((Some(_), "" | "//")) => return Some("nothing follows its scheme"),
+        Some((Some(_), _)) => {}
+        Some((None, _)) | None => {
+            return Some("it is relative; write it with its scheme, as in https://example.org/");
+        }
+    }
+    let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+    if !written.bytes().all(legal) {
+        return Some("it holds a character that a URI writes as % and two hexadecimal digits");
+    }
+    let escaped = |rest: &str| {
+        rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let mut escapes = written.split('%').skip(1);
+    (!escapes.all(escaped)).then_some("a % in it is not followed by two hexadecimal digits")
+}
+
 fn scheme(text: &str) -> Option<(Option<&str>, &str)> {
     for (position, byte) in text.bytes().enumerate() {
         match byte {

@@ -2,6 +2,8 @@
 
 #[path = "names/lines.rs"]
 mod lines;
+#[path = "names/shapes.rs"]
+mod shapes;
 #[path = "names/urls.rs"]
 mod urls;
 

@@ -8,8 +8,8 @@ use super::Role;
 use super::permit::{Ask, CsrFacts};
 use crate::ca::alternative_names::shortened;
 use crate::ca::control::first_control;
-use crate::ca::permit::KeyUsage;
 use crate::ca::hostname::is_host_pattern;
+use crate::ca::permit::KeyUsage;
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
 use crate::ca::uri::go_quote;
 

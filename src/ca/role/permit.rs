@@ -10,7 +10,7 @@ use super::names::other_name;
 use super::validity::{LeafNotAfterBehavior, TtlLimits, ValidityError};
 use super::{OtherSans, Role};
 use crate::ca::alternative_names::{
-    Holder, add_address, add_listed, add_name, addresses, deduplicated, uris,
+    Holder, add_address, add_listed, add_name, addresses, deduplicated, refuse_malformed, uris,
 };
 use crate::ca::control::refuse_control;
 use crate::ca::glob;
@@ -280,7 +280,7 @@ impl Role {
                 self.name_hint(name),
             );
         }
-        Ok(())
+        refuse_malformed(names).or_else(Refusal::new)
     }
 
     /// Step 17.
@@ -420,7 +420,7 @@ impl Role {
                 format!("user_id {id} is not allowed by this role"),
                 self.value_hint(id, ("allowed_user_ids", &self.fields.allowed_user_ids)),
             ),
-            None => Ok(ids.clone()),
+            None => Ok(ids.iter().filter(|id| !id.is_empty()).cloned().collect()),
         }
     }
 
