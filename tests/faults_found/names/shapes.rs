@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{issue, ours, request, role, server, with_uri};
+use super::{issue, merged, ours, request, role, server, with_uri};
 
 const NO_URIS: &[&str] = &[
     "a",
@@ -95,4 +95,56 @@ async fn r18_an_empty_user_id_names_nothing() {
     });
     let body = json!({ "csr": csr, "use_csr_values": true });
     server.post("pki/root/sign-intermediate", body).await.refused(400, "a value is empty");
+}
+
+#[tokio::test]
+async fn f13_a_word_that_names_no_usage_is_told_when_the_role_is_written() {
+    let server = server(json!({})).await;
+    for (field, word) in [("key_usage", "DigitalSignture"), ("ext_key_usage", "SrverAuth")] {
+        let fields = json!({ "allowed_uri_sans": "", field: ["KeyAgreement", "Any", word] });
+        let told = ours(&role(&server, "web", fields).await.ok()).join("\n");
+        let first = if field == "key_usage" { "Any" } else { "KeyAgreement" };
+        assert!(told.contains(&format!("{field}: \"{first}\" is no usage")), "{told}");
+        let fields = json!({ "allowed_uri_sans": "", field: [word] });
+        let told = ours(&role(&server, "web", fields).await.ok()).join("\n");
+        assert!(told.contains(&format!("{field}: \"{word}\" is no usage")), "{told}");
+    }
+    let known = json!({
+        "allowed_uri_sans": "", "key_usage": "digitalsignature, KeyAgreement",
+        "ext_key_usage": ["serverauth", ""],
+    });
+    assert_eq!(ours(&role(&server, "web", known).await.ok()), [""; 0]);
+}
+
+#[tokio::test]
+async fn f15_the_identity_that_a_warning_names_is_signed() {
+    let server = server(json!({})).await;
+    for pattern in ["spiffe://example.*/x", "spiffe://*/x", "spiffe://a*.b/*", "s*/y"] {
+        let answer = role(&server, "web", json!({ "allowed_uri_sans": pattern })).await.ok();
+        let told = ours(&answer).join("\n");
+        let (_, id) = told.split_once("it allows ").unwrap();
+        let (id, _) = id.split_once(';').unwrap();
+        issue(&server, json!({ "uri_sans": id })).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn f15_a_name_that_is_left_out_is_told_on_every_path() {
+    let server = server(json!({})).await;
+    let names = json!({ "common_name": "x", "alt_names": "a b, c.example.org", "key_type": "ec" });
+    for path in [
+        "pki/issue/web",
+        "pki/root/generate/internal",
+        "pki/intermediate/generate/internal",
+        "pki/root/sign-intermediate",
+    ] {
+        let body = match path {
+            "pki/root/sign-intermediate" => {
+                merged(names.clone(), &json!({ "csr": request(|_| {}) }))
+            }
+            _ => names.clone(),
+        };
+        let answer = server.post(path, body).await.ok();
+        assert!(ours(&answer)[0].contains("\"a b\""), "{path}: {:?}", answer.warnings());
+    }
 }
