@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use super::names::other_name;
 use super::{IpRange, OtherSans, PolicyFields, Role, RoleFields, RoleKey};
+use crate::ca::alternative_names::shortened;
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::oid::{ObjectIdentifier, OidError};
 use crate::ca::permit::{KeyUsage, Policy};
 use crate::ca::time::Timestamp;
+use crate::ca::uri::go_quote;
 
 /// Why a role is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -280,6 +282,29 @@ fn large_arcs(usages: &[ObjectIdentifier], policies: &[Policy]) -> Option<String
     Some(format!(
         "Signet: {oid} has a number of 2147483648 or more: it is a valid OID, but some clients refuse certificates with one"
     ))
+}
+
+/// Words that name no usage are passed over, as the reference does; a slip of the pen there would
+/// give certificates that no client takes.
+pub(in crate::ca) fn unknown_usages(usages: &[String], extended: &[String]) -> Vec<String> {
+    let (known, known_extended) =
+        (KEY_USAGES.map(|(word, _)| word), EXTENDED_KEY_USAGES.map(|(word, _)| word));
+    [
+        ("key_usage", usages, known.as_slice()),
+        ("ext_key_usage", extended, known_extended.as_slice()),
+    ]
+    .into_iter()
+    .filter_map(|(field, words, known)| {
+        let is_known = |word: &str| known.iter().any(|name| name.eq_ignore_ascii_case(word));
+        let mut words = words.iter().map(|word| word.trim());
+        let unknown = words.find(|word| !word.is_empty() && !is_known(word))?;
+        Some(format!(
+            "Signet: {field}: {} is no usage and is passed over; the words are {}",
+            go_quote(&shortened(unknown)),
+            known.join(", ")
+        ))
+    })
+    .collect()
 }
 
 /// The extended key usages with these names, in the order of a certificate.

@@ -1,6 +1,7 @@
 //! What is asked of a role when an operator writes it, beyond [`RoleFields::compile`]. A role that
 //! was stored before a question was added still compiles; each certificate is linted anyway.
 
+use super::check::unknown_usages;
 use super::{Ask, Bounds, LeafNotAfterBehavior, Role, RoleError, RoleFields, TtlLimits};
 use crate::ca::alternative_names::shortened;
 use crate::ca::control::{first_control, refuse_control};
@@ -8,6 +9,7 @@ use crate::ca::glob;
 use crate::ca::permit::{IssuingUrls, KeyUsage};
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
 use crate::ca::time::{LAST_SECOND, Timestamp};
+use crate::ca::uri::host_is_domain;
 
 const SCHEME: &str = "spiffe://";
 
@@ -39,6 +41,7 @@ impl RoleFields {
             }
             warnings.extend(pattern_warning(pattern));
         }
+        warnings.extend(unknown_usages(&fields.key_usage, &fields.ext_key_usage));
         warnings.extend(role.rehearse(mount, now));
         Ok((role, warnings))
     }
@@ -143,7 +146,9 @@ fn outside(pattern: &str) -> Option<String> {
     let candidates = fillers.iter().filter(|filler| !filler.is_empty()).flat_map(|filler| {
         ["x", ""].map(|rest| format!("{head}{filler}{}", tail.replace('*', rest)))
     });
-    let is_id = |text: &String| SpiffeId::path_of(text).is_ok_and(|path| !path.is_empty());
+    let is_id = |text: &String| {
+        host_is_domain(text) && SpiffeId::path_of(text).is_ok_and(|path| !path.is_empty())
+    };
     candidates.filter(is_id).find(|text| glob::matches(pattern, text))
 }
 
@@ -162,6 +167,7 @@ mod tests {
             ("spiffe://*/a", "spiffe://other.example/x/a"),
             ("*/payments", "spiffe://other.example/x/payments"),
             ("spiffe://prod-*", "spiffe://prod-.other.example/x"),
+            ("spiffe://example.*/x", "spiffe://example.other.example/x/x"),
             ("sp*", "spiffe://other.example/x"),
             ("spiffe://example.org*/ns/x", "spiffe://example.org.other.example/x/ns/x"),
             ("s*/ns/*/sa/*", "spiffe://other.example/x/ns/x/sa/x"),
