@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::control::refuse_control;
+use super::control::{first_control, refuse_control};
 use super::hostname::{is_host_pattern, to_ascii};
 use super::permit::AlternativeNames;
 use super::spiffe::{SpiffeId, has_spiffe_scheme};
@@ -79,7 +79,11 @@ pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), St
     }
     let is_name = |text: &&String| {
         text.bytes().all(|byte| byte.is_ascii_graphic())
-            && !text.strip_suffix('.').unwrap_or(text).split('.').any(str::is_empty)
+            && !text
+                .strip_suffix('.')
+                .unwrap_or(text)
+                .split('.')
+                .any(|label| label.is_empty() || hides_control(label))
     };
     names.dns.iter().find(|text| !is_name(text)).map_or(Ok(()), |text| {
         Err(format!(
@@ -87,6 +91,24 @@ pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), St
             uri::go_quote(&shortened(text))
         ))
     })
+}
+
+/// The word about a URI without a scheme, which is signed as the reference does.
+pub(in crate::ca) fn relative_uri(names: &AlternativeNames) -> Option<String> {
+    let uri = names.uri.iter().find(|uri| uri::is_relative(uri))?;
+    Some(format!(
+        "Signet: the URI SAN {} is relative, and Java cannot read a certificate with one (RFC 5280, 4.2.1.6); write it with its scheme, as in https://example.org/",
+        uri::go_quote(&shortened(uri))
+    ))
+}
+
+/// Does a label of Punycode stand for a text with a control character? Who shows names in their own
+/// letters would show it.
+fn hides_control(label: &str) -> bool {
+    let Some((prefix, code)) = label.split_at_checked(4) else { return false };
+    prefix.eq_ignore_ascii_case("xn--")
+        && idna::punycode::decode_to_string(code)
+            .is_some_and(|shown| first_control(&shown).is_some())
 }
 
 /// IP addresses as Go reads them: no zone, no leading zeros.

@@ -6,7 +6,7 @@
 use crate::ca::oid::ObjectIdentifier;
 
 use super::alternative_names::{
-    Holder, add_listed, add_name, addresses, deduplicated, refuse_malformed, uris,
+    Holder, add_listed, add_name, addresses, deduplicated, refuse_malformed, relative_uri, uris,
 };
 use super::control::refuse_control;
 use super::csr::ParsedCsr;
@@ -434,5 +434,6 @@ fn names(ask: &Ask, warnings: &mut Vec<String>) -> Result<AlternativeNames, Refu
     names.ip = addresses(&ask.ip_sans).map_err(refused)?;
     names.uri = uris(&ask.uri_sans, Holder::Authority).map_err(refused)?;
     refuse_malformed(&names).map_err(refused)?;
+    warnings.extend(relative_uri(&names));
     Ok(names)
 }

@@ -72,10 +72,8 @@ pub fn host_is_domain(text: &str) -> bool {
 pub fn fault(written: &str) -> Option<&'static str> {
     match scheme(written) {
         Some((Some(_), "" | "//")) => return Some("nothing follows its scheme"),
-        Some((Some(_), _)) => {}
-        Some((None, _)) | None => {
-            return Some("it is relative; write it with its scheme, as in https://example.org/");
-        }
+        Some((None, "")) => return Some("it is empty"),
+        _ => {}
     }
     let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
     if !written.bytes().all(legal) {
@@ -86,6 +84,11 @@ pub fn fault(written: &str) -> Option<&'static str> {
     };
     let mut escapes = written.split('%').skip(1);
     (!escapes.all(escaped)).then_some("a % in it is not followed by two hexadecimal digits")
+}
+
+/// Has it no scheme? RFC 5280 forbids it, and the reference signs it.
+pub fn is_relative(written: &str) -> bool {
+    matches!(scheme(written), Some((None, _)))
 }
 
 fn scheme(text: &str) -> Option<(Option<&str>, &str)> {

@@ -10,7 +10,8 @@ use super::names::other_name;
 use super::validity::{LeafNotAfterBehavior, TtlLimits, ValidityError};
 use super::{OtherSans, Role};
 use crate::ca::alternative_names::{
-    Holder, add_address, add_listed, add_name, addresses, deduplicated, refuse_malformed, uris,
+    Holder, add_address, add_listed, add_name, addresses, deduplicated, refuse_malformed,
+    relative_uri, uris,
 };
 use crate::ca::control::refuse_control;
 use crate::ca::glob;
@@ -145,6 +146,7 @@ impl Role {
         let user_ids = self.user_ids(ask, csr)?;
         let common_name = self.settle_common_name(common_name, &names)?;
         let subject = self.subject(common_name, serial_number, user_ids);
+        warnings.extend(relative_uri(&names));
         if names.is_empty() && subject == Subject::default() {
             warnings.push(W_NAMELESS.to_owned());
         }

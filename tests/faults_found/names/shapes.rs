@@ -5,17 +5,7 @@ use serde_json::json;
 
 use super::{issue, merged, ours, request, role, server, with_uri};
 
-const NO_URIS: &[&str] = &[
-    "a",
-    "//example.org/a",
-    "spiffe",
-    "spiffe%3a//a/b",
-    "mailto:",
-    "x:y z",
-    "urn:{a}",
-    "urn:%zz",
-    "https://example.org/?a={b}",
-];
+const NO_URIS: &[&str] = &["mailto:", "x:y z", "urn:{a}", "urn:%zz", "https://example.org/?a={b}"];
 
 #[tokio::test]
 async fn r13_a_uri_that_java_cannot_read_is_refused() {
@@ -35,7 +25,7 @@ async fn r13_a_uri_that_java_cannot_read_is_refused() {
             server.post(path, body).await.refused(400, "is not a valid URI: ");
         }
     }
-    issue(&server, json!({ "uri_sans": [""] })).await.refused(400, "it is relative");
+    issue(&server, json!({ "uri_sans": [""] })).await.refused(400, "it is empty");
     for uri in [
         "urn:a",
         "https://example.org/?a=%7Bb%7D#c",
@@ -48,6 +38,25 @@ async fn r13_a_uri_that_java_cannot_read_is_refused() {
         "https://example.org/größe",
     ] {
         issue(&server, json!({ "uri_sans": [uri] })).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn r13_a_relative_uri_is_signed_with_a_word() {
+    let server = server(json!({})).await;
+    for uri in ["a", "//example.org/a", "spiffe", "spiffe%3a//a/b"] {
+        let csr = with_uri(uri).unwrap();
+        let ca = json!({ "common_name": "CA", "key_type": "ec", "uri_sans": [uri] });
+        for (path, body) in [
+            ("pki/issue/web", json!({ "uri_sans": ["urn:a", uri] })),
+            ("pki/sign/web", json!({ "csr": csr })),
+            ("pki/root/generate/internal", ca.clone()),
+            ("pki/intermediate/generate/internal", ca.clone()),
+            ("pki/root/sign-intermediate", merged(ca.clone(), &json!({ "csr": csr }))),
+        ] {
+            let told = ours(&server.post(path, body).await.ok()).join("\n");
+            assert!(told.contains("is relative, and Java cannot read"), "{path} {uri}: {told}");
+        }
     }
 }
 
@@ -146,5 +155,32 @@ async fn f15_a_name_that_is_left_out_is_told_on_every_path() {
         };
         let answer = server.post(path, body).await.ok();
         assert!(ours(&answer)[0].contains("\"a b\""), "{path}: {:?}", answer.warnings());
+    }
+}
+
+#[tokio::test]
+async fn f12_no_control_character_hides_behind_punycode() {
+    let server = server(json!({ "use_csr_sans": true })).await;
+    role(&server, "api", json!({})).await.ok();
+    // U+0080, U+202E in front of `b`, U+0085 in the middle, capitals in front.
+    for label in ["xn--a", "xn--b-pin", "xn--ab-qa", "XN--a"] {
+        let name = format!("{label}.example.org");
+        let dns = rcgen::string::Ia5String::try_from(name.as_str()).unwrap();
+        let csr = request(|csr| csr.subject_alt_names.push(rcgen::SanType::DnsName(dns)));
+        let ca = json!({ "common_name": "CA", "key_type": "ec", "alt_names": name, "csr": csr });
+        for (path, body) in [
+            ("pki/issue/api", json!({ "common_name": name })),
+            ("pki/issue/api", json!({ "alt_names": name })),
+            ("pki/sign/web", json!({ "csr": csr })),
+            ("pki/root/generate/internal", ca.clone()),
+            ("pki/root/sign-intermediate", ca.clone()),
+            ("pki/root/sign-intermediate", json!({ "csr": csr, "use_csr_values": true })),
+        ] {
+            let answer = server.post(path, body).await;
+            answer.refused(400, "is no DNS name");
+        }
+    }
+    for name in ["xn--tda.org", "bücher.example.org", "xn--", "xn--fiqs8s"] {
+        server.post("pki/issue/api", json!({ "alt_names": name })).await.ok();
     }
 }
