@@ -73,7 +73,7 @@ pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), St
     };
     if let Some(text) = names.email.iter().find(|text| !is_mailbox(text)) {
         return Err(format!(
-            "{} is no e-mail address: it wants a name, @ and a host (RFC 5280, 4.2.1.6)",
+            "the alternative name {} is no e-mail address: it wants a name, @ and a host (RFC 5280, 4.2.1.6)",
             uri::go_quote(&shortened(text))
         ));
     }
@@ -87,7 +87,7 @@ pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), St
     };
     names.dns.iter().find(|text| !is_name(text)).map_or(Ok(()), |text| {
         Err(format!(
-            "{} is no DNS name: it wants labels of visible characters (RFC 5280, 4.2.1.6)",
+            "the alternative name {} is no DNS name: it wants labels of visible characters (RFC 5280, 4.2.1.6)",
             uri::go_quote(&shortened(text))
         ))
     })

@@ -60,6 +60,7 @@ fn step(pair: &Pair, refusal: &Refusal) -> u8 {
         (14, "the serial_number"),
         (15, "subject alternate name"),
         (16, "email address"),
+        (16, "the alternative name"),
         (17, "could not parse requested other SAN"),
         (17, "other SAN"),
         (17, "the other SAN"),

@@ -138,10 +138,10 @@ pub(crate) fn name(dice: &mut Dice, role: &RoleFields) -> String {
         base = dice.word(PLACES);
     }
     let front = match dice.below(60) {
-        0..=15 => "",
-        16..=39 => "a.",
-        40..=42 => "*.",
-        43..=45 => "me@",
+        0..=17 => "",
+        18..=41 => "a.",
+        42..=44 => "*.",
+        45..=47 => "me@",
         _ => dice.pick(FRONTS),
     };
     let back = if dice.percent(95) { "" } else { *dice.pick(BACKS) };
@@ -176,7 +176,7 @@ pub(crate) fn uri(dice: &mut Dice, role: &RoleFields) -> String {
         };
         text.replace_range(at..=at, &filler);
     }
-    match dice.below(24) {
+    match dice.below(32) {
         0 => text.replace("spiffe:", dice.pick::<&str>(&["SPIFFE:", "Spiffe:", "", "urn:x:"])),
         1 => text.replace("example.org", dice.pick::<&str>(HOSTS)),
         2 => text.replace("://", dice.pick::<&str>(&[":", ":/", ":///"])),

@@ -9,7 +9,9 @@ use super::names::{
     address, allows, allows_common_name, ascii, glob, host_pattern, lies_in, octets, range,
 };
 use super::times::{SECOND, parse};
-use super::uris::{has_readable_host, is_of_the_scheme, spiffe_id, spiffe_path, written};
+use super::uris::{
+    has_readable_host, is_of_the_scheme, is_written_well, spiffe_id, spiffe_path, written,
+};
 
 /// A role as it is written, and one request under it.
 #[derive(Clone, Debug)]
@@ -234,7 +236,14 @@ fn check_names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     if !leaf.email.iter().all(|name| allows(&pair.role, name)) {
         return Err(16);
     }
-    Ok(())
+    // RFC 5280, 4.2.1.6: a mailbox has two sides, a DNS name has labels with something in them.
+    let mailbox = |it: &String| it.contains('@') && !it.starts_with('@') && !it.ends_with('@');
+    let named = |it: &String| {
+        let labels = it.strip_suffix('.').unwrap_or(it);
+        labels.split('.').all(|label| label.chars().any(|it| it > ' '))
+            && it.chars().all(|it| ('!'..='~').contains(&it))
+    };
+    if leaf.email.iter().all(mailbox) && leaf.dns.iter().all(named) { Ok(()) } else { Err(16) }
 }
 
 /// Step 17.
@@ -293,6 +302,9 @@ fn uri_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
         // Design D15: a leaf's SPIFFE ID has a path (X509-SVID, 3.1).
         if !has_readable_host(&written) || (is_of_the_scheme(sent) && spiffe_id(sent) != Some(true))
         {
+            return Err(20);
+        }
+        if !is_written_well(&written) {
             return Err(20);
         }
         leaf.uri.push(written);
@@ -390,7 +402,9 @@ fn user_ids(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
             .iter()
             .any(|it| if it.contains('*') { glob(it, id) } else { same(it, id) })
     };
-    if leaf.user_ids.iter().all(|id| !odd(id) && is_allowed(id)) { Ok(()) } else { Err(25) }
+    let allowed = leaf.user_ids.iter().all(|id| !odd(id) && is_allowed(id));
+    leaf.user_ids.retain(|id| !id.is_empty());
+    if allowed { Ok(()) } else { Err(25) }
 }
 
 /// Signet's `cn_from_spiffe_path`: exactly one URI, a SPIFFE ID whose path has at most 64

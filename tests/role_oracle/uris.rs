@@ -177,3 +177,15 @@ pub(crate) fn spiffe_path(uri: &str) -> Option<&str> {
     let has_path = spiffe_id(uri)?;
     has_path.then(|| uri["spiffe://".len()..].split_once('/').unwrap().1)
 }
+
+/// RFC 3986: characters of a URI, whole escapes, and something behind the scheme.
+pub(crate) fn is_written_well(uri: &str) -> bool {
+    let nothing = |rest: &str| rest.is_empty() || rest == "//";
+    let is_bare = uri
+        .split_once(':')
+        .is_some_and(|(scheme, rest)| !scheme.contains(['/', '?', '#']) && nothing(rest));
+    let characters =
+        uri.chars().all(|it| it.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(it));
+    let whole = |rest: &str| rest.chars().take(2).filter(char::is_ascii_hexdigit).count() == 2;
+    !uri.is_empty() && !is_bare && characters && uri.split('%').skip(1).all(whole)
+}

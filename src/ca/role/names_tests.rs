@@ -141,7 +141,7 @@ fn an_address_needs_a_host() {
     let any = role(|fields| fields.allow_any_name = true);
     refused(&any, &ask("me@"), "common name me@ not allowed");
     let loose = role(|fields| (fields.allow_any_name, fields.enforce_hostnames) = (true, false));
-    refused(&loose, &ask("me@"), "\"me@\" is no e-mail address");
+    refused(&loose, &ask("me@"), "the alternative name \"me@\" is no e-mail address");
 }
 
 #[test]
