@@ -23,7 +23,7 @@ const OPENERS: &[(&str, usize)] = &[
     ("cli/token_file.rs", 4),
     ("client/settings.rs", 1),
     ("engine/pki/generate.rs", 1),
-    ("engine/pki/output.rs", 1),
+    ("engine/pki/output.rs", 2),
     ("http/sys/mod.rs", 1),
     ("http/token.rs", 1),
     ("keys/software.rs", 2),
