@@ -394,14 +394,14 @@ impl AuthorityAsk {
         }
         match data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes()) {
             // As long as the one that a request may bring.
-            Ok(octets) if octets.len() > LONGEST_IDENTIFIER => Err(Refusal {
+            Ok(bytes) if bytes.len() > LONGEST_IDENTIFIER => Err(Refusal {
                 text: format!(
                     "skid has {} bytes; the longest has {LONGEST_IDENTIFIER}",
-                    octets.len()
+                    bytes.len()
                 ),
                 hint: None,
             }),
-            Ok(octets) => Ok(Some(octets)),
+            Ok(bytes) => Ok(Some(bytes)),
             Err(_) => {
                 let why = match digits.chars().find(|character| !character.is_ascii_hexdigit()) {
                     Some(other) => format!("invalid byte: U+{:04X} '{other}'", other as u32),

@@ -204,7 +204,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "seal",
         label: "static",
-        text: "The key under which the store's keys are sealed: 32 octets, as `env://NAME` or `file:///path` (where they stand in base64, in hexadecimal or, in a file, as they are) or in base64 or hexadecimal here. To change it, put the new key in `current_*` and the old one in `previous_*`, and start once: when the log says that the store is now sealed under the new key, remove `previous_*`. The old key alone no longer opens the store. May be left out with `storage \"inmem\"`.",
+        text: "The key under which the store's keys are sealed: 32 bytes, as `env://NAME` or `file:///path` (where they stand in base64, in hexadecimal or, in a file, as they are) or in base64 or hexadecimal here. To change it, put the new key in `current_*` and the old one in `previous_*`, and start once: when the log says that the store is now sealed under the new key, remove `previous_*`. The old key alone no longer opens the store. May be left out with `storage \"inmem\"`.",
         keys: &[
             key("current_key", Form::Text, "", "The key that seals. Needed."),
             key(
