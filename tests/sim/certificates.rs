@@ -71,8 +71,8 @@ pub(crate) struct List {
     pub(crate) this_update: i64,
     pub(crate) next_update: i64,
     pub(crate) serials: BTreeSet<Vec<u8>>,
-    /// The lowest reading of the clock since the step in which it was seen.
-    pub(crate) lowest_clock: i64,
+    /// The lowest and the highest reading of the clock since the step in which it was seen.
+    pub(crate) clock: (i64, i64),
 }
 
 impl List {
@@ -103,7 +103,7 @@ impl List {
             this_update: seconds(&body.this_update),
             next_update: seconds(next),
             serials,
-            lowest_clock: i64::MAX,
+            clock: (i64::MAX, i64::MIN),
         })
     }
 }

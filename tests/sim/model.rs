@@ -141,7 +141,7 @@ impl Model {
             }
         }
         for list in self.mounts.iter_mut().flat_map(|seen| seen.lists.values_mut()) {
-            list.lowest_clock = list.lowest_clock.min(round.clock.0);
+            list.clock = (list.clock.0.min(round.clock.0), list.clock.1.max(round.clock.1));
         }
         let replaced = self.settle_mounts(round);
         for asked in &round.asked {

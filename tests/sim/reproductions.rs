@@ -38,6 +38,17 @@ fn a_revocation_that_was_recorded_and_not_listed_is_on_the_list_of_the_next_read
 }
 
 #[test]
+fn this_update_goes_back_from_a_list_that_was_not_read() {
+    holds_after_preparation(&[
+        Do(ReadCrl { mount: 0, issuer: Some(0) }),
+        Jump(54),
+        Do(Revoke { mount: 0, certificate: 0 }),
+        Jump(-88),
+        Do(ReadCrl { mount: 0, issuer: Some(0) }),
+    ]);
+}
+
+#[test]
 fn this_update_goes_back_with_the_clock_only_from_the_future() {
     holds_after_preparation(&[
         Do(ReadCrl { mount: 0, issuer: Some(0) }),

@@ -82,7 +82,7 @@ impl Model {
         judge_list(seen, &list, &group, round)?;
         let newer = seen.lists.get(&group).is_none_or(|before| before.number < list.number);
         if newer {
-            seen.lists.insert(group, List { lowest_clock: round.clock.0, ..list });
+            seen.lists.insert(group, List { clock: round.clock, ..list });
         }
         Ok(())
     }
@@ -105,8 +105,12 @@ fn judge_list(
         if list.number < before.number && !beside {
             return Err(no("whose number went back"));
         }
-        // Only where the clock was set back behind it by more than a minute.
-        let lay_in_the_future = before.this_update > before.lowest_clock.saturating_add(CLOCK_STEP);
+        // Only where the clock was set back behind it by more than a minute. Lists between the two,
+        // which a revocation made and no request read, may lie at any reading of the clock since.
+        let has_unread = list.number > before.number.saturating_add(1);
+        let latest = if has_unread { before.clock.1 } else { before.this_update };
+        let lay_in_the_future =
+            latest.max(before.this_update) > before.clock.0.saturating_add(CLOCK_STEP);
         if list.this_update < before.this_update && !beside && !lay_in_the_future {
             return Err(no("whose thisUpdate went back"));
         }
