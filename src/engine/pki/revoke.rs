@@ -87,7 +87,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(Revocation, Marked), Failure> {
         let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
-        let (octets, sent) = match request {
+        let (bytes, sent) = match request {
             RevokeRequest::Serial(text) => (serial::parse(text), text.clone()),
             RevokeRequest::Certificate(text) => {
                 let certificate = given_certificate(text)?;
@@ -95,11 +95,11 @@ impl Engine {
             }
         };
         let unknown = || Failure::refused(format!("certificate with serial {sent} not found."));
-        let octets = octets.ok_or_else(unknown)?;
+        let bytes = bytes.ok_or_else(unknown)?;
         if let Some(own) = authorities
             .issuers
             .values()
-            .find(|issuer| issuer.certificate.serial() == octets.as_slice())
+            .find(|issuer| issuer.certificate.serial() == bytes.as_slice())
         {
             let id = format_uuid(&own.id);
             return Err(Failure::Refused {
@@ -110,14 +110,14 @@ impl Engine {
                 )),
             });
         }
-        let key = place(&mount.id, &octets);
+        let key = place(&mount.id, &bytes);
         let (_, record) = snapshot.record::<CertificateRecord>(&key).await?.ok_or_else(unknown)?;
         if let RevokeRequest::Certificate(text) = request
             && given_certificate(text)?.der() != record.der
         {
             return Err(unknown());
         }
-        let marked = Marked { issuer: record.issuer, serial: octets };
+        let marked = Marked { issuer: record.issuer, serial: bytes };
         if let Some(at) = revocation(&snapshot, &mount.id, &record.issuer, &marked.serial).await? {
             return Ok((Revocation::Revoked(at), marked));
         }
