@@ -9,7 +9,6 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::auth::Capability;
 use crate::ca::role::TtlLimits;
 use crate::ca::spiffe::SpiffeId;
 use crate::clock::Clock;
@@ -246,13 +245,7 @@ async fn prepare(
     let given = development.root_token.as_deref();
     let token = engine.initialize(None, given, now).await?;
     if let Some(domain) = &development.trust_domain {
-        let presented = Some(Secret::new(token.expose().clone()));
-        let granted = engine
-            .gate()
-            .admit(presented, Capability::Update)
-            .await
-            .map_err(|denied| Failure::Fault(format!("the new root token: {denied:?}")))?;
-        engine.prepare_trust_domain(&granted, domain, now).await?;
+        engine.prepare_trust_domain(domain, now).await?;
     }
     Ok(token)
 }

@@ -10,13 +10,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signet::auth::{Capability, Granted};
+use signet::auth::Capability;
 use signet::ca::authority::AuthorityAsk;
 use signet::ca::role::{Ask, RoleFields, TtlLimits};
 use signet::ca::time::Timestamp;
 use signet::clock::Clock;
 use signet::engine::env::SYSTEM_TTL;
-use signet::engine::mount::Mount;
+use signet::engine::identifier::MountId;
+use signet::engine::pki::Pki;
 use signet::engine::pki::certificates::Serials;
 use signet::engine::pki::generate::{KeyOrigin, KeyWish, RootRequest};
 use signet::engine::pki::issue::{KeySource, LeafRequest};
@@ -53,8 +54,7 @@ impl World {
         let memory = Memory::new();
         let world = Self { engine: engine(&memory, entropy()), memory, entropy };
         world.engine.initialize(None, Some(TOKEN), now()).await.unwrap();
-        let granted = world.granted().await;
-        world.engine.mount(&granted, new_mount(&Entropy::System, "pki/", "pki")).await.unwrap();
+        world.engine.mount(new_mount(&Entropy::System, "pki/", "pki")).await.unwrap();
         world.root("first").await.unwrap();
         let fields = RoleFields {
             allowed_uri_sans: vec!["spiffe://example.org/*".to_owned()],
@@ -63,7 +63,7 @@ impl World {
             key_bits: 256,
             ..RoleFields::unspecified()
         };
-        world.engine.write_role(&granted, &world.mount(), "workload", fields, now()).await.unwrap();
+        world.pki().write_role("workload", fields, now()).await.unwrap();
         world
     }
 
@@ -74,20 +74,19 @@ impl World {
         Self { engine, ..self }
     }
 
-    async fn granted(&self) -> Granted {
-        let token = Some(Secret::new(TOKEN.to_owned()));
-        self.engine.gate().admit(token, Capability::Update).await.unwrap()
+    fn pki(&self) -> Pki {
+        let mounts = self.engine.mounts();
+        mounts.at("pki/").unwrap().core::<Pki>().unwrap().clone()
     }
 
-    fn mount(&self) -> Arc<Mount> {
-        Arc::clone(self.engine.mounts().at("pki/").unwrap())
+    fn mount_id(&self) -> MountId {
+        self.engine.mounts().at("pki/").unwrap().entry.id
     }
 
     /// Asks for a leaf: its serial number and its certificate.
     async fn issue(&self, path: &str) -> Result<(String, Vec<u8>), Failure> {
         let request = leaf(&format!("spiffe://example.org{path}"));
-        let granted = self.granted().await;
-        let recorded = self.engine.issue(&granted, &self.mount(), &request, now(), Ok).await?;
+        let recorded = self.pki().issue(&request, now(), Ok).await?;
         let leaf = recorded.into_inner();
         Ok((leaf.serial.to_string(), leaf.der))
     }
@@ -106,19 +105,17 @@ impl World {
             issuer_name: Some(name.to_owned()),
             archive: None,
         };
-        let granted = self.granted().await;
-        self.engine.generate_root(&granted, &self.mount(), &request, now()).await.map(drop)
+        self.pki().generate_root(&request, now()).await.map(drop)
     }
 
     async fn revoke(&self, serial: &str) -> Result<(), Failure> {
         let request = RevokeRequest::Serial(serial.to_owned());
-        let granted = self.granted().await;
-        self.engine.revoke(&granted, &self.mount(), &request, now()).await.map(drop)
+        self.pki().revoke(&request, now()).await.map(drop)
     }
 
     /// Serial numbers of the mount's certificates.
     async fn serials(&self) -> BTreeSet<String> {
-        let mut serials = self.engine.list_certificates(&self.granted().await, &self.mount());
+        let mut serials = self.pki().list_certificates();
         let page = serials.page().await.unwrap();
         assert!(page.len() < Serials::PAGE, "one page holds them all");
         page.into_iter().collect()
@@ -126,24 +123,24 @@ impl World {
 
     /// Names of the mount's issuers.
     async fn issuers(&self) -> BTreeSet<String> {
-        let authorities = self.engine.read_authorities(&self.mount()).await.unwrap();
+        let authorities = self.pki().read_authorities().await.unwrap();
         authorities.issuers.values().map(|issuer| issuer.record.name.clone()).collect()
     }
 
     /// How many keys the mount holds.
     async fn keys(&self) -> usize {
-        self.engine.read_authorities(&self.mount()).await.unwrap().keys.len()
+        self.pki().read_authorities().await.unwrap().keys.len()
     }
 
     /// How many intents are on record.
     async fn intents(&self) -> usize {
         let snapshot = self.engine.env().store.snapshot().await.unwrap();
-        snapshot.keys(&key::intents(&self.mount().id).range(), 10).await.unwrap().len()
+        snapshot.keys(&key::intents(&self.mount_id()).range(), 10).await.unwrap().len()
     }
 
     /// Is this serial number on the list that anybody may fetch?
     async fn on_crl(&self, serial: &str) -> bool {
-        let list = self.engine.crl(&self.mount(), "default", now()).await.unwrap().unwrap().der();
+        let list = self.pki().crl("default", now()).await.unwrap().unwrap().der();
         let octets: Vec<u8> = signet::ca::serial::parse(serial).unwrap();
         list.windows(octets.len()).any(|window| window == octets)
     }
@@ -224,8 +221,7 @@ async fn a_refused_leaf_leaves_nothing() {
     let world = World::new().await;
     let (before, tally) = (world.serials().await, world.memory.tally());
     let request = leaf("spiffe://other.org/x");
-    let (granted, mount) = (world.granted().await, world.mount());
-    let refused = world.engine.issue(&granted, &mount, &request, now(), Ok).await;
+    let refused = world.pki().issue(&request, now(), Ok).await;
     assert!(matches!(refused, Err(Failure::Refused { .. })));
     assert_eq!(world.memory.tally(), tally);
     assert_eq!(world.restarted().await.serials().await, before);
@@ -235,12 +231,8 @@ async fn a_refused_leaf_leaves_nothing() {
 async fn a_leaf_whose_answer_cannot_be_written_leaves_nothing() {
     let world = World::new().await;
     let (before, tally) = (world.serials().await, world.memory.tally());
-    let (granted, mount) = (world.granted().await, world.mount());
     let unwritable = |_| Err::<(), _>(Failure::Fault("the key is of another certificate".into()));
-    let refused = world
-        .engine
-        .issue(&granted, &mount, &leaf("spiffe://example.org/a"), now(), unwritable)
-        .await;
+    let refused = world.pki().issue(&leaf("spiffe://example.org/a"), now(), unwritable).await;
     assert!(matches!(refused, Err(Failure::Fault(_))));
     assert_eq!(world.memory.tally(), tally);
     assert_eq!(world.serials().await, before);
@@ -313,7 +305,7 @@ async fn a_leaf_that_was_answered_is_on_record_octet_for_octet() {
     let world = World::new().await;
     let (serial, der) = world.issue("/a").await.unwrap();
     let world = world.restarted().await;
-    let stored = world.engine.read_certificate(&world.mount(), &serial).await.unwrap();
+    let stored = world.pki().read_certificate(&serial).await.unwrap();
     assert_eq!((stored.der, stored.revoked), (der, None));
 }
 
@@ -370,7 +362,7 @@ async fn a_root_that_was_recorded_and_not_answered_is_whole() {
     let world = world.restarted().await;
     assert_eq!((world.intents().await, world.keys().await), (0, 2));
     assert_eq!(world.issuers().await, ["first", "second"].map(str::to_owned).into());
-    let list = world.engine.crl(&world.mount(), "second", now()).await.unwrap();
+    let list = world.pki().crl("second", now()).await.unwrap();
     assert!(list.is_some(), "its first CRL is made when somebody asks");
 }
 
@@ -412,7 +404,7 @@ async fn what_was_refused_and_revoked_before_a_restart_is_so_at_the_first_reques
     let refused = world.issue(".evil.com/x").await.unwrap_err();
     assert!(matches!(refused, Failure::Refused { .. }), "{refused:?}");
     let world = world.restarted().await;
-    let listed = world.engine.crl(&world.mount(), "first", now()).await.unwrap().unwrap().der();
+    let listed = world.pki().crl("first", now()).await.unwrap().unwrap().der();
     let octets: Vec<u8> =
         serial.split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
     assert!(listed.windows(octets.len()).any(|window| window == octets));
@@ -427,7 +419,7 @@ async fn what_was_refused_and_revoked_before_a_restart_is_so_at_the_first_reques
 #[tokio::test]
 async fn a_start_reads_no_certificate() {
     let world = World::new().await;
-    let mount = world.mount().id;
+    let mount = world.mount_id();
     let mut batch = Batch::new();
     for number in 0..100 {
         // Nobody could read these.

@@ -192,7 +192,7 @@ async fn initialising_happens_once_and_tells_the_token_once() {
 #[tokio::test]
 async fn a_sealed_server_reads_no_value() {
     let server = server().await;
-    server.engine.env().sealed.seal();
+    server.engine.seal().await;
     assert_eq!(server.send("GET", "sys/health", None, &[], Bytes::new()).await.status, 503);
     for (method, path, _) in ROUTES.iter().filter(|(_, path, _)| path.starts_with("pki/")) {
         let answer = server.send(method, path, Some(ROOT_TOKEN), &[], body()).await;

@@ -64,7 +64,7 @@ async fn crl(server: &Server) -> (u64, Vec<String>) {
 }
 
 fn mount_id(server: &Server) -> MountId {
-    server.engine.mounts().at("pki/").unwrap().id
+    server.engine.mounts().at("pki/").unwrap().entry.id
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! Use cases: one verb, one file; no HTTP, no JSON.
 //!
 //! `engine` arranges: it reads a snapshot, lets `ca` decide, commits a batch, and answers with
-//! what is in the book. [`Engine`] is what the HTTP side holds; every use case but those of
-//! [`sys`] that need no token asks for a [`Granted`](crate::auth::Granted).
+//! what is recorded. [`Engine`] is what the HTTP side holds: the system and the table of mounts. The
+//! use cases of a mount are methods of its kind, as [`pki::Pki`].
 
 mod admission;
 pub mod env;
 pub mod failure;
 pub mod identifier;
+pub mod kinds;
 pub mod mount;
 pub mod pki;
 mod row;
+pub mod services;
 pub mod sys;
 mod workshop;
 
@@ -19,22 +21,18 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 
-use admission::Admission;
 pub use env::{Env, Installation};
 pub use failure::Failure;
 use mount::MountTable;
-use workshop::Workshop;
+use services::Services;
 
 use crate::auth::Gate;
 
 /// The program without its edges.
 #[derive(Debug)]
 pub struct Engine {
-    env: Env,
+    services: Arc<Services>,
     gate: Gate,
-    admission: Admission,
-    workshop: Workshop,
-    leaves: pki::issue::Leaves,
     mounts: ArcSwap<MountTable>,
     /// The table was to be read again, and that failed.
     mounts_in_doubt: AtomicBool,
@@ -54,10 +52,7 @@ impl Engine {
     pub fn installed(env: Env, installation: Installation) -> Arc<Self> {
         Arc::new(Self {
             gate: Gate::new(env.store.clone()),
-            env,
-            admission: Admission::default(),
-            workshop: Workshop::default(),
-            leaves: pki::issue::Leaves::default(),
+            services: Arc::new(Services::new(env)),
             mounts: ArcSwap::from_pointee(MountTable::default()),
             mounts_in_doubt: AtomicBool::new(false),
             reading_mounts: tokio::sync::Mutex::default(),
@@ -67,8 +62,8 @@ impl Engine {
     }
 
     /// What use cases may touch.
-    pub const fn env(&self) -> &Env {
-        &self.env
+    pub fn env(&self) -> &Env {
+        self.services.env()
     }
 
     /// The name and the address of the configuration.

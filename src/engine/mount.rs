@@ -1,15 +1,15 @@
 //! Mounts: which engine answers for which path.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use minicbor::{Decode, Encode};
 
 use super::identifier::{MountId, parse_uuid};
-use super::pki::state::PkiState;
-use super::{Engine, Failure, repeatedly};
-use crate::auth::Granted;
+use super::{Engine, Failure, kinds, repeatedly};
 use crate::ca::role::TtlLimits;
 use crate::store::{Batch, CommitError, Key, Record, Revision, key};
 
@@ -63,19 +63,18 @@ pub struct MountRecord {
 
 impl Record for MountRecord {}
 
-/// A mount that answers.
+/// A mount as the store has it.
 #[derive(Debug)]
-pub struct Mount {
-    /// Its place in the store.
+pub struct MountEntry {
+    /// What the keys of everything in it begin with.
     pub id: MountId,
     /// Its configuration.
     pub record: MountRecord,
+    /// The commit that wrote the configuration.
     revision: Revision,
-    /// What its engine keeps in memory.
-    pub pki: Arc<PkiState>,
 }
 
-impl Mount {
+impl MountEntry {
     /// Lifetimes with the system's filled in.
     pub fn lifetimes(&self, system: TtlLimits) -> TtlLimits {
         let or = |own: i64, otherwise: i64| if own > 0 { own } else { otherwise };
@@ -83,6 +82,28 @@ impl Mount {
             default: or(self.record.default_lease_ttl, system.default),
             max: or(self.record.max_lease_ttl, system.max),
         }
+    }
+}
+
+/// The use cases of one mount, and what they keep in memory.
+pub trait MountCore: Any + Debug + Send + Sync {
+    /// The same mount, with the same memory, under a changed configuration.
+    fn with_entry(&self, entry: Arc<MountEntry>) -> Arc<dyn MountCore>;
+}
+
+/// A mount that answers.
+#[derive(Debug)]
+pub struct Mount {
+    /// What the store has of it.
+    pub entry: Arc<MountEntry>,
+    core: Arc<dyn MountCore>,
+}
+
+impl Mount {
+    /// Its use cases, if it is of this kind.
+    pub fn core<C: MountCore>(&self) -> Option<&C> {
+        let core: &dyn Any = &*self.core;
+        core.downcast_ref()
     }
 }
 
@@ -120,7 +141,8 @@ impl MountTable {
     /// A mount that is in the way of a new one at `path`.
     fn in_the_way(&self, path: &str) -> Option<&Arc<Mount>> {
         self.iter().find(|mount| {
-            mount.record.path.starts_with(path) || path.starts_with(&mount.record.path)
+            let other = &mount.entry.record.path;
+            other.starts_with(path) || path.starts_with(other)
         })
     }
 }
@@ -148,10 +170,9 @@ impl Engine {
     pub(crate) async fn load_mounts(&self) -> Result<(), Failure> {
         let _one_at_a_time = self.reading_mounts.lock().await;
         self.mounts_in_doubt.store(true, Ordering::Release);
-        let snapshot = self.env.store.snapshot().await?;
+        let snapshot = self.env().store.snapshot().await?;
         let before = self.mounts.load_full();
-        let known: BTreeMap<_, _> =
-            before.iter().map(|mount| (mount.id, Arc::clone(&mount.pki))).collect();
+        let known: BTreeMap<_, _> = before.iter().map(|mount| (mount.entry.id, mount)).collect();
         let mut by_path = BTreeMap::new();
         let generation = snapshot.get(&generation_key()).await?.map(|(revision, _)| revision);
         for entry in snapshot.scan(&key::mounts().range(), usize::MAX).await? {
@@ -163,28 +184,52 @@ impl Engine {
             };
             let record: MountRecord = crate::store::record::decode(&entry.value)
                 .map_err(|error| Failure::Fault(error.to_string()))?;
-            let pki = known.get(&id).cloned().unwrap_or_default();
-            let mount = Mount { id, revision: entry.revision, record, pki };
-            by_path.insert(mount.record.path.clone(), Arc::new(mount));
+            let entry = MountEntry { id, record, revision: entry.revision };
+            let mount = self.opened(known.get(&id).copied(), entry);
+            by_path.insert(mount.entry.record.path.clone(), mount);
         }
         self.mounts.store(Arc::new(MountTable { by_path, generation }));
         self.mounts_in_doubt.store(false, Ordering::Release);
         Ok(())
     }
 
+    /// A mount of the store: the one that is known, if there is one, so that its memory is kept.
+    fn opened(&self, known: Option<&Arc<Mount>>, entry: MountEntry) -> Arc<Mount> {
+        if let Some(known) = known.filter(|known| known.entry.revision == entry.revision) {
+            return Arc::clone(known);
+        }
+        let entry = Arc::new(entry);
+        let core = match known {
+            Some(known) => known.core.with_entry(Arc::clone(&entry)),
+            None => kinds::open(&self.services, &entry),
+        };
+        Arc::new(Mount { entry, core })
+    }
+
+    /// Seals the store and drops every mount, so that no parsed key of an authority stays in memory.
+    /// Requests in progress end with [`Failure::Sealed`], or with what they have read before.
+    pub async fn seal(&self) {
+        self.env().sealed.seal();
+        // The table is not read while it is emptied: a reader would put its mounts back.
+        let _one_at_a_time = self.reading_mounts.lock().await;
+        // An empty table would answer that nothing is mounted; one to be read again says "sealed".
+        self.mounts_in_doubt.store(true, Ordering::Release);
+        self.mounts.store(Arc::default());
+    }
+
     /// Mounts an engine.
     ///
     /// # Errors
     /// Refuses a path that is in use or protected.
-    pub async fn mount(&self, _granted: &Granted, record: MountRecord) -> Result<(), Failure> {
+    pub async fn mount(&self, record: MountRecord) -> Result<(), Failure> {
         let id = parse_uuid(&record.uuid)
             .ok_or_else(|| Failure::Fault("a mount's identifier is malformed".to_owned()))?;
         repeatedly!({
-            let table = self.mounts.load_full();
+            let table = self.settled_mounts().await?;
             if let Some(other) = table.in_the_way(&record.path) {
                 return Err(Failure::refused(format!(
                     "path is already in use at {}",
-                    other.record.path
+                    other.entry.record.path
                 )));
             }
             // The generation stops two requests from taking the same path.
@@ -192,7 +237,7 @@ impl Engine {
                 .expect_unchanged(generation_key(), table.generation)
                 .put(generation_key(), Vec::new())
                 .put_record(key::mount(&id), &record);
-            let outcome = self.env.store.commit(batch).await;
+            let outcome = self.env().store.commit(batch).await;
             self.read_after(outcome).await
         })
     }
@@ -203,17 +248,17 @@ impl Engine {
     /// [`Failure::Missing`] if nothing is mounted there; what `change` refuses.
     pub async fn remount(
         &self,
-        _granted: &Granted,
         path: &str,
         change: impl Fn(&mut MountRecord) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         repeatedly!({
-            let mount = self.mounts.load().at(path).cloned().ok_or(Failure::Missing)?;
-            let mut record = mount.record.clone();
+            let mount = self.settled_mounts().await?.at(path).cloned().ok_or(Failure::Missing)?;
+            let mut record = mount.entry.record.clone();
             change(&mut record)?;
-            let key = key::mount(&mount.id);
-            let batch = Batch::new().expect(key.clone(), mount.revision).put_record(key, &record);
-            let outcome = self.env.store.commit(batch).await;
+            let key = key::mount(&mount.entry.id);
+            let batch =
+                Batch::new().expect(key.clone(), mount.entry.revision).put_record(key, &record);
+            let outcome = self.env().store.commit(batch).await;
             self.read_after(outcome).await
         })
     }
@@ -222,12 +267,12 @@ impl Engine {
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn unmount(&self, _granted: &Granted, path: &str) -> Result<(), Failure> {
-        let Some(mount) = self.mounts.load().at(path).cloned() else { return Ok(()) };
+    pub async fn unmount(&self, path: &str) -> Result<(), Failure> {
+        let Some(mount) = self.settled_mounts().await?.at(path).cloned() else { return Ok(()) };
         let batch = Batch::new()
-            .delete(key::mount(&mount.id))
-            .delete_range(key::everything_in(&mount.id).range());
-        let outcome = self.env.store.commit(batch).await;
+            .delete(key::mount(&mount.entry.id))
+            .delete_range(key::everything_in(&mount.entry.id).range());
+        let outcome = self.env().store.commit(batch).await;
         self.read_after(outcome).await
     }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
 
 use crate::auth::Granted;
 use crate::ca::time::Timestamp;
-use crate::engine::mount::Mount;
+use crate::engine::pki::Pki;
 use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
 
@@ -168,14 +168,13 @@ async fn run(
     let public = |refused: Failure| failure(&refused, Wording::Public);
     let mounts = engine.settled_mounts().await.map_err(public)?;
     let resolved = mounts.resolve(&head.path);
-    let route = resolved
-        .filter(|(mount, _)| mount.record.kind == "pki")
-        .and_then(|(_, rest)| pki::Route::parse(rest));
-    if let (Some((mount, _)), Some(route)) = (resolved, &route)
+    let found =
+        resolved.and_then(|(mount, rest)| Some((mount.core::<Pki>()?, pki::Route::parse(rest)?)));
+    if let Some((core, route)) = &found
         && route.is_public(head.operation)
     {
         let call = head.with(unparsed.without_token().map_err(public)?);
-        let result = Box::pin(pki::public(engine, mount, route, &call)).await;
+        let result = Box::pin(pki::public(core, route, &call)).await;
         return Ok(Outcome { result, wording: Wording::Public, mount_type: "pki" });
     }
     let granted: Granted = engine
@@ -183,11 +182,10 @@ async fn run(
         .admit(token, head.operation.capability())
         .await
         .map_err(|outside| denied(&outside))?;
-    let mount = resolved.map(|(mount, _)| mount);
-    let asked = match (head.path.split_once('/'), mount, &route) {
+    let asked = match (head.path.split_once('/'), resolved, &found) {
         (Some(("sys", _)), ..) => Asked::System,
         (Some(("auth", rest)), ..) if rest.starts_with("token/") => Asked::Token,
-        (_, Some(mount), Some(route)) => Asked::Pki(mount, route),
+        (_, _, Some((core, route))) => Asked::Pki(core, route),
         (_, Some(_), None) => {
             let result = Err(Failure::UnsupportedPath);
             return Ok(Outcome { result, wording: Wording::Authenticated, mount_type: "pki" });
@@ -206,17 +204,15 @@ async fn run(
 enum Asked<'a> {
     System,
     Token,
-    Pki(&'a Arc<Mount>, &'a pki::Route),
+    Pki(&'a Pki, &'a pki::Route),
 }
 
 impl Asked<'_> {
     async fn answered(self, engine: &Engine, granted: &Granted, call: Call) -> Outcome {
         let (result, mount_type) = match self {
-            Self::System => (Box::pin(sys::dispatch(engine, granted, &call)).await, "system"),
+            Self::System => (Box::pin(sys::dispatch(engine, &call)).await, "system"),
             Self::Token => (token::dispatch(granted, &call), "token"),
-            Self::Pki(mount, route) => {
-                (pki::dispatch(engine, granted, mount, route, call).await, "pki")
-            }
+            Self::Pki(core, route) => (pki::dispatch(core, route, call).await, "pki"),
         };
         Outcome { result, wording: Wording::Authenticated, mount_type }
     }

@@ -148,7 +148,7 @@ async fn f01_the_seal_and_the_token_are_checked_before_the_body_is_parsed() {
     post_raw(&server, "nowhere/x", Some(ROOT_TOKEN), "garbage").await.refused(404, "no handler");
     let failed = "failed to decode JSON input";
     post_raw(&server, "pki/roles/x", Some(ROOT_TOKEN), "garbage").await.refused(400, failed);
-    server.engine.env().sealed.seal();
+    server.engine.seal().await;
     let answer = post_raw(&server, "pki/roles/x", Some(ROOT_TOKEN), "garbage").await;
     answer.refused(503, "Vault is sealed");
 }
@@ -254,7 +254,7 @@ async fn f22_bytes_after_the_value_of_a_body_are_refused() {
 #[tokio::test]
 async fn f22_a_health_check_chooses_a_code_from_200_to_599() {
     let sealed = Server::with_root().await;
-    sealed.engine.env().sealed.seal();
+    sealed.engine.seal().await;
     let states = [
         (Server::uninitialised(), "uninitcode", 501),
         (sealed, "sealedcode", 503),
@@ -445,7 +445,7 @@ async fn n03_a_namespace_that_is_not_there_is_refused() {
             server.send("GET", path, Some(ROOT_TOKEN), &headers, Bytes::new()).await.ok();
         }
     }
-    server.engine.env().sealed.seal();
+    server.engine.seal().await;
     write("team-a", "pki/roles/web").await.refused(503, "Vault is sealed");
 }
 

@@ -248,7 +248,7 @@ async fn f18_a_mount_that_is_recorded_is_answered() {
 
 /// How many intents the mount `pki` has.
 async fn intents(server: &Server) -> usize {
-    let mount = server.engine.mounts().at("pki/").unwrap().id;
+    let mount = server.engine.mounts().at("pki/").unwrap().entry.id;
     let snapshot = server.engine.env().store.snapshot().await.unwrap();
     snapshot.keys(&key::intents(&mount).range(), 10).await.unwrap().len()
 }

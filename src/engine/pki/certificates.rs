@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 
-use crate::auth::Granted;
 use crate::ca::serial::{self, Serial, colon_hex};
 use crate::ca::time::Timestamp;
+use crate::engine::Failure;
 use crate::engine::identifier::MountId;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure};
 use crate::store::{Key, KeyRange, Prefix, Snapshot, Store, key};
 
+use super::Pki;
 use super::records::{CertificateRecord, Id, RevocationRecord};
 
 /// A stored certificate and whether it was revoked.
@@ -23,23 +22,19 @@ pub struct StoredCertificate {
     pub revoked: Option<Timestamp>,
 }
 
-impl Engine {
+impl Pki {
     /// The certificate with this serial number, with or without separators.
     ///
     /// # Errors
     /// [`Failure::Missing`] if it is not stored here.
-    pub async fn read_certificate(
-        &self,
-        mount: &Mount,
-        serial: &str,
-    ) -> Result<StoredCertificate, Failure> {
+    pub async fn read_certificate(&self, serial: &str) -> Result<StoredCertificate, Failure> {
         let bytes = serial::parse(serial).ok_or(Failure::Missing)?;
-        let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
+        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
         let (_, record) = snapshot
-            .record::<CertificateRecord>(&place(&mount.id, &bytes))
+            .record::<CertificateRecord>(&place(self.id(), &bytes))
             .await?
             .ok_or(Failure::Missing)?;
-        let revoked = match revocation(&snapshot, &mount.id, &record.issuer, &bytes).await? {
+        let revoked = match revocation(&snapshot, self.id(), &record.issuer, &bytes).await? {
             Some(at) => Some(at),
             // A root that was revoked as an issuer stands on no list of its own.
             None => authorities
@@ -52,9 +47,9 @@ impl Engine {
     }
 
     /// The serial numbers of everything stored.
-    pub fn list_certificates(&self, _granted: &Granted, mount: &Mount) -> Serials {
-        let prefixes = [key::certificates(&mount.id), key::foreign_certificates(&mount.id)];
-        Serials { store: self.env.store.clone(), kinds: prefixes.map(Kind::new) }
+    pub fn list_certificates(&self) -> Serials {
+        let prefixes = [key::certificates(self.id()), key::foreign_certificates(self.id())];
+        Serials { store: self.env().store.clone(), kinds: prefixes.map(Kind::new) }
     }
 }
 

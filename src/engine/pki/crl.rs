@@ -24,10 +24,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ca::time::Timestamp;
+use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure};
 
+use super::Pki;
 use super::authorities::{Authorities, Issuer};
 use super::records::Id;
 use super::state::Owed;
@@ -73,43 +73,33 @@ fn may_serve(list: &List, now: Timestamp) -> bool {
     true
 }
 
-impl Engine {
+impl Pki {
     /// The CRL that covers an issuer, fresh as of `now`. `None` if no issuer here may sign it.
     ///
     /// # Errors
     /// Fails with the store, and on a reference that names nothing.
-    pub async fn crl(
-        &self,
-        mount: &Mount,
-        reference: &str,
-        now: Timestamp,
-    ) -> Result<Option<Arc<List>>, Failure> {
-        let authorities = self.authorities(mount).await?;
+    pub async fn crl(&self, reference: &str, now: Timestamp) -> Result<Option<Arc<List>>, Failure> {
+        let authorities = self.authorities().await?;
         let lister = authorities.lister(reference)?;
         let Some(signer) = authorities.list_signer(lister) else { return Ok(None) };
-        if mount.pki.is_whole(&signer.id)
-            && let Some(list) = self.published(mount, &authorities, signer).await?
+        if self.state.is_whole(&signer.id)
+            && let Some(list) = self.published(&authorities, signer).await?
             && may_serve(&list, now)
         {
             return Ok(Some(list));
         }
         // Boxed: it is rare, and every reader carries the room of it.
-        Box::pin(self.renewed(mount, reference, now)).await
+        Box::pin(self.renewed(reference, now)).await
     }
 
     /// Waits for the build that another reader asked for, or asks for one.
-    async fn renewed(
-        &self,
-        mount: &Mount,
-        reference: &str,
-        now: Timestamp,
-    ) -> Result<Option<Arc<List>>, Failure> {
-        let turn = mount.pki.renewals.turn().await;
-        let authorities = self.authorities(mount).await?;
+    async fn renewed(&self, reference: &str, now: Timestamp) -> Result<Option<Arc<List>>, Failure> {
+        let turn = self.state.renewals.turn().await;
+        let authorities = self.authorities().await?;
         let lister = authorities.lister(reference)?;
         let Some(signer) = authorities.list_signer(lister) else { return Ok(None) };
-        let whole = if mount.pki.is_whole(&signer.id) {
-            self.published(mount, &authorities, signer).await?
+        let whole = if self.state.is_whole(&signer.id) {
+            self.published(&authorities, signer).await?
         } else {
             None
         };
@@ -122,7 +112,7 @@ impl Engine {
                 let id = signer.id;
                 let find =
                     |now: &Authorities| now.list_signer(now.lister(reference).ok()?).cloned();
-                let built = self.build(mount, find, now, Start::Reader).await;
+                let built = self.build(find, now, Start::Reader).await;
                 built.inspect_err(|why| turn.failed(id, why.clone()))
             }
         };
@@ -141,32 +131,31 @@ impl Engine {
     /// Answers what the caller should know if no list names it.
     pub(super) async fn publish_revocation(
         &self,
-        mount: &Mount,
         revocation: Owed,
         now: Timestamp,
     ) -> Result<Option<String>, Failure> {
         let lister = revocation.issuer;
         let signer =
             |now: &Authorities| now.list_signer(now.present_or_departed(&lister)?).cloned();
-        mount.pki.owe(revocation.clone());
-        let _one_at_a_time = mount.pki.crl.lock().await;
-        if !mount.pki.is_owed(&revocation) {
+        self.state.owe(revocation.clone());
+        let _one_at_a_time = self.state.crl.lock().await;
+        if !self.state.is_owed(&revocation) {
             return Ok(None);
         }
-        let why = match self.build_alone(mount, signer, now, Start::LastList).await {
+        let why = match self.build_alone(signer, now, Start::LastList).await {
             Ok(Some(_)) => return Ok(None),
-            Ok(None) => self.why_unlisted(mount, &lister).await?,
+            Ok(None) => self.why_unlisted(&lister).await?,
             Err(Failure::Refused { text, .. }) => {
                 format!("Signet: the certificate is revoked, and no list names it: {text}")
             }
             Err(why) => return Err(why),
         };
-        mount.pki.give_up(&revocation);
+        self.state.give_up(&revocation);
         Ok(Some(why))
     }
 
-    async fn why_unlisted(&self, mount: &Mount, lister: &Id) -> Result<String, Failure> {
-        let authorities = self.authorities(mount).await?;
+    async fn why_unlisted(&self, lister: &Id) -> Result<String, Failure> {
+        let authorities = self.authorities().await?;
         let issuer = authorities.present_or_departed(lister);
         Ok(match issuer.filter(|issuer| issuer.key.is_some()) {
             Some(issuer) => {
@@ -185,8 +174,8 @@ impl Engine {
 
     /// Builds every list of the mount that is not whole and current; what goes wrong with one is a
     /// warning and keeps no other one back.
-    pub(super) async fn rebuild_crls(&self, mount: &Mount, now: Timestamp) -> Vec<String> {
-        self.build_each(mount, now, Start::Record).await.unwrap_or_else(|why| {
+    pub(super) async fn rebuild_crls(&self, now: Timestamp) -> Vec<String> {
+        self.build_each(now, Start::Record).await.unwrap_or_else(|why| {
             tracing::error!(%why, "revocation lists could not be rebuilt");
             vec!["Signet: the revocation lists could not be rebuilt; each is built when it is next read".to_owned()]
         })
@@ -196,14 +185,9 @@ impl Engine {
     ///
     /// # Errors
     /// Fails with the store.
-    pub async fn rotate_crls(
-        &self,
-        _granted: &crate::auth::Granted,
-        mount: &Mount,
-        now: Timestamp,
-    ) -> Result<Vec<String>, Failure> {
-        let mut warnings = self.build_each(mount, now, Start::Rotation).await?;
-        let groups = self.authorities(mount).await?.groups_without_signer();
+    pub async fn rotate_crls(&self, now: Timestamp) -> Result<Vec<String>, Failure> {
+        let mut warnings = self.build_each(now, Start::Rotation).await?;
+        let groups = self.authorities().await?.groups_without_signer();
         let lacking = groups.iter().enumerate().map(|(position, group)| {
             let number = position.saturating_add(1);
             format!("Warning {number} during CRL rebuild: {}", lacks_signer(group))
@@ -212,13 +196,8 @@ impl Engine {
         Ok(warnings)
     }
 
-    async fn build_each(
-        &self,
-        mount: &Mount,
-        now: Timestamp,
-        start: Start,
-    ) -> Result<Vec<String>, Failure> {
-        let authorities = self.authorities(mount).await?;
+    async fn build_each(&self, now: Timestamp, start: Start) -> Result<Vec<String>, Failure> {
+        let authorities = self.authorities().await?;
         let mut warnings = Vec::new();
         for signer in authorities.list_signers() {
             let id = signer.id;
@@ -226,7 +205,7 @@ impl Engine {
                 let issuer = now.present_or_departed(&id)?;
                 now.list_signer(issuer).filter(|signer| signer.id == id).cloned()
             };
-            match self.build(mount, find, now, start).await {
+            match self.build(find, now, start).await {
                 Ok(_) => {}
                 Err(Failure::Refused { text, .. }) => warnings.push(format!("Signet: {text}")),
                 Err(why) if start == Start::Rotation => return Err(why),
@@ -243,13 +222,12 @@ impl Engine {
     /// Builds one list from what is on record.
     async fn build(
         &self,
-        mount: &Mount,
         signer: impl Fn(&Authorities) -> Option<Arc<Issuer>> + Send + Sync,
         now: Timestamp,
         start: Start,
     ) -> Result<Option<Arc<List>>, Failure> {
-        let _one_at_a_time = mount.pki.crl.lock().await;
-        self.build_alone(mount, signer, now, start).await
+        let _one_at_a_time = self.state.crl.lock().await;
+        self.build_alone(signer, now, start).await
     }
 }
 

@@ -10,7 +10,6 @@
 
 use std::sync::Arc;
 
-use crate::auth::Granted;
 use crate::ca::authority::AuthorityAsk;
 use crate::ca::cert::{Tbs, compose_self_signed};
 use crate::ca::certificate::Certificate;
@@ -21,13 +20,14 @@ use crate::ca::role::key_kind;
 use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::identifier::MountId;
+use crate::engine::{Failure, repeatedly};
 use crate::entropy::Purpose;
 use crate::keys::PrivateKey;
 use crate::secret::Secret;
 use crate::store::{Batch, key};
 
+use super::Pki;
 use super::authorities::Authorities;
 use super::notices::{REQUEST, notices};
 use super::output::{ArchiveContents, ArchiveWish, Archives};
@@ -130,23 +130,21 @@ pub(super) const W_AIA: &str = "This mount hasn't configured any authority infor
 const W_PATH0: &str = "Max path length of the generated certificate is zero. This certificate cannot be used to issue intermediate CA certificates.";
 const W_TEMPLATED: &str = "When generating root CA, found global AIA configuration with issuer_id template unsuitable for root generation. This AIA configuration has been ignored. To include AIA on this root CA, set the global AIA configuration to not include issuer_id and instead to refer to a static issuer name.";
 
-impl Engine {
+impl Pki {
     /// Makes a root, with its key and its issuer.
     ///
     /// # Errors
     /// Refuses names that are taken or malformed, keys of unknown kinds, impossible validity.
     pub async fn generate_root(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         request: &RootRequest,
         now: Timestamp,
     ) -> Result<Root, Failure> {
         let mut root = repeatedly!({
-            let authorities = self.authorities(mount).await?;
+            let authorities = self.authorities().await?;
             let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
             let key = self.obtain_key(&authorities, &request.key).await?;
-            let limits = mount.lifetimes(self.env.lifetimes);
+            let limits = self.lifetimes();
             let templated = authorities.urls.names_its_issuer();
             let urls = if templated {
                 crate::ca::permit::IssuingUrls::default()
@@ -160,17 +158,17 @@ impl Engine {
             warnings.extend(request.ask.without_effect(key.key.kind(), false));
             let (linted, serial, not_after) = self.compose_root(permit, &key, &mut warnings)?;
             let tbs = linted.document().der().to_vec();
-            self.record_intent(mount, serial, tbs, now).await?;
+            self.record_intent(serial, tbs, now).await?;
             let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
             let contents = ArchiveContents::root(signed.der().to_vec()).with_key(key.returned()?);
             let wish = request.archive.as_ref();
-            let archives = self.archive_before_record(mount, wish, contents, serial, now).await?;
-            let issuer = self.record_root(mount, &authorities, &key, &name, &signed).await?;
+            let archives = self.archive_before_record(wish, contents, serial, now).await?;
+            let issuer = self.record_root(&authorities, &key, &name, &signed).await?;
             let der = signed.into_der();
             Ok(Root { der, issuer: (issuer, name), key, archives, serial, not_after, warnings })
         })?;
         // The CRL of a new issuer is ready before it is asked for; its failure is not the root's.
-        root.warnings.extend(self.rebuild_crls(mount, now).await);
+        root.warnings.extend(self.rebuild_crls(now).await);
         Ok(root)
     }
 
@@ -181,7 +179,7 @@ impl Engine {
         warnings: &mut Vec<String>,
     ) -> Result<(Linted<Tbs>, Serial, Timestamp), Failure> {
         let serial =
-            Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
+            Serial::new(permit.template().not_after, self.env().entropy.bytes(Purpose::Serial));
         let tbs = compose_self_signed(permit, key.key.public(), serial)
             .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;
         let not_after = tbs.facts().not_after;
@@ -195,7 +193,6 @@ impl Engine {
     /// issued: the intent goes, too.
     pub(super) async fn archive_before_record(
         &self,
-        mount: &Mount,
         wish: Option<&Arc<ArchiveWish>>,
         contents: ArchiveContents,
         serial: Serial,
@@ -204,35 +201,34 @@ impl Engine {
         let Some(wish) = wish else { return Ok(None) };
         let archives = self.archive(wish, contents, now).await;
         if archives.is_err() {
-            self.withdraw_intent(mount, serial).await;
+            self.withdraw_intent(serial).await;
         }
         archives.map(Some)
     }
 
     async fn record_root(
         &self,
-        mount: &Mount,
         authorities: &Authorities,
         key: &KeyInUse,
         name: &str,
         signed: &Signed<Tbs>,
     ) -> Result<Id, Failure> {
         let serial = signed.facts().serial;
-        let issuer: Id = self.env.entropy.bytes(Purpose::Identifier);
+        let issuer: Id = self.env().entropy.bytes(Purpose::Identifier);
         let mut defaults = authorities.defaults.clone();
         if defaults.follows_latest || defaults.issuer.is_none() {
             defaults.issuer = Some(issuer);
         }
-        let mut batch = authorities.change(&mount.id);
-        batch = put_key(batch, mount, key, &mut defaults)?;
+        let mut batch = authorities.change(self.id());
+        batch = put_key(batch, self.id(), key, &mut defaults)?;
         let record = new_issuer(signed.der().to_vec(), name, Some(key.id))?;
         let certificate = CertificateRecord { der: signed.der().to_vec(), issuer };
-        let place = key::certificate(&mount.id, serial.as_bytes());
-        let batch = put_defaults(batch, mount, &defaults)
-            .put_record(key::issuer(&mount.id, &issuer), &record)
+        let place = key::certificate(self.id(), serial.as_bytes());
+        let batch = put_defaults(batch, self.id(), &defaults)
+            .put_record(key::issuer(self.id(), &issuer), &record)
             .expect_absent(place.clone())
             .put_record(place, &certificate);
-        self.fulfil_intent(mount, serial, batch).await?;
+        self.fulfil_intent(serial, batch).await?;
         Ok(issuer)
     }
 
@@ -276,14 +272,14 @@ impl Engine {
                 }
                 let key = match kind {
                     KeyKind::Rsa(_) => {
-                        self.workshop.work(move || PrivateKey::generate(kind)).await?
+                        self.services.cpu.work(move || PrivateKey::generate(kind)).await?
                     }
                     KeyKind::Ec(_) | KeyKind::Ed25519 => {
-                        PrivateKey::generate_with(kind, &self.env.entropy)
+                        PrivateKey::generate_with(kind, &self.env().entropy)
                     }
                 }
                 .map_err(|error| Failure::Fault(error.to_string()))?;
-                let id = self.env.entropy.bytes(Purpose::Identifier);
+                let id = self.env().entropy.bytes(Purpose::Identifier);
                 let exported = wish.origin == KeyOrigin::Exported;
                 Ok(KeyInUse { id, name, key, is_new: true, exported })
             }
@@ -304,7 +300,7 @@ impl KeyInUse {
 /// Puts a new key; the first one becomes the default.
 pub(super) fn put_key(
     batch: Batch,
-    mount: &Mount,
+    mount: &MountId,
     key: &KeyInUse,
     defaults: &mut DefaultsRecord,
 ) -> Result<Batch, Failure> {
@@ -316,12 +312,12 @@ pub(super) fn put_key(
     }
     let pkcs8 = key.key.to_pkcs8().map_err(|error| Failure::Fault(error.to_string()))?;
     let record = KeyRecord { pkcs8: pkcs8.expose().clone(), name: key.name.clone() };
-    Ok(batch.put_record(key::private_key(&mount.id, &key.id), &record))
+    Ok(batch.put_record(key::private_key(mount, &key.id), &record))
 }
 
 /// Puts the defaults.
-pub(super) fn put_defaults(batch: Batch, mount: &Mount, defaults: &DefaultsRecord) -> Batch {
-    batch.put_record(key::config(&mount.id, "defaults"), defaults)
+pub(super) fn put_defaults(batch: Batch, mount: &MountId, defaults: &DefaultsRecord) -> Batch {
+    batch.put_record(key::config(mount, "defaults"), defaults)
 }
 
 /// A new issuer with its first settings.

@@ -5,17 +5,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::auth::Granted;
 use crate::ca::certificate::Certificate;
 use crate::ca::pem;
 use crate::ca::permit::KeyUsage;
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::{Failure, repeatedly};
 use crate::entropy::Purpose;
 use crate::store::key;
 
+use super::Pki;
 use super::authorities::{Authorities, Issuer};
 use super::generate::{W_AIA, new_issuer, put_defaults};
 use super::records::Id;
@@ -36,43 +35,36 @@ pub struct Imported {
 const W_SEVERAL: &str = "The imported bundle contained multiple certs matching keys, the default issuer that was selected should be verified and manually changed if incorrect.";
 const W_LATEST: &str = "Default issuer left unchanged: could not select new issuer automatically as multiple imported issuers had key material in Vault.";
 
-impl Engine {
+impl Pki {
     /// Makes issuers of the certificates in a PEM text.
     ///
     /// # Errors
     /// Refuses private keys, certificates of no authority, and what is no PEM.
-    pub async fn set_signed(
-        &self,
-        _granted: &Granted,
-        mount: &Mount,
-        bundle: &str,
-        now: Timestamp,
-    ) -> Result<Imported, Failure> {
+    pub async fn set_signed(&self, bundle: &str, now: Timestamp) -> Result<Imported, Failure> {
         let certificates = read_bundle(bundle)?;
         let mut imported = repeatedly!({
-            let authorities = self.authorities(mount).await?;
-            self.import(mount, &authorities, &certificates).await
+            let authorities = self.authorities().await?;
+            self.import(&authorities, &certificates).await
         })?;
-        let authorities = self.authorities(mount).await?;
+        let authorities = self.authorities().await?;
         let known = imported.existing_issuers.iter().filter_map(|id| authorities.issuers.get(id));
         let barred = known.filter_map(|issuer| Some((issuer, issuer.may_sign_at(now).err()?)));
         imported.warnings.extend(barred.map(|(issuer, why)| odd(issuer, &why.to_string())));
         if !imported.issuers.is_empty() {
             let new = imported.issuers.iter().filter_map(|id| authorities.issuers.get(id));
             imported.warnings.extend(new.flat_map(|issuer| oddities(issuer, now)));
-            imported.warnings.extend(self.rebuild_crls(mount, now).await);
+            imported.warnings.extend(self.rebuild_crls(now).await);
         }
         Ok(imported)
     }
 
     async fn import(
         &self,
-        mount: &Mount,
         authorities: &Arc<Authorities>,
         certificates: &[Certificate],
     ) -> Result<Imported, Failure> {
         let mut imported = Imported::default();
-        let mut batch = authorities.change(&mount.id);
+        let mut batch = authorities.change(self.id());
         let mut defaults = authorities.defaults.clone();
         let mut fresh: BTreeMap<Vec<u8>, Id> = BTreeMap::new();
         let mut with_key = Vec::new();
@@ -93,11 +85,11 @@ impl Engine {
             // One that was deleted comes back as itself, so that coming and going leaves one trace.
             let mut departed = authorities.departed.iter().rev();
             let before = departed.find(|gone| gone.certificate.der() == certificate.der());
-            let id: Id =
-                before.map_or_else(|| self.env.entropy.bytes(Purpose::Identifier), |gone| gone.id);
+            let id: Id = before
+                .map_or_else(|| self.env().entropy.bytes(Purpose::Identifier), |gone| gone.id);
             let mut record = new_issuer(certificate.der().to_vec(), "", key)?;
             record.revoked = before.and_then(|gone| gone.record.revoked);
-            batch = batch.put_record(key::issuer(&mount.id, &id), &record);
+            batch = batch.put_record(key::issuer(self.id(), &id), &record);
             fresh.insert(certificate.der().to_vec(), id);
             imported.issuers.push(id);
             imported.mapping.push((id, key));
@@ -109,7 +101,7 @@ impl Engine {
         if !authorities.urls.is_configured() && !imported.issuers.is_empty() {
             imported.warnings.push(W_AIA.to_owned());
         }
-        self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
+        self.env().store.commit(put_defaults(batch, self.id(), &defaults)).await?;
         Ok(imported)
     }
 }

@@ -8,49 +8,43 @@
 
 use crate::ca::serial::Serial;
 use crate::ca::time::Timestamp;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure};
+use crate::engine::Failure;
 use crate::store::{Batch, CommitError, key};
 
+use super::Pki;
 use super::records::IntentRecord;
 
-impl Engine {
+impl Pki {
     /// Says what is about to be signed, before it is.
     pub(super) async fn record_intent(
         &self,
-        mount: &Mount,
         serial: Serial,
         tbs: Vec<u8>,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let key = key::intent(&mount.id, serial.as_bytes());
+        let key = key::intent(self.id(), serial.as_bytes());
         let record = IntentRecord { tbs, at: now.unix() };
         let batch = Batch::new().expect_absent(key.clone()).put_record(key, &record);
-        self.env.store.commit(batch).await?;
+        self.env().store.commit(batch).await?;
         Ok(())
     }
 
     /// Commits what was signed, and takes the intent away with it. A use case that meets a conflict
     /// begins again under another serial number, so the intent goes then too.
-    pub(super) async fn fulfil_intent(
-        &self,
-        mount: &Mount,
-        serial: Serial,
-        batch: Batch,
-    ) -> Result<(), Failure> {
-        let intent = key::intent(&mount.id, serial.as_bytes());
-        let outcome = self.env.store.commit(batch.delete(intent)).await;
+    pub(super) async fn fulfil_intent(&self, serial: Serial, batch: Batch) -> Result<(), Failure> {
+        let intent = key::intent(self.id(), serial.as_bytes());
+        let outcome = self.env().store.commit(batch.delete(intent)).await;
         if let Err(CommitError::Conflict { .. } | CommitError::NotDone(_)) = &outcome {
-            self.withdraw_intent(mount, serial).await;
+            self.withdraw_intent(serial).await;
         }
         outcome.map(drop).map_err(Failure::from)
     }
 
     /// Takes an intent away: nothing is recorded under it, and what was signed is dropped.
-    pub(super) async fn withdraw_intent(&self, mount: &Mount, serial: Serial) {
-        let intent = key::intent(&mount.id, serial.as_bytes());
-        if let Err(error) = self.env.store.commit(Batch::new().delete(intent)).await {
-            tracing::warn!(%error, mount = mount.record.path, "an intent that is not needed stays");
+    pub(super) async fn withdraw_intent(&self, serial: Serial) {
+        let intent = key::intent(self.id(), serial.as_bytes());
+        if let Err(error) = self.env().store.commit(Batch::new().delete(intent)).await {
+            tracing::warn!(%error, mount = self.entry.record.path, "an intent that is not needed stays");
         }
     }
 }

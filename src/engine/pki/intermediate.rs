@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use crate::auth::Granted;
 use crate::ca::authority::{Above, AuthorityAsk};
 use crate::ca::cert::compose;
 use crate::ca::key::SignatureAlgorithm;
@@ -12,11 +11,11 @@ use crate::ca::permit::{KeyUsage, SubjectName};
 use crate::ca::request::{RequestValues, compose_request};
 use crate::ca::serial::Serial;
 use crate::ca::time::Timestamp;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::{Failure, repeatedly};
 use crate::entropy::Purpose;
 use crate::store::key;
 
+use super::Pki;
 use super::authorities::{Authorities, Issuer};
 use super::generate::{KeyInUse, KeyWish, W_AIA, put_defaults, put_key};
 use super::issue::issuing;
@@ -82,19 +81,17 @@ pub struct SignedIntermediate {
 const W_AIA_INTERMEDIATE: &str = " Since this certificate is an intermediate, it might be useful to regenerate this certificate after fixing this problem for the root mount.";
 const W_PATH0: &str = "Max path length of the signed certificate is zero. This certificate cannot be used to issue intermediate CA certificates.";
 
-impl Engine {
+impl Pki {
     /// Makes a key and a request for its certificate.
     ///
     /// # Errors
     /// Refuses key names that are taken and keys of unknown kinds.
     pub async fn generate_intermediate(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         request: &IntermediateRequest,
     ) -> Result<Intermediate, Failure> {
         repeatedly!({
-            let authorities = self.authorities(mount).await?;
+            let authorities = self.authorities().await?;
             let key = self.obtain_key(&authorities, &request.key).await?;
             let mut warnings = Vec::new();
             let (subject, names) = request.ask.request(&mut warnings)?;
@@ -114,8 +111,8 @@ impl Engine {
                 .map_err(|findings| Failure::of_lint(&findings, REQUEST))?;
             let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
             let mut defaults = authorities.defaults.clone();
-            let batch = put_key(authorities.change(&mount.id), mount, &key, &mut defaults)?;
-            self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
+            let batch = put_key(authorities.change(self.id()), self.id(), &key, &mut defaults)?;
+            self.env().store.commit(put_defaults(batch, self.id(), &defaults)).await?;
             if !authorities.urls.is_configured() {
                 warnings.push(format!("{W_AIA}{W_AIA_INTERMEDIATE}"));
             }
@@ -130,13 +127,11 @@ impl Engine {
     /// constraints forbid.
     pub async fn sign_intermediate(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         request: &SignIntermediateRequest,
         now: Timestamp,
     ) -> Result<SignedIntermediate, Failure> {
         repeatedly!({
-            let authorities = self.authorities(mount).await?;
+            let authorities = self.authorities().await?;
             let issuer = issuing(&authorities, &request.issuer_ref, now)?;
             if !request.format_is_known {
                 return Err(Format::unknown(
@@ -155,12 +150,12 @@ impl Engine {
                 not_after: issuer.certificate.not_after(),
                 key_kind: issuer.certificate.public_key().kind(),
             };
-            let limits = mount.lifetimes(self.env.lifetimes);
+            let limits = self.lifetimes();
             let permit = request.ask.permit_intermediate(&csr, above, limits, urls, now)?;
             let mut warnings = signing_warnings(permit.warnings(), &permit, &authorities, &issuer);
             let verified = csr.verify().map_err(|error| csr_failure(&error))?;
             let serial =
-                Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
+                Serial::new(permit.template().not_after, self.env().entropy.bytes(Purpose::Serial));
             let view = issuer.certificate.issuer_view();
             let tbs = compose(permit, &view, verified.public_key(), serial).map_err(|error| {
                 Failure::Mistaken(format!("unable to create certificate: {error}"))
@@ -170,7 +165,7 @@ impl Engine {
                 lint::lint(tbs, &view).map_err(|findings| Failure::of_lint(&findings, REQUEST))?;
             warnings.extend(notices(&linted, REQUEST));
             let tbs = linted.document().der().to_vec();
-            self.record_intent(mount, serial, tbs, now).await?;
+            self.record_intent(serial, tbs, now).await?;
             let key = issuer
                 .key
                 .as_ref()
@@ -179,14 +174,14 @@ impl Engine {
             let der = signed.into_der();
             let contents = ArchiveContents::issued(der.clone(), &issuer, &authorities);
             let wish = request.archive.as_ref();
-            let archives = self.archive_before_record(mount, wish, contents, serial, now).await?;
-            let place = key::certificate(&mount.id, serial.as_bytes());
+            let archives = self.archive_before_record(wish, contents, serial, now).await?;
+            let place = key::certificate(self.id(), serial.as_bytes());
             let record = CertificateRecord { der: der.clone(), issuer: issuer.id };
             let batch = authorities
-                .guarded(&mount.id)
+                .guarded(self.id())
                 .expect_absent(place.clone())
                 .put_record(place, &record);
-            self.fulfil_intent(mount, serial, batch).await?;
+            self.fulfil_intent(serial, batch).await?;
             Ok(SignedIntermediate { der, issuer, archives, serial, not_after, warnings })
         })
     }

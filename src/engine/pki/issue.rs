@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use tokio::task::yield_now;
 
-use crate::auth::Granted;
 use crate::ca::cert::{Tbs, compose};
 use crate::ca::csr::ParsedCsr;
 use crate::ca::key::KeyKind;
@@ -30,14 +29,14 @@ use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::{MountId, format_uuid};
-use crate::engine::mount::Mount;
 use crate::engine::row::{Lost, Row};
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::{Failure, repeatedly};
 use crate::entropy::Purpose;
 use crate::keys::SubjectKey;
 use crate::secret::Secret;
 use crate::store::{Batch, Revision, key};
 
+use super::Pki;
 use super::authorities::{Authorities, Issuer};
 use super::notices::notices;
 use super::output::{ArchiveContents, ArchiveWish, Archives, FORMATS, Format};
@@ -105,7 +104,7 @@ impl Leaf {
     }
 }
 
-/// The proof that something is in the book. Made only by [`Engine::issue`].
+/// The proof that something is in the book. Made only by [`Pki::issue`].
 #[derive(Debug)]
 #[must_use]
 pub struct Recorded<T>(T);
@@ -177,7 +176,7 @@ pub(in crate::engine) enum Composed {
     Dear(ToBeSigned),
 }
 
-impl Engine {
+impl Pki {
     /// Issues or signs a leaf. `answer` makes of it what the caller gets, before it is recorded:
     /// what cannot be written is not in the book either, and once the disk has it, nothing is left
     /// to do but to send it.
@@ -187,20 +186,18 @@ impl Engine {
     /// (pki-api 15.1), else what `answer` says.
     pub async fn issue<T>(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         request: &LeafRequest,
         now: Timestamp,
         answer: impl Fn(Leaf) -> Result<T, Failure>,
     ) -> Result<Recorded<T>, Failure> {
-        let _place = self.admission.place().await?;
+        let _place = self.services.limiter.place().await?;
         repeatedly!({
-            let Made { leaf, entry } = self.make(mount, request, now).await?;
+            let Made { leaf, entry } = self.make(request, now).await?;
             let has_rsa = leaf.has_rsa();
             let answer = answer(leaf)?;
             match entry {
                 // The committer wakes at once all whose certificates are in one sync.
-                Some(entry) => drop(self.env.store.commit(entry).await?),
+                Some(entry) => drop(self.env().store.commit(entry).await?),
                 // Nobody waits for the RSA of those who come after him.
                 None if has_rsa => {}
                 // Answers that are ready together are sent together, and not between two
@@ -217,19 +214,17 @@ impl Engine {
     /// certificates in work, and before its certificate is recorded.
     ///
     /// # Errors
-    /// As [`Engine::issue`], and what an archive refuses.
+    /// As [`Pki::issue`], and what an archive refuses.
     pub async fn issue_archive(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         request: &LeafRequest,
         wish: &Arc<ArchiveWish>,
         now: Timestamp,
     ) -> Result<Recorded<(Leaf, Archives)>, Failure> {
         repeatedly!({
             let Made { mut leaf, entry } = {
-                let _place = self.admission.place().await?;
-                self.make(mount, request, now).await?
+                let _place = self.services.limiter.place().await?;
+                self.make(request, now).await?
             };
             let key = leaf.key.take().map(|(_, key)| key);
             let contents =
@@ -238,31 +233,26 @@ impl Engine {
                     .with_encoder(&leaf.role.fields().pkcs12_encoder);
             let archives = self.archive(wish, contents, now).await?;
             if let Some(entry) = entry {
-                self.env.store.commit(entry).await?;
+                self.env().store.commit(entry).await?;
             }
             Ok(Recorded((leaf, archives)))
         })
     }
 
     /// A signed leaf, and what the book will say of it. Nobody but this process has seen it.
-    async fn make(
-        &self,
-        mount: &Mount,
-        request: &LeafRequest,
-        now: Timestamp,
-    ) -> Result<Made, Failure> {
-        let mut ready = self.prepare(mount, request, now).await?;
-        let permit = self.permit(mount, &ready, &request.ask, now)?;
+    async fn make(&self, request: &LeafRequest, now: Timestamp) -> Result<Made, Failure> {
+        let mut ready = self.prepare(request, now).await?;
+        let permit = self.permit(&ready, &request.ask, now)?;
         if let Some(csr) = &ready.csr {
             ready.warnings.extend(lost_from_csr(csr, &ready.role, permit.template()));
         }
         let key = match (&ready.csr, ready.kind) {
-            (None, KeyKind::Rsa(_)) => Some(self.workshop.rsa_key(ready.kind).await?),
+            (None, KeyKind::Rsa(_)) => Some(self.services.cpu.rsa_key(ready.kind).await?),
             (None, KeyKind::Ec(_) | KeyKind::Ed25519) | (Some(_), _) => None,
         };
-        let _turn = self.admission.turn().await;
-        let permitted = Permitted { ready, permit, key, mount: mount.id };
-        let composed = self.leaves.join(permitted, |row| self.compose_all(row)).await;
+        let _turn = self.services.limiter.turn().await;
+        let permitted = Permitted { ready, permit, key, mount: *self.id() };
+        let composed = self.state.leaves.join(permitted, |row| self.compose_all(row)).await;
         match composed {
             Ok(Ok(Composed::Signed(made))) => Ok(made),
             Ok(Ok(Composed::Dear(dear))) => {
@@ -287,20 +277,15 @@ impl Engine {
             signed(leaf).map(Composed::Signed)
         };
         let made = linted.into_iter().map(|linted| linted.and_then(sign)).collect();
-        self.admission.give_way();
+        self.services.limiter.give_way();
         made
     }
 
     /// Steps 1 to 10: role, issuer, format, CSR.
-    async fn prepare(
-        &self,
-        mount: &Mount,
-        request: &LeafRequest,
-        now: Timestamp,
-    ) -> Result<Ready, Failure> {
-        let authorities = self.authorities(mount).await?;
+    async fn prepare(&self, request: &LeafRequest, now: Timestamp) -> Result<Ready, Failure> {
+        let authorities = self.authorities().await?;
         let (role_revision, role) = self
-            .role(mount, &request.role)
+            .role(&request.role)
             .await?
             .ok_or_else(|| Failure::refused(format!("unknown role: {}", request.role)))?;
         let mut warnings = Vec::new();
@@ -328,13 +313,7 @@ impl Engine {
     }
 
     /// Steps 11 to 25.
-    fn permit(
-        &self,
-        mount: &Mount,
-        ready: &Ready,
-        ask: &Ask,
-        now: Timestamp,
-    ) -> Result<Permit, Failure> {
+    fn permit(&self, ready: &Ready, ask: &Ask, now: Timestamp) -> Result<Permit, Failure> {
         let urls = ready.authorities.urls_of(Some(&ready.issuer)).map_err(|why| {
             Failure::Mistaken(format!(
                 "error fetching CA certificate: unable to fetch AIA URL information: {why}"
@@ -343,13 +322,13 @@ impl Engine {
         let bounds = Bounds {
             issuer_end: ready.issuer.certificate.not_after(),
             behavior: ready.issuer.leaf_behavior(),
-            mount: mount.lifetimes(self.env.lifetimes),
+            mount: self.lifetimes(),
             urls,
         };
         let facts = ready.csr.as_deref().map(csr_facts);
         let permit = ready.role.permit(ask, facts.as_ref(), ready.kind, &bounds, now).map_err(
             |refusal| {
-                let path = shell_word(&mount.record.path);
+                let path = shell_word(&self.entry.record.path);
                 let hint = refusal.hint.map(|hint| hint.replace("{mount}", &path));
                 Failure::Refused { text: refusal.text, hint }
             },
@@ -369,7 +348,7 @@ impl Engine {
             (None, key) => {
                 let made = match key {
                     Some(made) => made,
-                    None => SubjectKey::generate_with(ready.kind, &self.env.entropy)?,
+                    None => SubjectKey::generate_with(ready.kind, &self.env().entropy)?,
                 };
                 (made.public().clone(), Some(made.into_pkcs8()))
             }
@@ -383,7 +362,7 @@ impl Engine {
         let mut warnings = ready.warnings.clone();
         warnings.extend_from_slice(permit.warnings());
         let serial =
-            Serial::new(permit.template().not_after, self.env.entropy.bytes(Purpose::Serial));
+            Serial::new(permit.template().not_after, self.env().entropy.bytes(Purpose::Serial));
         let view = ready.issuer.certificate.issuer_view();
         let tbs = compose(permit, &view, &public, serial)
             .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;

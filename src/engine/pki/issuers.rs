@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::auth::Granted;
 use crate::ca::key::SignatureAlgorithm;
 use crate::ca::permit::KeyUsage;
 use crate::ca::role::LeafNotAfterBehavior;
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::{Failure, repeatedly};
 use crate::store::key;
 
+use super::Pki;
 use super::authorities::{Authorities, Issuer};
 use super::generate::{issuer_name, put_defaults};
 use super::records::{DepartedIssuer, DepartedRecord, Id, UrlsRecord};
@@ -42,13 +41,13 @@ pub struct IssuerChange {
     pub templating: Option<bool>,
 }
 
-impl Engine {
+impl Pki {
     /// The authorities of a mount as they are now.
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn read_authorities(&self, mount: &Mount) -> Result<Arc<Authorities>, Failure> {
-        self.authorities(mount).await
+    pub async fn read_authorities(&self) -> Result<Arc<Authorities>, Failure> {
+        self.authorities().await
     }
 
     /// Changes an issuer's settings; answers with the issuer and what the operator should know.
@@ -57,22 +56,20 @@ impl Engine {
     /// Refuses unknown words, names that are taken, and algorithms that do not fit the key.
     pub async fn change_issuer(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         reference: &str,
         change: &IssuerChange,
     ) -> Result<(Arc<Issuer>, Arc<Authorities>, Vec<String>), Failure> {
         let id = repeatedly!({
-            let authorities = self.authorities(mount).await?;
+            let authorities = self.authorities().await?;
             let issuer = authorities.issuer(reference)?;
             let record = changed(&authorities, issuer, change)?;
             let batch = authorities
-                .change(&mount.id)
-                .put_record(key::issuer(&mount.id, &issuer.id), &record);
-            self.env.store.commit(batch).await?;
+                .change(self.id())
+                .put_record(key::issuer(self.id(), &issuer.id), &record);
+            self.env().store.commit(batch).await?;
             Ok(issuer.id)
         })?;
-        let authorities = self.authorities(mount).await?;
+        let authorities = self.authorities().await?;
         let issuer = authorities.issuers.get(&id).cloned().ok_or(Failure::Missing)?;
         let mut warnings = Vec::new();
         if let Err(why) = authorities.urls_of(Some(&issuer)) {
@@ -87,13 +84,11 @@ impl Engine {
     /// Fails only with the store.
     pub async fn delete_issuer(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         reference: &str,
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
         let mut warnings = repeatedly!({
-            let authorities = self.authorities(mount).await?;
+            let authorities = self.authorities().await?;
             let Ok(issuer) = authorities.issuer(reference) else { return Ok(Vec::new()) };
             let mut defaults = authorities.defaults.clone();
             let mut warnings = Vec::new();
@@ -105,13 +100,13 @@ impl Engine {
                 ));
             }
             let batch = authorities
-                .change(&mount.id)
-                .delete(key::issuer(&mount.id, &issuer.id))
-                .put_record(key::config(&mount.id, "departed"), &departing(&authorities, issuer));
-            self.env.store.commit(put_defaults(batch, mount, &defaults)).await?;
+                .change(self.id())
+                .delete(key::issuer(self.id(), &issuer.id))
+                .put_record(key::config(self.id(), "departed"), &departing(&authorities, issuer));
+            self.env().store.commit(put_defaults(batch, self.id(), &defaults)).await?;
             Ok(warnings)
         })?;
-        warnings.extend(self.rebuild_crls(mount, now).await);
+        warnings.extend(self.rebuild_crls(now).await);
         Ok(warnings)
     }
 }

@@ -1,12 +1,11 @@
 //! Removing keys (pki-api chapter 7).
 
-use crate::auth::Granted;
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::identifier::{MountId, format_uuid};
+use crate::engine::{Failure, repeatedly};
 use crate::store::{Snapshot, key, record};
 
+use super::Pki;
 use super::authorities::Authorities;
 use super::generate::put_defaults;
 use super::records::{Id, RevocationRecord};
@@ -14,7 +13,7 @@ use super::records::{Id, RevocationRecord};
 /// How many revocations one page of a scan holds.
 const PAGE: usize = 4096;
 
-impl Engine {
+impl Pki {
     /// Removes a key for good. An unknown reference is no error.
     ///
     /// A key of deleted issuers still signs their revocation list; without it the list ends, and
@@ -24,13 +23,11 @@ impl Engine {
     /// Refuses a key that an issuer uses.
     pub async fn delete_key(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         reference: &str,
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
         repeatedly!({
-            let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
+            let (snapshot, authorities) = self.snapshot_and_authorities().await?;
             let Ok((id, _)) = authorities.key(reference) else { return Ok(Vec::new()) };
             let mut users = authorities.issuers.values();
             if let Some(user) = users.find(|issuer| issuer.record.key == Some(id)) {
@@ -40,24 +37,24 @@ impl Engine {
                 )));
             }
             let mut warnings = Vec::new();
-            let mut batch = authorities.change(&mount.id).delete(key::private_key(&mount.id, &id));
+            let mut batch = authorities.change(self.id()).delete(key::private_key(self.id(), &id));
             let mut defaults = authorities.defaults.clone();
             if defaults.key == Some(id) {
                 defaults.key = None;
-                batch = put_defaults(batch, mount, &defaults);
+                batch = put_defaults(batch, self.id(), &defaults);
                 warnings.push(format!(
                     "Deleted key {} (via key_ref {reference}); this was configured as the default key. Operations without an explicit key will not work until a new default is configured.",
                     format_uuid(&id)
                 ));
             }
-            let lost = live_revocations(&snapshot, &authorities, mount, &id, now).await?;
+            let lost = live_revocations(&snapshot, &authorities, self.id(), &id, now).await?;
             if lost > 0 {
                 warnings.push(format!(
                     "Signet: key {} signed the revocation list of issuers that were deleted; {lost} revoked certificates that have not expired are on no list from now on",
                     format_uuid(&id)
                 ));
             }
-            self.env.store.commit(batch).await?;
+            self.env().store.commit(batch).await?;
             Ok(warnings)
         })
     }
@@ -67,13 +64,13 @@ impl Engine {
 async fn live_revocations(
     snapshot: &Snapshot,
     authorities: &Authorities,
-    mount: &Mount,
+    mount: &MountId,
     key: &Id,
     now: Timestamp,
 ) -> Result<usize, Failure> {
     let mut live = 0_usize;
     for issuer in authorities.departed.iter().filter(|issuer| issuer.record.key == Some(*key)) {
-        let mut range = key::revoked_by(&mount.id, &issuer.id).range();
+        let mut range = key::revoked_by(mount, &issuer.id).range();
         loop {
             let page = snapshot.scan(&range, PAGE).await?;
             for entry in &page {

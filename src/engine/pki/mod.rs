@@ -25,40 +25,156 @@ mod urls;
 
 use std::sync::Arc;
 
-use super::mount::Mount;
-use super::{Engine, Failure};
+use super::identifier::MountId;
+use super::mount::{MountCore, MountEntry};
+use super::services::Services;
+use super::{Env, Failure};
+use crate::ca::role::TtlLimits;
 use crate::store::Snapshot;
 
 pub use authorities::{Authorities, Issuer};
+use state::PkiState;
 
-impl Engine {
+/// One PKI mount: its use cases are its methods.
+#[derive(Clone, Debug)]
+pub struct Pki {
+    services: Arc<Services>,
+    entry: Arc<MountEntry>,
+    state: Arc<PkiState>,
+}
+
+impl MountCore for Pki {
+    fn with_entry(&self, entry: Arc<MountEntry>) -> Arc<dyn MountCore> {
+        Arc::new(Self { entry, ..self.clone() })
+    }
+}
+
+impl Pki {
+    /// The `type` of these mounts.
+    pub const KIND: &str = "pki";
+
+    /// A mount of which nothing is in memory yet.
+    pub(super) fn open(services: Arc<Services>, entry: Arc<MountEntry>) -> Arc<dyn MountCore> {
+        Arc::new(Self { services, entry, state: Arc::default() })
+    }
+
+    /// What its use cases may touch.
+    fn env(&self) -> &Env {
+        self.services.env()
+    }
+
+    fn id(&self) -> &MountId {
+        &self.entry.id
+    }
+
+    fn lifetimes(&self) -> TtlLimits {
+        self.entry.lifetimes(self.env().lifetimes)
+    }
+
     /// The authorities of the mount as they are now.
-    pub(crate) async fn authorities(&self, mount: &Mount) -> Result<Arc<Authorities>, Failure> {
-        let generation = self.env.store.revision(&authorities::generation_key(&mount.id)).await?;
-        match mount.pki.authorities.load_full() {
+    pub(crate) async fn authorities(&self) -> Result<Arc<Authorities>, Failure> {
+        let generation = self.env().store.revision(&authorities::generation_key(self.id())).await?;
+        match self.state.authorities.load_full() {
             Some(known) if known.generation() == generation => Ok(known),
             // Boxed: it is rare, and every request carries the room of it.
-            _ => Ok(Box::pin(self.snapshot_and_authorities(mount)).await?.1),
+            _ => Ok(Box::pin(self.snapshot_and_authorities()).await?.1),
         }
     }
 
     /// A snapshot and the authorities of the mount as of it.
     pub(crate) async fn snapshot_and_authorities(
         &self,
-        mount: &Mount,
     ) -> Result<(Snapshot, Arc<Authorities>), Failure> {
-        let snapshot = self.env.store.snapshot().await?;
+        let snapshot = self.env().store.snapshot().await?;
         let generation = snapshot
-            .get(&authorities::generation_key(&mount.id))
+            .get(&authorities::generation_key(self.id()))
             .await?
             .map(|(revision, _)| revision);
-        if let Some(known) = mount.pki.authorities.load_full()
+        if let Some(known) = self.state.authorities.load_full()
             && known.generation() == generation
         {
             return Ok((snapshot, known));
         }
-        let loaded = Arc::new(Authorities::load(&snapshot, &mount.id, generation).await?);
-        mount.pki.authorities.store(Some(Arc::clone(&loaded)));
+        let loaded = Arc::new(Authorities::load(&snapshot, self.id(), generation).await?);
+        self.state.authorities.store(Some(Arc::clone(&loaded)));
         Ok((snapshot, loaded))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ca::time::Timestamp;
+    use crate::clock::Clock;
+    use crate::engine::Engine;
+    use crate::engine::env::SYSTEM_TTL;
+    use crate::engine::mount::MountRecord;
+    use crate::engine::sys::new_mount;
+    use crate::entropy::Entropy;
+    use crate::store::sealed::Seal;
+    use crate::store::{Memory, Sealed, Store};
+
+    /// An engine with two PKI mounts, of which something is in memory.
+    async fn engine() -> Arc<Engine> {
+        let entropy = Entropy::System;
+        let sealed = Sealed::new(Memory::new(), Seal::ephemeral(&entropy), entropy.clone());
+        let engine = Engine::new(Env {
+            store: Store::from(Arc::clone(&sealed)),
+            sealed,
+            clock: Clock::manual(0).0,
+            entropy,
+            storage_type: "inmem",
+            lifetimes: TtlLimits { default: SYSTEM_TTL, max: SYSTEM_TTL },
+        });
+        engine.initialize(None, None, Timestamp::from_unix(0)).await.unwrap();
+        for path in ["one/", "two/"] {
+            engine.mount(new_mount(&Entropy::System, path, Pki::KIND)).await.unwrap();
+            pki(&engine, path).authorities().await.unwrap();
+        }
+        engine
+    }
+
+    fn pki(engine: &Engine, path: &str) -> Pki {
+        engine.mounts().at(path).unwrap().core::<Pki>().unwrap().clone()
+    }
+
+    /// Certificates live for a minute at most.
+    fn for_a_minute(record: &mut MountRecord) -> Result<(), Failure> {
+        record.max_lease_ttl = 60;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_mount_keeps_its_memory_when_it_or_another_one_is_configured() {
+        let engine = engine().await;
+        let before = [pki(&engine, "one/"), pki(&engine, "two/")];
+        engine.remount("one/", for_a_minute).await.unwrap();
+        let after = [pki(&engine, "one/"), pki(&engine, "two/")];
+        assert_eq!([&after[0], &after[1]].map(|pki| pki.lifetimes().max), [60, SYSTEM_TTL]);
+        for (before, after) in before.iter().zip(&after) {
+            assert!(Arc::ptr_eq(&before.state, &after.state));
+        }
+    }
+
+    #[tokio::test]
+    async fn sealing_leaves_nothing_of_a_mount_in_memory() {
+        let engine = engine().await;
+        let state = Arc::downgrade(&pki(&engine, "one/").state);
+        assert!(state.upgrade().is_some_and(|state| state.authorities.load().is_some()));
+        engine.seal().await;
+        assert!(state.upgrade().is_none());
+        assert!(matches!(engine.settled_mounts().await, Err(Failure::Sealed)));
+        assert_eq!(engine.unmount("one/").await, Err(Failure::Sealed));
+        engine.start().await.unwrap();
+        assert!(engine.mounts().at("one/").is_some() && engine.mounts().at("two/").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_mount_of_an_unknown_kind_is_listed_and_has_no_use_cases() {
+        let engine = engine().await;
+        engine.mount(new_mount(&Entropy::System, "later/", "later")).await.unwrap();
+        assert!(engine.mounts().at("later/").unwrap().core::<Pki>().is_none());
+        engine.remount("later/", for_a_minute).await.unwrap();
+        assert_eq!(engine.mounts().at("later/").unwrap().entry.record.max_lease_ttl, 60);
     }
 }

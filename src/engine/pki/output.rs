@@ -12,10 +12,11 @@ use crate::ca::keystore::{self, KeyStoreError, StoreContents};
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::pkcs12::{self, Encoder};
 use crate::ca::time::Timestamp;
-use crate::engine::{Engine, Failure};
+use crate::engine::Failure;
 use crate::entropy::Purpose;
 use crate::secret::Secret;
 
+use super::Pki;
 use super::authorities::{Authorities, Issuer};
 
 /// `format`
@@ -182,7 +183,7 @@ const W_PASSWORD: &str =
 const W_NO_ROOT: &str = "Signet: no trust store comes with this key store, because no root certificate is known here; import the root of the issuer: intermediate/set-signed";
 const W_OTHER_ROOTS: &str = "Signet: the trust store does not hold the root of this certificate, because it is not known here; import it: intermediate/set-signed";
 
-impl Engine {
+impl Pki {
     /// Writes the archive off the I/O threads: deriving keys from passwords takes milliseconds.
     ///
     /// # Errors
@@ -193,12 +194,12 @@ impl Engine {
         contents: ArchiveContents,
         now: Timestamp,
     ) -> Result<Archives, Failure> {
-        let entropy = self.env.entropy.clone();
+        let entropy = self.env().entropy.clone();
         let wish = Arc::clone(wish);
         let work = move || {
             write_archives(&wish, &contents, now, &mut |salt| entropy.fill(Purpose::Salt, salt))
         };
-        self.workshop.work(work).await?
+        self.services.cpu.work(work).await?
     }
 }
 

@@ -1,15 +1,14 @@
 //! Revocation (pki-api 11.1).
 
-use crate::auth::Granted;
 use crate::ca::certificate::{self, Certificate};
 use crate::ca::pem;
 use crate::ca::serial::{self, colon_hex};
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::{Failure, repeatedly};
 use crate::store::key;
 
+use super::Pki;
 use super::certificates::{place, revocation};
 use super::records::{CertificateRecord, Id, RevocationRecord};
 use super::state::Owed;
@@ -43,50 +42,46 @@ pub struct Revoked {
     pub warnings: Vec<String>,
 }
 
-impl Engine {
+impl Pki {
     /// Revokes a certificate; the CRL that names it is ready before the answer.
     ///
     /// # Errors
     /// Refuses unknown serial numbers and the mount's own issuers.
     pub async fn revoke(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<Revoked, Failure> {
-        let _pressing = self.admission.pressing();
-        let outcome = self.revoke_and_publish(mount, request, now).await;
+        let _pressing = self.services.limiter.pressing();
+        let outcome = self.revoke_and_publish(request, now).await;
         if let Err(Failure::Fault(_) | Failure::Busy | Failure::Sealed) = outcome {
-            mount.pki.doubt_lists();
+            self.state.doubt_lists();
         }
         outcome
     }
 
     async fn revoke_and_publish(
         &self,
-        mount: &Mount,
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<Revoked, Failure> {
-        let (outcome, marked) = repeatedly!({ self.mark_revoked(mount, request, now).await })?;
+        let (outcome, marked) = repeatedly!({ self.mark_revoked(request, now).await })?;
         // Also where it was revoked before: whoever did that may not have come this far.
         let mut warnings = Vec::new();
         if let Revocation::Revoked(at) = outcome {
             let serial = marked.serial.clone();
             let owed = Owed { issuer: marked.issuer, serial, at: at.whole() };
-            warnings.extend(self.publish_revocation(mount, owed, now).await?);
+            warnings.extend(self.publish_revocation(owed, now).await?);
         }
         Ok(Revoked { outcome, serial: colon_hex(&marked.serial), warnings })
     }
 
     async fn mark_revoked(
         &self,
-        mount: &Mount,
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<(Revocation, Marked), Failure> {
-        let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
+        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
         let (bytes, sent) = match request {
             RevokeRequest::Serial(text) => (serial::parse(text), text.clone()),
             RevokeRequest::Certificate(text) => {
@@ -106,11 +101,11 @@ impl Engine {
                 text: format!("adding issuer (id: {id}) to its own CRL is not allowed"),
                 hint: Some(format!(
                     "Signet: an issuer is revoked by its reference: signet write -f {}issuer/{id}/revoke",
-                    mount.record.path
+                    self.entry.record.path
                 )),
             });
         }
-        let key = place(&mount.id, &bytes);
+        let key = place(self.id(), &bytes);
         let (_, record) = snapshot.record::<CertificateRecord>(&key).await?.ok_or_else(unknown)?;
         if let RevokeRequest::Certificate(text) = request
             && given_certificate(text)?.der() != record.der
@@ -118,7 +113,7 @@ impl Engine {
             return Err(unknown());
         }
         let marked = Marked { issuer: record.issuer, serial: bytes };
-        if let Some(at) = revocation(&snapshot, &mount.id, &record.issuer, &marked.serial).await? {
+        if let Some(at) = revocation(&snapshot, self.id(), &record.issuer, &marked.serial).await? {
             return Ok((Revocation::Revoked(at), marked));
         }
         let not_after = certificate::not_after(&record.der)
@@ -126,7 +121,7 @@ impl Engine {
         if not_after < now.plus(2) {
             return Ok((Revocation::Expired, marked));
         }
-        let entry = key::revoked(&mount.id, &record.issuer, &marked.serial);
+        let entry = key::revoked(self.id(), &record.issuer, &marked.serial);
         let revoked = RevocationRecord {
             seconds: now.unix(),
             nanoseconds: now.nanoseconds(),
@@ -136,9 +131,9 @@ impl Engine {
         // certificate that an earlier version signed and this one cannot read.
         let is_leaf = Certificate::parse(record.der).is_ok_and(|read| !read.is_authority());
         let batch =
-            if is_leaf { authorities.guarded(&mount.id) } else { authorities.change(&mount.id) };
+            if is_leaf { authorities.guarded(self.id()) } else { authorities.change(self.id()) };
         let batch = batch.expect_absent(entry.clone()).put_record(entry, &revoked);
-        self.env.store.commit(batch).await?;
+        self.env().store.commit(batch).await?;
         Ok((Revocation::Revoked(now), marked))
     }
 }

@@ -4,12 +4,11 @@
 
 use std::sync::Arc;
 
-use crate::auth::Granted;
 use crate::ca::time::Timestamp;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::{Failure, repeatedly};
 use crate::store::key;
 
+use super::Pki;
 use super::authorities::{Authorities, Issuer};
 use super::certificates::place;
 use super::records::{CertificateRecord, Id, RevocationRecord};
@@ -26,7 +25,7 @@ struct Marked {
     warnings: Vec<String>,
 }
 
-impl Engine {
+impl Pki {
     /// Revokes an issuer; answers with it and what the operator should know. Once it is revoked,
     /// it is answered as it is.
     ///
@@ -34,47 +33,43 @@ impl Engine {
     /// Fails with the store, and on a reference that names nothing.
     pub async fn revoke_issuer(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         reference: &str,
         now: Timestamp,
     ) -> Result<(Arc<Issuer>, Vec<String>), Failure> {
-        let _pressing = self.admission.pressing();
-        let outcome = self.revoke_issuer_and_publish(mount, reference, now).await;
+        let _pressing = self.services.limiter.pressing();
+        let outcome = self.revoke_issuer_and_publish(reference, now).await;
         if let Err(Failure::Fault(_) | Failure::Busy | Failure::Sealed) = outcome {
-            mount.pki.doubt_lists();
+            self.state.doubt_lists();
         }
         outcome
     }
 
     async fn revoke_issuer_and_publish(
         &self,
-        mount: &Mount,
         reference: &str,
         now: Timestamp,
     ) -> Result<(Arc<Issuer>, Vec<String>), Failure> {
         let Marked { issuer, owed, mut warnings } =
-            repeatedly!({ self.mark_issuer_revoked(mount, reference, now).await })?;
+            repeatedly!({ self.mark_issuer_revoked(reference, now).await })?;
         for one in owed {
-            warnings.extend(self.publish_revocation(mount, one, now).await?);
+            warnings.extend(self.publish_revocation(one, now).await?);
         }
-        let authorities = self.authorities(mount).await?;
+        let authorities = self.authorities().await?;
         let issuer = authorities.issuers.get(&issuer).cloned().ok_or(Failure::Missing)?;
         Ok((issuer, warnings))
     }
 
     async fn mark_issuer_revoked(
         &self,
-        mount: &Mount,
         reference: &str,
         now: Timestamp,
     ) -> Result<Marked, Failure> {
-        let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
+        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
         let issuer = authorities.issuer(reference)?;
         let at = issuer.revoked.unwrap_or(now);
         let serial = issuer.certificate.serial();
         let owe = |lister: Id| Owed { issuer: lister, serial: serial.to_vec(), at: at.whole() };
-        let stored = snapshot.record::<CertificateRecord>(&place(&mount.id, serial)).await?;
+        let stored = snapshot.record::<CertificateRecord>(&place(self.id(), serial)).await?;
         let stored = stored.filter(|(_, record)| record.der == issuer.certificate.der());
         let listers = listers(&authorities, issuer, stored.map(|(_, record)| record.issuer));
         if issuer.record.revoked.is_some() {
@@ -86,19 +81,19 @@ impl Engine {
         record.revoked = Some(at.into());
         record.may_issue = false;
         let mut batch =
-            authorities.change(&mount.id).put_record(key::issuer(&mount.id, &issuer.id), &record);
+            authorities.change(self.id()).put_record(key::issuer(self.id(), &issuer.id), &record);
         let entry = RevocationRecord {
             seconds: at.unix(),
             nanoseconds: at.nanoseconds(),
             not_after: issuer.certificate.not_after().unix(),
         };
         for lister in &listers {
-            let place = key::revoked(&mount.id, lister, serial);
+            let place = key::revoked(self.id(), lister, serial);
             if snapshot.get(&place).await?.is_none() {
                 batch = batch.expect_absent(place.clone()).put_record(place, &entry);
             }
         }
-        self.env.store.commit(batch).await?;
+        self.env().store.commit(batch).await?;
         let warnings = [
             (issuer.is_root, W_SELF_SIGNED),
             (listers.is_empty(), W_NO_PARENT),

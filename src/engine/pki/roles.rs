@@ -2,29 +2,26 @@
 
 use std::sync::Arc;
 
-use crate::auth::Granted;
 use crate::ca::role::{Role, RoleFields, RoleKey};
 use crate::ca::time::Timestamp;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::pki::Pki;
+use crate::engine::{Failure, repeatedly};
 use crate::store::{Batch, Revision, key};
 
-impl Engine {
+impl Pki {
     /// Creates or replaces a role. The warnings come with it.
     ///
     /// # Errors
     /// Refuses fields that contradict each other or the standards.
     pub async fn write_role(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         name: &str,
         fields: RoleFields,
         now: Timestamp,
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
-        let limits = mount.lifetimes(self.env.lifetimes);
+        let limits = self.lifetimes();
         let (role, mut warnings) = fields.accept(name, limits, now)?;
-        let authorities = self.authorities(mount).await?;
+        let authorities = self.authorities().await?;
         let reference = &role.fields().issuer_ref;
         if authorities.issuer(reference).is_err() {
             warnings.push(if reference == "default" {
@@ -33,8 +30,8 @@ impl Engine {
                 format!("Issuing Certificate was set to {reference} but no issuing certificate currently has that name")
             });
         }
-        let key = key::role(&mount.id, name);
-        self.env.store.commit(Batch::new().put_record(key, role.fields())).await?;
+        let key = key::role(self.id(), name);
+        self.env().store.commit(Batch::new().put_record(key, role.fields())).await?;
         self.expect_keys_for(&role);
         Ok((Arc::new(role), warnings))
     }
@@ -42,25 +39,23 @@ impl Engine {
     /// Changes the fields of a role that `change` touches.
     ///
     /// # Errors
-    /// Refuses an unknown role, and what [`Engine::write_role`] refuses.
+    /// Refuses an unknown role, and what [`Pki::write_role`] refuses.
     pub async fn patch_role(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         name: &str,
         change: impl Fn(RoleFields) -> Result<RoleFields, Failure>,
         now: Timestamp,
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
         repeatedly!({
-            let snapshot = self.env.store.snapshot().await?;
-            let key = key::role(&mount.id, name);
+            let snapshot = self.env().store.snapshot().await?;
+            let key = key::role(self.id(), name);
             let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
                 return Err(Failure::refused("Unable to fetch role entry to patch"));
             };
-            let limits = mount.lifetimes(self.env.lifetimes);
+            let limits = self.lifetimes();
             let (role, warnings) = change(fields)?.accept(name, limits, now)?;
             let batch = Batch::new().expect(key.clone(), revision).put_record(key, role.fields());
-            self.env.store.commit(batch).await?;
+            self.env().store.commit(batch).await?;
             self.expect_keys_for(&role);
             Ok((Arc::new(role), warnings))
         })
@@ -70,9 +65,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`Failure::Missing`] if there is no such role.
-    pub async fn read_role(&self, mount: &Mount, name: &str) -> Result<RoleFields, Failure> {
-        let snapshot = self.env.store.snapshot().await?;
-        let found = snapshot.record::<RoleFields>(&key::role(&mount.id, name)).await?;
+    pub async fn read_role(&self, name: &str) -> Result<RoleFields, Failure> {
+        let snapshot = self.env().store.snapshot().await?;
+        let found = snapshot.record::<RoleFields>(&key::role(self.id(), name)).await?;
         found.map(|(_, fields)| fields).ok_or(Failure::Missing)
     }
 
@@ -80,13 +75,9 @@ impl Engine {
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn list_roles(
-        &self,
-        _granted: &Granted,
-        mount: &Mount,
-    ) -> Result<Vec<String>, Failure> {
-        let snapshot = self.env.store.snapshot().await?;
-        let prefix = key::roles(&mount.id);
+    pub async fn list_roles(&self) -> Result<Vec<String>, Failure> {
+        let snapshot = self.env().store.snapshot().await?;
+        let prefix = key::roles(self.id());
         let keys = snapshot.keys(&prefix.range(), usize::MAX).await?;
         Ok(keys
             .iter()
@@ -99,28 +90,19 @@ impl Engine {
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn delete_role(
-        &self,
-        _granted: &Granted,
-        mount: &Mount,
-        name: &str,
-    ) -> Result<(), Failure> {
-        self.env.store.commit(Batch::new().delete(key::role(&mount.id, name))).await?;
+    pub async fn delete_role(&self, name: &str) -> Result<(), Failure> {
+        self.env().store.commit(Batch::new().delete(key::role(self.id(), name))).await?;
         Ok(())
     }
 
     /// The compiled role of this name, if there is one, and the commit that wrote it.
-    pub(crate) async fn role(
-        &self,
-        mount: &Mount,
-        name: &str,
-    ) -> Result<Option<(Revision, Arc<Role>)>, Failure> {
-        let key = key::role(&mount.id, name);
-        let Some(revision) = self.env.store.revision(&key).await? else { return Ok(None) };
-        if let Some(role) = mount.pki.known_role(name, revision) {
+    pub(crate) async fn role(&self, name: &str) -> Result<Option<(Revision, Arc<Role>)>, Failure> {
+        let key = key::role(self.id(), name);
+        let Some(revision) = self.env().store.revision(&key).await? else { return Ok(None) };
+        if let Some(role) = self.state.known_role(name, revision) {
             return Ok(Some((revision, role)));
         }
-        let snapshot = self.env.store.snapshot().await?;
+        let snapshot = self.env().store.snapshot().await?;
         let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
             return Ok(None);
         };
@@ -130,14 +112,14 @@ impl Engine {
         })?;
         self.expect_keys_for(&role);
         let role = Arc::new(role);
-        mount.pki.remember_role(name, revision, &role);
+        self.state.remember_role(name, revision, &role);
         Ok(Some((revision, role)))
     }
 
     /// A role that names RSA keys will be asked for some.
     fn expect_keys_for(&self, role: &Role) {
         if let RoleKey::Kind(kind) = role.key() {
-            self.workshop.expect(kind);
+            self.services.cpu.expect(kind);
         }
     }
 }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::auth::Granted;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::{Failure, repeatedly};
 use crate::store::key;
 
+use super::Pki;
 use super::authorities::Authorities;
 use super::generate::put_defaults;
 use super::issuers::may_fail;
@@ -15,20 +14,18 @@ use super::urls::{check_urls, is_absolute};
 
 const W_NO_KEY: &str = "This selected default issuer has no key associated with it. Some operations like issuing certificates and signing CRLs will be unavailable with the requested default issuer until a key is imported or the default issuer is changed.";
 
-impl Engine {
+impl Pki {
     /// Sets the default issuer.
     ///
     /// # Errors
     /// Refuses an empty or unknown reference.
     pub async fn set_default_issuer(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         reference: &str,
         follows_latest: Option<bool>,
     ) -> Result<(Arc<Authorities>, Vec<String>), Failure> {
         let warnings = repeatedly!({
-            let authorities = self.authorities(mount).await?;
+            let authorities = self.authorities().await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
                     "Invalid issuer specification; must be non-empty and can't be 'default'.",
@@ -40,26 +37,21 @@ impl Engine {
             let mut defaults = authorities.defaults.clone();
             defaults.issuer = Some(issuer.id);
             defaults.follows_latest = follows_latest.unwrap_or(defaults.follows_latest);
-            let batch = put_defaults(authorities.change(&mount.id), mount, &defaults);
-            self.env.store.commit(batch).await?;
+            let batch = put_defaults(authorities.change(self.id()), self.id(), &defaults);
+            self.env().store.commit(batch).await?;
             let keyless = issuer.key.is_none().then(|| W_NO_KEY.to_owned());
             Ok(keyless.into_iter().collect())
         })?;
-        Ok((self.authorities(mount).await?, warnings))
+        Ok((self.authorities().await?, warnings))
     }
 
     /// Sets the default key.
     ///
     /// # Errors
     /// Refuses an empty or unknown reference.
-    pub async fn set_default_key(
-        &self,
-        _granted: &Granted,
-        mount: &Mount,
-        reference: &str,
-    ) -> Result<Arc<Authorities>, Failure> {
+    pub async fn set_default_key(&self, reference: &str) -> Result<Arc<Authorities>, Failure> {
         repeatedly!({
-            let authorities = self.authorities(mount).await?;
+            let authorities = self.authorities().await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
                     "Invalid key specification; must be non-empty and can't be 'default'.",
@@ -70,11 +62,11 @@ impl Engine {
             })?;
             let mut defaults = authorities.defaults.clone();
             defaults.key = Some(id);
-            let batch = put_defaults(authorities.change(&mount.id), mount, &defaults);
-            self.env.store.commit(batch).await?;
+            let batch = put_defaults(authorities.change(self.id()), self.id(), &defaults);
+            self.env().store.commit(batch).await?;
             Ok(())
         })?;
-        self.authorities(mount).await
+        self.authorities().await
     }
 
     /// Sets the mount's URLs; `change` is given what is there.
@@ -83,12 +75,10 @@ impl Engine {
     /// Refuses URLs without scheme or host, unless they are templates.
     pub async fn set_urls(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         change: impl Fn(UrlsRecord) -> UrlsRecord,
     ) -> Result<(UrlsRecord, Vec<String>), Failure> {
         repeatedly!({
-            let authorities = self.authorities(mount).await?;
+            let authorities = self.authorities().await?;
             let urls = change(authorities.urls.clone());
             check_urls(&urls)?;
             let mut warnings = Vec::new();
@@ -99,8 +89,8 @@ impl Engine {
                 warnings.push(may_fail(&why));
             }
             let batch =
-                authorities.change(&mount.id).put_record(key::config(&mount.id, "urls"), &urls);
-            self.env.store.commit(batch).await?;
+                authorities.change(self.id()).put_record(key::config(self.id(), "urls"), &urls);
+            self.env().store.commit(batch).await?;
             Ok((urls, warnings))
         })
     }
@@ -111,13 +101,11 @@ impl Engine {
     /// Refuses what is no URL.
     pub async fn set_cluster(
         &self,
-        _granted: &Granted,
-        mount: &Mount,
         path: Option<&str>,
         aia_path: Option<&str>,
     ) -> Result<ClusterRecord, Failure> {
         repeatedly!({
-            let authorities = self.authorities(mount).await?;
+            let authorities = self.authorities().await?;
             let mut cluster = authorities.cluster.clone();
             if let Some(path) = path {
                 if !is_absolute(path) {
@@ -136,9 +124,9 @@ impl Engine {
                 path.clone_into(&mut cluster.aia_path);
             }
             let batch = authorities
-                .change(&mount.id)
-                .put_record(key::config(&mount.id, "cluster"), &cluster);
-            self.env.store.commit(batch).await?;
+                .change(self.id())
+                .put_record(key::config(self.id(), "cluster"), &cluster);
+            self.env().store.commit(batch).await?;
             Ok(cluster)
         })
     }

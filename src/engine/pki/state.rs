@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 
 use super::authorities::Authorities;
 use super::crl::List;
+use super::issue::Leaves;
 use super::records::Id;
 use super::renewals::Renewals;
 use crate::ca::role::Role;
@@ -17,6 +18,8 @@ use crate::store::Revision;
 #[derive(Debug, Default)]
 pub struct PkiState {
     pub(super) authorities: ArcSwapOption<Authorities>,
+    /// Certificates that wait for their batch.
+    pub(super) leaves: Leaves,
     roles: Mutex<HashMap<String, (Revision, Arc<Role>)>>,
     /// One CRL build at a time.
     pub(crate) crl: tokio::sync::Mutex<()>,

@@ -1,12 +1,12 @@
 //! What `signet server -dev -dev-spiffe=example.com` finds ready: a root, an intermediate that
 //! signs, and a role for that trust domain.
 
-use crate::auth::Granted;
 use crate::ca::authority::AuthorityAsk;
 use crate::ca::pem;
 use crate::ca::role::{Ask, RoleFields};
 use crate::ca::spiffe::SpiffeId;
 use crate::ca::time::Timestamp;
+use crate::engine::pki::Pki;
 use crate::engine::pki::generate::{KeyOrigin, KeyWish, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
 use crate::engine::{Engine, Failure};
@@ -28,31 +28,31 @@ impl Engine {
     /// Fails if one of the mounts is there already.
     pub async fn prepare_trust_domain(
         &self,
-        granted: &Granted,
         domain: &SpiffeId,
         now: Timestamp,
     ) -> Result<(), Failure> {
         for (path, life) in [(ROOT_MOUNT, ROOT_LIFE), (MOUNT, INTERMEDIATE_LIFE)] {
-            let mut record = new_mount(&self.env.entropy, path, "pki");
+            let mut record = new_mount(&self.env().entropy, path, Pki::KIND);
             record.max_lease_ttl = life;
-            self.mount(granted, record).await?;
+            self.mount(record).await?;
         }
         let mounts = self.mounts();
-        let above = mounts.at(ROOT_MOUNT).ok_or(Failure::Missing)?;
-        let below = mounts.at(MOUNT).ok_or(Failure::Missing)?;
+        let pki =
+            |path| mounts.at(path).and_then(|mount| mount.core::<Pki>()).ok_or(Failure::Missing);
+        let (above, below) = (pki(ROOT_MOUNT)?, pki(MOUNT)?);
         let root = RootRequest {
             ask: authority(domain, "root", ROOT_LIFE),
             key: new_key(),
             issuer_name: Some("root".to_owned()),
             archive: None,
         };
-        let root = self.generate_root(granted, above, &root, now).await?;
+        let root = above.generate_root(&root, now).await?;
         let request = IntermediateRequest {
             ask: authority(domain, "intermediate", INTERMEDIATE_LIFE),
             key: new_key(),
             add_basic_constraints: false,
         };
-        let request = self.generate_intermediate(granted, below, &request).await?;
+        let request = below.generate_intermediate(&request).await?;
         let signing = SignIntermediateRequest {
             ask: authority(domain, "intermediate", INTERMEDIATE_LIFE),
             csr: pem::encode("CERTIFICATE REQUEST", &request.csr),
@@ -60,10 +60,10 @@ impl Engine {
             format_is_known: true,
             archive: None,
         };
-        let signed = self.sign_intermediate(granted, above, &signing, now).await?;
+        let signed = above.sign_intermediate(&signing, now).await?;
         let bundle = [&signed.der, &root.der].map(|der| pem::encode("CERTIFICATE", der)).join("\n");
-        self.set_signed(granted, below, &bundle, now).await?;
-        self.write_role(granted, below, "spiffe", role(domain), now).await?;
+        below.set_signed(&bundle, now).await?;
+        below.write_role("spiffe", role(domain), now).await?;
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ pub struct Status {
 impl Engine {
     /// Where the server stands. A store that cannot be read counts as sealed.
     pub async fn status(&self) -> Status {
-        let (initialized, sealed) = match self.env.sealed.status().await {
+        let (initialized, sealed) = match self.env().sealed.status().await {
             Ok(status) => (status.initialized, status.sealed),
             Err(_) => (true, true),
         };
@@ -57,7 +57,7 @@ impl Engine {
     /// # Errors
     /// A sentence for the operator: wrong key, damaged store.
     pub async fn start(&self) -> Result<Status, Failure> {
-        match self.env.sealed.unseal().await {
+        match self.env().sealed.unseal().await {
             Ok(()) => self.load().await?,
             Err(SealError::NotInitialized) => {}
             Err(half @ SealError::HalfInitialized) => {
@@ -69,7 +69,7 @@ impl Engine {
     }
 
     async fn load(&self) -> Result<(), Failure> {
-        let snapshot = self.env.store.snapshot().await?;
+        let snapshot = self.env().store.snapshot().await?;
         let found = snapshot.record::<Cluster>(&key::cluster()).await?;
         let mut cluster = found.map(|(_, cluster)| cluster).unwrap_or_default();
         if let Some(name) = &self.installation.cluster_name {
@@ -90,10 +90,11 @@ impl Engine {
     /// it. The record stays, so that an auditor can read what it was.
     async fn tell_unfinished(&self, snapshot: &Snapshot) -> Result<(), Failure> {
         for mount in self.mounts().iter() {
-            let unfinished = snapshot.keys(&key::intents(&mount.id).range(), usize::MAX).await?;
+            let unfinished =
+                snapshot.keys(&key::intents(&mount.entry.id).range(), usize::MAX).await?;
             if !unfinished.is_empty() {
                 tracing::warn!(
-                    mount = mount.record.path,
+                    mount = mount.entry.record.path,
                     count = unfinished.len(),
                     "authorities were about to be signed when the server stopped; nobody has them"
                 );
@@ -113,7 +114,7 @@ impl Engine {
         root_token: Option<&str>,
         now: Timestamp,
     ) -> Result<Secret<String>, Failure> {
-        let entropy = &self.env.entropy;
+        let entropy = &self.env().entropy;
         let id = entropy.uuid();
         let suffix = id.get(..8).unwrap_or_default();
         let name = cluster_name
@@ -133,7 +134,7 @@ impl Engine {
             let batch = Batch::new().put_record(key::cluster(), &cluster);
             put_token(batch, salt, &token, &record)
         };
-        self.env.sealed.initialize(first).await.map_err(|error| match error {
+        self.env().sealed.initialize(first).await.map_err(|error| match error {
             SealError::AlreadyInitialized => Failure::refused("Vault is already initialized"),
             other => Failure::Fault(other.to_string()),
         })?;

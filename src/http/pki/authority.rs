@@ -2,17 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::auth::Granted;
 use crate::ca::authority::AuthorityAsk;
 use crate::ca::name_constraints::AskedConstraints;
 use crate::ca::pem;
 use crate::ca::permit::Subject;
+use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
+use crate::engine::pki::Pki;
 use crate::engine::pki::generate::{KeyInUse, KeyOrigin, KeyWish, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
 use crate::engine::pki::output::{ArchiveKind, FORMATS, Format};
-use crate::engine::{Engine, Failure};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Kind, Schema};
 use crate::http::reply::Reply;
@@ -120,9 +119,7 @@ fn key_wish(fields: &Fields, kind: &str) -> Result<KeyWish, Failure> {
 }
 
 pub(super) async fn root(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
+    pki: &Pki,
     kind: &str,
     rotates: bool,
     call: &Call,
@@ -140,11 +137,11 @@ pub(super) async fn root(
     let archive = archive_wish(&fields, Some(format))?;
     let mut issuer_name = fields.optional_text("issuer_name");
     if rotates && issuer_name.is_none() {
-        let authorities = engine.read_authorities(mount).await?;
+        let authorities = pki.read_authorities().await?;
         issuer_name = authorities.issuer("next").is_err().then(|| "next".to_owned());
     }
     let request = RootRequest { ask: authority_ask(&fields), key, issuer_name, archive };
-    let mut root = engine.generate_root(granted, mount, &request, call.now).await?;
+    let mut root = pki.generate_root(&request, call.now).await?;
     let mut warnings = std::mem::take(&mut root.warnings);
     warnings.extend(request.archive.iter().filter_map(|wish| wish.warning()).map(str::to_owned));
     let as_der = format == Format::Der;
@@ -191,13 +188,7 @@ fn put_exported(
     Ok(())
 }
 
-pub(super) async fn intermediate(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
-    kind: &str,
-    call: &Call,
-) -> Result<Reply, Failure> {
+pub(super) async fn intermediate(pki: &Pki, kind: &str, call: &Call) -> Result<Reply, Failure> {
     const OWN: Schema = &[("add_basic_constraints", Kind::Flag)];
     let fields = fields(call, &[("exported", kind)], &[NAMES, SUBJECT, KEY, OWN])?;
     let format = format(&fields)
@@ -208,7 +199,7 @@ pub(super) async fn intermediate(
         key: key_wish(&fields, kind)?,
         add_basic_constraints: fields.flag("add_basic_constraints"),
     };
-    let made = engine.generate_intermediate(granted, mount, &request).await?;
+    let made = pki.generate_intermediate(&request).await?;
     let csr = if format == Format::Der {
         data_encoding::BASE64.encode(&made.csr)
     } else {
@@ -221,13 +212,7 @@ pub(super) async fn intermediate(
     Ok(Reply::with_warnings(Value::Object(data), made.warnings).warned(fields.warnings()))
 }
 
-pub(super) async fn sign(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
-    issuer: Option<&str>,
-    call: &Call,
-) -> Result<Reply, Failure> {
+pub(super) async fn sign(pki: &Pki, issuer: Option<&str>, call: &Call) -> Result<Reply, Failure> {
     const OWN: Schema = &[
         ("csr", Kind::Text),
         ("use_csr_values", Kind::Flag),
@@ -245,7 +230,7 @@ pub(super) async fn sign(
         format_is_known: format.is_some(),
         archive: archive_wish(&fields, format)?,
     };
-    let mut signed = engine.sign_intermediate(granted, mount, &request, call.now).await?;
+    let mut signed = pki.sign_intermediate(&request, call.now).await?;
     let mut warnings = std::mem::take(&mut signed.warnings);
     warnings.extend(request.archive.iter().filter_map(|wish| wish.warning()).map(str::to_owned));
     let format = format.unwrap_or(Format::Pem);
@@ -276,12 +261,7 @@ pub(super) async fn sign(
     Ok(Reply::with_warnings(Value::Object(data), warnings).warned(fields.warnings()))
 }
 
-pub(super) async fn set_signed(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
-    call: &Call,
-) -> Result<Reply, Failure> {
+pub(super) async fn set_signed(pki: &Pki, call: &Call) -> Result<Reply, Failure> {
     const OWN: Schema = &[("certificate", Kind::Text), ("pem_bundle", Kind::Text)];
     let fields = fields(call, &[], &[OWN])?;
     let (certificate, bundle) = (fields.text("certificate"), fields.text("pem_bundle"));
@@ -291,7 +271,7 @@ pub(super) async fn set_signed(
         ));
     }
     let text = if certificate.is_empty() { bundle } else { certificate };
-    let imported = engine.set_signed(granted, mount, &text, call.now).await?;
+    let imported = pki.set_signed(&text, call.now).await?;
     let ids = |ids: &[[u8; 16]]| {
         let texts: Vec<_> = ids.iter().map(format_uuid).collect();
         if texts.is_empty() { Value::Null } else { json!(texts) }

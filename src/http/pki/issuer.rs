@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::auth::Granted;
 use crate::ca::pem;
+use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
-use crate::engine::pki::Issuer;
 use crate::engine::pki::issuers::IssuerChange;
-use crate::engine::{Engine, Failure};
+use crate::engine::pki::{Issuer, Pki};
 use crate::http::call::{Call, Operation};
 use crate::http::fields::{Kind, Schema};
 use crate::http::reply::Reply;
@@ -33,22 +31,19 @@ const SCHEMA: Schema = &[
 const W_PSS: &str = "Issuer uses a PSS Revocation Signature Algorithm. This algorithm will be downgraded to PKCS#1v1.5 signature scheme on OCSP responses, due to limitations in the OCSP library.";
 
 pub(super) async fn dispatch(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
+    pki: &Pki,
     reference: &str,
     operation: Operation,
     call: &Call,
 ) -> Result<Reply, Failure> {
     match operation {
         Operation::Read => {
-            let authorities = engine.read_authorities(mount).await?;
+            let authorities = pki.read_authorities().await?;
             let issuer = authorities.issuer(reference)?;
             Ok(described(issuer, Vec::new()))
         }
         Operation::Delete => {
-            Ok(Reply::done(engine.delete_issuer(granted, mount, reference, call.now).await?)
-                .or_null())
+            Ok(Reply::done(pki.delete_issuer(reference, call.now).await?).or_null())
         }
         Operation::Write | Operation::Patch => {
             let sent = fields(call, &[("issuer_ref", reference)], &[SCHEMA])?;
@@ -68,8 +63,7 @@ pub(super) async fn dispatch(
             if operation == Operation::Write {
                 change = replaced(change);
             }
-            let (issuer, _, warnings) =
-                engine.change_issuer(granted, mount, reference, &change).await?;
+            let (issuer, _, warnings) = pki.change_issuer(reference, &change).await?;
             Ok(described(&issuer, warnings).warned(sent.warnings()))
         }
         Operation::List => Err(Failure::UnsupportedOperation),
@@ -77,15 +71,9 @@ pub(super) async fn dispatch(
 }
 
 /// `issuer/:ref/revoke` (pki-api 6.6).
-pub(super) async fn revoke(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
-    reference: &str,
-    call: &Call,
-) -> Result<Reply, Failure> {
+pub(super) async fn revoke(pki: &Pki, reference: &str, call: &Call) -> Result<Reply, Failure> {
     let sent = fields(call, &[("issuer_ref", reference)], &[])?;
-    let (issuer, warnings) = engine.revoke_issuer(granted, mount, reference, call.now).await?;
+    let (issuer, warnings) = pki.revoke_issuer(reference, call.now).await?;
     Ok(described(&issuer, warnings).warned(sent.warnings()))
 }
 
@@ -156,8 +144,8 @@ pub(super) fn with_newlines(chain: &[Arc<str>]) -> Vec<String> {
     chain.iter().map(|pem| format!("{pem}\n")).collect()
 }
 
-pub(super) async fn list(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
-    let authorities = engine.read_authorities(mount).await?;
+pub(super) async fn list(pki: &Pki) -> Result<Reply, Failure> {
+    let authorities = pki.read_authorities().await?;
     let keys: Vec<_> = authorities.issuers.keys().map(format_uuid).collect();
     let info: Map<String, Value> = authorities
         .issuers
@@ -177,8 +165,8 @@ pub(super) async fn list(engine: &Engine, mount: &Mount) -> Result<Reply, Failur
     Reply::list(&keys, Some(Value::Object(info)))
 }
 
-pub(super) async fn list_keys(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
-    let authorities = engine.read_authorities(mount).await?;
+pub(super) async fn list_keys(pki: &Pki) -> Result<Reply, Failure> {
+    let authorities = pki.read_authorities().await?;
     let keys: Vec<_> = authorities.keys.keys().map(format_uuid).collect();
     let info: Map<String, Value> = authorities
         .keys
@@ -191,12 +179,8 @@ pub(super) async fn list_keys(engine: &Engine, mount: &Mount) -> Result<Reply, F
     Reply::list(&keys, Some(Value::Object(info)))
 }
 
-pub(super) async fn read_key(
-    engine: &Engine,
-    mount: &Mount,
-    reference: &str,
-) -> Result<Reply, Failure> {
-    let authorities = engine.read_authorities(mount).await?;
+pub(super) async fn read_key(pki: &Pki, reference: &str) -> Result<Reply, Failure> {
+    let authorities = pki.read_authorities().await?;
     let (id, entry) = authorities.key(reference)?;
     let identifier = crate::ca::serial::colon_hex_whole(&entry.key.public().key_identifier());
     Ok(Reply::data(json!({

@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::auth::Granted;
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::role::Ask;
 use crate::ca::time::Timestamp;
-use crate::engine::mount::Mount;
+use crate::engine::Failure;
+use crate::engine::pki::Pki;
 use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
 use crate::engine::pki::output::{
     ArchiveAsk, ArchiveKind, ArchiveWish, Archives, Format, private_key,
 };
 use crate::engine::pki::revoke::{Revocation, RevokeRequest, Revoked};
-use crate::engine::{Engine, Failure};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Kind, Schema};
 use crate::http::reply::{Reply, Written};
@@ -55,9 +54,7 @@ const GENERATED: Schema = &[("key_type", Kind::Text), ("key_bits", Kind::Integer
 const SIGNED: Schema = &[("csr", Kind::Text)];
 
 pub(super) async fn issue(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
+    pki: &Pki,
     (issuer, role): (Option<&str>, &str),
     call: Call,
 ) -> Result<Reply, Failure> {
@@ -68,13 +65,11 @@ pub(super) async fn issue(
         key_bits: fields.integer("key_bits"),
     };
     let request = request(&fields, issuer, role, key);
-    answer(engine, granted, mount, &fields, request, now).await
+    answer(pki, &fields, request, now).await
 }
 
 pub(super) async fn sign(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
+    pki: &Pki,
     (issuer, role): (Option<&str>, &str),
     call: Call,
 ) -> Result<Reply, Failure> {
@@ -82,7 +77,7 @@ pub(super) async fn sign(
     let fields = read(call, issuer, role, SIGNED)?;
     let key = KeySource::Csr(fields.text("csr"));
     let request = request(&fields, issuer, role, key);
-    answer(engine, granted, mount, &fields, request, now).await
+    answer(pki, &fields, request, now).await
 }
 
 fn read(call: Call, issuer: Option<&str>, role: &str, own: Schema) -> Result<Fields, Failure> {
@@ -126,15 +121,13 @@ fn request(fields: &Fields, issuer: Option<&str>, role: &str, key: KeySource) ->
 }
 
 async fn answer(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
+    pki: &Pki,
     fields: &Fields,
     request: LeafRequest,
     now: Timestamp,
 ) -> Result<Reply, Failure> {
     if let Some(wish) = archive_wish(fields, request.format)? {
-        let making = engine.issue_archive(granted, mount, &request, &wish, now);
+        let making = pki.issue_archive(&request, &wish, now);
         let (mut leaf, archives) = Box::pin(making).await?.into_inner();
         let mut warnings = std::mem::take(&mut leaf.warnings);
         warnings
@@ -147,7 +140,7 @@ async fn answer(
         let warnings = std::mem::take(&mut leaf.warnings);
         Ok(Reply::Issued { data: written(fields, format, &leaf)?, warnings })
     };
-    let recorded = engine.issue(granted, mount, &request, now, write).await?;
+    let recorded = pki.issue(&request, now, write).await?;
     Ok(recorded.into_inner().warned(fields.warnings()))
 }
 
@@ -251,12 +244,7 @@ fn archived(fields: &Fields, kind: ArchiveKind, leaf: &Leaf, archives: &Archives
 
 const REVOKE: Schema = &[("serial_number", Kind::Text), ("certificate", Kind::Text)];
 
-pub(super) async fn revoke(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
-    call: &Call,
-) -> Result<Reply, Failure> {
+pub(super) async fn revoke(pki: &Pki, call: &Call) -> Result<Reply, Failure> {
     let fields = fields(call, &[], &[REVOKE])?;
     let request = match (fields.optional_text("serial_number"), fields.optional_text("certificate"))
     {
@@ -276,8 +264,7 @@ pub(super) async fn revoke(
         (Some(serial), None) => RevokeRequest::Serial(serial),
         (None, Some(certificate)) => RevokeRequest::Certificate(certificate),
     };
-    let Revoked { outcome, serial, warnings } =
-        engine.revoke(granted, mount, &request, call.now).await?;
+    let Revoked { outcome, serial, warnings } = pki.revoke(&request, call.now).await?;
     Ok(match outcome {
         Revocation::Revoked(at) => {
             let data = json!({

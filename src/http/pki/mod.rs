@@ -9,11 +9,8 @@ pub mod role;
 mod route;
 mod settings;
 
-use std::sync::Arc;
-
-use crate::auth::Granted;
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure};
+use crate::engine::Failure;
+use crate::engine::pki::Pki;
 
 use super::call::{Call, Operation};
 use super::reply::Reply;
@@ -25,72 +22,52 @@ pub use route::Route;
 ///
 /// # Errors
 /// What the use case refuses.
-pub async fn dispatch(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Arc<Mount>,
-    route: &Route,
-    call: Call,
-) -> Result<Reply, Failure> {
+pub async fn dispatch(pki: &Pki, route: &Route, call: Call) -> Result<Reply, Failure> {
     match (route, call.operation) {
         (Route::Issue(issuer, role), Operation::Write) => {
-            leaf::issue(engine, granted, mount, (issuer.as_deref(), role), call).await
+            leaf::issue(pki, (issuer.as_deref(), role), call).await
         }
         (Route::Sign(issuer, role), Operation::Write) => {
-            leaf::sign(engine, granted, mount, (issuer.as_deref(), role), call).await
+            leaf::sign(pki, (issuer.as_deref(), role), call).await
         }
-        _ => Box::pin(rarely(engine, granted, mount, route, &call)).await,
+        _ => Box::pin(rarely(pki, route, &call)).await,
     }
 }
 
 /// Everything but certificates. Boxed by its caller: it is seldom asked for and takes much room.
-async fn rarely(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Arc<Mount>,
-    route: &Route,
-    call: &Call,
-) -> Result<Reply, Failure> {
+async fn rarely(pki: &Pki, route: &Route, call: &Call) -> Result<Reply, Failure> {
     match (route, call.operation) {
-        (Route::Roles, Operation::List) => role::list(engine, granted, mount).await,
-        (Route::Role(name), operation) => {
-            role::dispatch(engine, granted, mount, name, operation, call).await
-        }
+        (Route::Roles, Operation::List) => role::list(pki).await,
+        (Route::Role(name), operation) => role::dispatch(pki, name, operation, call).await,
         (Route::GenerateRoot(kind, rotates), Operation::Write) => {
-            authority::root(engine, granted, mount, kind, *rotates, call).await
+            authority::root(pki, kind, *rotates, call).await
         }
         (Route::GenerateIntermediate(kind), Operation::Write) => {
-            authority::intermediate(engine, granted, mount, kind, call).await
+            authority::intermediate(pki, kind, call).await
         }
         (Route::SignIntermediate(issuer), Operation::Write) => {
-            authority::sign(engine, granted, mount, issuer.as_deref(), call).await
+            authority::sign(pki, issuer.as_deref(), call).await
         }
-        (Route::SetSigned, Operation::Write) => {
-            authority::set_signed(engine, granted, mount, call).await
-        }
+        (Route::SetSigned, Operation::Write) => authority::set_signed(pki, call).await,
         (Route::Issuer(reference), operation) => {
-            issuer::dispatch(engine, granted, mount, reference, operation, call).await
+            issuer::dispatch(pki, reference, operation, call).await
         }
-        (Route::Keys, Operation::List) => issuer::list_keys(engine, mount).await,
-        (Route::Key(reference), Operation::Read) => {
-            issuer::read_key(engine, mount, reference).await
-        }
+        (Route::Keys, Operation::List) => issuer::list_keys(pki).await,
+        (Route::Key(reference), Operation::Read) => issuer::read_key(pki, reference).await,
         (Route::Key(reference), Operation::Delete) => {
-            Ok(Reply::done(engine.delete_key(granted, mount, reference, call.now).await?))
+            Ok(Reply::done(pki.delete_key(reference, call.now).await?))
         }
         (
             Route::ConfigIssuers | Route::ConfigKeys | Route::ConfigUrls | Route::ConfigCluster,
             Operation::Read | Operation::Write,
-        ) => settings::dispatch(engine, granted, mount, route, call).await,
-        (Route::Certificates, Operation::List) => {
-            Reply::long_list(engine.list_certificates(granted, mount)).await
-        }
-        (Route::Revoke, Operation::Write) => leaf::revoke(engine, granted, mount, call).await,
+        ) => settings::dispatch(pki, route, call).await,
+        (Route::Certificates, Operation::List) => Reply::long_list(pki.list_certificates()).await,
+        (Route::Revoke, Operation::Write) => leaf::revoke(pki, call).await,
         (Route::RevokeIssuer(reference), Operation::Write) => {
-            issuer::revoke(engine, granted, mount, reference, call).await
+            issuer::revoke(pki, reference, call).await
         }
         (Route::RotateCrl, Operation::Read) => {
-            let warnings = engine.rotate_crls(granted, mount, call.now).await?;
+            let warnings = pki.rotate_crls(call.now).await?;
             Ok(Reply::with_warnings(serde_json::json!({ "success": true }), warnings))
         }
         _ => Err(Failure::UnsupportedOperation),

@@ -8,11 +8,11 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::ca::pem;
+use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
+use crate::engine::pki::Pki;
 use crate::engine::pki::certificates::StoredCertificate;
 use crate::engine::pki::crl::List;
-use crate::engine::{Engine, Failure};
 use crate::http::call::{Call, Operation};
 use crate::http::reply::Reply;
 
@@ -28,47 +28,40 @@ const PEM_FILE: &str = "application/x-pem-file";
 ///
 /// # Errors
 /// Unknown serial numbers and references; the raw forms answer 204 instead.
-pub async fn public(
-    engine: &Engine,
-    mount: &Mount,
-    route: &Route,
-    call: &Call,
-) -> Result<Reply, Failure> {
+pub async fn public(pki: &Pki, route: &Route, call: &Call) -> Result<Reply, Failure> {
     if *route == Route::Issuers {
-        return list(engine, mount).await;
+        return list(pki).await;
     }
     if call.operation != Operation::Read {
         return Err(Failure::UnsupportedOperation);
     }
     match route {
-        Route::IssuerRaw(reference, form) => issuer(engine, mount, reference, form).await,
+        Route::IssuerRaw(reference, form) => issuer(pki, reference, form).await,
         Route::IssuerCrl(reference, form) => {
-            issuer_crl(engine, mount, reference, form.as_deref(), call).await
+            issuer_crl(pki, reference, form.as_deref(), call).await
         }
         Route::Certificate(serial, None) => match serial.as_str() {
-            "ca" => authority_json(engine, mount).await,
-            "ca_chain" => chain_json(engine, mount).await,
-            "crl" => crl_json(engine, mount, call).await,
-            _ => certificate_json(engine, mount, serial).await,
+            "ca" => authority_json(pki).await,
+            "ca_chain" => chain_json(pki).await,
+            "crl" => crl_json(pki, call).await,
+            _ => certificate_json(pki, serial).await,
         },
         Route::Certificate(serial, Some(form)) => {
             let found = if serial == "ca" {
-                default_certificate(engine, mount).await
+                default_certificate(pki).await
             } else {
-                engine.read_certificate(mount, serial).await.map(|stored| stored.der)
+                pki.read_certificate(serial).await.map(|stored| stored.der)
             };
             raw_certificate(found, form == "pem")
         }
-        Route::Authority(form) => {
-            raw_certificate(default_certificate(engine, mount).await, form.is_some())
-        }
+        Route::Authority(form) => raw_certificate(default_certificate(pki).await, form.is_some()),
         Route::AuthorityChain => {
-            let authorities = engine.read_authorities(mount).await?;
+            let authorities = pki.read_authorities().await?;
             let chain = authorities.issuer("default").map(|issuer| issuer.chain_pem.join("\n"));
             Ok(raw(PKIX_CERT, chain.ok().map(Bytes::from)))
         }
         Route::Crl(form) => {
-            let list = if_there(engine.crl(mount, "default", call.now).await)?.flatten();
+            let list = if_there(pki.crl("default", call.now).await)?.flatten();
             Ok(match form {
                 None => raw(PKIX_CRL, list.map(|list| list.der())),
                 Some(_) => raw(PEM_FILE, list.map(|list| list.pem())),
@@ -104,13 +97,8 @@ fn raw_certificate(found: Result<Vec<u8>, Failure>, as_pem: bool) -> Result<Repl
     })
 }
 
-async fn issuer(
-    engine: &Engine,
-    mount: &Mount,
-    reference: &str,
-    form: &str,
-) -> Result<Reply, Failure> {
-    let authorities = engine.read_authorities(mount).await?;
+async fn issuer(pki: &Pki, reference: &str, form: &str) -> Result<Reply, Failure> {
+    let authorities = pki.read_authorities().await?;
     let issuer = authorities.issuer(reference)?;
     let der = issuer.certificate.der();
     Ok(match form {
@@ -126,13 +114,12 @@ async fn issuer(
 }
 
 async fn issuer_crl(
-    engine: &Engine,
-    mount: &Mount,
+    pki: &Pki,
     reference: &str,
     form: Option<&str>,
     call: &Call,
 ) -> Result<Reply, Failure> {
-    let list = list_of(engine, mount, reference, call).await?;
+    let list = list_of(pki, reference, call).await?;
     Ok(match form {
         Some("pem") => raw(PEM_FILE, Some(list.pem_line())),
         Some(_) => raw(PKIX_CRL, Some(list.der())),
@@ -142,16 +129,11 @@ async fn issuer_crl(
 
 /// The list of an issuer, which must have one: an empty answer in its place is read as a fault of
 /// the encoding.
-async fn list_of(
-    engine: &Engine,
-    mount: &Mount,
-    reference: &str,
-    call: &Call,
-) -> Result<Arc<List>, Failure> {
-    if let Some(list) = engine.crl(mount, reference, call.now).await? {
+async fn list_of(pki: &Pki, reference: &str, call: &Call) -> Result<Arc<List>, Failure> {
+    if let Some(list) = pki.crl(reference, call.now).await? {
         return Ok(list);
     }
-    let authorities = engine.read_authorities(mount).await?;
+    let authorities = pki.read_authorities().await?;
     let id = format_uuid(&authorities.issuer(reference)?.id);
     Err(Failure::Absent(format!("unable to find CRL for issuer: id:{id}/ref:{reference}")))
 }
@@ -161,15 +143,15 @@ fn text(pem: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(pem)
 }
 
-async fn default_certificate(engine: &Engine, mount: &Mount) -> Result<Vec<u8>, Failure> {
-    let authorities = engine.read_authorities(mount).await?;
+async fn default_certificate(pki: &Pki) -> Result<Vec<u8>, Failure> {
+    let authorities = pki.read_authorities().await?;
     let issuer =
         authorities.issuer("default").map_err(|unknown| Failure::refused(unknown.to_string()))?;
     Ok(issuer.certificate.der().to_vec())
 }
 
-async fn authority_json(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
-    let der = default_certificate(engine, mount).await?;
+async fn authority_json(pki: &Pki) -> Result<Reply, Failure> {
+    let der = default_certificate(pki).await?;
     Ok(Reply::data(json!({
         "certificate": pem::encode("CERTIFICATE", &der),
         "revocation_time": 0,
@@ -177,8 +159,8 @@ async fn authority_json(engine: &Engine, mount: &Mount) -> Result<Reply, Failure
     })))
 }
 
-async fn chain_json(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
-    let authorities = engine.read_authorities(mount).await?;
+async fn chain_json(pki: &Pki) -> Result<Reply, Failure> {
+    let authorities = pki.read_authorities().await?;
     let issuer =
         authorities.issuer("default").map_err(|unknown| Failure::refused(unknown.to_string()))?;
     let chain = issuer.chain_pem.join("\n");
@@ -190,8 +172,8 @@ async fn chain_json(engine: &Engine, mount: &Mount) -> Result<Reply, Failure> {
     })))
 }
 
-async fn crl_json(engine: &Engine, mount: &Mount, call: &Call) -> Result<Reply, Failure> {
-    let list = list_of(engine, mount, "default", call).await?;
+async fn crl_json(pki: &Pki, call: &Call) -> Result<Reply, Failure> {
+    let list = list_of(pki, "default", call).await?;
     Ok(Reply::data(json!({
         "certificate": text(&list.pem()),
         "revocation_time": 0,
@@ -199,8 +181,8 @@ async fn crl_json(engine: &Engine, mount: &Mount, call: &Call) -> Result<Reply, 
     })))
 }
 
-async fn certificate_json(engine: &Engine, mount: &Mount, serial: &str) -> Result<Reply, Failure> {
-    let StoredCertificate { der, issuer, revoked } = engine.read_certificate(mount, serial).await?;
+async fn certificate_json(pki: &Pki, serial: &str) -> Result<Reply, Failure> {
+    let StoredCertificate { der, issuer, revoked } = pki.read_certificate(serial).await?;
     let mut data = json!({
         "certificate": pem::encode("CERTIFICATE", &der),
         "revocation_time": revoked.map_or(0, |at| at.unix()),

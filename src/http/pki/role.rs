@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::auth::Granted;
 use crate::ca::role::{PolicyFields, RoleFields};
-use crate::engine::mount::Mount;
-use crate::engine::{Engine, Failure};
+use crate::engine::Failure;
+use crate::engine::pki::Pki;
 use crate::http::call::{Call, Operation};
 use crate::http::fields::{FieldError, Fields, Kind, Schema};
 use crate::http::reply::Reply;
@@ -69,39 +68,32 @@ const SCHEMA: Schema = &[
     ("backend", Kind::Text),
 ];
 
-pub(super) async fn list(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
-) -> Result<Reply, Failure> {
-    Reply::list(&engine.list_roles(granted, mount).await?, None)
+pub(super) async fn list(pki: &Pki) -> Result<Reply, Failure> {
+    Reply::list(&pki.list_roles().await?, None)
 }
 
 pub(super) async fn dispatch(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
+    pki: &Pki,
     name: &str,
     operation: Operation,
     call: &Call,
 ) -> Result<Reply, Failure> {
     match operation {
-        Operation::Read => Ok(Reply::data(to_json(&engine.read_role(mount, name).await?))),
+        Operation::Read => Ok(Reply::data(to_json(&pki.read_role(name).await?))),
         Operation::Delete => {
-            engine.delete_role(granted, mount, name).await?;
+            pki.delete_role(name).await?;
             Ok(Reply::Empty)
         }
         Operation::Write => {
             let sent = read_fields(call, name)?;
             let role = merged(&sent, call, RoleFields::unspecified());
-            let (role, warnings) = engine.write_role(granted, mount, name, role, call.now).await?;
+            let (role, warnings) = pki.write_role(name, role, call.now).await?;
             Ok(Reply::with_warnings(to_json(role.fields()), warnings).warned(sent.warnings()))
         }
         Operation::Patch => {
             let sent = read_fields(call, name)?;
-            let (role, warnings) = engine
-                .patch_role(granted, mount, name, |role| Ok(merged(&sent, call, role)), call.now)
-                .await?;
+            let (role, warnings) =
+                pki.patch_role(name, |role| Ok(merged(&sent, call, role)), call.now).await?;
             Ok(Reply::with_warnings(to_json(role.fields()), warnings).warned(sent.warnings()))
         }
         Operation::List => Err(Failure::UnsupportedOperation),

@@ -2,12 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::auth::Granted;
+use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
-use crate::engine::pki::Authorities;
 use crate::engine::pki::records::{ClusterRecord, UrlsRecord};
-use crate::engine::{Engine, Failure};
+use crate::engine::pki::{Authorities, Pki};
 use crate::http::call::{Call, Operation};
 use crate::http::fields::{Fields, Kind, Schema};
 use crate::http::reply::Reply;
@@ -25,15 +23,9 @@ const URLS: Schema = &[
 ];
 const CLUSTER: Schema = &[("path", Kind::Text), ("aia_path", Kind::Text)];
 
-pub(super) async fn dispatch(
-    engine: &Engine,
-    granted: &Granted,
-    mount: &Mount,
-    route: &Route,
-    call: &Call,
-) -> Result<Reply, Failure> {
+pub(super) async fn dispatch(pki: &Pki, route: &Route, call: &Call) -> Result<Reply, Failure> {
     if call.operation == Operation::Read {
-        let authorities = engine.read_authorities(mount).await?;
+        let authorities = pki.read_authorities().await?;
         return match route {
             Route::ConfigIssuers => Ok(Reply::data(issuers(&authorities))),
             Route::ConfigKeys => Ok(Reply::data(keys(&authorities))),
@@ -47,25 +39,23 @@ pub(super) async fn dispatch(
             let sent = fields(call, &[], &[ISSUERS])?;
             let follows = sent.optional_flag("default_follows_latest_issuer");
             let (authorities, warnings) =
-                engine.set_default_issuer(granted, mount, &sent.text("default"), follows).await?;
+                pki.set_default_issuer(&sent.text("default"), follows).await?;
             (sent, issuers(&authorities), warnings)
         }
         Route::ConfigKeys => {
             let sent = fields(call, &[], &[KEYS])?;
-            let authorities = engine.set_default_key(granted, mount, &sent.text("default")).await?;
+            let authorities = pki.set_default_key(&sent.text("default")).await?;
             (sent, keys(&authorities), Vec::new())
         }
         Route::ConfigUrls => {
             let sent = fields(call, &[], &[URLS])?;
-            let (record, warnings) =
-                engine.set_urls(granted, mount, |old| changed(&sent, old)).await?;
+            let (record, warnings) = pki.set_urls(|old| changed(&sent, old)).await?;
             (sent, urls(&record), warnings)
         }
         Route::ConfigCluster => {
             let sent = fields(call, &[], &[CLUSTER])?;
             let (path, aia) = (sent.optional_text("path"), sent.optional_text("aia_path"));
-            let record =
-                engine.set_cluster(granted, mount, path.as_deref(), aia.as_deref()).await?;
+            let record = pki.set_cluster(path.as_deref(), aia.as_deref()).await?;
             (sent, cluster(&record), Vec::new())
         }
         _ => return Err(Failure::UnsupportedPath),

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::auth::Granted;
 use crate::engine::{Engine, Failure};
 use crate::http::fields::{FieldError, Fields, Kind, Schema};
 
@@ -44,14 +43,14 @@ pub async fn public(engine: &Engine, call: &Call) -> Result<Reply, Failure> {
 ///
 /// # Errors
 /// What the use case refuses.
-pub async fn dispatch(engine: &Engine, granted: &Granted, call: &Call) -> Result<Reply, Failure> {
+pub async fn dispatch(engine: &Engine, call: &Call) -> Result<Reply, Failure> {
     let path = call.path.strip_prefix("sys/").unwrap_or_default();
     let path = path.strip_suffix('/').unwrap_or(path);
     if path == "mounts" && call.operation == Operation::Read {
         return Ok(mounts::list(engine));
     }
     if let Some(mount) = path.strip_prefix("mounts/") {
-        return mounts::dispatch(engine, granted, mount, call).await;
+        return mounts::dispatch(engine, mount, call).await;
     }
     match (path, call.operation) {
         ("internal/ui/mounts", Operation::Read) => Ok(mounts::visible(engine)),

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::auth::Granted;
 use crate::engine::mount::{Mount, MountRecord};
 use crate::engine::sys::new_mount;
-use crate::engine::{Engine, Failure};
+use crate::engine::{Engine, Failure, kinds};
 use crate::http::call::{Call, Operation};
 use crate::http::fields::{FieldError, Fields, Kind, Schema, seconds};
 use crate::http::reply::{Data, Envelope, Reply};
@@ -68,8 +67,11 @@ pub(super) fn list(engine: &Engine) -> Reply {
 
 /// Every mount with its configuration, the system's own in front of the alphabet's end.
 fn all(engine: &Engine) -> Map<String, Value> {
-    let mut mounts: BTreeMap<String, Value> =
-        engine.mounts().iter().map(|mount| (mount.record.path.clone(), described(mount))).collect();
+    let mut mounts: BTreeMap<String, Value> = engine
+        .mounts()
+        .iter()
+        .map(|mount| (mount.entry.record.path.clone(), described(mount)))
+        .collect();
     mounts.insert("sys/".to_owned(), system());
     mounts.into_iter().collect()
 }
@@ -94,22 +96,17 @@ pub(super) fn preflight(engine: &Engine, wanted: &str) -> Result<Reply, Failure>
     };
     let mut data = described(mount);
     if let Some(members) = data.as_object_mut() {
-        members.insert("path".to_owned(), mount.record.path.clone().into());
+        members.insert("path".to_owned(), mount.entry.record.path.clone().into());
     }
     Ok(Reply::data(data))
 }
 
-pub(super) async fn dispatch(
-    engine: &Engine,
-    granted: &Granted,
-    path: &str,
-    call: &Call,
-) -> Result<Reply, Failure> {
+pub(super) async fn dispatch(engine: &Engine, path: &str, call: &Call) -> Result<Reply, Failure> {
     if let Some(path) = path.strip_suffix("/tune") {
         let path = format!("{path}/");
         return match call.operation {
             Operation::Read => tuned(engine, &path),
-            Operation::Write => tune(engine, granted, &path, call).await,
+            Operation::Write => tune(engine, &path, call).await,
             _ => Err(Failure::UnsupportedOperation),
         };
     }
@@ -123,12 +120,12 @@ pub(super) async fn dispatch(
             let data = Some(Data(described(mount)));
             Ok(Reply::Envelope(Envelope { data, copied: true, ..Envelope::default() }))
         }
-        Operation::Write => enable(engine, granted, &path, call).await,
+        Operation::Write => enable(engine, &path, call).await,
         Operation::Delete => {
             if PROTECTED.contains(&path.as_str()) {
                 return Err(Failure::refused(format!("cannot unmount \"{path}\"")));
             }
-            engine.unmount(granted, &path).await?;
+            engine.unmount(&path).await?;
             Ok(Reply::Empty)
         }
         _ => Err(Failure::UnsupportedOperation),
@@ -136,7 +133,7 @@ pub(super) async fn dispatch(
 }
 
 fn described(mount: &Mount) -> Value {
-    let record = &mount.record;
+    let record = &mount.entry.record;
     let mut config = Map::new();
     config.insert("default_lease_ttl".to_owned(), record.default_lease_ttl.into());
     config.insert("force_no_cache".to_owned(), record.force_no_cache.into());
@@ -193,12 +190,7 @@ fn put_settings(config: &mut Map<String, Value>, record: &MountRecord) {
     }
 }
 
-async fn enable(
-    engine: &Engine,
-    granted: &Granted,
-    path: &str,
-    call: &Call,
-) -> Result<Reply, Failure> {
+async fn enable(engine: &Engine, path: &str, call: &Call) -> Result<Reply, Failure> {
     let fields = Fields::read(call.parameters.clone(), &[], &[ENABLE])
         .map_err(|FieldError(text)| Failure::refused(text))?;
     let kind = match fields.text("type") {
@@ -211,7 +203,7 @@ async fn enable(
     if PROTECTED.iter().any(|protected| path.starts_with(protected)) {
         return Err(Failure::refused(format!("cannot mount \"{path}\"")));
     }
-    if kind != "pki" {
+    if !kinds::is_known(&kind) {
         return Err(Failure::refused(format!("plugin not found in the catalog: {kind}")));
     }
     if fields.flag("external_entropy_access") {
@@ -232,7 +224,7 @@ async fn enable(
         record.options = texts(options);
     }
     check_lifetimes(&record, engine)?;
-    engine.mount(granted, record).await?;
+    engine.mount(record).await?;
     Ok(Reply::Empty)
 }
 
@@ -297,26 +289,21 @@ fn tuned(engine: &Engine, path: &str) -> Result<Reply, Failure> {
     let mount = mounts
         .at(path)
         .ok_or_else(|| Failure::refused(format!("cannot fetch sysview for path \"{path}\"")))?;
-    let lifetimes = mount.lifetimes(engine.env().lifetimes);
+    let lifetimes = mount.entry.lifetimes(engine.env().lifetimes);
     let mut data = Map::new();
     data.insert("default_lease_ttl".to_owned(), lifetimes.default.into());
-    data.insert("description".to_owned(), mount.record.description.clone().into());
-    data.insert("force_no_cache".to_owned(), mount.record.force_no_cache.into());
+    data.insert("description".to_owned(), mount.entry.record.description.clone().into());
+    data.insert("force_no_cache".to_owned(), mount.entry.record.force_no_cache.into());
     data.insert("max_lease_ttl".to_owned(), lifetimes.max.into());
-    put_settings(&mut data, &mount.record);
-    if !mount.record.options.is_empty() {
-        data.insert("options".to_owned(), json!(mount.record.options));
+    put_settings(&mut data, &mount.entry.record);
+    if !mount.entry.record.options.is_empty() {
+        data.insert("options".to_owned(), json!(mount.entry.record.options));
     }
     let data = Some(Data(Value::Object(data)));
     Ok(Reply::Envelope(Envelope { data, copied: true, ..Envelope::default() }))
 }
 
-async fn tune(
-    engine: &Engine,
-    granted: &Granted,
-    path: &str,
-    call: &Call,
-) -> Result<Reply, Failure> {
+async fn tune(engine: &Engine, path: &str, call: &Call) -> Result<Reply, Failure> {
     let fields = Fields::read(call.parameters.clone(), &[], &[TUNE])
         .map_err(|FieldError(text)| Failure::refused(text))?;
     if fields.has("token_type") {
@@ -332,7 +319,7 @@ async fn tune(
         }
         check_lifetimes(record, engine)
     };
-    match engine.remount(granted, path, change).await {
+    match engine.remount(path, change).await {
         Err(Failure::Missing) => {
             Err(Failure::refused(format!("tune of path \"{path}\" failed: no mount entry found")))
         }

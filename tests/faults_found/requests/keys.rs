@@ -1,7 +1,5 @@
 //! Keys that prove nothing, and bytes behind a value.
 
-use std::sync::Arc;
-
 use aws_lc_rs::signature::KeyPair;
 use signet::engine::pki::records::CertificateRecord;
 use signet::store::{Batch, key};
@@ -212,8 +210,8 @@ async fn f09_a_leaf_that_an_earlier_version_certified_with_such_a_key_is_revoked
     let leaf = server.post("pki/issue/web", json!({ "common_name": "a.example.org" })).await.ok();
     let bytes = signet::ca::serial::parse(&leaf.text("serial_number")).unwrap();
     let bytes: [u8; 20] = bytes.try_into().unwrap();
-    let mount = Arc::clone(server.engine.mounts().at("pki/").unwrap());
-    let place = key::certificate(&mount.id, &bytes);
+    let mount = server.engine.mounts().at("pki/").unwrap().entry.id;
+    let place = key::certificate(&mount, &bytes);
     let store = &server.engine.env().store;
     let snapshot = store.snapshot().await.unwrap();
     let (_, mut record) = snapshot.record::<CertificateRecord>(&place).await.unwrap().unwrap();

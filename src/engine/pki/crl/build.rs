@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::ca::crl::{CrlValues, Entries, compose_crl};
 use crate::ca::lint;
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::format_uuid;
-use crate::engine::mount::Mount;
+use crate::engine::identifier::{MountId, format_uuid};
+use crate::engine::pki::Pki;
 use crate::engine::pki::authorities::{Authorities, Issuer};
 use crate::engine::pki::records::{CrlRecord, Id, RevocationRecord};
 use crate::engine::pki::state::{Before, Owed, Published};
-use crate::engine::{Engine, Failure, repeatedly};
+use crate::engine::{Failure, repeatedly};
 use crate::store::{Revision, Snapshot, key, record};
 
 use super::{CLOCK_STEP, LIFETIME, LONGEST_SILENCE, List};
@@ -34,20 +34,19 @@ pub(super) enum Start {
     LastList,
 }
 
-impl Engine {
+impl Pki {
     /// Builds one list, if the last one is not whole and current; the caller sees to it that
     /// no other build runs. Who signs is decided at each attempt: an issuer may go while another
     /// use case waits. `None` if no issuer signs it.
     pub(super) async fn build_alone(
         &self,
-        mount: &Mount,
         signer: impl Fn(&Authorities) -> Option<Arc<Issuer>> + Send + Sync,
         now: Timestamp,
         start: Start,
     ) -> Result<Option<Arc<List>>, Failure> {
         repeatedly!({
-            let before = mount.pki.before_the_list();
-            let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
+            let before = self.state.before_the_list();
+            let (snapshot, authorities) = self.snapshot_and_authorities().await?;
             let Some(issuer) = signer(&authorities) else { return Ok(None) };
             let generation = authorities.generation();
             let is_listed_here = |owed: &Owed| {
@@ -56,14 +55,14 @@ impl Engine {
                     .and_then(|lister| authorities.list_signer(lister))
                     .is_some_and(|signer| signer.id == issuer.id)
             };
-            let stored = stored_lists(&snapshot, &authorities, mount, &issuer).await?;
+            let stored = stored_lists(&snapshot, &authorities, self.id(), &issuer).await?;
             let last = stored.newest.as_ref();
             let number = last.map_or(0, |last| last.number).saturating_add(1);
             let at = instant(now, last, start);
             let latest = last.map_or(i64::MIN, CrlRecord::latest).max(at.unix());
             let may_grow = start == Start::LastList
                 && stored.others.is_empty()
-                && mount.pki.may_grow(&issuer.id, generation);
+                && self.state.may_grow(&issuer.id, generation);
             let may_stay = start != Start::Rotation
                 && stored.others.is_empty()
                 && last.is_some_and(|last| super::is_current(last.this_update, at));
@@ -72,7 +71,7 @@ impl Engine {
                     Revoked::Since { owed: owed_entries(&before, is_listed_here)?, last }
                 }
                 last => {
-                    let ever = revoked_entries(&snapshot, &authorities, mount, &issuer).await?;
+                    let ever = revoked_entries(&snapshot, &authorities, self.id(), &issuer).await?;
                     Revoked::Ever { entries: ever, last: last.filter(|_| may_stay) }
                 }
             };
@@ -81,22 +80,22 @@ impl Engine {
                 // It lies at its signer's place: a list elsewhere is replaced.
                 Made::Last(last) => (last, stored.own),
                 Made::New(record) => {
-                    let place = key::crl(&mount.id, &issuer.id);
+                    let place = key::crl(self.id(), &issuer.id);
                     let mut batch = authorities
-                        .guarded(&mount.id)
+                        .guarded(self.id())
                         .expect_unchanged(place.clone(), stored.own)
                         .put_record(place, &record);
                     for other in stored.others {
-                        batch = batch.delete(key::crl(&mount.id, &other));
+                        batch = batch.delete(key::crl(self.id(), &other));
                     }
-                    (record, Some(self.env.store.commit(batch).await?))
+                    (record, Some(self.env().store.commit(batch).await?))
                 }
             };
-            mount.pki.list_is_whole(issuer.id, generation, &before, is_listed_here);
+            self.state.list_is_whole(issuer.id, generation, &before, is_listed_here);
             let list = Arc::new(List::from(record));
             if let Some(revision) = revision {
                 let (list, place) = (Arc::clone(&list), issuer.id);
-                mount.pki.publish(issuer.id, Published { list, generation, place, revision });
+                self.state.publish(issuer.id, Published { list, generation, place, revision });
             }
             Ok(Some(list))
         })
@@ -105,26 +104,25 @@ impl Engine {
     /// The newest list of a signer's group that is stored, from memory if it is the one there.
     pub(super) async fn published(
         &self,
-        mount: &Mount,
         authorities: &Arc<Authorities>,
         signer: &Issuer,
     ) -> Result<Option<Arc<List>>, Failure> {
         let generation = authorities.generation();
-        let known = mount.pki.published(&signer.id).filter(|known| known.generation == generation);
+        let known = self.state.published(&signer.id).filter(|known| known.generation == generation);
         if let Some(known) = known {
-            let stored = self.env.store.revision(&key::crl(&mount.id, &known.place)).await?;
+            let stored = self.env().store.revision(&key::crl(self.id(), &known.place)).await?;
             if stored == Some(known.revision) {
                 return Ok(Some(known.list));
             }
         }
-        let (snapshot, authorities) = self.snapshot_and_authorities(mount).await?;
-        let stored = stored_lists(&snapshot, &authorities, mount, signer).await?;
+        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
+        let stored = stored_lists(&snapshot, &authorities, self.id(), signer).await?;
         let (Some(record), Some((place, revision))) = (stored.newest, stored.place) else {
             return Ok(None);
         };
         let list = Arc::new(List::from(record));
         let (known, generation) = (Arc::clone(&list), authorities.generation());
-        mount.pki.publish(signer.id, Published { list: known, generation, place, revision });
+        self.state.publish(signer.id, Published { list: known, generation, place, revision });
         Ok(Some(list))
     }
 }
@@ -278,12 +276,12 @@ struct StoredLists {
 async fn stored_lists(
     snapshot: &Snapshot,
     authorities: &Authorities,
-    mount: &Mount,
+    mount: &MountId,
     signer: &Issuer,
 ) -> Result<StoredLists, Failure> {
     let mut found = StoredLists { newest: None, place: None, own: None, others: Vec::new() };
     for id in authorities.members_of(&signer.certificate) {
-        let stored = snapshot.record::<CrlRecord>(&key::crl(&mount.id, &id)).await?;
+        let stored = snapshot.record::<CrlRecord>(&key::crl(mount, &id)).await?;
         let Some((revision, record)) = stored else { continue };
         if id == signer.id {
             found.own = Some(revision);
@@ -302,12 +300,12 @@ async fn stored_lists(
 async fn revoked_entries(
     snapshot: &Snapshot,
     authorities: &Authorities,
-    mount: &Mount,
+    mount: &MountId,
     signer: &Issuer,
 ) -> Result<Entries, Failure> {
     let mut entries = Entries::default();
     for id in authorities.members_of(&signer.certificate) {
-        let prefix = key::revoked_by(&mount.id, &id);
+        let prefix = key::revoked_by(mount, &id);
         let mut range = prefix.range();
         loop {
             let page = snapshot.scan(&range, PAGE).await?;
