@@ -14,6 +14,7 @@
 //! | 8 | [`cli`] | commands |
 
 pub mod auth;
+pub mod backend;
 pub mod ca;
 pub mod cli;
 pub mod client;

@@ -15,11 +15,10 @@ use crate::clock::Clock;
 use crate::config::{self, Checked, Seal, SealKey, Storage, TlsVersion};
 use crate::engine::{Engine, Env, Failure, Installation};
 use crate::entropy::Entropy;
-use crate::http::body::{Room, read_body};
+use crate::http::body::Room;
 use crate::http::limits::Limits;
 use crate::http::listener::{Listener, Signals};
 use crate::http::outgoing::SendBudget;
-use crate::http::sending::HttpResponse;
 use crate::http::tls::{MinimumVersion, Tls, TlsError, TlsFiles, self_signed};
 use crate::http::v1::Api;
 use crate::secret::Secret;
@@ -145,15 +144,16 @@ async fn serve(listeners: Vec<(Listener, Limits)>, engine: &Arc<Engine>, signals
     let mut serving = JoinSet::new();
     let largest = listeners.iter().map(|(_, limits)| limits.body_size).max();
     let room = Room::new(largest.unwrap_or_default());
-    let api = Api::sharing(Arc::clone(engine), room.clone());
+    let api = Api::sharing(Arc::clone(engine), room);
     let budget = SendBudget::default();
     for (listener, limits) in listeners {
-        let (api, room) = (api.clone(), room.clone());
+        let api = api.clone();
         let (listener, signals) = (listener.sharing(budget.clone()), signals.clone());
         serving.spawn(async move {
             // Boxed: what holds it moves it several times.
             let handler = move |request: Request<Incoming>, _info| {
-                Box::pin(answer(api.clone(), request, limits, room.clone()))
+                let api = api.clone();
+                Box::pin(async move { api.serve(request, &limits).await })
             };
             listener.serve(handler, signals).await
         });
@@ -166,17 +166,6 @@ async fn serve(listeners: Vec<(Listener, Limits)>, engine: &Arc<Engine>, signals
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "a listener ended abnormally"),
         }
-    }
-}
-
-/// Reads the body, bounded, and lets the API answer.
-async fn answer(api: Api, request: Request<Incoming>, limits: Limits, room: Room) -> HttpResponse {
-    let (parts, body) = request.into_parts();
-    let may_be_long = api.may_be_long(&parts);
-    let body = read_body(body, limits.body_size, limits.request, &room, may_be_long).await;
-    match body {
-        Ok((body, held)) => api.answer_holding(parts, body, held).await,
-        Err(error) => error.into_response(),
     }
 }
 

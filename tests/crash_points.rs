@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signet::auth::Capability;
 use signet::ca::authority::AuthorityAsk;
 use signet::ca::role::{Ask, RoleFields, TtlLimits};
 use signet::ca::time::Timestamp;
@@ -186,7 +185,7 @@ async fn initialised_after(memory: &Memory, nth: u64, fault: Fault) -> bool {
 
 async fn admits_root(engine: &Engine) -> bool {
     let token = Some(Secret::new(TOKEN.to_owned()));
-    engine.gate().admit(token, Capability::Update).await.is_ok()
+    engine.gate().authenticate(token, now()).await.is_ok()
 }
 
 #[tokio::test]
@@ -411,7 +410,7 @@ async fn what_was_refused_and_revoked_before_a_restart_is_so_at_the_first_reques
     let world = world.restarted().await;
     for token in [None, Some("Root"), Some("")] {
         let token = token.map(|token| Secret::new(token.to_owned()));
-        let admitted = world.engine.gate().admit(token, Capability::Update).await;
+        let admitted = world.engine.gate().authenticate(token, now()).await;
         assert!(admitted.is_err());
     }
 }

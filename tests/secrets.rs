@@ -12,6 +12,9 @@ use std::path::Path;
 const OPENERS: &[(&str, usize)] = &[
     ("auth/gate.rs", 1),
     ("auth/token.rs", 2),
+    ("backend/pki/names.rs", 1),
+    ("backend/sys/status.rs", 1),
+    ("backend/token/mod.rs", 1),
     ("ca/jks.rs", 4),
     ("ca/keystore.rs", 1),
     ("ca/pkcs12/derivation.rs", 2),
@@ -24,10 +27,8 @@ const OPENERS: &[(&str, usize)] = &[
     ("client/settings.rs", 1),
     ("engine/pki/generate.rs", 1),
     ("engine/pki/output.rs", 2),
-    ("http/sys/mod.rs", 1),
-    ("http/token.rs", 1),
     ("keys/software.rs", 2),
-    ("server.rs", 3),
+    ("server.rs", 2),
     ("store/sealed/keyring.rs", 7),
 ];
 

@@ -15,6 +15,8 @@ mod support;
 mod deliberate;
 #[path = "wire/facts.rs"]
 mod facts;
+#[path = "wire/members.rs"]
+mod members;
 #[path = "wire/normal.rs"]
 mod normal;
 #[path = "wire/replay.rs"]
@@ -53,4 +55,15 @@ async fn answers_what_the_recorded_server_answered() {
     let found: BTreeSet<u64> = deliberate.iter().filter_map(|difference| difference.id).collect();
     let listed: BTreeSet<u64> = DELIBERATE.iter().map(|(id, _)| *id).collect();
     assert_eq!(found, listed, "a listed difference that is none any more leaves the table");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_name_their_members_in_the_order_of_the_transcript() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/wire/answers.txt");
+    let expected = std::fs::read_to_string(path).unwrap();
+    let transcript = members::transcript().await;
+    for (answer, expected) in transcript.lines().zip(expected.lines()) {
+        assert_eq!(answer, expected);
+    }
+    assert_eq!(transcript.lines().count(), expected.lines().count());
 }

@@ -1,12 +1,11 @@
 //! A server that always says the same: what HTTP costs on our listener, without any work.
 
-use std::future::ready;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
-use signet::http::body::{Room, read_body};
+use signet::http::body::{Length, Room, read_body};
 use signet::http::limits::Limits;
 use signet::http::listener::{Listener, Signals};
 use signet::http::sending::HttpResponse;
@@ -39,7 +38,7 @@ async fn run(listener: Listener, signals: Signals) {
         let room = room.clone();
         async move {
             let (size, within) = (limits.body_size, limits.request);
-            let body = read_body(request.into_body(), size, within, &room, ready(Ok(()))).await;
+            let body = read_body(request.into_body(), size, within, &room, Length::Long).await;
             let body = if body.is_ok() { ANSWER.clone() } else { Bytes::new() };
             let mut answer: HttpResponse = Response::new(body.into());
             let json = HeaderValue::from_static("application/json");

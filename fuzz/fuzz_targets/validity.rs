@@ -10,7 +10,7 @@ use signet::ca::key::KeyKind;
 use signet::ca::permit::{IssuingUrls, Template};
 use signet::ca::role::{Ask, Bounds, LeafNotAfterBehavior, RoleFields, TtlLimits, go_duration};
 use signet::ca::time::{LAST_SECOND, Timestamp};
-use signet::http::fields::seconds;
+use signet::backend::fields::seconds;
 
 #[derive(Arbitrary, Debug)]
 struct Input {

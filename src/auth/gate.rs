@@ -1,35 +1,56 @@
-//! The gate: token, path and capability in, [`Granted`] out. Absent means no.
+//! Token in, [`Authenticated`] out; path, operation and mount in, [`Granted`] out. Absent means no.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::token::{Capability, TokenRecord, token_key};
+use crate::ca::time::Timestamp;
 use crate::secret::Secret;
 use crate::store::{Key, ReadError, Revision, Store};
 
-/// The proof that a caller may do what it asked for. Made only here.
-#[derive(Debug)]
+/// What a caller asks for: one capability on one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// The path behind `/v1/`.
+    pub path: String,
+    /// The mount that the path lies in; `None` where nothing is mounted.
+    pub mount: Option<[u8; 16]>,
+    /// What is asked of the path.
+    pub capability: Capability,
+    /// The route also needs the capability `sudo`.
+    pub needs_sudo: bool,
+}
+
+/// A caller whose token is valid now. Not `Clone`: a use of the token is counted once, whatever it is
+/// used for.
 #[must_use]
-pub struct Granted {
+pub struct Authenticated {
     presented: Secret<String>,
     token: Arc<TokenRecord>,
-    capability: Capability,
+}
+
+/// The proof that a caller may do one thing on one path of one mount. [`Gate::authorize`] and
+/// [`Gate::admit_unauthenticated`] alone make it, and it is not `Clone`.
+#[must_use]
+pub struct Granted {
+    caller: Option<Authenticated>,
+    action: Action,
 }
 
 impl Granted {
-    /// The token as the caller sent it, for the two answers that repeat it.
-    pub const fn presented(&self) -> &Secret<String> {
-        &self.presented
+    /// The record of the caller's token; `None` on routes that need none.
+    pub fn token(&self) -> Option<&TokenRecord> {
+        self.caller.as_ref().map(|caller| &*caller.token)
     }
 
-    /// The record of the caller's token.
-    pub fn token(&self) -> &TokenRecord {
-        &self.token
+    /// The token as the caller sent it, for the answers that repeat it.
+    pub fn presented(&self) -> Option<&Secret<String>> {
+        self.caller.as_ref().map(|caller| &caller.presented)
     }
 
     /// What was granted.
-    pub const fn capability(&self) -> Capability {
-        self.capability
+    pub const fn action(&self) -> &Action {
+        &self.action
     }
 }
 
@@ -76,22 +97,36 @@ impl Gate {
         Self { store, tokens: Arc::default() }
     }
 
-    /// Admits the caller or says why not.
+    /// Looks the caller's token up.
     ///
     /// # Errors
     /// See [`Denied`].
-    pub async fn admit(
+    pub async fn authenticate(
         &self,
         token: Option<Secret<String>>,
-        capability: Capability,
-    ) -> Result<Granted, Denied> {
+        _now: Timestamp,
+    ) -> Result<Authenticated, Denied> {
         let presented = token.filter(|token| !token.expose().is_empty()).ok_or(Denied::NoToken)?;
         let key = token_key(&self.store, &presented).ok_or(Denied::Sealed)?;
         let token = self.find(&key).await?.ok_or(Denied::InvalidToken)?;
-        if !token.policies.iter().any(|policy| policy == "root") {
+        Ok(Authenticated { presented, token })
+    }
+
+    /// Decides whether the policies of the caller's token allow the action.
+    ///
+    /// # Errors
+    /// [`Denied::Policy`]
+    pub fn authorize(&self, caller: Authenticated, action: Action) -> Result<Granted, Denied> {
+        // `root` alone is a policy today, and it allows everything, `sudo` included.
+        if !caller.token.policies.iter().any(|policy| policy == "root") {
             return Err(Denied::Policy);
         }
-        Ok(Granted { presented, token, capability })
+        Ok(Granted { caller: Some(caller), action })
+    }
+
+    /// Admits a caller without a token, where a route says that it needs none.
+    pub const fn admit_unauthenticated(&self, action: Action) -> Granted {
+        Granted { caller: None, action }
     }
 
     async fn find(&self, key: &Key) -> Result<Option<Arc<TokenRecord>>, ReadError> {

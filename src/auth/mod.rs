@@ -1,10 +1,10 @@
 //! Who is calling, and what may they touch.
 //!
-//! Today there is one token, the root token. [`Gate::admit`] is the only way to [`Granted`], and
-//! every use case behind the gate asks for one.
+//! Today there is one token, the root token. [`Gate::authorize`] and [`Gate::admit_unauthenticated`] alone
+//! make a [`Granted`], and the only door to a handler takes one.
 
 mod gate;
 mod token;
 
-pub use gate::{Denied, Gate, Granted};
+pub use gate::{Action, Authenticated, Denied, Gate, Granted};
 pub use token::{Capability, TokenRecord, new_token, put_token, token_key};

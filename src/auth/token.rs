@@ -14,6 +14,8 @@ use crate::store::{Batch, Key, Record, Store, key};
 pub enum Capability {
     /// GET
     Read,
+    /// POST and PUT of what does not exist yet, where a route tells that apart
+    Create,
     /// POST and PUT
     Update,
     /// LIST

@@ -9,11 +9,13 @@ pub mod env;
 pub mod failure;
 pub mod identifier;
 pub mod kinds;
+pub mod limiter;
 pub mod mount;
 pub mod pki;
 mod row;
 pub mod services;
 pub mod sys;
+pub mod token;
 mod workshop;
 
 use std::sync::Arc;
@@ -40,6 +42,7 @@ pub struct Engine {
     reading_mounts: tokio::sync::Mutex<()>,
     cluster: ArcSwap<sys::Cluster>,
     installation: Installation,
+    tokens: Arc<token::Tokens>,
 }
 
 impl Engine {
@@ -58,12 +61,27 @@ impl Engine {
             reading_mounts: tokio::sync::Mutex::default(),
             cluster: ArcSwap::from_pointee(sys::Cluster::default()),
             installation,
+            tokens: Arc::default(),
         })
     }
 
     /// What use cases may touch.
     pub fn env(&self) -> &Env {
         self.services.env()
+    }
+
+    /// The store of tokens.
+    pub const fn tokens(&self) -> &Arc<token::Tokens> {
+        &self.tokens
+    }
+
+    /// SHIM
+    pub async fn current_mounts(&self) -> Result<Arc<MountTable>, Failure> {
+        self.settled_mounts().await
+    }
+    /// SHIM
+    pub fn limiter(&self) -> limiter::IssuanceLimiter {
+        limiter::IssuanceLimiter
     }
 
     /// The name and the address of the configuration.

@@ -100,6 +100,11 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// Its use cases, for a kind that finds them by their type.
+    pub fn shared_core(&self) -> Arc<dyn Any + Send + Sync> {
+        Arc::<dyn MountCore>::clone(&self.core)
+    }
+
     /// Its use cases, if it is of this kind.
     pub fn core<C: MountCore>(&self) -> Option<&C> {
         let core: &dyn Any = &*self.core;

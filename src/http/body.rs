@@ -5,15 +5,17 @@
 //! length no more than a short one.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Stopwatch;
@@ -172,8 +174,8 @@ pub enum BodyError {
     Broken,
     /// Large bodies of others take all there is (503).
     NoRoom,
-    /// It is long, and what the headers ask for is refused with this answer.
-    Refused(Box<HttpResponse>),
+    /// It is long, and the request is refused whatever it holds: nothing of it was read.
+    Unread,
 }
 
 impl fmt::Display for BodyError {
@@ -183,7 +185,7 @@ impl fmt::Display for BodyError {
             Self::TimedOut => "http: request body did not arrive in time",
             Self::Broken => "http: request body is broken",
             Self::NoRoom => "http: too many large request bodies at once",
-            Self::Refused(_) => "refused before the request body was read",
+            Self::Unread => "refused before the request body was read",
         })
     }
 }
@@ -194,30 +196,42 @@ impl BodyError {
     /// The HTTP response.
     pub fn into_response(self) -> HttpResponse {
         let status = match self {
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge | Self::Unread => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::NoRoom => return failure(&Failure::Busy, Wording::Public),
-            Self::Refused(answer) => return *answer,
         };
         errors_response(status, &[self.to_string()])
     }
 }
 
+/// How much of a body is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// All of it: the caller has a valid token.
+    Long,
+    /// At most [`FREE`] bytes: the route needs no token.
+    Short,
+    /// At most [`FREE`] bytes, so that the connection can be used again: the request is refused already.
+    Refused,
+}
+
 /// Reads the whole body: at most `limit` bytes, within `within`. A length that the client
 /// announces above the limit is refused before any byte is read. What it holds of the room is
-/// kept as long as the body. `may_be_long` is asked only about a long body, before it is read; its
-/// error is the answer.
+/// kept as long as the body.
 ///
 /// # Errors
 /// See [`BodyError`]; what was read so far is dropped.
-pub async fn read_body(
-    body: Incoming,
+pub async fn read_body<B>(
+    body: B,
     limit: usize,
     within: Duration,
     room: &Room,
-    may_be_long: impl Future<Output = Result<(), Box<HttpResponse>>>,
-) -> Result<(Bytes, Held), BodyError> {
+    length: Length,
+) -> Result<(Bytes, Held), BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     if body.is_end_stream() {
         return Ok((Bytes::new(), Held::default()));
     }
@@ -225,24 +239,25 @@ pub async fn read_body(
     if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(BodyError::TooLarge);
     }
-    let gathered = tokio::time::timeout(within, gather(body, limit, room, may_be_long)).await;
-    gathered.unwrap_or(Err(BodyError::TimedOut))
+    let mut gathered = pin!(gather(body, limit, room, length));
+    // Most bodies are there already, and need no timer.
+    if let Poll::Ready(read) = poll_fn(|task| Poll::Ready(gathered.as_mut().poll(task))).await {
+        return read;
+    }
+    tokio::time::timeout(within, gathered).await.unwrap_or(Err(BodyError::TimedOut))
 }
 
 async fn gather<B>(
     mut body: B,
     limit: usize,
     room: &Room,
-    may_be_long: impl Future<Output = Result<(), Box<HttpResponse>>>,
+    length: Length,
 ) -> Result<(Bytes, Held), BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut may_be_long = pin!(in_turn(may_be_long, room));
-    let mut is_short = true;
     if body.size_hint().lower() > FREE as u64 {
-        may_be_long.as_mut().await?;
-        is_short = false;
+        may_be_long(length, room).await?;
     }
     // Most bodies are one frame, and that is handed on as it is.
     let mut first = Bytes::new();
@@ -253,15 +268,14 @@ where
             continue;
         };
         let so_far = first.len().saturating_add(rest.length);
-        let length = so_far.saturating_add(data.len());
-        if length > limit {
+        let size = so_far.saturating_add(data.len());
+        if size > limit {
             return Err(BodyError::TooLarge);
         }
-        if is_short && length > FREE {
-            may_be_long.as_mut().await?;
-            is_short = false;
+        if size > FREE {
+            may_be_long(length, room).await?;
         }
-        held.grow(length, room).await?;
+        held.grow(size, room).await?;
         if first.is_empty() {
             first = data;
         } else {
@@ -274,17 +288,17 @@ where
     Ok((rest.after(&first), held))
 }
 
-/// A refusal waits for its turn.
-async fn in_turn(
-    may_be_long: impl Future<Output = Result<(), Box<HttpResponse>>>,
-    room: &Room,
-) -> Result<(), BodyError> {
-    if let Err(answer) = may_be_long.await {
-        let now = room.refusals.since.microseconds();
-        tokio::time::sleep(room.refusals.wait(now, room.patience)).await;
-        return Err(BodyError::Refused(answer));
+/// Whether a long body is read. Refusals that come in thousands wait.
+async fn may_be_long(length: Length, room: &Room) -> Result<(), BodyError> {
+    match length {
+        Length::Long => Ok(()),
+        Length::Short => Err(BodyError::TooLarge),
+        Length::Refused => {
+            let now = room.refusals.since.microseconds();
+            tokio::time::sleep(room.refusals.wait(now, room.patience)).await;
+            Err(BodyError::Unread)
+        }
     }
-    Ok(())
 }
 
 /// The octets after the first frame, in pieces that never move. One buffer that grows is copied each time
@@ -333,7 +347,6 @@ impl Segments {
 mod tests {
     use std::collections::VecDeque;
     use std::convert::Infallible;
-    use std::future::ready;
 
     use hyper::body::Frame;
 
@@ -357,7 +370,7 @@ mod tests {
 
     async fn gathered(frames: &[&'static [u8]], limit: usize) -> Result<Bytes, BodyError> {
         let frames = Frames(frames.iter().copied().collect());
-        gather(frames, limit, &Room::new(limit), ready(Ok(()))).await.map(|(body, _)| body)
+        gather(frames, limit, &Room::new(limit), Length::Long).await.map(|(body, _)| body)
     }
 
     #[tokio::test]
@@ -389,7 +402,7 @@ mod tests {
         static OCTETS: [u8; 2 * FREE] = [b' '; 2 * FREE];
         let room = Room { patience: Duration::ZERO, ..Room::of(FREE, 0) };
         let read = |octets: &'static [u8]| {
-            gather(Frames([octets].into()), OCTETS.len(), &room, ready(Ok(())))
+            gather(Frames([octets].into()), OCTETS.len(), &room, Length::Long)
         };
         let (_, held) = read(&OCTETS).await.unwrap();
         assert!(matches!(read(&OCTETS[..=FREE]).await, Err(BodyError::NoRoom)));
@@ -417,17 +430,17 @@ mod tests {
     async fn of_a_refused_request_a_short_body_is_read_and_a_long_one_is_not() {
         static OCTETS: [u8; FREE + 1] = [b' '; FREE + 1];
         let room = Room { patience: Duration::ZERO, ..Room::new(OCTETS.len()) };
-        let read = |frames: &[&'static [u8]], is_refused| {
+        let read = |frames: &[&'static [u8]], length| {
             let frames = Frames(frames.iter().copied().collect());
-            let refusal = || Box::new(errors_response(StatusCode::FORBIDDEN, &[]));
-            let may_be_long = ready(if is_refused { Err(refusal()) } else { Ok(()) });
-            gather(frames, OCTETS.len(), &room, may_be_long)
+            gather(frames, OCTETS.len(), &room, length)
         };
-        assert!(read(&[&OCTETS[..FREE]], true).await.is_ok());
-        assert!(read(&[&OCTETS[..FREE], &OCTETS[FREE..]], false).await.is_ok());
+        assert!(read(&[&OCTETS[..FREE]], Length::Refused).await.is_ok());
+        assert!(read(&[&OCTETS[..FREE], &OCTETS[FREE..]], Length::Long).await.is_ok());
         for frames in [&[&OCTETS[..]][..], &[&OCTETS[..FREE], &OCTETS[FREE..]]] {
-            let answer = read(frames, true).await.err().map(BodyError::into_response);
-            assert_eq!(answer.unwrap().status(), StatusCode::FORBIDDEN);
+            let refused = read(frames, Length::Refused).await;
+            assert!(matches!(refused, Err(BodyError::Unread)));
+            let without_token = read(frames, Length::Short).await;
+            assert!(matches!(without_token, Err(BodyError::TooLarge)));
         }
     }
 
@@ -443,13 +456,6 @@ mod tests {
         assert_eq!(refusals.wait(0, Duration::ZERO), Duration::ZERO);
         // They are forgotten as soon as the last of them had its turn.
         assert_eq!(refusals.wait(10_000_000, PATIENCE), Duration::ZERO);
-    }
-
-    #[tokio::test]
-    async fn nobody_is_asked_about_a_short_body() {
-        let asked = async { unreachable!("a short body") };
-        let read = gather(Frames([&b"ab"[..], b"c"].into()), FREE, &Room::new(FREE), asked).await;
-        assert_eq!(read.unwrap().0, "abc");
     }
 
     #[test]

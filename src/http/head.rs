@@ -1,11 +1,10 @@
 //! A request before its body is read: what is asked of which path.
 
-use http::{Method, StatusCode, request};
-use serde_json::{Map, Value};
+use http::{StatusCode, request};
 
+use crate::backend::route::Operation;
 use crate::ca::time::Timestamp;
 
-use super::call::{Call, Operation};
 use super::form::{MOST_OF_QUERY, pairs, percent_decoded};
 use super::reply::errors_response;
 use super::sending::HttpResponse;
@@ -19,8 +18,8 @@ pub struct Head {
     pub path: String,
     /// What is to be done.
     pub operation: Operation,
-    /// Whether the method is HEAD.
-    pub head: bool,
+    /// Whether the query asks for help about the path.
+    pub help: bool,
 }
 
 impl Head {
@@ -30,18 +29,12 @@ impl Head {
     /// What cannot be a request: the error is an answer already.
     pub fn read(parts: &request::Parts, now: Timestamp) -> Result<Self, Box<HttpResponse>> {
         let path = path(parts.uri.path())?;
-        let listing = listing(parts.uri.query().unwrap_or_default())?;
-        let operation = operation(parts, listing.as_deref())?;
-        if operation == Operation::Write && path.ends_with('/') {
+        let Flags { listing, help } = Flags::read(parts.uri.query().unwrap_or_default())?;
+        let operation = if help { Operation::Read } else { operation(parts, listing.as_deref())? };
+        if operation == Operation::Update && path.ends_with('/') {
             return Err(bad("cannot write to a path ending in '/'"));
         }
-        Ok(Self { now, path, operation, head: parts.method == Method::HEAD })
-    }
-
-    /// The request with its parameters.
-    pub fn with(self, parameters: Map<String, Value>) -> Call {
-        let Self { now, path, operation, head } = self;
-        Call { now, path, operation, parameters, head }
+        Ok(Self { now, path, operation, help })
     }
 }
 
@@ -61,25 +54,37 @@ fn path(path: &str) -> Result<String, Box<HttpResponse>> {
     Ok(path)
 }
 
-/// The value of `list`. Parameters that ask for data from a snapshot are refused: without them, the
-/// request would read or overwrite the present data.
-fn listing(query: &str) -> Result<Option<String>, Box<HttpResponse>> {
-    let mut listing = None;
-    for (count, (name, value)) in pairs(query.as_bytes()).enumerate() {
-        if count >= MOST_OF_QUERY {
-            return Err(bad(&format!("the query holds more than {MOST_OF_QUERY} parameters")));
-        }
-        match name.as_str() {
-            "list" => listing = Some(value),
-            "read_snapshot_id" | "recover_snapshot_id" if !value.is_empty() => {
-                return Err(bad(&format!(
-                    "{name} asks for data from a snapshot, which this server does not have: send the request without it"
-                )));
+/// The parameters of the query that change what is asked for.
+#[derive(Default)]
+struct Flags {
+    /// The value of `list`.
+    listing: Option<String>,
+    /// `help` is set.
+    help: bool,
+}
+
+impl Flags {
+    /// Parameters that ask for data from a snapshot are refused: without them, the request would read or
+    /// overwrite the present data.
+    fn read(query: &str) -> Result<Self, Box<HttpResponse>> {
+        let mut flags = Self::default();
+        for (count, (name, value)) in pairs(query.as_bytes()).enumerate() {
+            if count >= MOST_OF_QUERY {
+                return Err(bad(&format!("the query holds more than {MOST_OF_QUERY} parameters")));
             }
-            _ => {}
+            match name.as_str() {
+                "list" => flags.listing = Some(value),
+                "help" => flags.help = !matches!(value.as_str(), "" | "0" | "false"),
+                "read_snapshot_id" | "recover_snapshot_id" if !value.is_empty() => {
+                    return Err(bad(&format!(
+                        "{name} asks for data from a snapshot, which this server does not have: send the request without it"
+                    )));
+                }
+                _ => {}
+            }
         }
+        Ok(flags)
     }
-    Ok(listing)
 }
 
 fn operation(
@@ -92,7 +97,7 @@ fn operation(
             Operation::Read
         }
         ("GET" | "HEAD", Some(_)) => return Err(refuse(StatusCode::BAD_REQUEST, &[])),
-        ("POST" | "PUT", _) => Operation::Write,
+        ("POST" | "PUT", _) => Operation::Update,
         ("PATCH", _) if content_type(parts) == "application/merge-patch+json" => Operation::Patch,
         ("PATCH", _) => {
             return Err(refuse(

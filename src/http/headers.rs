@@ -9,7 +9,8 @@
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::call::Operation;
+use crate::backend::route::Operation;
+
 use super::head::Head;
 use super::reply::errors_response;
 use super::sending::HttpResponse;
@@ -24,7 +25,7 @@ type Checked = Result<(), Box<HttpResponse>>;
 pub fn check(headers: &HeaderMap, head: &Head) -> Checked {
     for (name, value) in headers {
         let value = || String::from_utf8_lossy(value.as_bytes());
-        let changes = changes_state(head.operation);
+        let changes = head.operation.changes_state();
         match name.as_str() {
             "x-vault-namespace" => in_namespace(&value(), head)?,
             "x-vault-wrap-ttl" => wrapped("X-Vault-Wrap-TTL", &value(), head)?,
@@ -45,13 +46,6 @@ pub fn check(headers: &HeaderMap, head: &Head) -> Checked {
         }
     }
     Ok(())
-}
-
-const fn changes_state(operation: Operation) -> bool {
-    match operation {
-        Operation::Write | Operation::Patch | Operation::Delete => true,
-        Operation::Read | Operation::List => false,
-    }
 }
 
 /// Of a namespace that is not there nothing is answered. Empty, `/` and `root` are the root namespace,
@@ -77,7 +71,7 @@ fn in_namespace(namespace: &str, head: &Head) -> Checked {
 fn wrapped(name: &str, value: &str, head: &Head) -> Checked {
     let is_state = matches!(head.path.as_str(), "sys/health" | "sys/seal-status" | "sys/leader");
     let is_none = matches!(value.trim(), "" | "0" | "0s");
-    if is_none || (is_state && !changes_state(head.operation)) {
+    if is_none || (is_state && !head.operation.changes_state()) {
         return Ok(());
     }
     absent(name, "a wrapped response (-wrap-ttl, VAULT_WRAP_TTL)", value)
@@ -110,7 +104,7 @@ pub fn check_origin(
     operation: Operation,
     authority: Option<&Authority>,
 ) -> Checked {
-    if !changes_state(operation) {
+    if !operation.changes_state() {
         return Ok(());
     }
     for site in headers.get_all("sec-fetch-site") {
@@ -163,7 +157,7 @@ mod tests {
 
     fn status(path: &str, operation: Operation, name: &'static str, value: &str) -> u16 {
         let now = Timestamp::from_unix(1_900_000_000);
-        let head = Head { now, path: path.to_owned(), operation, head: false };
+        let head = Head { now, path: path.to_owned(), operation, help: false };
         let headers = [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect();
         check(&headers, &head).map_or_else(|answer| answer.status().as_u16(), |()| 200)
     }
@@ -175,7 +169,7 @@ mod tests {
         }
         for other in ["team-a", "team-a/", "root/team-a", "ROOT", "rooted", "a/..", "%2f"] {
             assert_eq!(status("pki/roles", Operation::List, "x-vault-namespace", other), 404);
-            assert_eq!(status("sys/init", Operation::Write, "x-vault-namespace", other), 400);
+            assert_eq!(status("sys/init", Operation::Update, "x-vault-namespace", other), 400);
             assert_eq!(status("sys/leader", Operation::Read, "x-vault-namespace", other), 200);
         }
     }
@@ -200,11 +194,11 @@ mod tests {
             ("x-vault-inconsistent", "forward-active-node", 200),
             ("x-vault-policy-override", "true", 200),
         ] {
-            assert_eq!(status("pki/issue/web", Operation::Write, name, value), expected, "{name}");
+            assert_eq!(status("pki/issue/web", Operation::Update, name, value), expected, "{name}");
         }
         assert_eq!(status("pki/crl", Operation::Read, "if-none-match", "\"1\""), 200);
         assert_eq!(status("sys/health", Operation::Read, "x-vault-wrap-ttl", "60s"), 200);
-        assert_eq!(status("sys/init", Operation::Write, "x-vault-wrap-ttl", "60s"), 400);
+        assert_eq!(status("sys/init", Operation::Update, "x-vault-wrap-ttl", "60s"), 400);
     }
 
     #[test]

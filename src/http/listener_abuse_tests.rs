@@ -1,5 +1,6 @@
 //! The listener under clients that mean harm: after each of them the next one is served.
 
+use crate::http::body::BodyError;
 use crate::http::reply::errors_response;
 use rustls::ClientConnection;
 
@@ -145,10 +146,10 @@ async fn taken(mut client: tokio::io::DuplexStream, bytes: &[u8]) -> usize {
 /// Reads a body whose sender shows no valid token.
 async fn unknown(request: Request<Incoming>, _: ConnectionInfo) -> HttpResponse {
     let (limit, room) = (32 * 1024 * 1024, Room::new(32 * 1024 * 1024));
-    let denied = errors_response(StatusCode::FORBIDDEN, &["permission denied".to_owned()]);
-    let refused = std::future::ready(Err(Box::new(denied)));
-    let read = read_body(request.into_body(), limit, Duration::from_secs(90), &room, refused);
-    read.await.expect_err("a long body").into_response()
+    let within = Duration::from_secs(90);
+    let read = read_body(request.into_body(), limit, within, &room, Length::Refused).await;
+    assert!(matches!(read, Err(BodyError::Unread)));
+    errors_response(StatusCode::FORBIDDEN, &["permission denied".to_owned()])
 }
 
 #[tokio::test]

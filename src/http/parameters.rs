@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::request;
 use serde_json::{Map, Value};
 
+use crate::backend::route::Operation;
 use crate::engine::Failure;
 
 use super::body::{BodyError, Held, Room};
 use super::budget::{Budget, MOST_NODES, MOST_NODES_WITHOUT_TOKEN};
-use super::call::Operation;
 use super::form::form;
-use super::head::{Head, content_type};
+use super::head::content_type;
 use super::json;
 
 /// Where the parameters of a request stand.
@@ -32,13 +32,13 @@ pub struct Unparsed {
 impl Unparsed {
     /// The parameters of this request. A body that looks like JSON is JSON whatever its type says: curl
     /// sends the type of forms with everything.
-    pub fn of(parts: &request::Parts, head: &Head, body: Bytes, held: Held) -> Self {
-        let source = match head.operation {
+    pub fn of(parts: &request::Parts, operation: Operation, body: Bytes, held: Held) -> Self {
+        let source = match operation {
             Operation::Read | Operation::List | Operation::Delete => {
                 Source::Query(parts.uri.query().unwrap_or_default().to_owned())
             }
-            Operation::Write | Operation::Patch if is_form(parts, &body) => Source::Form(body),
-            Operation::Write | Operation::Patch => Source::Json(body),
+            Operation::Update | Operation::Patch if is_form(parts, &body) => Source::Form(body),
+            Operation::Update | Operation::Patch => Source::Json(body),
         };
         Self { source, held }
     }

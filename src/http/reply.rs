@@ -2,172 +2,20 @@
 //!
 //! No arm is a catch-all: a new failure must decide here what the caller is told.
 
-use std::fmt;
-
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::auth::Denied;
+use crate::backend::located::Refused;
+use crate::backend::response::{Data, Envelope, PublicFile, Response};
 use crate::engine::Failure;
 use crate::engine::pki::certificates::Serials;
 
 use super::sending::{HttpResponse, Sending};
 
-/// An answer before it has a status line.
-#[derive(Debug)]
-pub enum Reply {
-    /// Vault's envelope.
-    Envelope(Envelope),
-    /// Vault's envelope around a certificate.
-    Issued {
-        /// `data`, and what stands before it.
-        data: Written,
-        /// `warnings`
-        warnings: Vec<String>,
-    },
-    /// Vault's envelope around a list that is too long to be in memory.
-    LongList(Vec<String>, Box<Serials>),
-    /// JSON without envelope, with its status.
-    Plain(StatusCode, Value),
-    /// Bytes of another type, with their status.
-    Raw(StatusCode, &'static str, Bytes),
-    /// 204.
-    Empty,
-}
-
-/// The members of the envelope that vary.
-#[derive(Debug, Default)]
-pub struct Envelope {
-    /// `data`
-    pub data: Option<Data>,
-    /// `warnings`
-    pub warnings: Vec<String>,
-    /// `auth`
-    pub auth: Option<Value>,
-    /// Copy every member of `data` to the top level too (vault-core-api 1.5).
-    pub copied: bool,
-    /// `lease_id`, `renewable`, `lease_duration`
-    pub lease: Option<(String, bool, i64)>,
-}
-
-impl Reply {
-    /// `data` in the envelope.
-    pub fn data(data: Value) -> Self {
-        Self::with_warnings(data, Vec::new())
-    }
-
-    /// `data` and `warnings` in the envelope.
-    pub fn with_warnings(data: Value, warnings: Vec<String>) -> Self {
-        let data = Some(Data(data));
-        Self::Envelope(Envelope { data, warnings, ..Envelope::default() })
-    }
-
-    /// 204, or 200 with nothing but warnings.
-    pub fn done(warnings: Vec<String>) -> Self {
-        if warnings.is_empty() {
-            return Self::Empty;
-        }
-        Self::Envelope(Envelope { warnings, ..Envelope::default() })
-    }
-
-    /// A list; an empty one is 404 (vault-core-api 1.7).
-    ///
-    /// # Errors
-    /// [`Failure::Missing`] if there is nothing to list.
-    pub fn list(keys: &[String], key_info: Option<Value>) -> Result<Self, Failure> {
-        if keys.is_empty() {
-            return Err(Failure::Missing);
-        }
-        let mut data = Map::new();
-        data.insert("keys".to_owned(), json!(keys));
-        if let Some(info) = key_info {
-            data.insert("key_info".to_owned(), info);
-        }
-        Ok(Self::data(Value::Object(data)))
-    }
-
-    /// A list that may be very long.
-    ///
-    /// # Errors
-    /// As [`Reply::list`]; and if the first page cannot be read.
-    pub async fn long_list(mut serials: Serials) -> Result<Self, Failure> {
-        let first = serials.page().await?;
-        if first.len() < Serials::PAGE {
-            return Self::list(&first, None);
-        }
-        Ok(Self::LongList(first, Box::new(serials)))
-    }
-
-    /// 200 with `data: null` where others answer 204.
-    #[must_use]
-    pub fn or_null(self) -> Self {
-        match self {
-            Self::Empty => Self::Envelope(Envelope::default()),
-            other => other,
-        }
-    }
-
-    /// Adds the framework's warnings behind the endpoint's own.
-    #[must_use]
-    pub fn warned(mut self, more: &[String]) -> Self {
-        if let Self::Envelope(Envelope { warnings, .. }) | Self::Issued { warnings, .. } = &mut self
-        {
-            warnings.extend_from_slice(more);
-        }
-        self
-    }
-
-    /// The HTTP response.
-    pub fn into_response(self, request_id: &str, mount_type: &str) -> HttpResponse {
-        match self {
-            Self::Envelope(envelope) => envelope.into_response(request_id, mount_type),
-            Self::Issued { data, warnings } => {
-                let body = data.ended(request_id, &warnings, mount_type);
-                response(StatusCode::OK, Some("application/json"), Bytes::from(body).into())
-            }
-            Self::LongList(first, rest) => {
-                let (mut before, mut after) = (String::new(), "]}".to_owned());
-                open(&mut before, request_id);
-                before.push_str("{\"keys\":[");
-                close(&mut after, &[], mount_type);
-                let body = Sending::keys(before, first, *rest, after);
-                response(StatusCode::OK, Some("application/json"), body)
-            }
-            Self::Plain(status, value) => json_response(status, &value),
-            Self::Raw(status, content_type, bytes) => {
-                response(status, Some(content_type), bytes.into())
-            }
-            Self::Empty => response(StatusCode::NO_CONTENT, None, Bytes::new().into()),
-        }
-    }
-}
-
-/// `data` of an answer.
-#[derive(Serialize)]
-#[serde(transparent)]
-pub struct Data(pub Value);
-
-/// An envelope that was begun: `data` as JSON, and what stands before it. So an answer is written
-/// once, where it is sent from.
-pub struct Written(String);
-
-impl fmt::Debug for Data {
-    /// Never its content: it may be a private key.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Data(…)")
-    }
-}
-
-impl fmt::Debug for Written {
-    /// Never its content: it may be a private key.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Written(…)")
-    }
-}
-
-/// The envelope as it is sent (vault-core-api 1.4).
+/// The envelope as it is sent.
 #[derive(Serialize)]
 struct Sent<'a> {
     request_id: &'a str,
@@ -177,83 +25,81 @@ struct Sent<'a> {
     data: Option<&'a Data>,
     wrap_info: (),
     warnings: Option<&'a [String]>,
-    auth: Option<&'a Value>,
+    auth: (),
     mount_type: &'a str,
 }
 
-impl Envelope {
-    fn sent<'a>(&'a self, request_id: &'a str, mount_type: &'a str) -> Sent<'a> {
-        let lease = self.lease.as_ref();
-        let (lease_id, renewable, lease_duration) =
-            lease.map_or(("", false, 0), |(id, renewable, duration)| (id, *renewable, *duration));
-        Sent {
+impl<'a> Sent<'a> {
+    fn new(envelope: &'a Envelope, request_id: &'a str, mount_type: &'a str) -> Self {
+        Self {
             request_id,
-            lease_id,
-            renewable,
-            lease_duration,
-            data: self.data.as_ref(),
+            lease_id: "",
+            renewable: false,
+            lease_duration: 0,
+            data: envelope.data.as_ref(),
             wrap_info: (),
-            warnings: (!self.warnings.is_empty()).then_some(&self.warnings),
-            auth: self.auth.as_ref(),
+            warnings: (!envelope.warnings.is_empty()).then_some(&envelope.warnings),
+            auth: (),
             mount_type,
         }
     }
+}
 
-    fn into_response(self, request_id: &str, mount_type: &str) -> HttpResponse {
-        let sent = self.sent(request_id, mount_type);
-        match &self.data {
-            Some(Data(Value::Object(copies))) if self.copied => {
-                let mut body = serde_json::to_value(&sent).unwrap_or_default();
-                if let Some(members) = body.as_object_mut() {
-                    for (name, value) in copies {
-                        members.entry(name).or_insert_with(|| value.clone());
-                    }
-                }
-                json_response(StatusCode::OK, &body)
+/// The HTTP response to an answer.
+pub fn into_response(answer: Response, request_id: &str, mount_type: &str) -> HttpResponse {
+    match answer {
+        Response::Envelope(envelope) => {
+            let sent = Sent::new(&envelope, request_id, mount_type);
+            match envelope.copied {
+                true => json_response(StatusCode::OK, &copied(&sent)),
+                false => json_response(StatusCode::OK, &sent),
             }
-            _ => json_response(StatusCode::OK, &sent),
+        }
+        Response::Keys(first, rest) => long_list(first, *rest, request_id, mount_type),
+        Response::Plain(status, data) => json_response(status, &data),
+        Response::File(PublicFile { media, body, .. }) => {
+            response(StatusCode::OK, Some(media), body.into())
+        }
+        Response::Status(status) => response(status, None, Bytes::new().into()),
+    }
+}
+
+/// The envelope with every member of `data` at the top level too.
+fn copied(sent: &Sent<'_>) -> Value {
+    let mut body = serde_json::to_value(sent).unwrap_or_default();
+    let members = body.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    if let Some(body) = body.as_object_mut() {
+        for (name, value) in members {
+            body.entry(name).or_insert(value);
         }
     }
+    body
 }
 
-impl Written {
-    /// `data` behind what stands before it, in a text with this room.
-    pub fn begun(room: usize, data: impl FnOnce(&mut String)) -> Self {
-        let mut body = String::with_capacity(room);
-        open(&mut body, NO_ID);
-        data(&mut body);
-        Self(body)
+/// The envelope around keys that are read while it is sent: what stands before and behind the first key of
+/// the same envelope with one key.
+fn long_list(
+    first: Vec<String>,
+    rest: Serials,
+    request_id: &str,
+    mount_type: &str,
+) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Keys {
+        keys: [&'static str; 1],
     }
-
-    /// The envelope as [`Sent`] has it. The words of this server need no escapes.
-    fn ended(self, request_id: &str, warnings: &[String], mount_type: &str) -> String {
-        let Self(mut body) = self;
-        let start = BEFORE_ID.len();
-        body.replace_range(start..start.saturating_add(NO_ID.len()), request_id);
-        close(&mut body, warnings, mount_type);
-        body
-    }
+    let data: Option<Data> = Some(Box::new(Keys { keys: [PLACEHOLDER] }));
+    let envelope = Envelope { data, ..Envelope::default() };
+    let text = serde_json::to_string(&Sent::new(&envelope, request_id, mount_type));
+    let text = text.unwrap_or_default() + "\n";
+    let (before, after) =
+        text.split_once(&format!("\"{PLACEHOLDER}\"")).unwrap_or((text.as_str(), ""));
+    let body = Sending::keys(before.to_owned(), first, rest, after.to_owned());
+    response(StatusCode::OK, Some("application/json"), body)
 }
 
-/// What stands before `data`.
-fn open(body: &mut String, request_id: &str) {
-    body.push_str(BEFORE_ID);
-    body.push_str(request_id);
-    body.push_str("\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":");
-}
-
-/// What stands behind it.
-fn close(body: &mut String, warnings: &[String], mount_type: &str) {
-    body.push_str(",\"wrap_info\":null,\"warnings\":");
-    if warnings.is_empty() {
-        body.push_str("null");
-    } else {
-        body.push_str(&json!(warnings).to_string());
-    }
-    body.push_str(",\"auth\":null,\"mount_type\":\"");
-    body.push_str(mount_type);
-    body.push_str("\"}\n");
-}
+/// No request identifier and no type of a mount holds it.
+const PLACEHOLDER: &str = "{key}";
 
 /// How a failure is worded: behind the gate Vault wraps some texts as a list of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,16 +168,31 @@ pub fn denied(denied: &Denied) -> HttpResponse {
     errors_response(StatusCode::FORBIDDEN, &[text.to_owned()])
 }
 
+/// What a caller is told of a request that was refused.
+pub fn refusal(refused: &Refused, wording: Wording, request_id: &str) -> HttpResponse {
+    match refused {
+        Refused::Denied(outside) => denied(outside),
+        Refused::Failed(why) => {
+            if let Failure::Fault(why) = why {
+                tracing::error!(request = request_id, why, "fault");
+            }
+            failure(why, wording)
+        }
+        Refused::NoMount(path) => {
+            let text = format!("no handler for route \"{path}\". route entry not found.");
+            errors_response(StatusCode::NOT_FOUND, &[text])
+        }
+    }
+}
+
 /// `{"errors":[…]}` with a status.
 pub fn errors_response(status: StatusCode, errors: &[String]) -> HttpResponse {
     json_response(status, &json!({ "errors": errors }))
 }
 
-/// What most answers fit into.
-const USUAL: usize = 1024;
-const BEFORE_ID: &str = "{\"request_id\":\"";
-/// Where the request's id will stand: as long as one is, so that nothing behind it is moved.
-const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
+/// What most answers fit into, a certificate with its key and a chain of two among them. Reserved once, so
+/// that no key is moved.
+const USUAL: usize = 4096;
 
 fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     let mut bytes = Vec::with_capacity(USUAL);
@@ -344,7 +205,7 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 }
 
 fn response(status: StatusCode, content_type: Option<&'static str>, body: Sending) -> HttpResponse {
-    let mut response = Response::new(body);
+    let mut response = http::Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -352,25 +213,4 @@ fn response(status: StatusCode, content_type: Option<&'static str>, body: Sendin
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_envelope_around_what_is_written_is_the_envelope_that_is_serialized() {
-        for warnings in [vec![], vec!["a \"quoted\" one".to_owned(), "two".to_owned()]] {
-            let data = json!({ "certificate": "a\nb" });
-            let envelope = Envelope {
-                data: Some(Data(data.clone())),
-                warnings: warnings.clone(),
-                ..Envelope::default()
-            };
-            let id = "c3a1e2f0-1d2e-4a5b-8c9d-0123456789ab";
-            let written = Written::begun(0, |json| json.push_str(&data.to_string()));
-            let sent = serde_json::to_string(&envelope.sent(id, "pki")).unwrap();
-            assert_eq!(written.ended(id, &warnings, "pki"), sent + "\n");
-        }
-    }
 }

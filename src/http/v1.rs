@@ -1,38 +1,72 @@
-//! The spine: read → resolve → gate → parse → run → reply. Every request takes this road.
+//! The spine: the order of every request to `/v1/`.
+//!
+//! Receive (the body unread) → locate mount and route → authenticate and authorise → read and type the body
+//! as the route says → audit → admit by class → run the handler → audit → reply. A denial at any step is
+//! audited too.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, request};
+use http_body_util::Full;
+use hyper::body::Body;
+use serde_json::Map;
 
-use crate::auth::Granted;
+use crate::backend::audit::{Audit, Trail};
+use crate::backend::help;
+use crate::backend::located::{Authorized, Label, Located, Permitted, Refused};
+use crate::backend::route::{BodyKind, Class};
 use crate::ca::time::Timestamp;
-use crate::engine::pki::Pki;
 use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
 
-use super::body::{BodyError, Held, Room};
-use super::call::Call;
+use super::body::{BodyError, Held, Length, Room, read_body};
 use super::finishing::{Finishing, Panicked};
-use super::head::Head;
+use super::head::{Head, content_type};
+use super::headers;
+use super::limits::Limits;
 use super::parameters::Unparsed;
-use super::reply::{Reply, Wording, denied, errors_response, failure};
+use super::reply::{Wording, failure, into_response, refusal};
 use super::sending::HttpResponse;
-use super::{headers, limits::Limits, pki, sys, token};
 
 /// The API over an engine.
 #[derive(Clone, Debug)]
 pub struct Api {
     engine: Arc<Engine>,
     room: Room,
+    audit: Audit,
     request_id: HeaderName,
 }
 
-/// A reply or a failure, with how it is worded and which mount type answered.
-struct Outcome {
-    result: Result<Reply, Failure>,
+/// What is known of a request before its body is read.
+struct Received<'a> {
+    id: &'a str,
+    now: Timestamp,
+    parts: &'a request::Parts,
+    limits: &'a Limits,
+}
+
+/// What every answer of a route has in common.
+#[derive(Clone, Copy)]
+struct Manner {
+    label: Label,
     wording: Wording,
-    mount_type: &'static str,
+}
+
+/// What a request asks for.
+enum Asked {
+    /// A route, or what is told where there is none.
+    Route(Located),
+    /// Help about a path.
+    Help(String),
+}
+
+/// Why a request does not come to its handler.
+enum Stopped {
+    /// Its parameters are refused, or the server has too much to do.
+    Refused(Refused),
+    /// Its body could not be read.
+    Body(BodyError),
 }
 
 impl Api {
@@ -43,178 +77,202 @@ impl Api {
 
     /// The API over this engine; what it parses takes its memory from this room.
     pub fn sharing(engine: Arc<Engine>, room: Room) -> Self {
-        Self { engine, room, request_id: HeaderName::from_static("x-request-id") }
+        let request_id = HeaderName::from_static("x-request-id");
+        Self { engine, room, audit: Audit::default(), request_id }
     }
 
-    /// Answers one request whose body was read, bounded, by the listener's side.
+    /// The same with an audit log.
+    #[must_use]
+    pub fn audited(self, audit: Audit) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Answers one request whose body is in memory.
     pub async fn answer(&self, parts: request::Parts, body: Bytes) -> HttpResponse {
-        self.answer_holding(parts, body, Held::default()).await
+        self.serve(Request::from_parts(parts, Full::new(body)), &Limits::default()).await
     }
 
-    /// The same; what the body holds of the room is given back when it is parsed.
-    pub async fn answer_holding(
-        &self,
-        parts: request::Parts,
-        body: Bytes,
-        held: Held,
-    ) -> HttpResponse {
+    /// Answers one request.
+    pub async fn serve<B>(&self, request: Request<B>, limits: &Limits) -> HttpResponse
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let id = self.engine.env().entropy.uuid();
         let now = self.engine.env().clock.now();
-        let head = parts.method == Method::HEAD;
         let span = tracing::info_span!("request", id);
-        let mut response = self.route(&parts, (body, held), &id, now).await;
+        let (parts, body) = request.into_parts();
+        let received = Received { id: &id, now, parts: &parts, limits };
+        let (label, mut response) = match self.asked(&received).await {
+            Ok(Asked::Route(located)) => {
+                (located.label(), self.answered(&received, located, body).await)
+            }
+            Ok(Asked::Help(path)) => (Label::NONE, Box::pin(self.help(&received, &path)).await),
+            Err(response) => (Label::NONE, self.refuse(*response, &received, body).await),
+        };
         tracing::info!(
             parent: &span,
             method = %parts.method,
             path = %parts.uri.path(),
+            route = %label,
             status = response.status().as_u16(),
             "answered"
         );
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(self.request_id.clone(), value);
         }
-        if head {
+        if parts.method == Method::HEAD {
             *response.body_mut() = Bytes::new().into();
         }
         response
     }
 
-    /// May this request have a long body? Asked before any of it is read: what the headers, the seal or
-    /// the token decide is answered without it.
-    ///
-    /// # Errors
-    /// The answer, if the body would make no difference.
-    pub async fn may_be_long(&self, parts: &request::Parts) -> Result<(), Box<HttpResponse>> {
-        let head = self.screen(parts, self.engine.env().clock.now())?;
-        if sys::is_public(&head.path) {
-            return Err(Box::new(BodyError::TooLarge.into_response()));
-        }
-        let capability = head.operation.capability();
-        match self.engine.gate().admit(token_of(&parts.headers), capability).await {
-            Ok(_granted) => Ok(()),
-            Err(outside) => Err(Box::new(denied(&outside))),
-        }
-    }
-
-    /// What can be said of a request from its headers and from the state of the store.
-    fn screen(&self, parts: &request::Parts, now: Timestamp) -> Result<Head, Box<HttpResponse>> {
-        let head = Head::read(parts, now)?;
+    /// What the request asks for, if its headers and the seal allow it.
+    async fn asked(&self, received: &Received<'_>) -> Result<Asked, Box<HttpResponse>> {
+        let head = Head::read(received.parts, received.now)?;
+        let parts = received.parts;
         headers::check_origin(&parts.headers, head.operation, parts.uri.authority())?;
-        // A sealed server says so whatever the token is: none can be looked up.
-        if !sys::is_public(&head.path) && self.engine.env().sealed.is_sealed() {
-            return Err(Box::new(failure(&Failure::Sealed, Wording::Public)));
+        if head.help {
+            return Ok(Asked::Help(head.path));
         }
+        let located = Located::find(&self.engine, head.path.clone(), head.operation).await;
+        let located = located.map_err(|refused| Box::new(failure(&refused, Wording::Public)))?;
         headers::check(&parts.headers, &head)?;
-        Ok(head)
+        Ok(Asked::Route(located))
     }
 
-    async fn route(
-        &self,
-        parts: &request::Parts,
-        (body, held): (Bytes, Held),
-        id: &str,
-        now: Timestamp,
-    ) -> HttpResponse {
-        let head = match self.screen(parts, now) {
-            Ok(head) => head,
-            Err(response) => return *response,
-        };
-        let unparsed = Unparsed::of(parts, &head, body, held);
-        if sys::is_public(&head.path) {
-            let reply = Box::pin(async {
-                let call = head.with(unparsed.without_token()?);
-                sys::public(&self.engine, &call).await
-            });
-            return match reply.await {
-                Ok(reply) => reply.into_response(id, "system"),
-                Err(refused) => failure(&refused, Wording::Public),
-            };
+    /// Answers a request for help about a path.
+    async fn help(&self, received: &Received<'_>, path: &str) -> HttpResponse {
+        let token = token_of(&received.parts.headers);
+        match help::answer(&self.engine, path, token, received.now).await {
+            Ok(response) => into_response(response, received.id, ""),
+            Err(refused) => refusal(&refused, Wording::Authenticated, received.id),
         }
-        let token = token_of(&parts.headers);
-        let (engine, room) = (Arc::clone(&self.engine), self.room.clone());
-        // From here on the work is done even if the caller hangs up (design D11).
-        let work = Finishing::new(run(engine, room, head, unparsed, token)).await;
-        match work {
-            Ok(Ok(Outcome { result: Ok(reply), mount_type, .. })) => {
-                reply.into_response(id, mount_type)
+    }
+
+    async fn answered<B>(&self, received: &Received<'_>, located: Located, body: B) -> HttpResponse
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let wording =
+            if located.needs_no_token() { Wording::Public } else { Wording::Authenticated };
+        let manner = Manner { label: located.label(), wording };
+        let mut trail = Trail::new(&self.audit, received.id, received.now, &located);
+        let token = token_of(&received.parts.headers);
+        let authorized = match located.authorize(self.engine.gate(), token, received.now).await {
+            Ok(authorized) => authorized,
+            Err(refused) => {
+                let refused = trail.refused(refused);
+                let answer = refusal(&refused, manner.wording, received.id);
+                return self.refuse(answer, received, body).await;
             }
-            Ok(Ok(Outcome { result: Err(refused), wording, .. })) => {
-                if let Failure::Fault(why) = &refused {
-                    tracing::error!(request = id, why, "fault");
-                }
-                failure(&refused, wording)
+        };
+        trail.authorized(&authorized);
+        match self.permitted(authorized, received, body).await {
+            Ok((permitted, memory)) => self.run(permitted, memory, trail, received, manner).await,
+            Err(Stopped::Refused(refused)) => {
+                refusal(&trail.refused(refused), manner.wording, received.id)
             }
-            Ok(Err(response)) => response,
+            Err(Stopped::Body(error)) => {
+                let told = Failure::refused(error.to_string());
+                drop(trail.refused(Refused::Failed(told)));
+                error.into_response()
+            }
+        }
+    }
+
+    /// Reads the body as the route says, and types its parameters.
+    async fn permitted<B>(
+        &self,
+        authorized: Authorized,
+        received: &Received<'_>,
+        body: B,
+    ) -> Result<(Permitted, Held), Stopped>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let info = authorized.info();
+        let length = if info.needs_no_token() { Length::Short } else { Length::Long };
+        let most = match info.body {
+            BodyKind::Json => received.limits.body_size,
+            BodyKind::Raw { limit, .. } => limit.min(received.limits.body_size),
+        };
+        let within = received.limits.request;
+        let (bytes, held) =
+            read_body(body, most, within, &self.room, length).await.map_err(Stopped::Body)?;
+        let failed = |failure| Stopped::Refused(Refused::Failed(failure));
+        if let BodyKind::Raw { media, .. } = info.body
+            && info.operation.changes_state()
+        {
+            if content_type(received.parts) != media {
+                let text = format!("this path takes a body of the type {media}");
+                return Err(failed(Failure::refused(text)));
+            }
+            let permitted = authorized.permit(Map::new(), bytes).map_err(failed)?;
+            return Ok((permitted, held));
+        }
+        let unparsed = Unparsed::of(received.parts, info.operation, bytes, held);
+        let (parameters, memory) = match length {
+            Length::Long => unparsed.parsed(&self.room).await.map_err(failed)?,
+            _ => (unparsed.without_token().map_err(failed)?, Held::default()),
+        };
+        let permitted = authorized.permit(parameters, Bytes::new()).map_err(failed)?;
+        Ok((permitted, memory))
+    }
+
+    /// Runs the handler. From here on the work is done even if the caller hangs up.
+    async fn run(
+        &self,
+        permitted: Permitted,
+        memory: Held,
+        mut trail: Trail,
+        received: &Received<'_>,
+        manner: Manner,
+    ) -> HttpResponse {
+        let told = |refused: &Refused| refusal(refused, manner.wording, received.id);
+        if let Err(refused) = trail.request(&permitted) {
+            return told(&refused);
+        }
+        let slot = match permitted.info().class {
+            Class::Issue => match self.engine.limiter().acquire().await {
+                Ok(slot) => Some(slot),
+                Err(failure) => return told(&trail.refused(Refused::Failed(failure))),
+            },
+            Class::Light | Class::Heavy | Class::Urgent => None,
+        };
+        let now = received.now;
+        let work = async move {
+            // What the parameters take is held until the request ends.
+            let _memory = memory;
+            trail.ended(permitted.run(now, slot).await)
+        };
+        match Finishing::new(work).await {
+            Ok(Ok(response)) => into_response(response, received.id, manner.label.kind()),
+            Ok(Err(refused)) => told(&refused),
             Err(Panicked) => {
-                tracing::error!(request = id, "a request's work ended abnormally");
+                tracing::error!(request = received.id, "the work of a request panicked");
                 failure(&Failure::Fault(String::new()), Wording::Public)
             }
         }
     }
-}
 
-/// What the work of a request ends with.
-type Work = Result<Outcome, HttpResponse>;
-
-/// Resolve, gate, parse, run. What is rare is boxed: every request carries the room of the largest step.
-async fn run(
-    engine: Arc<Engine>,
-    room: Room,
-    head: Head,
-    unparsed: Unparsed,
-    token: Option<Secret<String>>,
-) -> Work {
-    let engine = &*engine;
-    let public = |refused: Failure| failure(&refused, Wording::Public);
-    let mounts = engine.settled_mounts().await.map_err(public)?;
-    let resolved = mounts.resolve(&head.path);
-    let found =
-        resolved.and_then(|(mount, rest)| Some((mount.core::<Pki>()?, pki::Route::parse(rest)?)));
-    if let Some((core, route)) = &found
-        && route.is_public(head.operation)
+    /// Answers a request that is refused whatever its body holds. A short body is read and dropped, so that
+    /// the connection can be used again.
+    async fn refuse<B>(
+        &self,
+        answer: HttpResponse,
+        received: &Received<'_>,
+        body: B,
+    ) -> HttpResponse
+    where
+        B: Body<Data = Bytes> + Unpin,
     {
-        let call = head.with(unparsed.without_token().map_err(public)?);
-        let result = Box::pin(pki::public(core, route, &call)).await;
-        return Ok(Outcome { result, wording: Wording::Public, mount_type: "pki" });
-    }
-    let granted: Granted = engine
-        .gate()
-        .admit(token, head.operation.capability())
-        .await
-        .map_err(|outside| denied(&outside))?;
-    let asked = match (head.path.split_once('/'), resolved, &found) {
-        (Some(("sys", _)), ..) => Asked::System,
-        (Some(("auth", rest)), ..) if rest.starts_with("token/") => Asked::Token,
-        (_, _, Some((core, route))) => Asked::Pki(core, route),
-        (_, Some(_), None) => {
-            let result = Err(Failure::UnsupportedPath);
-            return Ok(Outcome { result, wording: Wording::Authenticated, mount_type: "pki" });
+        let limits = received.limits;
+        let read =
+            read_body(body, limits.body_size, limits.request, &self.room, Length::Refused).await;
+        match read {
+            Ok(_) | Err(BodyError::Unread) => answer,
+            Err(error) => error.into_response(),
         }
-        (_, None, _) => {
-            let text = format!("no handler for route \"{}\". route entry not found.", head.path);
-            return Err(errors_response(StatusCode::NOT_FOUND, &[text]));
-        }
-    };
-    // What the parameters take is held until the request ends.
-    let (parameters, _memory) = unparsed.parsed(&room).await.map_err(public)?;
-    Ok(asked.answered(engine, &granted, head.with(parameters)).await)
-}
-
-/// What answers a request that was let in.
-enum Asked<'a> {
-    System,
-    Token,
-    Pki(&'a Pki, &'a pki::Route),
-}
-
-impl Asked<'_> {
-    async fn answered(self, engine: &Engine, granted: &Granted, call: Call) -> Outcome {
-        let (result, mount_type) = match self {
-            Self::System => (Box::pin(sys::dispatch(engine, &call)).await, "system"),
-            Self::Token => (token::dispatch(granted, &call), "token"),
-            Self::Pki(core, route) => (pki::dispatch(core, route, call).await, "pki"),
-        };
-        Outcome { result, wording: Wording::Authenticated, mount_type }
     }
 }
 

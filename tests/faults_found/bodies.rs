@@ -87,7 +87,8 @@ async fn f01_small_json_stays_small_before_and_behind_the_gate() {
         ("pki/issue/workload", 400, "more than 32768 values"),
         ("pki/roles/x", 400, "more than 32768 values"),
         ("sys/mounts/x", 400, "more than 32768 values"),
-        ("sys/nowhere", 400, "more than 32768 values"),
+        ("sys/nowhere", 404, "unsupported path"),
+        ("sys/init", 413, "too large"),
     ] {
         let answer = alone.post(path, &token, length, body.clone()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer:.300}");

@@ -7,6 +7,8 @@ use crate::ca::time::Timestamp;
 mod check_tests;
 #[path = "names_tests.rs"]
 mod names_tests;
+#[path = "record_tests.rs"]
+mod record_tests;
 #[path = "validity_tests.rs"]
 mod validity_tests;
 

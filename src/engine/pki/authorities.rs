@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use crate::ca::certificate::Certificate;
 use crate::ca::chain::{self, Link};
 use crate::ca::key::{KeyKind, SignatureAlgorithm, SignaturePreference};
@@ -54,8 +56,8 @@ pub struct Issuer {
     pub chain_der: Vec<Vec<u8>>,
     /// The same as PEM without newline at the end.
     pub chain_pem: Vec<Arc<str>>,
-    /// The same as JSON strings: every answer repeats them.
-    pub chain_json: Vec<String>,
+    /// The same as JSON strings of PEM: every answer repeats them.
+    chain_json: Vec<Box<RawValue>>,
 }
 
 /// A key without its secret.
@@ -243,6 +245,12 @@ impl Authorities {
 }
 
 impl Issuer {
+    /// Its chain, itself first: identifier, DER, and the PEM as a JSON string.
+    pub fn chain_texts(&self) -> impl Iterator<Item = (&Id, &[u8], &RawValue)> {
+        let forms = self.chain_der.iter().zip(&self.chain_json);
+        self.chain.iter().zip(forms).map(|(id, (der, json))| (id, der.as_slice(), &**json))
+    }
+
     /// What happens to leaves that would outlive it.
     pub fn leaf_behavior(&self) -> LeafNotAfterBehavior {
         LeafNotAfterBehavior::parse(&self.record.leaf_not_after_behavior)
@@ -409,7 +417,7 @@ fn issuer(
         revoked: standing.revoked.get(&id).copied(),
         barred_by: standing.barred.get(&id).copied(),
         chain_pem: chain_der.iter().map(|der| pem::encode("CERTIFICATE", der).into()).collect(),
-        chain_json: chain_der.iter().map(|der| pem_json(der)).collect(),
+        chain_json: chain_der.iter().filter_map(|der| pem_json(der)).collect(),
         record,
         certificate,
         limits,
@@ -419,10 +427,9 @@ fn issuer(
     })
 }
 
-fn pem_json(der: &[u8]) -> String {
-    let mut text = String::new();
-    pem::push_json(&mut text, pem::CERTIFICATE, der);
-    text
+/// PEM as a JSON string. A text has no value that JSON cannot hold, so it is never `None`.
+fn pem_json(der: &[u8]) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(&pem::encode(pem::CERTIFICATE, der)).ok()
 }
 
 fn departed(record: &DepartedRecord) -> Result<Vec<(Id, IssuerRecord, Certificate)>, Failure> {

@@ -1,31 +1,11 @@
-//! Parameters: typed by a schema, coerced as Vault coerces them (vault-core-api 1.2).
+//! Parameters of a request, converted to the kinds that a route declares, as Vault coerces them.
 //!
-//! A string from outside dies here: what leaves is a number, a list, a flag or a text that the
-//! use case parses further. Texts of failures are the reference's.
+//! After this no text from outside has an unknown shape: a parameter is a number, a list, a flag or a text
+//! that the use case parses further. Texts of failures are Vault's.
 
 use serde_json::{Map, Value};
 
-/// What a parameter may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A string; numbers and flags are converted.
-    Text,
-    /// A flag, also as a string.
-    Flag,
-    /// A whole number, also as a string.
-    Integer,
-    /// Seconds: a number, or a Go duration with days.
-    Seconds,
-    /// A list, also as comma-separated string.
-    Words,
-    /// An object with string values.
-    Pairs,
-    /// An object.
-    Object,
-}
-
-/// The parameters that a path knows.
-pub type Schema = &'static [(&'static str, Kind)];
+use super::field::{Field, FieldKind};
 
 /// A parameter that cannot be converted: Vault's text.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +13,7 @@ pub struct FieldError(pub String);
 
 /// The parameters of one request, converted.
 /// No `Debug`: passwords of key stores are among them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Fields {
     // A handful: looking through them is faster than hashing a name.
     values: Vec<(&'static str, Value)>,
@@ -41,26 +21,26 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Converts what was sent. `path` holds the parameters that the path itself gave; they win.
+    /// Converts what was sent. What the path captured wins over the body.
     ///
     /// # Errors
     /// The first parameter that cannot be converted.
     pub fn read(
         sent: Map<String, Value>,
-        path: &[(&str, &str)],
-        schemas: &[Schema],
+        captures: &[&str],
+        groups: &[&'static [Field]],
     ) -> Result<Self, FieldError> {
         let known = |name: &str| {
-            schemas.iter().flat_map(|schema| schema.iter()).find(|(known, _)| *known == name)
+            groups.iter().flat_map(|group| group.iter()).find(|field| field.name == name)
         };
         let mut ignored = Vec::new();
         let mut replaced = Vec::new();
         let mut values = Vec::with_capacity(sent.len());
         for (name, value) in sent {
-            if path.iter().any(|(given, _)| *given == name) {
+            if captures.contains(&name.as_str()) {
                 replaced.push(name);
-            } else if let Some((name, kind)) = known(&name) {
-                values.push((*name, convert(name, *kind, value)?));
+            } else if let Some(field) = known(&name) {
+                values.push((field.name, convert(field.name, field.kind, value)?));
             } else {
                 ignored.push(name);
             }
@@ -88,62 +68,23 @@ impl Fields {
 
     /// Was it sent?
     pub fn has(&self, name: &str) -> bool {
-        self.value(name).is_some()
+        self.values.iter().any(|(known, _)| *known == name)
     }
 
-    fn value(&self, name: &str) -> Option<&Value> {
-        self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    /// Takes out what was sent under this name, converted to the kind of its field.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.values.iter().position(|(known, _)| *known == name)?;
+        Some(self.values.swap_remove(at).1)
     }
 
-    /// A text, or empty.
-    pub fn text(&self, name: &str) -> String {
-        self.optional_text(name).unwrap_or_default()
-    }
-
-    /// A text, if it was sent.
-    pub fn optional_text(&self, name: &str) -> Option<String> {
-        self.value(name).and_then(Value::as_str).map(str::to_owned)
-    }
-
-    /// A flag, if it was sent.
-    pub fn optional_flag(&self, name: &str) -> Option<bool> {
-        self.value(name).and_then(Value::as_bool)
-    }
-
-    /// A flag, or false.
-    pub fn flag(&self, name: &str) -> bool {
-        self.optional_flag(name).unwrap_or_default()
-    }
-
-    /// A number, if it was sent.
-    pub fn optional_integer(&self, name: &str) -> Option<i64> {
-        self.value(name).and_then(Value::as_i64)
-    }
-
-    /// A number, or 0.
-    pub fn integer(&self, name: &str) -> i64 {
-        self.optional_integer(name).unwrap_or_default()
-    }
-
-    /// A list, if it was sent.
-    pub fn optional_words(&self, name: &str) -> Option<Vec<String>> {
-        let list = self.value(name)?.as_array()?;
-        Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-    }
-
-    /// A list, or an empty one.
-    pub fn words(&self, name: &str) -> Vec<String> {
-        self.optional_words(name).unwrap_or_default()
-    }
-
-    /// An object, if it was sent.
-    pub fn object(&self, name: &str) -> Option<&Map<String, Value>> {
-        self.value(name)?.as_object()
+    /// What was sent, for an audit record.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.values.iter().map(|(name, value)| (*name, value))
     }
 }
 
 /// The converted value. `null` is not the same as nothing: it is the empty value of its kind.
-fn convert(name: &str, kind: Kind, value: Value) -> Result<Value, FieldError> {
+fn convert(name: &str, kind: FieldKind, value: Value) -> Result<Value, FieldError> {
     let wrong = |why: String| {
         Err(FieldError(format!(
             "Field validation failed: error converting input for field \"{name}\": {why}"
@@ -151,21 +92,27 @@ fn convert(name: &str, kind: Kind, value: Value) -> Result<Value, FieldError> {
     };
     if value.is_null() {
         return Ok(match kind {
-            Kind::Text => Value::from(""),
-            Kind::Flag => Value::from(false),
-            Kind::Integer | Kind::Seconds => Value::from(0),
-            Kind::Words => Value::Array(Vec::new()),
-            Kind::Pairs | Kind::Object => Value::Object(Map::new()),
+            FieldKind::String => Value::from(""),
+            FieldKind::Bool => Value::from(false),
+            FieldKind::Integer | FieldKind::Seconds => Value::from(0),
+            FieldKind::List | FieldKind::ListOrJson => Value::Array(Vec::new()),
+            FieldKind::KeyValues | FieldKind::Object => Value::Object(Map::new()),
         });
     }
     let converted = match kind {
-        Kind::Text => text(value),
-        Kind::Flag => flag(&value),
-        Kind::Integer => integer(&value),
-        Kind::Seconds => seconds(&value).map(Value::from),
-        Kind::Words => words(value),
-        Kind::Pairs => pairs(value),
-        Kind::Object => match value {
+        FieldKind::String => text(value),
+        FieldKind::Bool => flag(&value),
+        FieldKind::Integer => integer(&value),
+        FieldKind::Seconds => seconds(&value).map(Value::from),
+        FieldKind::List => words(value),
+        FieldKind::ListOrJson => match value {
+            Value::String(text) if text.trim_start().starts_with('[') => {
+                Ok(Value::Array(vec![Value::String(text)]))
+            }
+            other => words(other),
+        },
+        FieldKind::KeyValues => pairs(value),
+        FieldKind::Object => match value {
             Value::Object(_) => Ok(value),
             other => Err(format!("'' expected a map, got '{}'", go_kind(&other))),
         },
@@ -388,7 +335,7 @@ mod tests {
 
     use super::*;
 
-    fn one(kind: Kind, value: Value) -> Result<Value, String> {
+    fn one(kind: FieldKind, value: Value) -> Result<Value, String> {
         convert("ttl", kind, value).map_err(|error| {
             let prefix = "Field validation failed: error converting input for field \"ttl\": ";
             error.0.strip_prefix(prefix).unwrap().to_owned()
@@ -407,7 +354,7 @@ mod tests {
             (json!("500ms"), 0),
             (json!(""), 0),
         ] {
-            assert_eq!(one(Kind::Seconds, value.clone()), Ok(json!(seconds)), "{value}");
+            assert_eq!(one(FieldKind::Seconds, value.clone()), Ok(json!(seconds)), "{value}");
         }
     }
 
@@ -424,16 +371,16 @@ mod tests {
                 "multiplication of durations resulted in overflow, one operand may be too large",
             ),
         ] {
-            assert_eq!(one(Kind::Seconds, value.clone()), Err(text.to_owned()), "{value}");
+            assert_eq!(one(FieldKind::Seconds, value.clone()), Err(text.to_owned()), "{value}");
         }
     }
 
     #[test]
     fn reads_lists_from_commas_and_arrays() {
-        assert_eq!(one(Kind::Words, json!("a, b ,c")), Ok(json!(["a", "b", "c"])));
-        assert_eq!(one(Kind::Words, json!("")), Ok(json!([])));
-        assert_eq!(one(Kind::Words, json!(["a,b", 5])), Ok(json!(["a,b", "5"])));
-        assert_eq!(one(Kind::Words, Value::Null), Ok(json!([])));
+        assert_eq!(one(FieldKind::List, json!("a, b ,c")), Ok(json!(["a", "b", "c"])));
+        assert_eq!(one(FieldKind::List, json!("")), Ok(json!([])));
+        assert_eq!(one(FieldKind::List, json!(["a,b", 5])), Ok(json!(["a,b", "5"])));
+        assert_eq!(one(FieldKind::List, Value::Null), Ok(json!([])));
     }
 
     #[test]
@@ -441,7 +388,8 @@ mod tests {
         let Value::Object(sent) = json!({"b": 1, "a": 2, "role": "x", "ttl": "1h"}) else {
             unreachable!()
         };
-        let fields = Fields::read(sent, &[("role", "web")], &[&[("ttl", Kind::Seconds)]]).unwrap();
+        const TTL: &[Field] = &[Field::new("ttl", FieldKind::Seconds, "Time to live.")];
+        let fields = Fields::read(sent, &["role"], &[TTL]).unwrap();
         assert_eq!(
             fields.warnings(),
             [

@@ -1,0 +1,21 @@
+//! The API surface: routes as data, typed parameters, typed answers.
+//!
+//! One trait per kind of mount ([`kind::Backend`]) with one table of routes. What a request goes through is
+//! a chain of types: [`located::Located`] → [`located::Authorized`] → [`located::Permitted`] → its handler.
+//! A new route is one entry in a table and one handler. No HTTP connection and no bytes of JSON here.
+
+pub mod audit;
+pub mod call;
+pub mod field;
+pub mod fields;
+pub mod help;
+pub mod kind;
+pub mod located;
+pub mod params;
+pub mod pattern;
+pub mod pki;
+pub mod registry;
+pub mod response;
+pub mod route;
+pub mod sys;
+pub mod token;

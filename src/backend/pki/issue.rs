@@ -1,0 +1,234 @@
+//! `issue` and `sign`: a certificate under a role.
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::backend::call::Call;
+use crate::backend::params::params;
+use crate::backend::response::Response;
+use crate::ca::pem::{self, EncodedKey, KeyForm};
+use crate::engine::Failure;
+use crate::engine::pki::Pki;
+use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
+use crate::engine::pki::output::{ArchiveKind, Format, private_key};
+
+use super::names::{KeyStore, Names};
+
+params! {
+    /// What paths for leaves take beside the names.
+    pub(super) struct LeafOptions {
+        /// User identifiers in the subject.
+        user_ids: Vec<String>,
+        /// Leaves roots out of the chain.
+        remove_roots_from_chain: bool,
+        /// A trust store holds the intermediates too.
+        pkcs12_truststore_intermediates: bool,
+    } accepts {
+        /// Not used: the role or the path names the issuer.
+        issuer_ref: String,
+    }
+}
+
+params! {
+    /// The key that is made.
+    pub(super) struct NewKey {
+        /// Type of the key, where the role leaves it open: `rsa`, `ec` or `ed25519`.
+        key_type: String,
+        /// Size of the key, where the role leaves it open.
+        key_bits: i64,
+    }
+}
+
+params! {
+    /// The request that is signed.
+    pub(super) struct Csr {
+        /// Certificate signing request, PEM.
+        csr: String,
+    }
+}
+
+/// What the answer looks like.
+struct Form {
+    format: Format,
+    without_roots: bool,
+    key_form: KeyForm,
+}
+
+pub(super) async fn issue(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+    let key: NewKey = call.read();
+    let key = KeySource::Generate { key_type: key.key_type, key_bits: key.key_bits };
+    answer(pki, call, key).await
+}
+
+pub(super) async fn sign(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+    let request: Csr = call.read();
+    answer(pki, call, KeySource::Csr(request.csr)).await
+}
+
+async fn answer(pki: &Pki, mut call: Call, key: KeySource) -> Result<Response, Failure> {
+    let (mut names, options): (Names, LeafOptions) = (call.read(), call.read());
+    let format = names.format();
+    let key_store: KeyStore = call.read();
+    let key_store = key_store.parsed(format, options.pkcs12_truststore_intermediates)?;
+    let request = LeafRequest {
+        role: call.captures.get("role").to_owned(),
+        issuer_ref: call.captures.optional("issuer_ref").map(str::to_owned),
+        ask: names.ask(options.user_ids),
+        format,
+        key,
+    };
+    let form = Form {
+        format: format.unwrap_or(Format::Pem),
+        without_roots: options.remove_roots_from_chain,
+        key_form: key_form(&names.private_key_format),
+    };
+    let (mut leaf, extra, more) = match &key_store {
+        None => {
+            let leaf = pki.issue(&request, call.now, Ok).await?.into_inner();
+            let key = leaf.key.as_ref().map(|(_, key)| private_key(key, form.key_form));
+            let bundle = match form.format {
+                Format::PemBundle => Some(bundle(&leaf)?),
+                _ => None,
+            };
+            let extra = Extra { key: key.transpose()?, bundle, ..Extra::default() };
+            (leaf, extra, Vec::new())
+        }
+        Some(wish) => {
+            let made = pki.issue_archive(&request, wish, call.now).await?;
+            let (leaf, archives) = made.into_inner();
+            let warnings = archives.trust_warning.into_iter().chain(wish.warning());
+            let more = warnings.map(str::to_owned).collect();
+            let is_trust_store = wish.kind() == ArchiveKind::Pkcs12Truststore;
+            let truststore = archives.truststore.filter(|_| !is_trust_store);
+            let archive = Some(archives.certificate);
+            (leaf, Extra { archive, truststore, ..Extra::default() }, more)
+        }
+    };
+    let mut warnings = std::mem::take(&mut leaf.warnings);
+    warnings.extend(more);
+    let answer = LeafAnswer { leaf, form, extra };
+    Ok(Response::with_warnings(answer, warnings).warned(call.warnings()))
+}
+
+/// `pkcs8` if asked, else the traditional form (PKCS#1, SEC 1).
+pub(super) fn key_form(wanted: &str) -> KeyForm {
+    if wanted == "pkcs8" { KeyForm::Pkcs8 } else { KeyForm::Traditional }
+}
+
+/// What stands beside the certificate.
+#[derive(Default)]
+struct Extra {
+    /// The private key, where the server made it and it is not in an archive.
+    key: Option<EncodedKey>,
+    /// Key, certificate and chain in one PEM text, in the place of the certificate.
+    bundle: Option<String>,
+    /// A key store or trust store, in the place of the certificate.
+    archive: Option<Vec<u8>>,
+    /// A trust store of the same moment, beside a key store.
+    truststore: Option<Vec<u8>>,
+}
+
+/// `data` of the answer.
+struct LeafAnswer {
+    leaf: Leaf,
+    form: Form,
+    extra: Extra,
+}
+
+/// The members, in the order of their names.
+#[derive(Serialize)]
+struct Members<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ca_chain: Vec<Text<'a>>,
+    certificate: Text<'a>,
+    expiration: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuing_ca: Option<Text<'a>>,
+    not_before: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key_type: Option<&'static str>,
+    serial_number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truststore: Option<Text<'a>>,
+}
+
+/// A text of the answer, by what it is made of.
+enum Text<'a> {
+    /// A PEM block: label and DER.
+    Pem(&'static str, &'a [u8]),
+    /// Base64 of these bytes.
+    Base64(&'a [u8]),
+    /// JSON already, because it is the same in every answer.
+    Json(&'a RawValue),
+    /// A text of several blocks.
+    Plain(&'a str),
+}
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Pem(label, der) => serializer.serialize_str(&pem::encode(label, der)),
+            Self::Base64(bytes) => serializer.serialize_str(&data_encoding::BASE64.encode(bytes)),
+            Self::Json(json) => json.serialize(serializer),
+            Self::Plain(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl Serialize for LeafAnswer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.members().serialize(serializer)
+    }
+}
+
+impl LeafAnswer {
+    fn members(&self) -> Members<'_> {
+        let leaf = &self.leaf;
+        let as_der = self.form.format == Format::Der;
+        let text = |label, der| if as_der { Text::Base64(der) } else { Text::Pem(label, der) };
+        let certificate = match (&self.extra.archive, &self.extra.bundle) {
+            (Some(archive), _) => Text::Base64(archive),
+            (None, Some(bundle)) => Text::Plain(bundle),
+            (None, None) => text(pem::CERTIFICATE, &leaf.der),
+        };
+        let key = self.extra.key.as_ref();
+        Members {
+            ca_chain: self.chain(as_der),
+            certificate,
+            expiration: leaf.not_after.unix(),
+            issuing_ca: leaf
+                .issuer
+                .chain_texts()
+                .next()
+                .map(|(_, der, json)| if as_der { Text::Base64(der) } else { Text::Json(json) }),
+            not_before: leaf.not_before.unix(),
+            private_key: key.map(|key| text(key.label, &key.der)),
+            private_key_type: key.and(leaf.key.as_ref()).map(|(kind, _)| kind.word()),
+            serial_number: leaf.serial.to_string(),
+            truststore: self.extra.truststore.as_deref().map(Text::Base64),
+        }
+    }
+
+    fn chain(&self, as_der: bool) -> Vec<Text<'_>> {
+        let leaf = &self.leaf;
+        let is_root = |id| leaf.authorities.issuers.get(id).is_some_and(|issuer| issuer.is_root);
+        leaf.issuer
+            .chain_texts()
+            .filter(|(id, ..)| !self.form.without_roots || !is_root(*id))
+            .map(|(_, der, json)| if as_der { Text::Base64(der) } else { Text::Json(json) })
+            .collect()
+    }
+}
+
+/// Key, certificate and chain in one PEM text; the key always has its traditional form.
+fn bundle(leaf: &Leaf) -> Result<String, Failure> {
+    let mut parts = Vec::new();
+    if let Some((_, key)) = &leaf.key {
+        parts.push(private_key(key, KeyForm::Traditional)?.pem().to_string());
+    }
+    parts.push(pem::encode(pem::CERTIFICATE, &leaf.der));
+    parts.extend(leaf.issuer.chain_der.iter().map(|der| pem::encode(pem::CERTIFICATE, der)));
+    Ok(parts.join("\n"))
+}

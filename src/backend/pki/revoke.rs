@@ -1,0 +1,78 @@
+//! `revoke`, `crl/rotate`, `certs`.
+
+use serde::Serialize;
+
+use crate::backend::call::Call;
+use crate::backend::params::params;
+use crate::backend::response::Response;
+use crate::engine::Failure;
+use crate::engine::pki::Pki;
+use crate::engine::pki::revoke::{Revocation, RevokeRequest, Revoked};
+
+params! {
+    /// The certificate to revoke, in one of two ways.
+    pub(super) struct Revoke {
+        /// Serial number in hexadecimal, with or without separators.
+        serial_number: Option<String>,
+        /// The certificate, PEM.
+        certificate: Option<String>,
+    }
+}
+
+/// `data` of a revocation.
+#[derive(Serialize)]
+struct RevokedAnswer {
+    revocation_time: i64,
+    revocation_time_rfc3339: String,
+    state: &'static str,
+}
+
+pub(super) async fn revoke(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+    let Revoke { serial_number, certificate } = call.read();
+    let request = match (serial_number, certificate) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::refused(
+                "Must provide either the certificate or the serial to revoke; not both.",
+            ));
+        }
+        (None, None) => {
+            return Err(Failure::refused(
+                "The serial number or certificate to revoke must be provided.",
+            ));
+        }
+        (Some(serial), None) if serial.is_empty() => {
+            return Err(Failure::refused("The serial number must be provided"));
+        }
+        (Some(serial), None) => RevokeRequest::Serial(serial),
+        (None, Some(certificate)) => RevokeRequest::Certificate(certificate),
+    };
+    let Revoked { outcome, serial, warnings } = pki.revoke(&request, call.now).await?;
+    Ok(match outcome {
+        Revocation::Revoked(at) => {
+            let answer = RevokedAnswer {
+                revocation_time: at.unix(),
+                revocation_time_rfc3339: at.to_string(),
+                state: "revoked",
+            };
+            Response::with_warnings(answer, warnings).warned(call.warnings())
+        }
+        Revocation::Expired => Response::done(vec![format!(
+            "certificate with serial {serial} already expired; refusing to add to CRL"
+        )]),
+    })
+}
+
+/// `data` of a rotation.
+#[derive(Serialize)]
+struct RotatedAnswer {
+    success: bool,
+}
+
+pub(super) async fn rotate_crl(pki: &Pki, call: Call) -> Result<Response, Failure> {
+    let warnings = pki.rotate_crls(call.now).await?;
+    Ok(Response::with_warnings(RotatedAnswer { success: true }, warnings))
+}
+
+pub(super) async fn list_certificates(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+    Response::long_list(pki.list_certificates()).await
+}

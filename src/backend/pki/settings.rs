@@ -1,0 +1,164 @@
+//! `config/issuers`, `config/keys`, `config/urls`, `config/cluster`.
+
+use serde::Serialize;
+
+use crate::backend::call::Call;
+use crate::backend::params::params;
+use crate::backend::response::Response;
+use crate::engine::Failure;
+use crate::engine::identifier::format_uuid;
+use crate::engine::pki::records::{ClusterRecord, UrlsRecord};
+use crate::engine::pki::{Authorities, Pki};
+
+params! {
+    /// The default issuer.
+    pub(super) struct DefaultIssuer {
+        /// Default issuer: identifier or name.
+        default: String,
+        /// A new issuer becomes the default one.
+        default_follows_latest_issuer: Option<bool>,
+    }
+}
+
+params! {
+    /// The default key.
+    pub(super) struct DefaultKey {
+        /// Default key: identifier or name.
+        default: String,
+    }
+}
+
+params! {
+    /// The URLs that go into certificates.
+    pub(super) struct Urls {
+        /// URLs of the issuer's certificate.
+        issuing_certificates: Option<Vec<String>>,
+        /// URLs of the revocation list.
+        crl_distribution_points: Option<Vec<String>>,
+        /// URLs of the delta revocation list.
+        delta_crl_distribution_points: Option<Vec<String>>,
+        /// URLs of the OCSP responder.
+        ocsp_servers: Option<Vec<String>>,
+        /// The URLs are templates.
+        enable_templating: Option<bool>,
+    }
+}
+
+params! {
+    /// The addresses that templates of URLs use.
+    pub(super) struct Cluster {
+        /// URL of this mount, as clients reach it.
+        path: Option<String>,
+        /// URL of this mount for certificates and revocation lists.
+        aia_path: Option<String>,
+    }
+}
+
+#[derive(Serialize)]
+struct IssuersConfig {
+    default: String,
+    default_follows_latest_issuer: bool,
+}
+
+#[derive(Serialize)]
+struct KeysConfig {
+    default: String,
+}
+
+#[derive(Serialize)]
+struct UrlsConfig {
+    crl_distribution_points: Vec<String>,
+    delta_crl_distribution_points: Vec<String>,
+    enable_templating: bool,
+    issuing_certificates: Vec<String>,
+    ocsp_servers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ClusterConfig {
+    aia_path: String,
+    path: String,
+}
+
+fn issuers(authorities: &Authorities) -> IssuersConfig {
+    IssuersConfig {
+        default: authorities.defaults.issuer.as_ref().map(format_uuid).unwrap_or_default(),
+        default_follows_latest_issuer: authorities.defaults.follows_latest,
+    }
+}
+
+fn keys(authorities: &Authorities) -> KeysConfig {
+    KeysConfig { default: authorities.defaults.key.as_ref().map(format_uuid).unwrap_or_default() }
+}
+
+fn urls(record: &UrlsRecord) -> UrlsConfig {
+    UrlsConfig {
+        crl_distribution_points: record.crl_distribution_points.clone(),
+        delta_crl_distribution_points: record.delta_crl_distribution_points.clone(),
+        enable_templating: record.templating,
+        issuing_certificates: record.issuing_certificates.clone(),
+        ocsp_servers: record.ocsp_servers.clone(),
+    }
+}
+
+fn cluster(record: &ClusterRecord) -> ClusterConfig {
+    ClusterConfig { aia_path: record.aia_path.clone(), path: record.path.clone() }
+}
+
+pub(super) async fn read_issuers(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+    Ok(Response::data(issuers(&*pki.read_authorities().await?)))
+}
+
+pub(super) async fn write_issuers(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+    let DefaultIssuer { default, default_follows_latest_issuer } = call.read();
+    let (authorities, warnings) =
+        pki.set_default_issuer(&default, default_follows_latest_issuer).await?;
+    Ok(Response::with_warnings(issuers(&authorities), warnings).warned(call.warnings()))
+}
+
+pub(super) async fn read_keys(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+    Ok(Response::data(keys(&*pki.read_authorities().await?)))
+}
+
+pub(super) async fn write_keys(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+    let DefaultKey { default } = call.read();
+    let authorities = pki.set_default_key(&default).await?;
+    Ok(Response::data(keys(&authorities)).warned(call.warnings()))
+}
+
+pub(super) async fn read_urls(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+    Ok(Response::data(urls(&pki.read_authorities().await?.urls)))
+}
+
+/// Each list is kept if it was not sent.
+pub(super) async fn write_urls(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+    let sent: Urls = call.read();
+    let change = |old: UrlsRecord| {
+        let list = |sent: &Option<Vec<String>>, old| sent.clone().unwrap_or(old);
+        UrlsRecord {
+            issuing_certificates: list(&sent.issuing_certificates, old.issuing_certificates),
+            crl_distribution_points: list(
+                &sent.crl_distribution_points,
+                old.crl_distribution_points,
+            ),
+            delta_crl_distribution_points: list(
+                &sent.delta_crl_distribution_points,
+                old.delta_crl_distribution_points,
+            ),
+            ocsp_servers: list(&sent.ocsp_servers, old.ocsp_servers),
+            templating: sent.enable_templating.unwrap_or(old.templating),
+        }
+    };
+    let (record, warnings) = pki.set_urls(change).await?;
+    Ok(Response::with_warnings(urls(&record), warnings).warned(call.warnings()))
+}
+
+pub(super) async fn read_cluster(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+    Ok(Response::data(cluster(&pki.read_authorities().await?.cluster)))
+}
+
+pub(super) async fn write_cluster(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+    let Cluster { path, aia_path } = call.read();
+    let record = pki.set_cluster(path.as_deref(), aia_path.as_deref()).await?;
+    Ok(Response::data(cluster(&record)).warned(call.warnings()))
+}

@@ -1,0 +1,63 @@
+//! Every kind of mount, and where the built-in ones answer.
+
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::engine::mount::MountTable;
+use crate::engine::pki::Pki;
+use crate::engine::token::Tokens;
+
+use super::kind::{Core, Kind, Surface};
+
+static SYSTEM: Kind<Engine> = Kind::new();
+static TOKEN: Kind<Tokens> = Kind::new();
+static PKI: Kind<Pki> = Kind::new();
+
+/// Every kind of mount. A new kind is one line here and one in `engine::kinds`.
+static KINDS: [&dyn Surface; 3] = [&SYSTEM, &TOKEN, &PKI];
+
+/// Where the system answers, and its identifier as a mount.
+pub const SYSTEM_PATH: &str = "sys/";
+const SYSTEM_MOUNT: [u8; 16] = [0; 16];
+
+/// Where tokens are looked up, and its identifier as a mount.
+pub const TOKEN_PATH: &str = "auth/token/";
+const TOKEN_MOUNT: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+
+/// Every kind.
+pub fn kinds() -> impl Iterator<Item = &'static dyn Surface> {
+    KINDS.into_iter()
+}
+
+/// The kind of this type.
+pub fn kind(name: &str) -> Option<&'static dyn Surface> {
+    kinds().find(|kind| kind.kind() == name)
+}
+
+/// A mount that holds a path.
+pub(super) struct Holder<'p> {
+    pub(super) surface: &'static dyn Surface,
+    pub(super) core: Core,
+    pub(super) mount: [u8; 16],
+    /// The path behind the mount.
+    pub(super) rest: &'p str,
+}
+
+/// The mount that holds this path.
+pub(super) fn holder<'p>(
+    engine: &Arc<Engine>,
+    mounts: &MountTable,
+    path: &'p str,
+) -> Option<Holder<'p>> {
+    if let Some(rest) = path.strip_prefix(SYSTEM_PATH) {
+        let core: Core = Arc::<Engine>::clone(engine);
+        return Some(Holder { surface: &SYSTEM, core, mount: SYSTEM_MOUNT, rest });
+    }
+    if let Some(rest) = path.strip_prefix(TOKEN_PATH) {
+        let core: Core = Arc::<Tokens>::clone(engine.tokens());
+        return Some(Holder { surface: &TOKEN, core, mount: TOKEN_MOUNT, rest });
+    }
+    let (mount, rest) = mounts.resolve(path)?;
+    let core: Core = mount.shared_core();
+    Some(Holder { surface: kind(&mount.entry.record.kind)?, core, mount: mount.entry.id, rest })
+}

@@ -1,0 +1,161 @@
+//! An answer as a value: what a handler returns, before it has a status line or is JSON.
+//!
+//! It is serialised once into the body and once through the serializer of an audit device; leases and
+//! response wrapping work on this value.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::ca::time::Timestamp;
+use crate::engine::Failure;
+use crate::engine::pki::certificates::Serials;
+
+/// A typed answer, whatever its type. [`fmt::Debug`] is left out: it may hold a private key.
+pub type Data = Box<dyn erased_serde::Serialize + Send + Sync>;
+
+/// The answer of a handler.
+pub enum Response {
+    /// Vault's envelope.
+    Envelope(Envelope),
+    /// Vault's envelope around a list that is too long to be held in memory: its first page, and the rest.
+    Keys(Vec<String>, Box<Serials>),
+    /// JSON without envelope, with its status.
+    Plain(StatusCode, Data),
+    /// A file that everybody may read.
+    File(PublicFile),
+    /// A status without a body.
+    Status(StatusCode),
+}
+
+/// The members of the envelope that vary.
+#[derive(Default)]
+pub struct Envelope {
+    /// `data`
+    pub data: Option<Data>,
+    /// `warnings`
+    pub warnings: Vec<String>,
+    /// Every member of `data` stands at the top level too, as in the answers of `sys/mounts`.
+    pub copied: bool,
+}
+
+/// A certificate, a chain or a revocation list in a form of its own.
+#[derive(Debug)]
+pub struct PublicFile {
+    /// `application/pkix-crl`
+    pub media: &'static str,
+    /// The bytes; empty means that there is nothing to serve, which is 204.
+    pub body: Bytes,
+    /// When it last changed, if that is known.
+    pub changed: Option<Timestamp>,
+    /// When a cache must ask again; `None` where no time is known.
+    pub fresh_until: Option<Timestamp>,
+}
+
+impl Response {
+    /// `data` in the envelope.
+    pub fn data(data: impl Serialize + Send + Sync + 'static) -> Self {
+        Self::with_warnings(data, Vec::new())
+    }
+
+    /// `data` and `warnings` in the envelope.
+    pub fn with_warnings(
+        data: impl Serialize + Send + Sync + 'static,
+        warnings: Vec<String>,
+    ) -> Self {
+        let data: Option<Data> = Some(Box::new(data));
+        Self::Envelope(Envelope { data, warnings, copied: false })
+    }
+
+    /// The same, with every member of `data` at the top level too.
+    pub fn copied(data: impl Serialize + Send + Sync + 'static) -> Self {
+        let data: Option<Data> = Some(Box::new(data));
+        Self::Envelope(Envelope { data, warnings: Vec::new(), copied: true })
+    }
+
+    /// JSON without envelope.
+    pub fn plain(status: StatusCode, data: impl Serialize + Send + Sync + 'static) -> Self {
+        Self::Plain(status, Box::new(data))
+    }
+
+    /// 204, or 200 with nothing but warnings.
+    pub fn done(warnings: Vec<String>) -> Self {
+        if warnings.is_empty() {
+            return Self::Status(StatusCode::NO_CONTENT);
+        }
+        Self::Envelope(Envelope { warnings, ..Envelope::default() })
+    }
+
+    /// A list of keys; an empty one is 404.
+    ///
+    /// # Errors
+    /// [`Failure::Missing`] if there is nothing to list.
+    pub fn keys(keys: Vec<String>) -> Result<Self, Failure> {
+        Self::keys_with(keys, None::<()>)
+    }
+
+    /// A list of keys with what is told of each of them; an empty one is 404.
+    ///
+    /// # Errors
+    /// [`Failure::Missing`] if there is nothing to list.
+    pub fn keys_with(
+        keys: Vec<String>,
+        key_info: Option<impl Serialize + Send + Sync + 'static>,
+    ) -> Result<Self, Failure> {
+        #[derive(Serialize)]
+        struct Keys<T> {
+            keys: Vec<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            key_info: Option<T>,
+        }
+        if keys.is_empty() {
+            return Err(Failure::Missing);
+        }
+        Ok(Self::data(Keys { keys, key_info }))
+    }
+
+    /// A list of serial numbers, which may be very long.
+    ///
+    /// # Errors
+    /// As [`Response::keys`]; and if the first page cannot be read.
+    pub async fn long_list(mut serials: Serials) -> Result<Self, Failure> {
+        let first = serials.page().await?;
+        if first.len() < Serials::PAGE {
+            return Self::keys(first);
+        }
+        Ok(Self::Keys(first, Box::new(serials)))
+    }
+
+    /// 200 with `data: null` where others answer 204.
+    #[must_use]
+    pub fn or_null(self) -> Self {
+        match self {
+            Self::Status(StatusCode::NO_CONTENT) => Self::Envelope(Envelope::default()),
+            other => other,
+        }
+    }
+
+    /// Adds the framework's warnings behind the endpoint's own.
+    #[must_use]
+    pub fn warned(mut self, more: &[String]) -> Self {
+        if let Self::Envelope(envelope) = &mut self {
+            envelope.warnings.extend_from_slice(more);
+        }
+        self
+    }
+}
+
+impl fmt::Debug for Response {
+    /// Never its content: it may be a private key.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Envelope(_) => "Envelope(…)",
+            Self::Keys(..) => "Keys(…)",
+            Self::Plain(..) => "Plain(…)",
+            Self::File(_) => "File(…)",
+            Self::Status(_) => "Status(…)",
+        })
+    }
+}

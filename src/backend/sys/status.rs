@@ -1,0 +1,193 @@
+//! What the process says of itself, and `sys/init`: no token, and no unsealed store.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::backend::call::Call;
+use crate::backend::params::params;
+use crate::backend::response::Response;
+use crate::engine::{Engine, Failure};
+
+/// The version that clients see. Vault's line whose PKI surface is spoken comes first, because
+/// clients gate features on it; the build metadata is ours.
+pub const VERSION: &str = concat!("2.1.0+signet.", env!("CARGO_PKG_VERSION"));
+
+params! {
+    /// The status codes that a health check asks for.
+    pub(super) struct Codes {
+        /// Status code of an active server.
+        activecode: Option<String>,
+        /// Status code of a sealed server.
+        sealedcode: Option<String>,
+        /// Status code of a server that is not initialized.
+        uninitcode: Option<String>,
+        /// Status code of a standby; this server is never one.
+        standbycode: Option<String>,
+        /// Status code of a disaster-recovery secondary; this server is never one.
+        drsecondarycode: Option<String>,
+        /// Status code of a performance standby; this server is never one.
+        performancestandbycode: Option<String>,
+        /// Status code of a server without an active peer; this server is never one.
+        haunhealthycode: Option<String>,
+        /// Status code of a removed peer; this server is never one.
+        removedcode: Option<String>,
+    }
+}
+
+impl Codes {
+    fn all(&self) -> [&Option<String>; 8] {
+        [
+            &self.activecode,
+            &self.sealedcode,
+            &self.uninitcode,
+            &self.standbycode,
+            &self.drsecondarycode,
+            &self.performancestandbycode,
+            &self.haunhealthycode,
+            &self.removedcode,
+        ]
+    }
+}
+
+/// A code that a parameter asks for: a number from 200 to 599, since codes below are no final answer
+/// (RFC 9110, section 15.2).
+fn code(text: &str) -> Option<StatusCode> {
+    let code = text.parse().ok().filter(|code: &u16| (200..600).contains(code));
+    code.and_then(|code| StatusCode::from_u16(code).ok())
+}
+
+pub(super) async fn health(engine: &Engine, mut call: Call) -> Result<Response, Failure> {
+    let status = engine.status().await;
+    let codes: Codes = call.read();
+    if codes.all().into_iter().flatten().any(|text| code(text).is_none()) {
+        return Ok(Response::plain(StatusCode::BAD_REQUEST, json!({ "errors": [] })));
+    }
+    let (asked, usual) = if !status.initialized {
+        (&codes.uninitcode, StatusCode::NOT_IMPLEMENTED)
+    } else if status.sealed {
+        (&codes.sealedcode, StatusCode::SERVICE_UNAVAILABLE)
+    } else {
+        (&codes.activecode, StatusCode::OK)
+    };
+    let code = asked.as_deref().and_then(code).unwrap_or(usual);
+    if matches!(code.as_u16(), 204 | 205 | 304) {
+        // These codes say that there is no body (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5).
+        return Ok(Response::Status(code));
+    }
+    let ready = status.initialized && !status.sealed;
+    let replication = if ready { "disabled" } else { "unknown" };
+    let mut body = Map::new();
+    body.insert("initialized".to_owned(), status.initialized.into());
+    body.insert("sealed".to_owned(), status.sealed.into());
+    body.insert("standby".to_owned(), (!ready).into());
+    body.insert("performance_standby".to_owned(), false.into());
+    body.insert("replication_performance_mode".to_owned(), replication.into());
+    body.insert("replication_dr_mode".to_owned(), replication.into());
+    body.insert("server_time_utc".to_owned(), engine.env().clock.now().unix().into());
+    body.insert("version".to_owned(), VERSION.into());
+    if ready {
+        body.insert("cluster_name".to_owned(), status.cluster.name.into());
+        body.insert("cluster_id".to_owned(), status.cluster.id.into());
+    }
+    Ok(Response::plain(code, Value::Object(body)))
+}
+
+pub(super) async fn seal_status(engine: &Engine, _call: Call) -> Result<Response, Failure> {
+    let status = engine.status().await;
+    let keys = i32::from(status.initialized);
+    let mut body = json!({
+        "type": engine.env().sealed.kind(),
+        "initialized": status.initialized,
+        "sealed": status.sealed,
+        "t": keys,
+        "n": keys,
+        "progress": 0,
+        "nonce": "",
+        "version": VERSION,
+        "build_date": "",
+        "migration": false,
+        "recovery_seal": true,
+        "storage_type": engine.env().storage_type,
+    });
+    if let (false, Some(members)) = (status.sealed, body.as_object_mut()) {
+        members.insert("cluster_name".to_owned(), status.cluster.name.into());
+        members.insert("cluster_id".to_owned(), status.cluster.id.into());
+    }
+    Ok(Response::plain(StatusCode::OK, body))
+}
+
+/// Without high availability; the address is that of the configuration.
+pub(super) async fn leader(engine: &Engine, _call: Call) -> Result<Response, Failure> {
+    Ok(Response::plain(
+        StatusCode::OK,
+        json!({
+            "ha_enabled": false,
+            "is_self": false,
+            "active_time": "0001-01-01T00:00:00Z",
+            "leader_address": engine.installation().api_addr.as_deref().unwrap_or_default(),
+            "leader_cluster_address": "",
+            "performance_standby": false,
+            "performance_standby_last_remote_wal": 0,
+        }),
+    ))
+}
+
+pub(super) async fn initialized(engine: &Engine, _call: Call) -> Result<Response, Failure> {
+    let initialized = engine.status().await.initialized;
+    Ok(Response::plain(StatusCode::OK, json!({ "initialized": initialized })))
+}
+
+params! {
+    /// How a store is initialised.
+    pub(super) struct Init {
+        /// Number of key shares; a seal that opens by itself has none.
+        secret_shares: i64,
+        /// Number of shares that unseal; a seal that opens by itself has none.
+        secret_threshold: i64,
+        /// PGP keys that encrypt the shares; not supported.
+        pgp_keys: Vec<String>,
+        /// PGP keys that encrypt the recovery shares; not supported.
+        recovery_pgp_keys: Vec<String>,
+        /// PGP key that encrypts the root token; not supported.
+        root_token_pgp_key: String,
+    } accepts {
+        /// Number of shares that the server stores.
+        stored_shares: i64,
+        /// Number of recovery shares.
+        recovery_shares: i64,
+        /// Number of recovery shares that are needed.
+        recovery_threshold: i64,
+    }
+}
+
+/// The seal opens by itself: there are no key shares to hand out, and the root token is told
+/// once.
+pub(super) async fn init(engine: &Engine, mut call: Call) -> Result<Response, Failure> {
+    let init: Init = call.read();
+    if init.secret_shares > 0 || init.secret_threshold > 0 {
+        return Err(Failure::refused(format!(
+            "parameters secret_shares,secret_threshold not applicable to seal type {}",
+            engine.env().sealed.kind()
+        )));
+    }
+    for (name, is_set) in [
+        ("root_token_pgp_key", !init.root_token_pgp_key.is_empty()),
+        ("pgp_keys", !init.pgp_keys.is_empty()),
+        ("recovery_pgp_keys", !init.recovery_pgp_keys.is_empty()),
+    ] {
+        if is_set {
+            return Err(Failure::refused(format!("{name} is not supported")));
+        }
+    }
+    let token = engine.initialize(None, None, call.now).await?;
+    Ok(Response::plain(
+        StatusCode::OK,
+        json!({
+            "keys": [],
+            "keys_base64": [],
+            "recovery_keys": [],
+            "recovery_keys_base64": [],
+            "root_token": token.expose(),
+        }),
+    ))
+}

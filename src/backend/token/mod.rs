@@ -1,0 +1,72 @@
+//! `auth/token/`: the caller's own token.
+
+use serde::Serialize;
+
+use crate::engine::Failure;
+use crate::engine::token::Tokens;
+
+use super::call::Call;
+use super::kind::Backend;
+use super::response::Response;
+use super::route::{Route, handler};
+
+impl Backend for Tokens {
+    const TYPE: &'static str = "token";
+
+    const HELP: &'static str = "Tokens by which callers are known.";
+
+    const ROUTES: &'static [Route<Self>] = &[
+        Route::read("lookup-self", handler!(lookup_self)).help("Reads the caller's own token."),
+        Route::update("renew-self", handler!(renew_self)).help("Renews the caller's own token."),
+    ];
+}
+
+/// A token as its holder sees it. Seconds throughout.
+#[derive(Serialize)]
+struct TokenAnswer {
+    accessor: String,
+    creation_time: i64,
+    creation_ttl: i64,
+    display_name: String,
+    entity_id: &'static str,
+    expire_time: (),
+    explicit_max_ttl: i64,
+    id: String,
+    meta: (),
+    num_uses: i64,
+    orphan: bool,
+    path: String,
+    policies: Vec<String>,
+    renewable: bool,
+    ttl: i64,
+    r#type: &'static str,
+}
+
+async fn lookup_self(_tokens: &Tokens, call: Call) -> Result<Response, Failure> {
+    let (Some(token), Some(presented)) = (call.grant.token(), call.grant.presented()) else {
+        return Err(Failure::Fault("a route that needs a token was run without one".to_owned()));
+    };
+    Ok(Response::data(TokenAnswer {
+        accessor: token.accessor.clone(),
+        creation_time: token.created,
+        creation_ttl: 0,
+        display_name: token.display_name.clone(),
+        entity_id: "",
+        expire_time: (),
+        explicit_max_ttl: 0,
+        id: presented.expose().clone(),
+        meta: (),
+        num_uses: 0,
+        orphan: true,
+        path: token.path.clone(),
+        policies: token.policies.clone(),
+        renewable: false,
+        ttl: 0,
+        r#type: "service",
+    }))
+}
+
+/// A root token does not expire, so there is no lease to renew.
+async fn renew_self(_tokens: &Tokens, _call: Call) -> Result<Response, Failure> {
+    Err(Failure::refused("lease is not renewable"))
+}
