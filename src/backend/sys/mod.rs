@@ -1,6 +1,7 @@
 //! `sys/`: the state of the process, initialising, and the mounts.
 
 mod mounts;
+mod openapi;
 mod status;
 
 use crate::engine::Engine;
@@ -54,5 +55,7 @@ impl Backend for Engine {
             .help("Lists the mounts that the caller may see."),
         Route::read("internal/ui/mounts/{path:path}", handler!(mounts::preflight))
             .help("Tells which mount holds a path."),
+        Route::read("internal/specs/openapi", handler!(openapi::document))
+            .help("Describes every route of every mount as an OpenAPI document."),
     ];
 }
