@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("keys", &["ca", "store", "secret", "entropy"]),
     ("auth", &["ca", "hcl", "store", "secret", "entropy"]),
     ("engine", &["ca", "keys", "store", "auth", "secret", "clock", "entropy"]),
-    ("backend", &["engine", "auth", "ca", "secret"]),
+    ("backend", &["wire", "engine", "auth", "ca", "secret"]),
     ("http", &["backend", "engine", "auth", "ca", "config", "secret", "clock"]),
     (
         "server",

@@ -179,13 +179,20 @@ impl Path {
 }
 
 impl Shape {
-    /// The same as a regular expression.
+    /// The same as a regular expression, as Vault shows it.
     const fn regex(self) -> &'static str {
         match self {
             Self::Name => r"\w(([\w-.]+)?\w)?",
             Self::Any => "[^/]+",
             Self::Serial => "[0-9A-Fa-f:-]+",
             Self::Path => ".+",
+        }
+    }
+
+    const fn ecma(self) -> &'static str {
+        match self {
+            Self::Name => "[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?",
+            Self::Any | Self::Serial | Self::Path => self.regex(),
         }
     }
 
@@ -227,17 +234,18 @@ fn segment(text: &'static str) -> Segment {
     }
 }
 
-/// A parameter that a pattern captures, as a regular expression shows it.
+/// A parameter that a pattern captures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Captured {
     pub(super) name: &'static str,
+    /// What it may be, as a regular expression of ECMA-262, which JSON Schema uses.
     pub(super) regex: &'static str,
 }
 
 /// The parameters that a pattern captures.
 pub(super) fn captured(pattern: &'static str) -> impl Iterator<Item = Captured> {
     pattern.split('/').map(segment).filter_map(|segment| match segment {
-        Segment::Capture(name, shape) => Some(Captured { name, regex: shape.regex() }),
+        Segment::Capture(name, shape) => Some(Captured { name, regex: shape.ecma() }),
         Segment::Literal(_) => None,
     })
 }

@@ -3,3 +3,4 @@
 pub mod answer;
 pub mod lifecycle;
 pub mod mount;
+pub mod pki;

@@ -1,9 +1,6 @@
 //! Roots and intermediates: generate, sign, set.
 
-use std::collections::BTreeMap;
 use std::mem::take;
-
-use serde::Serialize;
 
 use crate::backend::call::Call;
 use crate::backend::params::{Seconds, params};
@@ -18,6 +15,7 @@ use crate::engine::pki::Pki;
 use crate::engine::pki::generate::{KeyInUse, KeyOrigin, KeyWish, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
 use crate::engine::pki::output::{ArchiveKind, FORMATS, Format, private_key};
+use crate::wire::pki::{ExportedKey, ImportAnswer, RequestAnswer, RootAnswer, SignedAnswer};
 
 use super::issue::key_form;
 use super::names::{KeyStore, Names};
@@ -201,50 +199,25 @@ fn text(label: &str, der: &[u8], format: Format) -> String {
     }
 }
 
-/// `data` of a new root.
-#[derive(Serialize)]
-struct RootAnswer {
-    certificate: String,
-    expiration: i64,
-    issuer_id: String,
-    issuer_name: String,
-    issuing_ca: String,
-    key_id: String,
-    key_name: String,
-    serial_number: String,
-    #[serde(flatten)]
-    exported: Exported,
-}
-
-/// The private key of an `exported` one.
-#[derive(Default, Serialize)]
-struct Exported {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    private_key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    private_key_type: Option<&'static str>,
-}
-
-impl Exported {
-    /// The key alone, and in front of `document` if the format is a bundle.
-    fn of(
-        key: &KeyInUse,
-        wanted: &str,
-        format: Format,
-        document: &mut String,
-    ) -> Result<Self, Failure> {
-        let Some(pkcs8) = key.returned()? else { return Ok(Self::default()) };
-        let encoded = private_key(&pkcs8, key_form(wanted))?;
-        let text = match format {
-            Format::Der => data_encoding::BASE64.encode(&encoded.der),
-            _ => encoded.pem().to_string(),
-        };
-        if format == Format::PemBundle {
-            let traditional = private_key(&pkcs8, key_form(""))?;
-            *document = format!("{}\n{document}", &*traditional.pem());
-        }
-        Ok(Self { private_key: Some(text), private_key_type: Some(key.key.kind().word()) })
+/// The key of an `exported` authority alone, and in front of `document` if the format is a bundle.
+fn exported(
+    key: &KeyInUse,
+    wanted: &str,
+    format: Format,
+    document: &mut String,
+) -> Result<ExportedKey, Failure> {
+    let Some(pkcs8) = key.returned()? else { return Ok(ExportedKey::default()) };
+    let encoded = private_key(&pkcs8, key_form(wanted))?;
+    let text = match format {
+        Format::Der => data_encoding::BASE64.encode(&encoded.der),
+        _ => encoded.pem().to_string(),
+    };
+    if format == Format::PemBundle {
+        let traditional = private_key(&pkcs8, key_form(""))?;
+        *document = format!("{}\n{document}", &*traditional.pem());
     }
+    let kind = key.key.kind().word().to_owned();
+    Ok(ExportedKey { private_key: Some(text), private_key_type: Some(kind) })
 }
 
 pub(super) async fn generate_root(pki: &Pki, call: Call) -> Result<Response, Failure> {
@@ -284,9 +257,9 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
     let exported = match &root.archives {
         Some(archives) => {
             certificate = data_encoding::BASE64.encode(&archives.certificate);
-            Exported::default()
+            ExportedKey::default()
         }
-        None => Exported::of(&root.key, &wanted, format, &mut certificate)?,
+        None => exported(&root.key, &wanted, format, &mut certificate)?,
     };
     let answer = RootAnswer {
         certificate,
@@ -300,15 +273,6 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
         exported,
     };
     Ok(Response::with_warnings(answer, warnings).warned(call.warnings()))
-}
-
-/// `data` of a request for an intermediate.
-#[derive(Serialize)]
-struct RequestAnswer {
-    csr: String,
-    key_id: String,
-    #[serde(flatten)]
-    exported: Exported,
 }
 
 pub(super) async fn generate_intermediate(pki: &Pki, call: Call) -> Result<Response, Failure> {
@@ -337,19 +301,9 @@ async fn intermediate(pki: &Pki, mut call: Call, kind: &str) -> Result<Response,
     };
     let made = pki.generate_intermediate(&request).await?;
     let mut csr = text("CERTIFICATE REQUEST", &made.csr, format);
-    let exported = Exported::of(&made.key, &wanted, format, &mut csr)?;
+    let exported = exported(&made.key, &wanted, format, &mut csr)?;
     let answer = RequestAnswer { csr, key_id: format_uuid(&made.key.id), exported };
     Ok(Response::with_warnings(answer, made.warnings).warned(call.warnings()))
-}
-
-/// `data` of a signed intermediate.
-#[derive(Serialize)]
-struct SignedAnswer {
-    ca_chain: Vec<String>,
-    certificate: String,
-    expiration: i64,
-    issuing_ca: String,
-    serial_number: String,
 }
 
 pub(super) async fn sign(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
@@ -394,16 +348,6 @@ pub(super) async fn sign(pki: &Pki, mut call: Call) -> Result<Response, Failure>
     Ok(Response::with_warnings(answer, warnings).warned(call.warnings()))
 }
 
-/// `data` of an import.
-#[derive(Serialize)]
-struct ImportAnswer {
-    existing_issuers: Option<Vec<String>>,
-    existing_keys: (),
-    imported_issuers: Option<Vec<String>>,
-    imported_keys: (),
-    mapping: BTreeMap<String, String>,
-}
-
 pub(super) async fn set_signed(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
     let Signed { certificate, pem_bundle } = call.read();
     if !certificate.is_empty() && !pem_bundle.is_empty() {
@@ -419,9 +363,9 @@ pub(super) async fn set_signed(pki: &Pki, mut call: Call) -> Result<Response, Fa
     };
     let answer = ImportAnswer {
         existing_issuers: ids(&imported.existing_issuers),
-        existing_keys: (),
+        existing_keys: None,
         imported_issuers: ids(&imported.issuers),
-        imported_keys: (),
+        imported_keys: None,
         mapping: imported
             .mapping
             .iter()

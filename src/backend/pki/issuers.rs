@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::backend::call::Call;
 use crate::backend::params::params;
 use crate::backend::response::Response;
@@ -14,6 +12,7 @@ use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
 use crate::engine::pki::issuers::IssuerChange;
 use crate::engine::pki::{Issuer, Pki};
+use crate::wire::pki::{IssuerAnswer, IssuerInfo, KeyAnswer, KeyInfo};
 
 params! {
     /// The settings of an issuer.
@@ -114,31 +113,6 @@ fn replaced(change: IssuerChange) -> IssuerChange {
     }
 }
 
-/// An issuer as it is read.
-#[derive(Serialize)]
-struct IssuerAnswer {
-    ca_chain: Vec<String>,
-    certificate: String,
-    crl_distribution_points: Vec<String>,
-    delta_crl_distribution_points: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    enable_aia_url_templating: Option<bool>,
-    issuer_id: String,
-    issuer_name: String,
-    issuing_certificates: Vec<String>,
-    key_id: String,
-    leaf_not_after_behavior: String,
-    manual_chain: Option<Vec<String>>,
-    ocsp_servers: Vec<String>,
-    revocation_signature_algorithm: String,
-    revoked: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revocation_time: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revocation_time_rfc3339: Option<String>,
-    usage: String,
-}
-
 fn described(issuer: &Issuer, mut warnings: Vec<String>) -> Response {
     let record = &issuer.record;
     if record.revocation_signature_algorithm.ends_with("PSS") {
@@ -179,15 +153,6 @@ pub(super) fn with_newlines(chain: &[Arc<str>]) -> Vec<String> {
     chain.iter().map(|pem| format!("{pem}\n")).collect()
 }
 
-/// What a list of issuers tells of each.
-#[derive(Serialize)]
-struct IssuerInfo {
-    is_default: bool,
-    issuer_name: String,
-    key_id: String,
-    serial_number: String,
-}
-
 pub(super) async fn list(pki: &Pki, _call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let keys: Vec<_> = authorities.issuers.keys().map(format_uuid).collect();
@@ -204,13 +169,6 @@ pub(super) async fn list(pki: &Pki, _call: Call) -> Result<Response, Failure> {
     Response::keys_with(keys, Some(info))
 }
 
-/// What a list of keys tells of each.
-#[derive(Serialize)]
-struct KeyInfo {
-    is_default: bool,
-    key_name: String,
-}
-
 pub(super) async fn list_keys(pki: &Pki, _call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let keys: Vec<_> = authorities.keys.keys().map(format_uuid).collect();
@@ -223,22 +181,13 @@ pub(super) async fn list_keys(pki: &Pki, _call: Call) -> Result<Response, Failur
     Response::keys_with(keys, Some(info))
 }
 
-/// A key as it is read.
-#[derive(Serialize)]
-struct KeyAnswer {
-    key_id: String,
-    key_name: String,
-    key_type: &'static str,
-    subject_key_id: String,
-}
-
 pub(super) async fn read_key(pki: &Pki, call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let (id, entry) = authorities.key(call.captures.get("key_ref"))?;
     Ok(Response::data(KeyAnswer {
         key_id: format_uuid(&id),
         key_name: entry.name.clone(),
-        key_type: entry.key.kind().word(),
+        key_type: entry.key.kind().word().to_owned(),
         subject_key_id: colon_hex_whole(&entry.key.public().key_identifier()),
     }))
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde::Serialize;
 
 use crate::backend::call::Call;
 use crate::backend::response::{PublicFile, Response};
@@ -16,6 +15,7 @@ use crate::engine::identifier::format_uuid;
 use crate::engine::pki::certificates::StoredCertificate;
 use crate::engine::pki::crl::List;
 use crate::engine::pki::{Issuer, Pki};
+use crate::wire::pki::{CertificateAnswer, CrlAnswer, PublicIssuerAnswer};
 
 use super::issuers::{reference, with_newline, with_newlines};
 
@@ -29,30 +29,6 @@ const PEM_FILE: &str = "application/x-pem-file";
 pub(super) enum Form {
     Der,
     Pem,
-}
-
-/// `data` of a certificate, a chain or a list as JSON.
-#[derive(Serialize)]
-struct CertificateAnswer {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ca_chain: Option<String>,
-    certificate: String,
-    revocation_time: i64,
-    revocation_time_rfc3339: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issuer_id: Option<String>,
-}
-
-impl CertificateAnswer {
-    const fn of(certificate: String) -> Self {
-        Self {
-            ca_chain: None,
-            certificate,
-            revocation_time: 0,
-            revocation_time_rfc3339: String::new(),
-            issuer_id: None,
-        }
-    }
 }
 
 /// A file, or 204 where there is nothing to serve.
@@ -150,20 +126,20 @@ pub(super) async fn certificate_raw(
 pub(super) async fn ca_json(pki: &Pki, _call: Call) -> Result<Response, Failure> {
     let issuer = default_issuer(pki).await?;
     let pem = pem::encode(pem::CERTIFICATE, issuer.certificate.der());
-    Ok(Response::data(CertificateAnswer::of(pem)))
+    Ok(Response::data(of_pem(pem)))
 }
 
 /// `cert/ca_chain`
 pub(super) async fn ca_chain_json(pki: &Pki, _call: Call) -> Result<Response, Failure> {
     let chain = default_issuer(pki).await?.chain_pem.join("\n");
     let ca_chain = Some(chain.clone());
-    Ok(Response::data(CertificateAnswer { ca_chain, ..CertificateAnswer::of(chain) }))
+    Ok(Response::data(CertificateAnswer { ca_chain, ..of_pem(chain) }))
 }
 
 /// `cert/crl`
 pub(super) async fn crl_json(pki: &Pki, call: Call) -> Result<Response, Failure> {
     let list = list_of(pki, "default", call.now).await?;
-    Ok(Response::data(CertificateAnswer::of(text(&list.pem()))))
+    Ok(Response::data(of_pem(text(&list.pem()))))
 }
 
 /// `cert/:serial`
@@ -174,24 +150,15 @@ pub(super) async fn certificate_json(pki: &Pki, call: Call) -> Result<Response, 
         revocation_time: revoked.map_or(0, |at| at.unix()),
         revocation_time_rfc3339: revoked.map(|at| at.to_string()).unwrap_or_default(),
         issuer_id: revoked.map(|_| format_uuid(&issuer)),
-        ..CertificateAnswer::of(pem::encode(pem::CERTIFICATE, &der))
+        ..of_pem(pem::encode(pem::CERTIFICATE, &der))
     }))
-}
-
-/// `data` of an issuer without a token.
-#[derive(Serialize)]
-struct IssuerAnswer {
-    ca_chain: Vec<String>,
-    certificate: String,
-    issuer_id: String,
-    issuer_name: String,
 }
 
 /// `issuer/:ref/json`
 pub(super) async fn issuer_json(pki: &Pki, call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let issuer = authorities.issuer(&reference(&call))?;
-    Ok(Response::data(IssuerAnswer {
+    Ok(Response::data(PublicIssuerAnswer {
         ca_chain: with_newlines(&issuer.chain_pem),
         certificate: with_newline(issuer.certificate.der()),
         issuer_id: format_uuid(&issuer.id),
@@ -207,12 +174,6 @@ pub(super) async fn issuer_raw(pki: &Pki, call: Call, form: Form) -> Result<Resp
         Form::Der => file(PKIX_CERT, Some((Bytes::copy_from_slice(certificate.der()), None))),
         Form::Pem => file(PEM_CHAIN, Some((with_newline(certificate.der()).into(), None))),
     })
-}
-
-/// `data` of a list.
-#[derive(Serialize)]
-struct CrlAnswer {
-    crl: String,
 }
 
 /// `issuer/:ref/crl`
@@ -235,6 +196,11 @@ async fn list_of(pki: &Pki, reference: &str, now: Timestamp) -> Result<Arc<List>
     let authorities = pki.read_authorities().await?;
     let id = format_uuid(&authorities.issuer(reference)?.id);
     Err(Failure::Absent(format!("unable to find CRL for issuer: id:{id}/ref:{reference}")))
+}
+
+/// A certificate that is not revoked.
+fn of_pem(certificate: String) -> CertificateAnswer {
+    CertificateAnswer { certificate, ..CertificateAnswer::default() }
 }
 
 /// PEM is ASCII.

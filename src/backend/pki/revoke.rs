@@ -1,13 +1,12 @@
 //! `revoke`, `crl/rotate`, `certs`.
 
-use serde::Serialize;
-
 use crate::backend::call::Call;
 use crate::backend::params::params;
 use crate::backend::response::Response;
 use crate::engine::Failure;
 use crate::engine::pki::Pki;
 use crate::engine::pki::revoke::{Revocation, RevokeRequest, Revoked};
+use crate::wire::pki::{RevokedAnswer, RotatedAnswer};
 
 params! {
     /// The certificate to revoke, in one of two ways.
@@ -17,14 +16,6 @@ params! {
         /// The certificate, PEM.
         certificate: Option<String>,
     }
-}
-
-/// `data` of a revocation.
-#[derive(Serialize)]
-struct RevokedAnswer {
-    revocation_time: i64,
-    revocation_time_rfc3339: String,
-    state: &'static str,
 }
 
 pub(super) async fn revoke(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
@@ -52,7 +43,7 @@ pub(super) async fn revoke(pki: &Pki, mut call: Call) -> Result<Response, Failur
             let answer = RevokedAnswer {
                 revocation_time: at.unix(),
                 revocation_time_rfc3339: at.to_string(),
-                state: "revoked",
+                state: "revoked".to_owned(),
             };
             Response::with_warnings(answer, warnings).warned(call.warnings())
         }
@@ -60,12 +51,6 @@ pub(super) async fn revoke(pki: &Pki, mut call: Call) -> Result<Response, Failur
             "certificate with serial {serial} already expired; refusing to add to CRL"
         )]),
     })
-}
-
-/// `data` of a rotation.
-#[derive(Serialize)]
-struct RotatedAnswer {
-    success: bool,
 }
 
 pub(super) async fn rotate_crl(pki: &Pki, call: Call) -> Result<Response, Failure> {

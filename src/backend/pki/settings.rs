@@ -1,7 +1,5 @@
 //! `config/issuers`, `config/keys`, `config/urls`, `config/cluster`.
 
-use serde::Serialize;
-
 use crate::backend::call::Call;
 use crate::backend::params::params;
 use crate::backend::response::Response;
@@ -9,6 +7,7 @@ use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
 use crate::engine::pki::records::{ClusterRecord, UrlsRecord};
 use crate::engine::pki::{Authorities, Pki};
+use crate::wire::pki::{ClusterConfig, IssuersConfig, KeysConfig, UrlsConfig};
 
 params! {
     /// The default issuer.
@@ -52,32 +51,6 @@ params! {
         /// URL of this mount for certificates and revocation lists.
         aia_path: Option<String>,
     }
-}
-
-#[derive(Serialize)]
-struct IssuersConfig {
-    default: String,
-    default_follows_latest_issuer: bool,
-}
-
-#[derive(Serialize)]
-struct KeysConfig {
-    default: String,
-}
-
-#[derive(Serialize)]
-struct UrlsConfig {
-    crl_distribution_points: Vec<String>,
-    delta_crl_distribution_points: Vec<String>,
-    enable_templating: bool,
-    issuing_certificates: Vec<String>,
-    ocsp_servers: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct ClusterConfig {
-    aia_path: String,
-    path: String,
 }
 
 fn issuers(authorities: &Authorities) -> IssuersConfig {
