@@ -11,7 +11,7 @@ use super::render::{Display, Format, with_format};
 use super::status::seal_status;
 use super::{Context, Outcome, paragraph};
 use crate::client::Client;
-use crate::wire::lifecycle::{Init, InitAsk, Initialized};
+use crate::wire::sys::{InitAnswer, InitRequest, InitStatus};
 
 pub(super) fn command() -> Command {
     Command::new("operator")
@@ -44,7 +44,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let seal = seal_status(&client).await.map_err(|error| Failure::server(error.to_string()))?;
     let ask = ask(matches, seal.recovery_seal)?;
     let body = serde_json::to_vec(&ask).map_err(|error| Failure::local(error.to_string()))?;
-    let init: Init = client
+    let init: InitAnswer = client
         .raw(Method::PUT, "sys/init", &[], Some(body.into()))
         .await
         .and_then(crate::client::Reply::bare)
@@ -59,7 +59,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
 
 async fn status(context: &mut Context<'_>, client: &Client) -> Outcome {
     let reply = client.raw(Method::GET, "sys/init", &[], None).await;
-    let state: Initialized = reply
+    let state: InitStatus = reply
         .and_then(crate::client::Reply::bare)
         .map_err(|error| Failure::request("Error checking init status", &error))?;
     let (text, code) = if state.initialized {
@@ -72,7 +72,7 @@ async fn status(context: &mut Context<'_>, client: &Client) -> Outcome {
 }
 
 /// Vault's default of five shares, three of which unseal; recovery shares only when named.
-fn ask(matches: &ArgMatches, recovers: bool) -> Result<InitAsk, Failure> {
+fn ask(matches: &ArgMatches, recovers: bool) -> Result<InitRequest, Failure> {
     let number = |name: &str, otherwise: u32| match text(matches, name) {
         None => Ok(otherwise),
         Some(given) => given.parse::<u32>().map_err(|_| {
@@ -80,17 +80,17 @@ fn ask(matches: &ArgMatches, recovers: bool) -> Result<InitAsk, Failure> {
         }),
     };
     let (shares, threshold) = if recovers { (0, 0) } else { (5, 3) };
-    Ok(InitAsk {
+    Ok(InitRequest {
         secret_shares: number("key-shares", shares)?,
         secret_threshold: number("key-threshold", threshold)?,
         recovery_shares: number("recovery-shares", if recovers { 5 } else { 0 })?,
         recovery_threshold: number("recovery-threshold", if recovers { 3 } else { 0 })?,
-        ..InitAsk::default()
+        ..InitRequest::default()
     })
 }
 
 /// For people.
-fn told(ask: &InitAsk, init: &Init) -> String {
+fn told(ask: &InitRequest, init: &InitAnswer) -> String {
     let mut lines = Vec::new();
     let unseal = init.keys_base64.as_deref().unwrap_or_default();
     let recovery = init.recovery_keys_base64.as_deref().unwrap_or_default();
@@ -134,7 +134,7 @@ struct Printed<'a> {
 }
 
 impl<'a> Printed<'a> {
-    fn new(ask: &InitAsk, init: &'a Init) -> Self {
+    fn new(ask: &InitRequest, init: &'a InitAnswer) -> Self {
         Self {
             unseal_keys_b64: init.keys_base64.as_deref().unwrap_or_default(),
             unseal_keys_hex: init.keys.as_deref().unwrap_or_default(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::{ArgMatches, Command};
 use hyper::Method;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
@@ -12,7 +13,7 @@ use super::failure::Failure;
 use super::render::{Display, Format, with_format};
 use super::{Context, Outcome, duration, table};
 use crate::client::Reply;
-use crate::wire::mount::{Enable, Mount, Tuning};
+use crate::wire::sys::{EnableRequest, MountAnswer, MountSettings, TuneRequest};
 
 pub(super) fn command() -> Command {
     Command::new("secrets")
@@ -109,9 +110,9 @@ async fn enable(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let kind = words.first().cloned().unwrap_or_default();
     let path = text(matches, "path").unwrap_or(&kind).trim_matches('/').to_owned();
     let options = options(matches)?;
-    let ask = Enable {
+    let ask = EnableRequest {
         description: text(matches, "description").unwrap_or_default().to_owned(),
-        config: Tuning { options: None, ..tuning(matches, "0s")? },
+        config: TuneRequest { options: None, ..tuning(matches, "0s")? },
         local: is_on(matches, "local"),
         seal_wrap: false,
         external_entropy_access: false,
@@ -165,18 +166,23 @@ async fn list(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
         .and_then(Reply::answer)
         .map_err(failed)?;
     let mounts = Value::Object(answer.and_then(|answer| answer.data).unwrap_or_default());
-    let mounts: BTreeMap<String, Mount> = serde_json::from_value(mounts).map_err(|error| {
-        Failure::server(format!("Error listing secrets engines: an entry is malformed: {error}"))
-    })?;
+    let mounts: BTreeMap<String, MountAnswer> =
+        serde_json::from_value(mounts).map_err(|error| {
+            Failure::server(format!(
+                "Error listing secrets engines: an entry is malformed: {error}"
+            ))
+        })?;
     if display.format != Format::Table {
-        return display.whole(context, &mounts);
+        let printed: BTreeMap<_, _> =
+            mounts.iter().map(|(path, mount)| (path, PrintedMount::new(mount))).collect();
+        return display.whole(context, &printed);
     }
     let rows = if is_on(matches, "detailed") { detailed(&mounts) } else { brief(&mounts) };
     context.output.line(&table::columns(&rows))?;
     Ok(0)
 }
 
-fn brief(mounts: &BTreeMap<String, Mount>) -> Vec<Vec<String>> {
+fn brief(mounts: &BTreeMap<String, MountAnswer>) -> Vec<Vec<String>> {
     let mut rows = vec![row(&["Path", "Type", "Accessor", "Description"])];
     rows.extend(
         mounts
@@ -186,7 +192,7 @@ fn brief(mounts: &BTreeMap<String, Mount>) -> Vec<Vec<String>> {
     rows
 }
 
-fn detailed(mounts: &BTreeMap<String, Mount>) -> Vec<Vec<String>> {
+fn detailed(mounts: &BTreeMap<String, MountAnswer>) -> Vec<Vec<String>> {
     let mut rows = vec![row(&[
         "Path",
         "Plugin",
@@ -228,10 +234,75 @@ fn detailed(mounts: &BTreeMap<String, Mount>) -> Vec<Vec<String>> {
             &mount.plugin_version,
             &mount.running_plugin_version,
             &mount.running_sha256,
-            &mount.deprecation_status,
+            mount.deprecation_status.as_deref().unwrap_or_default(),
         ])
     }));
     rows
+}
+
+/// A mount for scripts, in Vault's names and order.
+#[derive(Serialize)]
+struct PrintedMount<'a> {
+    uuid: &'a str,
+    r#type: &'a str,
+    description: &'a str,
+    accessor: &'a str,
+    config: PrintedConfig<'a>,
+    options: Option<&'a BTreeMap<String, String>>,
+    local: bool,
+    seal_wrap: bool,
+    external_entropy_access: bool,
+    plugin_version: &'a str,
+    running_plugin_version: &'a str,
+    running_sha256: &'a str,
+    deprecation_status: &'a str,
+}
+
+#[derive(Serialize)]
+struct PrintedConfig<'a> {
+    default_lease_ttl: i64,
+    max_lease_ttl: i64,
+    force_no_cache: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_non_hmac_request_keys: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_non_hmac_response_keys: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listing_visibility: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passthrough_request_headers: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_response_headers: Option<&'a [String]>,
+}
+
+impl<'a> PrintedMount<'a> {
+    fn new(mount: &'a MountAnswer) -> Self {
+        let (config, settings) = (&mount.config, &mount.config.settings);
+        Self {
+            uuid: &mount.uuid,
+            r#type: &mount.kind,
+            description: &mount.description,
+            accessor: &mount.accessor,
+            config: PrintedConfig {
+                default_lease_ttl: config.default_lease_ttl,
+                max_lease_ttl: config.max_lease_ttl,
+                force_no_cache: config.force_no_cache,
+                audit_non_hmac_request_keys: settings.audit_non_hmac_request_keys.as_deref(),
+                audit_non_hmac_response_keys: settings.audit_non_hmac_response_keys.as_deref(),
+                listing_visibility: settings.listing_visibility.as_deref(),
+                passthrough_request_headers: settings.passthrough_request_headers.as_deref(),
+                allowed_response_headers: settings.allowed_response_headers.as_deref(),
+            },
+            options: mount.options.as_ref(),
+            local: mount.local,
+            seal_wrap: mount.seal_wrap,
+            external_entropy_access: mount.external_entropy_access,
+            plugin_version: &mount.plugin_version,
+            running_plugin_version: &mount.running_plugin_version,
+            running_sha256: &mount.running_sha256,
+            deprecation_status: mount.deprecation_status.as_deref().unwrap_or_default(),
+        }
+    }
 }
 
 fn row(cells: &[&str]) -> Vec<String> {
@@ -239,7 +310,7 @@ fn row(cells: &[&str]) -> Vec<String> {
 }
 
 /// What both enabling and tuning ask for; `unset` stands for a lifetime that was not named.
-fn tuning(matches: &ArgMatches, unset: &str) -> Result<Tuning, Failure> {
+fn tuning(matches: &ArgMatches, unset: &str) -> Result<TuneRequest, Failure> {
     let lifetime = |name: &str| match text(matches, name) {
         None => Ok(unset.to_owned()),
         Some(given) => match duration::parse(given) {
@@ -251,17 +322,20 @@ fn tuning(matches: &ArgMatches, unset: &str) -> Result<Tuning, Failure> {
         },
     };
     let several = |name: &str| Some(texts(matches, name)).filter(|texts| !texts.is_empty());
-    Ok(Tuning {
+    Ok(TuneRequest {
         default_lease_ttl: lifetime("default-lease-ttl")?,
         description: None,
         max_lease_ttl: lifetime("max-lease-ttl")?,
         force_no_cache: is_on(matches, "force-no-cache"),
         options: None,
-        audit_non_hmac_request_keys: several("audit-non-hmac-request-keys"),
-        audit_non_hmac_response_keys: several("audit-non-hmac-response-keys"),
-        listing_visibility: text(matches, "listing-visibility").map(str::to_owned),
-        passthrough_request_headers: several("passthrough-request-headers"),
-        allowed_response_headers: several("allowed-response-headers"),
+        settings: MountSettings {
+            allowed_response_headers: several("allowed-response-headers"),
+            audit_non_hmac_request_keys: several("audit-non-hmac-request-keys"),
+            audit_non_hmac_response_keys: several("audit-non-hmac-response-keys"),
+            passthrough_request_headers: several("passthrough-request-headers"),
+            listing_visibility: text(matches, "listing-visibility").map(str::to_owned),
+            ..MountSettings::default()
+        },
     })
 }
 

@@ -10,15 +10,74 @@ use super::failure::Failure;
 use super::render::{Display, Format, with_display};
 use super::{Context, Outcome, table};
 use crate::client::{Client, Error};
-use crate::wire::lifecycle::{Leader, SealStatus};
+use crate::wire::sys::{Leader, SealStatus};
 
-/// Both answers as one, in Vault's order.
+/// Both answers as one for scripts, in Vault's names and order.
 #[derive(Serialize)]
-struct Status {
-    #[serde(flatten)]
-    seal: SealStatus,
-    #[serde(flatten)]
-    leader: Leader,
+struct Printed<'a> {
+    r#type: &'a str,
+    initialized: bool,
+    sealed: bool,
+    t: u32,
+    n: u32,
+    progress: u32,
+    nonce: &'a str,
+    version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build_date: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit_date: Option<&'a str>,
+    migration: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_id: Option<&'a str>,
+    recovery_seal: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_seal_type: Option<&'a str>,
+    storage_type: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
+    ha_enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_self: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_time: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leader_address: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leader_cluster_address: Option<&'a str>,
+}
+
+impl<'a> Printed<'a> {
+    fn new(seal: &'a SealStatus, leader: &'a Leader) -> Self {
+        let known = |text: &'a str| (!text.is_empty()).then_some(text);
+        Self {
+            r#type: &seal.kind,
+            initialized: seal.initialized,
+            sealed: seal.sealed,
+            t: seal.t,
+            n: seal.n,
+            progress: seal.progress,
+            nonce: &seal.nonce,
+            version: &seal.version,
+            build_date: seal.build_date.as_deref(),
+            commit_date: seal.commit_date.as_deref(),
+            migration: seal.migration,
+            cluster_name: known(&seal.cluster_name),
+            cluster_id: known(&seal.cluster_id),
+            recovery_seal: seal.recovery_seal,
+            recovery_seal_type: known(&seal.recovery_seal_type),
+            storage_type: &seal.storage_type,
+            warnings: &seal.warnings,
+            ha_enabled: leader.ha_enabled,
+            is_self: leader.is_self.then_some(true),
+            // A time in year 1 is how Go writes an unknown time.
+            active_time: known(&leader.active_time).filter(|time| !time.starts_with("0001-")),
+            leader_address: known(&leader.leader_address),
+            leader_cluster_address: known(&leader.leader_cluster_address),
+        }
+    }
 }
 
 pub(super) fn command() -> Command {
@@ -50,7 +109,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         Err(error) => return Err(Failure::local(format!("Error checking leader status: {error}"))),
     };
     let code = if seal.sealed { 2 } else { 0 };
-    print(context, &display, &Status { seal, leader })?;
+    print(context, &display, &seal, &leader)?;
     Ok(code)
 }
 
@@ -59,20 +118,26 @@ pub(super) async fn seal_status(client: &Client) -> Result<SealStatus, Error> {
     client.raw(Method::GET, "sys/seal-status", &[], None).await?.bare()
 }
 
-fn print(context: &mut Context<'_>, display: &Display, status: &Status) -> Outcome {
+fn print(
+    context: &mut Context<'_>,
+    display: &Display,
+    seal: &SealStatus,
+    leader: &Leader,
+) -> Outcome {
+    let printed = Printed::new(seal, leader);
     if let Some(name) = &display.field {
-        let members = serde_json::to_value(status).ok();
+        let members = serde_json::to_value(printed).ok();
         let value = members.and_then(|members| members.get(name).cloned());
         return display.value(context, name, value);
     }
     if display.format != Format::Table {
-        return display.whole(context, status);
+        return display.whole(context, &printed);
     }
-    context.output.line(&table::pairs(&rows(status)))?;
+    context.output.line(&table::pairs(&rows(seal, leader)))?;
     Ok(0)
 }
 
-fn rows(Status { seal, leader }: &Status) -> Vec<(&'static str, String)> {
+fn rows(seal: &SealStatus, leader: &Leader) -> Vec<(&'static str, String)> {
     let mut rows = vec![("Seal Type", seal.kind.clone())];
     if !seal.recovery_seal_type.is_empty() {
         rows.push(("Recovery Seal Type", seal.recovery_seal_type.clone()));

@@ -1,6 +1,6 @@
 //! JSON shapes shared by server and client; serde only, no behaviour.
 
 pub mod answer;
-pub mod lifecycle;
-pub mod mount;
 pub mod pki;
+pub mod sys;
+pub mod token;

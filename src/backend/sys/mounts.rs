@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::backend::call::Call;
 use crate::backend::fields::{FieldError, Fields, seconds};
@@ -11,6 +11,10 @@ use crate::backend::response::Response;
 use crate::engine::mount::{Mount, MountRecord};
 use crate::engine::sys::new_mount;
 use crate::engine::{Engine, Failure, kinds};
+use crate::wire::sys::{
+    AuthMountAnswer, MountAnswer, MountAtPath, MountConfig, MountSettings, TuneAnswer,
+    VisibleMounts,
+};
 
 params! {
     /// A mount to enable.
@@ -98,28 +102,25 @@ impl Tune {
 const PROTECTED: [&str; 5] = ["audit/", "auth/", "cubbyhole/", "sys/", "identity/"];
 
 pub(super) async fn list(engine: &Engine, _call: Call) -> Result<Response, Failure> {
-    Ok(Response::copied(Value::Object(all(engine))))
+    Ok(Response::copied(all(engine)))
 }
 
-/// Every mount with its configuration, the system's own in front of the alphabet's end.
-fn all(engine: &Engine) -> Map<String, Value> {
-    let mut mounts: BTreeMap<String, Value> = engine
-        .mounts()
-        .iter()
-        .map(|mount| (mount.entry.record.path.clone(), described(mount)))
-        .collect();
-    mounts.insert("sys/".to_owned(), system());
-    mounts.into_iter().collect()
+/// Every mount by its path, the system's own mount among them.
+fn all(engine: &Engine) -> BTreeMap<String, MountAnswer> {
+    let mounts = engine.mounts();
+    let described = mounts.iter().map(|mount| (mount.entry.record.path.clone(), described(mount)));
+    described.chain([("sys/".to_owned(), system())]).collect()
 }
 
 pub(super) async fn visible(engine: &Engine, _call: Call) -> Result<Response, Failure> {
-    let token = json!({
-        "accessor": "auth_token_00000000",
-        "config": { "default_lease_ttl": 0, "force_no_cache": false, "max_lease_ttl": 0 },
-        "description": "token based credentials",
-        "type": "token",
-    });
-    Ok(Response::data(json!({ "auth": { "token/": token }, "secret": all(engine) })))
+    let token = AuthMountAnswer {
+        accessor: "auth_token_00000000".to_owned(),
+        description: "token based credentials".to_owned(),
+        kind: "token".to_owned(),
+        ..AuthMountAnswer::default()
+    };
+    let auth = BTreeMap::from([("token/".to_owned(), token)]);
+    Ok(Response::data(VisibleMounts { auth, secret: all(engine) }))
 }
 
 pub(super) async fn preflight(engine: &Engine, call: Call) -> Result<Response, Failure> {
@@ -130,11 +131,8 @@ pub(super) async fn preflight(engine: &Engine, call: Call) -> Result<Response, F
             "preflight capability check returned 403, please ensure client's policies grant access to path \"{path}\""
         )));
     };
-    let mut data = described(mount);
-    if let Some(members) = data.as_object_mut() {
-        members.insert("path".to_owned(), mount.entry.record.path.clone().into());
-    }
-    Ok(Response::data(data))
+    let path = mount.entry.record.path.clone();
+    Ok(Response::data(MountAtPath { mount: described(mount), path }))
 }
 
 /// The path of a mount that a request names, with a slash at its end.
@@ -159,62 +157,67 @@ pub(super) async fn disable(engine: &Engine, call: Call) -> Result<Response, Fai
     Ok(Response::done(Vec::new()))
 }
 
-fn described(mount: &Mount) -> Value {
+fn described(mount: &Mount) -> MountAnswer {
     let record = &mount.entry.record;
-    let mut config = Map::new();
-    config.insert("default_lease_ttl".to_owned(), record.default_lease_ttl.into());
-    config.insert("force_no_cache".to_owned(), record.force_no_cache.into());
-    config.insert("max_lease_ttl".to_owned(), record.max_lease_ttl.into());
-    put_settings(&mut config, record);
-    let options = if record.options.is_empty() { Value::Null } else { json!(record.options) };
-    json!({
-        "accessor": record.accessor,
-        "config": config,
-        "deprecation_status": "supported",
-        "description": record.description,
-        "external_entropy_access": record.external_entropy_access,
-        "local": record.local,
-        "options": options,
-        "plugin_version": "",
-        "running_plugin_version": running_version(),
-        "running_sha256": "",
-        "seal_wrap": record.seal_wrap,
-        "type": record.kind,
-        "uuid": record.uuid,
-    })
+    MountAnswer {
+        accessor: record.accessor.clone(),
+        config: MountConfig {
+            default_lease_ttl: record.default_lease_ttl,
+            force_no_cache: record.force_no_cache,
+            max_lease_ttl: record.max_lease_ttl,
+            settings: settings(record),
+        },
+        deprecation_status: Some("supported".to_owned()),
+        description: record.description.clone(),
+        external_entropy_access: record.external_entropy_access,
+        local: record.local,
+        options: options(record),
+        running_plugin_version: running_version(),
+        seal_wrap: record.seal_wrap,
+        kind: record.kind.clone(),
+        uuid: record.uuid.clone(),
+        ..MountAnswer::default()
+    }
 }
 
 fn running_version() -> String {
     format!("v{}.builtin", super::VERSION)
 }
 
-fn system() -> Value {
-    json!({
-        "accessor": "system_00000000",
-        "config": {
-            "default_lease_ttl": 0, "force_no_cache": false, "max_lease_ttl": 0,
-            "passthrough_request_headers": ["Accept"],
-        },
-        "description": "system endpoints used for control, policy and debugging",
-        "external_entropy_access": false,
-        "local": false,
-        "options": null,
-        "plugin_version": "",
-        "running_plugin_version": running_version(),
-        "running_sha256": "",
-        "seal_wrap": true,
-        "type": "system",
-        "uuid": "00000000-0000-0000-0000-000000000000",
-    })
+/// The mount of `sys/` itself, which no record describes.
+fn system() -> MountAnswer {
+    let settings = MountSettings {
+        passthrough_request_headers: Some(vec!["Accept".to_owned()]),
+        ..MountSettings::default()
+    };
+    MountAnswer {
+        accessor: "system_00000000".to_owned(),
+        config: MountConfig { settings, ..MountConfig::default() },
+        description: "system endpoints used for control, policy and debugging".to_owned(),
+        running_plugin_version: running_version(),
+        seal_wrap: true,
+        kind: "system".to_owned(),
+        uuid: "00000000-0000-0000-0000-000000000000".to_owned(),
+        ..MountAnswer::default()
+    }
 }
 
-fn put_settings(config: &mut Map<String, Value>, record: &MountRecord) {
-    for (name, words) in &record.lists {
-        config.insert(name.clone(), json!(words));
+fn settings(record: &MountRecord) -> MountSettings {
+    let list = |name: &str| record.lists.get(name).cloned();
+    let visibility = &record.listing_visibility;
+    MountSettings {
+        allowed_managed_keys: list("allowed_managed_keys"),
+        allowed_response_headers: list("allowed_response_headers"),
+        audit_non_hmac_request_keys: list("audit_non_hmac_request_keys"),
+        audit_non_hmac_response_keys: list("audit_non_hmac_response_keys"),
+        delegated_auth_accessors: list("delegated_auth_accessors"),
+        passthrough_request_headers: list("passthrough_request_headers"),
+        listing_visibility: (!visibility.is_empty()).then(|| visibility.clone()),
     }
-    if !record.listing_visibility.is_empty() {
-        config.insert("listing_visibility".to_owned(), record.listing_visibility.clone().into());
-    }
+}
+
+fn options(record: &MountRecord) -> Option<BTreeMap<String, String>> {
+    (!record.options.is_empty()).then(|| record.options.clone())
 }
 
 pub(super) async fn enable(engine: &Engine, mut call: Call) -> Result<Response, Failure> {
@@ -304,16 +307,14 @@ pub(super) async fn tuned(engine: &Engine, call: Call) -> Result<Response, Failu
         .ok_or_else(|| Failure::refused(format!("cannot fetch sysview for path \"{path}\"")))?;
     let record = &mount.entry.record;
     let lifetimes = mount.entry.lifetimes(engine.env().lifetimes);
-    let mut data = Map::new();
-    data.insert("default_lease_ttl".to_owned(), lifetimes.default.into());
-    data.insert("description".to_owned(), record.description.clone().into());
-    data.insert("force_no_cache".to_owned(), record.force_no_cache.into());
-    data.insert("max_lease_ttl".to_owned(), lifetimes.max.into());
-    put_settings(&mut data, record);
-    if !record.options.is_empty() {
-        data.insert("options".to_owned(), json!(record.options));
-    }
-    Ok(Response::copied(Value::Object(data)))
+    Ok(Response::copied(TuneAnswer {
+        default_lease_ttl: lifetimes.default,
+        description: record.description.clone(),
+        force_no_cache: record.force_no_cache,
+        max_lease_ttl: lifetimes.max,
+        settings: settings(record),
+        options: options(record),
+    }))
 }
 
 pub(super) async fn tune(engine: &Engine, mut call: Call) -> Result<Response, Failure> {

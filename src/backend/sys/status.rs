@@ -1,12 +1,13 @@
 //! What the process says of itself, and `sys/init`: no token, and no unsealed store.
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::backend::call::Call;
 use crate::backend::params::params;
 use crate::backend::response::Response;
 use crate::engine::{Engine, Failure};
+use crate::wire::sys::{Health, InitAnswer, InitStatus, Leader, SealStatus};
 
 /// The version that clients see. Vault's line whose PKI surface is spoken comes first, because
 /// clients gate features on it; the build metadata is ours.
@@ -32,6 +33,12 @@ params! {
         /// Status code of a removed peer; this server is never one.
         removedcode: Option<String>,
     }
+}
+
+/// The answer to a code that is none: Vault's, without a text.
+#[derive(Serialize)]
+struct Errors {
+    errors: [&'static str; 0],
 }
 
 impl Codes {
@@ -60,7 +67,7 @@ pub(super) async fn health(engine: &Engine, mut call: Call) -> Result<Response, 
     let status = engine.status().await;
     let codes: Codes = call.read();
     if codes.all().into_iter().flatten().any(|text| code(text).is_none()) {
-        return Ok(Response::plain(StatusCode::BAD_REQUEST, json!({ "errors": [] })));
+        return Ok(Response::plain(StatusCode::BAD_REQUEST, Errors { errors: [] }));
     }
     let (asked, usual) = if !status.initialized {
         (&codes.uninitcode, StatusCode::NOT_IMPLEMENTED)
@@ -76,65 +83,56 @@ pub(super) async fn health(engine: &Engine, mut call: Call) -> Result<Response, 
     }
     let ready = status.initialized && !status.sealed;
     let replication = if ready { "disabled" } else { "unknown" };
-    let mut body = Map::new();
-    body.insert("initialized".to_owned(), status.initialized.into());
-    body.insert("sealed".to_owned(), status.sealed.into());
-    body.insert("standby".to_owned(), (!ready).into());
-    body.insert("performance_standby".to_owned(), false.into());
-    body.insert("replication_performance_mode".to_owned(), replication.into());
-    body.insert("replication_dr_mode".to_owned(), replication.into());
-    body.insert("server_time_utc".to_owned(), engine.env().clock.now().unix().into());
-    body.insert("version".to_owned(), VERSION.into());
-    if ready {
-        body.insert("cluster_name".to_owned(), status.cluster.name.into());
-        body.insert("cluster_id".to_owned(), status.cluster.id.into());
-    }
-    Ok(Response::plain(code, Value::Object(body)))
+    let health = Health {
+        initialized: status.initialized,
+        sealed: status.sealed,
+        standby: !ready,
+        performance_standby: false,
+        replication_performance_mode: replication.to_owned(),
+        replication_dr_mode: replication.to_owned(),
+        server_time_utc: engine.env().clock.now().unix(),
+        version: VERSION.to_owned(),
+        cluster_name: ready.then_some(status.cluster.name),
+        cluster_id: ready.then_some(status.cluster.id),
+    };
+    Ok(Response::plain(code, health))
 }
 
 pub(super) async fn seal_status(engine: &Engine, _call: Call) -> Result<Response, Failure> {
     let status = engine.status().await;
-    let keys = i32::from(status.initialized);
-    let mut body = json!({
-        "type": engine.env().sealed.kind(),
-        "initialized": status.initialized,
-        "sealed": status.sealed,
-        "t": keys,
-        "n": keys,
-        "progress": 0,
-        "nonce": "",
-        "version": VERSION,
-        "build_date": "",
-        "migration": false,
-        "recovery_seal": true,
-        "storage_type": engine.env().storage_type,
-    });
-    if let (false, Some(members)) = (status.sealed, body.as_object_mut()) {
-        members.insert("cluster_name".to_owned(), status.cluster.name.into());
-        members.insert("cluster_id".to_owned(), status.cluster.id.into());
-    }
-    Ok(Response::plain(StatusCode::OK, body))
+    // A seal that opens by itself counts as one share.
+    let shares = u32::from(status.initialized);
+    let seal = SealStatus {
+        kind: engine.env().sealed.kind().to_owned(),
+        initialized: status.initialized,
+        sealed: status.sealed,
+        t: shares,
+        n: shares,
+        version: VERSION.to_owned(),
+        build_date: Some(String::new()),
+        recovery_seal: true,
+        storage_type: engine.env().storage_type.to_owned(),
+        // Both are empty while the store is sealed.
+        cluster_name: status.cluster.name,
+        cluster_id: status.cluster.id,
+        ..SealStatus::default()
+    };
+    Ok(Response::plain(StatusCode::OK, seal))
 }
 
-/// Without high availability; the address is that of the configuration.
+/// Without high availability. The address is that of the configuration.
 pub(super) async fn leader(engine: &Engine, _call: Call) -> Result<Response, Failure> {
-    Ok(Response::plain(
-        StatusCode::OK,
-        json!({
-            "ha_enabled": false,
-            "is_self": false,
-            "active_time": "0001-01-01T00:00:00Z",
-            "leader_address": engine.installation().api_addr.as_deref().unwrap_or_default(),
-            "leader_cluster_address": "",
-            "performance_standby": false,
-            "performance_standby_last_remote_wal": 0,
-        }),
-    ))
+    let leader = Leader {
+        active_time: "0001-01-01T00:00:00Z".to_owned(),
+        leader_address: engine.installation().api_addr.clone().unwrap_or_default(),
+        ..Leader::default()
+    };
+    Ok(Response::plain(StatusCode::OK, leader))
 }
 
 pub(super) async fn initialized(engine: &Engine, _call: Call) -> Result<Response, Failure> {
     let initialized = engine.status().await.initialized;
-    Ok(Response::plain(StatusCode::OK, json!({ "initialized": initialized })))
+    Ok(Response::plain(StatusCode::OK, InitStatus { initialized }))
 }
 
 params! {
@@ -160,8 +158,7 @@ params! {
     }
 }
 
-/// The seal opens by itself: there are no key shares to hand out, and the root token is told
-/// once.
+/// The seal opens by itself: there are no key shares, and the answer is the only one with the root token.
 pub(super) async fn init(engine: &Engine, mut call: Call) -> Result<Response, Failure> {
     let init: Init = call.read();
     if init.secret_shares > 0 || init.secret_threshold > 0 {
@@ -180,14 +177,13 @@ pub(super) async fn init(engine: &Engine, mut call: Call) -> Result<Response, Fa
         }
     }
     let token = engine.initialize(None, None, call.now).await?;
-    Ok(Response::plain(
-        StatusCode::OK,
-        json!({
-            "keys": [],
-            "keys_base64": [],
-            "recovery_keys": [],
-            "recovery_keys_base64": [],
-            "root_token": token.expose(),
-        }),
-    ))
+    let none = || Some(Vec::new());
+    let answer = InitAnswer {
+        keys: none(),
+        keys_base64: none(),
+        recovery_keys: none(),
+        recovery_keys_base64: none(),
+        root_token: token.expose().clone(),
+    };
+    Ok(Response::plain(StatusCode::OK, answer))
 }

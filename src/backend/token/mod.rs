@@ -1,9 +1,8 @@
 //! `auth/token/`: the caller's own token.
 
-use serde::Serialize;
-
 use crate::engine::Failure;
 use crate::engine::token::Tokens;
+use crate::wire::token::TokenAnswer;
 
 use super::call::Call;
 use super::kind::Backend;
@@ -21,27 +20,6 @@ impl Backend for Tokens {
     ];
 }
 
-/// A token as its holder sees it. Seconds throughout.
-#[derive(Serialize)]
-struct TokenAnswer {
-    accessor: String,
-    creation_time: i64,
-    creation_ttl: i64,
-    display_name: String,
-    entity_id: &'static str,
-    expire_time: (),
-    explicit_max_ttl: i64,
-    id: String,
-    meta: (),
-    num_uses: i64,
-    orphan: bool,
-    path: String,
-    policies: Vec<String>,
-    renewable: bool,
-    ttl: i64,
-    r#type: &'static str,
-}
-
 async fn lookup_self(_tokens: &Tokens, call: Call) -> Result<Response, Failure> {
     let (Some(token), Some(presented)) = (call.grant.token(), call.grant.presented()) else {
         return Err(Failure::Fault("a route that needs a token was run without one".to_owned()));
@@ -51,18 +29,18 @@ async fn lookup_self(_tokens: &Tokens, call: Call) -> Result<Response, Failure> 
         creation_time: token.created,
         creation_ttl: 0,
         display_name: token.display_name.clone(),
-        entity_id: "",
-        expire_time: (),
+        entity_id: String::new(),
+        expire_time: None,
         explicit_max_ttl: 0,
         id: presented.expose().clone(),
-        meta: (),
+        meta: None,
         num_uses: 0,
         orphan: true,
         path: token.path.clone(),
         policies: token.policies.clone(),
         renewable: false,
         ttl: 0,
-        r#type: "service",
+        kind: "service".to_owned(),
     }))
 }
 
