@@ -1,21 +1,20 @@
-//! A server's address, and what requests make of it.
+//! A server's address, and the URLs of its requests.
 
 use std::fmt::Write as _;
 
 use hyper::Uri;
+use hyper::http::uri::Authority;
 
 use super::error::{Error, Fault};
 
-/// A server's address, taken apart.
+/// The address of a server, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub(super) struct Address {
     pub(super) secure: bool,
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// The authority as written: what `Host` and error texts show.
-    pub(super) authority: String,
+    /// As written: error texts show it.
+    pub(super) authority: Authority,
     /// In front of `/v1`, without a slash at its end.
-    pub(super) prefix: String,
+    prefix: String,
 }
 
 impl Address {
@@ -23,7 +22,7 @@ impl Address {
     ///
     /// # Errors
     /// [`Error::Settings`] says what an address looks like.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| {
             Error::Settings(format!(
                 "the address {text:?} {why}: write it as http://127.0.0.1:8200 or https://ca.example.com:8200"
@@ -40,57 +39,55 @@ impl Address {
         if authority.as_str().contains('@') {
             return Err(wrong("holds a user name, which this API does not use"));
         }
-        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let host = authority.host().trim_matches(|c| c == '[' || c == ']').to_owned();
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { secure, host, port, authority: authority.as_str().to_owned(), prefix })
+        Ok(Self { secure, authority: authority.clone(), prefix })
     }
 
     /// Scheme and authority, as in a URL.
-    pub(super) fn origin(&self) -> String {
+    fn origin(&self) -> String {
         format!("{}://{}", if self.secure { "https" } else { "http" }, self.authority)
     }
 
-    /// Path and query of a request: slashes that say nothing disappear, the rest is escaped.
-    pub(super) fn target(&self, path: &str, query: &[(String, String)]) -> String {
-        let mut target = format!("{}/v1", self.prefix);
+    /// The URL of a request: empty segments of the path are left out, the rest is escaped.
+    pub(super) fn url(&self, path: &str, query: &[(String, String)]) -> String {
+        let mut url = format!("{}{}/v1", self.origin(), self.prefix);
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-            target.push('/');
-            escape(segment, b"-._~!$&'()*+,;=:@", &mut target);
+            url.push('/');
+            escape(segment, b"-._~!$&'()*+,;=:@", &mut url);
         }
         for (position, (name, value)) in query.iter().enumerate() {
-            target.push(if position == 0 { '?' } else { '&' });
-            escape(name, b"-._~", &mut target);
-            target.push('=');
-            escape(value, b"-._~", &mut target);
+            url.push(if position == 0 { '?' } else { '&' });
+            escape(name, b"-._~", &mut url);
+            url.push('=');
+            escape(value, b"-._~", &mut url);
         }
-        target
+        url
     }
 
-    /// Where a redirect leads: another authority, or another path of the same.
-    pub(super) fn redirected(&self, location: &str) -> Result<(Self, String), Fault> {
+    /// The URL that a redirect names: of another server, or another path of this one.
+    pub(super) fn redirected(&self, location: &str) -> Result<Uri, Fault> {
         let wrong = |why: &str| {
             Fault::lasting(format!(
                 "the server redirects to {location:?}, {why}: address the active server itself"
             ))
         };
-        if location.starts_with('/') {
-            return Ok((self.clone(), location.to_owned()));
-        }
-        let address = Self::parse(location).map_err(|_| wrong("which is no address"))?;
-        if self.secure && !address.secure {
+        let absolute = if location.starts_with('/') {
+            format!("{}{location}", self.origin())
+        } else {
+            location.to_owned()
+        };
+        let target = Self::parse(&absolute).map_err(|_| wrong("which is no address"))?;
+        if self.secure && !target.secure {
             return Err(wrong("which is not encrypted"));
         }
-        if !self.secure && address.secure {
+        if !self.secure && target.secure {
             return Err(wrong("which is another scheme"));
         }
-        let uri: Uri = location.parse().map_err(|_| wrong("which is no address"))?;
-        let target = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-        Ok((address, target))
+        absolute.parse().map_err(|_| wrong("which is no address"))
     }
 }
 
-/// RFC 3986, section 2.1: everything but letters, digits and `kept` is percent-encoded.
+/// Percent-encodes everything but letters, digits and `kept` (RFC 3986, section 2.1).
 fn escape(text: &str, kept: &[u8], into: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || kept.contains(&byte) {

@@ -13,7 +13,9 @@ use const_oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
 use der::Decode;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -55,19 +57,20 @@ impl Anchors {
         self.given.is_empty()
     }
 
-    /// A verifier that knows these certificates.
+    /// A verifier that accepts these certificates and those that their authorities signed.
     ///
     /// # Errors
     /// What rustls says of the authorities.
-    pub(super) fn verifier(self, provider: Arc<CryptoProvider>) -> Result<Verifier, String> {
+    pub(super) fn verifier(self, provider: &Arc<CryptoProvider>) -> Result<Verifier, String> {
         let chains = if self.authorities.is_empty() {
             None
         } else {
             let roots = Arc::new(self.authorities);
-            let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+            let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
             Some(builder.build().map_err(|error| error.to_string())?)
         };
-        Ok(Verifier { given: self.given, chains, provider })
+        let trusted = Trusted::Given { certificates: self.given, chains };
+        Ok(Verifier { trusted, algorithms: provider.signature_verification_algorithms })
     }
 }
 
@@ -80,12 +83,21 @@ fn may_sign(certificate: &TbsCertificate) -> bool {
     }
 }
 
-/// Believes a chain to an authority, and a certificate that was given itself.
+/// Judges a server's certificate. Whatever it trusts, the server must hold the certificate's key.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    given: Vec<CertificateDer<'static>>,
-    chains: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
+    pub(super) trusted: Trusted,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+}
+
+#[derive(Debug)]
+pub(super) enum Trusted {
+    /// Any certificate.
+    Any,
+    Given {
+        certificates: Vec<CertificateDer<'static>>,
+        chains: Option<Arc<WebPkiServerVerifier>>,
+    },
 }
 
 impl ServerCertVerifier for Verifier {
@@ -97,20 +109,15 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.given.iter().any(|given| given == end_entity) {
+        let Trusted::Given { certificates, chains } = &self.trusted else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        if certificates.iter().any(|given| given == end_entity) {
             check_given(end_entity, server_name, now)?;
             return Ok(ServerCertVerified::assertion());
         }
-        match &self.chains {
-            Some(chains) => chains.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                now,
-            ),
-            None => Err(CertificateError::UnknownIssuer.into()),
-        }
+        let Some(chains) = chains else { return Err(CertificateError::UnknownIssuer.into()) };
+        chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -119,8 +126,8 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, known).map_err(not_its_key)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+            .map_err(not_its_key)
     }
 
     fn verify_tls13_signature(
@@ -129,12 +136,12 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, known).map_err(not_its_key)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+            .map_err(not_its_key)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
@@ -170,7 +177,7 @@ fn serves(purpose: &ObjectIdentifier) -> bool {
 
 /// A signature of the handshake that its certificate's key did not make. rustls has the same
 /// name for it as for a signature on a certificate, where the remedy is another one.
-pub(super) fn not_its_key(_: Error) -> Error {
+fn not_its_key(_: Error) -> Error {
     let why = "the server does not hold the key of the certificate that it presents: give it the key that belongs to its certificate";
     Error::General(why.to_owned())
 }

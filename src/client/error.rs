@@ -111,7 +111,7 @@ impl fmt::Display for Refused {
 }
 
 /// Why one attempt brought no answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) why: String,
     /// Whether it may pass by itself, so that another attempt makes sense.
@@ -125,5 +125,14 @@ impl Fault {
 
     pub(super) const fn lasting(why: String) -> Self {
         Self { why, passes: false }
+    }
+}
+
+/// So that the connector can hand it on.
+impl std::error::Error for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.why)
     }
 }

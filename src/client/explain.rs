@@ -1,34 +1,104 @@
-//! What a failed TLS handshake means for the person who typed the command, and what to change.
+//! What a failed connection means for the user who typed the command, and what to change.
 
+use std::error::Error as _;
+use std::io;
 use std::net::IpAddr;
 
+use hyper::Uri;
+use hyper_util::client::legacy;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-use super::address::Address;
 use super::error::Fault;
 
-/// The sentence for this error; none names a type of the TLS library.
-pub(super) fn explain(address: &Address, error: &std::io::Error) -> Fault {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    Fault::lasting(inner.map_or_else(
-        || {
-            format!(
-                "TLS failed: {error}; if the server speaks plain HTTP, write http://{}",
-                address.authority
-            )
-        },
-        |inner| handshake(address, inner),
+/// The sentence for this error; none names a type of the libraries.
+pub(super) fn explain(url: &Uri, error: &legacy::Error) -> Fault {
+    let Some(cause) = error.source() else { return closed(error) };
+    if let Some(error) = cause.downcast_ref() {
+        return broken(error);
+    }
+    if let Some(fault) = cause.downcast_ref::<Fault>() {
+        return fault.clone();
+    }
+    // hyper-rustls hands on an error of the handshake bare, hyper-util wraps one of DNS or TCP.
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        return Fault::lasting(handshake_failed(url, innermost(error)));
+    }
+    match cause.source().and_then(|cause| cause.downcast_ref()) {
+        Some(error) => unreachable_server(url, error),
+        None => closed(cause),
+    }
+}
+
+/// An error of I/O hides the one it wraps from [`std::error::Error::source`].
+fn innermost(mut error: &io::Error) -> &io::Error {
+    while let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        error = inner;
+    }
+    error
+}
+
+fn unreachable_server(url: &Uri, error: &io::Error) -> Fault {
+    let default_port = if url.scheme_str() == Some("https") { 443 } else { 80 };
+    let at = format!("{}:{}", host(url), url.port_u16().unwrap_or(default_port));
+    Fault::passing(match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!(
+            "connection refused: no server listens on {at}; start one, or name another with -address or SIGNET_ADDR"
+        ),
+        _ => format!("{at} cannot be reached: {error}; check -address or SIGNET_ADDR"),
+    })
+}
+
+fn broken(error: &hyper::Error) -> Fault {
+    let reason = error.source();
+    // A request that waits when its connection breaks is canceled: the reason tells more.
+    if let Some(reason) = reason.and_then(|reason| reason.downcast_ref()) {
+        return broken(reason);
+    }
+    if error.is_parse() || error.is_parse_version_h2() {
+        return Fault::lasting(
+            "the server does not speak HTTP on this port: if it wants TLS, write https:// in the address"
+                .to_owned(),
+        );
+    }
+    // In TLS 1.3 a server judges the client's certificate after the client's handshake is done.
+    let inner = reason.and_then(|reason| reason.downcast_ref::<io::Error>()?.get_ref());
+    match inner.and_then(|inner| inner.downcast_ref()) {
+        Some(Error::AlertReceived(alert)) => Fault::lasting(refused(*alert)),
+        _ => closed(error),
+    }
+}
+
+fn closed(error: &dyn std::error::Error) -> Fault {
+    Fault::passing(format!(
+        "the server closed the connection ({error}); if it wants TLS, write https:// in the address"
     ))
 }
 
-fn handshake(address: &Address, error: &Error) -> String {
+fn handshake_failed(url: &Uri, error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(error) => handshake(url, error),
+        None => {
+            format!("TLS failed: {error}; if the server speaks plain HTTP, write {}", in_clear(url))
+        }
+    }
+}
+
+fn host(url: &Uri) -> &str {
+    url.host().unwrap_or_default().trim_matches(['[', ']'])
+}
+
+/// The address of the same server without TLS.
+fn in_clear(url: &Uri) -> String {
+    format!("http://{}", url.authority().map_or("", |authority| authority.as_str()))
+}
+
+fn handshake(url: &Uri, error: &Error) -> String {
     match error {
-        Error::InvalidMessage(InvalidMessage::InvalidContentType) => format!(
-            "the server answers plain HTTP on an https address: write http://{}",
-            address.authority
-        ),
-        Error::InvalidCertificate(fault) => certificate(&address.host, fault),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            format!("the server answers plain HTTP on an https address: write {}", in_clear(url))
+        }
+        Error::InvalidCertificate(fault) => certificate(host(url), fault),
         Error::AlertReceived(alert) => refused(*alert),
         Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
         | Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
@@ -45,8 +115,8 @@ fn handshake(address: &Address, error: &Error) -> String {
                 .to_owned()
         }
         Error::InvalidMessage(_) => format!(
-            "the server does not speak TLS here: check port and address; if it speaks plain HTTP, write http://{}",
-            address.authority
+            "the server does not speak TLS here: check port and address; if it speaks plain HTTP, write {}",
+            in_clear(url)
         ),
         Error::General(why) => why.clone(),
         other => format!("TLS failed: {other}"),

@@ -15,16 +15,15 @@ mod reply;
 mod settings;
 mod trust;
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::Method;
-use hyper::header::{HeaderName, HeaderValue};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::{Method, Request};
 use serde::Serialize;
 use serde_json::Value;
 
-pub use address::Address;
 pub use error::{Error, Refused};
 pub use reply::Reply;
 pub use settings::Settings;
@@ -32,37 +31,31 @@ pub use trust::Trust;
 
 use crate::secret::Secret;
 use crate::wire::answer::Answer;
-use connection::Connection;
+use address::Address;
+use connection::{Body, Connections};
+use error::Fault;
+
+/// Longest body that is read: a certificate revocation list of a million entries fits.
+const LONGEST_BODY: usize = 128 << 20;
 
 /// A server's address and how to speak to it.
 pub struct Client {
     settings: Settings,
     address: Address,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    tls: Option<Arc<rustls::ClientConfig>>,
-    /// The connection of the last request, kept for the next.
-    idle: Mutex<Option<Connection>>,
-}
-
-/// One request, ready to be sent and sent again.
-pub(crate) struct Call {
-    pub(crate) method: Method,
-    /// Path and query, escaped, with the leading slash.
-    pub(crate) target: String,
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) body: Bytes,
+    headers: HeaderMap,
+    connections: Connections,
 }
 
 impl Client {
-    /// Reads the trust anchors and checks the settings; dials nobody yet.
+    /// Reads the trust anchors and checks the settings; opens no connection yet.
     ///
     /// # Errors
     /// [`Error::Settings`] names what is wrong with which setting.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let address = Address::parse(&settings.address)?;
-        let tls = address.secure.then(|| trust::configuration(&settings.trust)).transpose()?;
+        let connections = connection::connections(&address, &settings.trust)?;
         let headers = settings.request_headers()?;
-        Ok(Self { settings, address, headers, tls, idle: Mutex::new(None) })
+        Ok(Self { settings, address, headers, connections })
     }
 
     /// Replaces the token of the requests to come.
@@ -152,30 +145,43 @@ impl Client {
         query: &[(String, String)],
         body: Option<Bytes>,
     ) -> Result<Reply, Error> {
-        let mut headers = self.headers.clone();
-        if method == Method::PATCH {
-            let kind = HeaderValue::from_static("application/merge-patch+json");
-            headers.push((hyper::header::CONTENT_TYPE, kind));
-        }
-        let target = self.address.target(path, query);
-        let call = Call { method, target, headers, body: body.unwrap_or_default() };
+        let url = self.address.url(path, query);
+        let no_answer = |fault: Fault| Error::Transport {
+            method: method.clone(),
+            url: url.clone(),
+            why: fault.why,
+        };
+        let request = self.request(&method, &url, body.unwrap_or_default()).map_err(no_answer)?;
         let limit = self.settings.timeout;
-        match tokio::time::timeout(limit, self.attempts(&call)).await {
-            Ok(reply) => reply,
-            Err(_elapsed) => Err(self.transport(&call, Error::timed_out(limit))),
-        }
+        tokio::time::timeout(limit, self.attempts(&request))
+            .await
+            .unwrap_or_else(|_elapsed| Err(Error::timed_out(limit)))
+            .map_err(no_answer)
     }
 
-    async fn attempts(&self, call: &Call) -> Result<Reply, Error> {
+    fn request(&self, method: &Method, url: &str, body: Bytes) -> Result<Request<Body>, Fault> {
+        let mut request =
+            Request::builder().method(method).uri(url).body(Full::new(body)).map_err(|error| {
+                Fault::lasting(format!("the request cannot be written: {error}"))
+            })?;
+        request.headers_mut().clone_from(&self.headers);
+        if *method == Method::PATCH {
+            let merge_patch = HeaderValue::from_static("application/merge-patch+json");
+            request.headers_mut().append(CONTENT_TYPE, merge_patch);
+        }
+        Ok(request)
+    }
+
+    async fn attempts(&self, request: &Request<Body>) -> Result<Reply, Fault> {
         let mut attempt = 0;
         loop {
-            let outcome = self.follow(call).await;
+            let outcome = self.follow(request).await;
             let again = match &outcome {
                 Ok(reply) => reply.is_busy(),
                 Err(fault) => fault.passes,
             };
             if !again || attempt >= self.settings.retries {
-                return outcome.map_err(|fault| self.transport(call, fault));
+                return outcome;
             }
             attempt += 1;
             let asked = outcome.ok().and_then(|reply| reply.retry_after()).map(Duration::from_secs);
@@ -183,54 +189,38 @@ impl Client {
         }
     }
 
-    /// Sends the call and follows one redirect, as a standby answers with; never to plain HTTP.
-    async fn follow(&self, call: &Call) -> Result<Reply, error::Fault> {
-        let reply = self.once(call).await?;
+    /// Sends the request and follows one redirect, as a standby answers with; never to plain HTTP.
+    async fn follow(&self, request: &Request<Body>) -> Result<Reply, Fault> {
+        let reply = self.exchange(request.clone()).await?;
         let Some(location) = reply.redirect() else { return Ok(reply) };
         if !self.settings.redirects {
-            return Err(error::Fault::lasting(format!(
+            return Err(Fault::lasting(format!(
                 "the server redirects to {location}, and SIGNET_DISABLE_REDIRECTS forbids to follow: address that server itself"
             )));
         }
-        let (address, target) = self.address.redirected(&location)?;
-        let call = Call {
-            method: call.method.clone(),
-            target,
-            headers: call.headers.clone(),
-            body: call.body.clone(),
-        };
-        let mut connection = self.dial(&address).await?;
-        connection.exchange(&address, &call).await.map_err(|(fault, _)| fault)
+        let mut request = request.clone();
+        *request.uri_mut() = self.address.redirected(&location)?;
+        self.exchange(request).await
     }
 
-    async fn once(&self, call: &Call) -> Result<Reply, error::Fault> {
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut connection) = kept {
-            match connection.exchange(&self.address, call).await {
-                Ok(reply) => return Ok(self.keep(connection, reply)),
-                // The server had hung up before our request: it never saw it.
-                Err((_, connection::Sent::No)) => {}
-                Err((fault, connection::Sent::Perhaps)) => return Err(fault),
-            }
-        }
-        let mut connection = self.dial(&self.address).await?;
-        let reply = connection.exchange(&self.address, call).await.map_err(|(fault, _)| fault)?;
-        Ok(self.keep(connection, reply))
-    }
-
-    fn keep(&self, connection: Connection, reply: Reply) -> Reply {
-        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
-        reply
-    }
-
-    async fn dial(&self, address: &Address) -> Result<Connection, error::Fault> {
-        let name = self.settings.trust.server_name.as_deref();
-        Connection::open(address, self.tls.as_ref(), name).await
-    }
-
-    fn transport(&self, call: &Call, fault: error::Fault) -> Error {
-        let url = format!("{}{}", self.address.origin(), call.target);
-        Error::Transport { method: call.method.clone(), url, why: fault.why }
+    /// Sends the request and reads the whole answer.
+    async fn exchange(&self, request: Request<Body>) -> Result<Reply, Fault> {
+        let (method, url) = (request.method().clone(), request.uri().clone());
+        let sent = self.connections.request(request).await;
+        let (head, body) = sent.map_err(|error| explain::explain(&url, &error))?.into_parts();
+        let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(|_| {
+            Fault::passing(
+                "the connection broke off within the answer, or the answer is longer than 128 MiB"
+                    .to_owned(),
+            )
+        })?;
+        Ok(Reply {
+            method,
+            url: url.to_string(),
+            status: head.status,
+            headers: head.headers,
+            body: body.to_bytes(),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::Error;
 use super::trust::Trust;
@@ -48,9 +48,9 @@ impl Default for Settings {
 
 impl Settings {
     /// The headers that every request carries.
-    pub(super) fn request_headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
-        let mut headers =
-            vec![(HeaderName::from_static("x-vault-request"), HeaderValue::from_static("true"))];
+    pub(super) fn request_headers(&self) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-vault-request", HeaderValue::from_static("true"));
         if let Some(token) = &self.token {
             let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
                 Error::Settings(
@@ -59,16 +59,16 @@ impl Settings {
                 )
             })?;
             value.set_sensitive(true);
-            headers.push((HeaderName::from_static("x-vault-token"), value));
+            headers.insert("x-vault-token", value);
         }
         if let Some(namespace) = &self.namespace {
             let name = "x-vault-namespace";
-            headers.push((HeaderName::from_static(name), header_value(name, namespace)?));
+            headers.insert(name, header_value(name, namespace)?);
         }
         for (name, value) in &self.headers {
             let parsed = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| Error::Settings(format!("{name:?} is no name of a header")))?;
-            headers.push((parsed, header_value(name, value)?));
+            headers.append(parsed, header_value(name, value)?);
         }
         Ok(headers)
     }

@@ -1,3 +1,8 @@
+use std::sync::{Arc, Mutex};
+
+use rustls::pki_types::CertificateDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -163,8 +168,12 @@ async fn one_redirect_is_followed_with_the_token() {
 fn a_redirect_never_leaves_tls() {
     let address = Address::parse("https://ca.example.com:8200").unwrap();
     assert!(address.redirected("http://ca.example.com:8200/v1/x").is_err());
-    let (to, target) = address.redirected("https://b.example.com/v1/x?a=b").unwrap();
-    assert_eq!((to.host.as_str(), to.port, target.as_str()), ("b.example.com", 443, "/v1/x?a=b"));
+    for (location, url) in [
+        ("https://b.example.com/v1/x?a=b", "https://b.example.com/v1/x?a=b"),
+        ("/v1/y", "https://ca.example.com:8200/v1/y"),
+    ] {
+        assert_eq!(address.redirected(location).unwrap(), url);
+    }
 }
 
 #[tokio::test]
@@ -192,8 +201,7 @@ fn an_address_names_its_scheme_and_no_user() {
         assert!(error.to_string().contains("write it as http://127.0.0.1:8200"), "{wrong}");
     }
     let proxied = Address::parse("https://[::1]/vault/").unwrap();
-    assert_eq!((proxied.host.as_str(), proxied.port), ("::1", 443));
-    assert_eq!(proxied.target("a", &[]), "/vault/v1/a");
+    assert_eq!(proxied.url("a", &[]), "https://[::1]/vault/v1/a");
 }
 
 #[test]
@@ -209,26 +217,36 @@ fn pem(certificate: &rcgen::Certificate) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n")
 }
 
-/// A TLS server with a fresh certificate for `localhost`; its PEM.
-async fn tls_server(answers: usize) -> (u16, String) {
+type Provider = rustls::crypto::CryptoProvider;
+
+/// TLS with a fresh certificate for `localhost`, and its PEM.
+fn server_tls(
+    clients: impl FnOnce(&CertificateDer<'static>, Arc<Provider>) -> Arc<dyn ClientCertVerifier>,
+) -> (rustls::ServerConfig, String) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let mut configuration = rustls::ServerConfig::builder_with_provider(Arc::new(
-        rustls::crypto::aws_lc_rs::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .unwrap()
-    .with_no_client_auth()
-    .with_single_cert(vec![made.cert.der().clone()], key)
-    .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let clients = clients(made.cert.der(), Arc::clone(&provider));
+    let mut configuration = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients)
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
     configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
+    (configuration, pem(&made.cert))
+}
+
+/// A TLS server with a fresh certificate for `localhost`; its PEM.
+async fn tls_server(answers: usize) -> (u16, String) {
+    let (configuration, pem) = server_tls(|_, _| WebPkiClientVerifier::no_client_auth());
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(configuration));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         for _ in 0..answers {
             let (stream, _) = listener.accept().await.unwrap();
-            // A client that does not believe us hangs up.
+            // A client that does not trust the certificate hangs up.
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
             let mut bytes = vec![0; 4096];
             let _ = stream.read(&mut bytes).await;
@@ -236,7 +254,7 @@ async fn tls_server(answers: usize) -> (u16, String) {
             let _ = stream.shutdown().await;
         }
     });
-    (port, pem(&made.cert))
+    (port, pem)
 }
 
 async fn ask_tls(port: u16, host: &str, trust: Trust) -> Result<Option<Answer>, Error> {
@@ -288,4 +306,52 @@ async fn an_unknown_authority_is_refused_with_the_flag_that_names_one() {
     let trust = Trust { authority_file: Some(file), ..Trust::default() };
     let error = ask_tls(port, "localhost", trust).await.err().unwrap();
     assert!(why(&error).contains("-ca-cert") || why(&error).contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn requests_reuse_a_connection() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let accepted = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            *count.lock().unwrap() += 1;
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 4096];
+                while stream.read(&mut bytes).await.unwrap() > 0 {
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"a\":1}";
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    let client = client(&address);
+    for _ in 0..10 {
+        assert!(client.read("x", &[]).await.unwrap().is_some());
+    }
+    assert_eq!(*accepted.lock().unwrap(), 1);
+}
+
+/// RFC 8446, section 4.4.2.4: the alert comes when the client's side of the handshake is done.
+#[tokio::test]
+async fn a_server_that_asks_for_a_client_certificate_is_answered_with_the_flag_that_names_one() {
+    let (configuration, pem) = server_tls(|root, provider| {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(root.clone()).unwrap();
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap()
+    });
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(configuration));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (_, mut stream) = acceptor.accept(stream).into_fallible().await.err().unwrap();
+        // Reads the request that follows: closed with unread bytes, TCP could lose the alert.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let trust = Trust { authority_pem: Some(pem), ..Trust::default() };
+    let error = ask_tls(port, "localhost", trust).await.err().unwrap();
+    assert!(why(&error).starts_with("the server asks for a client certificate"), "{error}");
 }

@@ -1,21 +1,20 @@
-//! Whom to believe behind an `https` address, and the certificate that says who we are.
+//! TLS of the client: the certificates it trusts, and its own.
 //!
 //! Trust anchors: the file, else the text, else the folder, else the system's bundle; never two of them at
-//! once, so that naming a CA always narrows. TLS 1.2 or newer, aws-lc underneath (design D2).
+//! once, so that naming a CA always narrows. TLS 1.2 or newer, with the algorithms of aws-lc.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::WantsClientCert;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder};
 use zeroize::Zeroizing;
 
-use super::anchors::{Anchors, not_its_key};
+use super::anchors::{Anchors, Trusted, Verifier};
 use super::error::Error;
 
 /// Files and switches of TLS.
@@ -50,38 +49,54 @@ const SYSTEM_BUNDLES: [&str; 5] = [
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// What rustls needs of it. Reads files: call it at the start.
-pub(super) fn configuration(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
+pub(super) fn configuration(trust: &Trust) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Settings(format!("TLS cannot be set up: {error}")))?;
-    let builder = if trust.danger_accept_any {
-        let verifier = Arc::new(DangerAcceptAny(provider));
-        builder.dangerous().with_custom_certificate_verifier(verifier)
+    let verifier = if trust.danger_accept_any {
+        danger_accept_any(&provider)
     } else {
-        let verifier = anchors(trust)?
-            .verifier(provider)
-            .map_err(|why| Error::Settings(format!("TLS cannot be set up: {why}")))?;
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        anchors(trust)?.verifier(&provider).map_err(|why| no_tls(&why))?
     };
-    let mut configuration = match (&trust.client_certificate, &trust.client_key) {
-        (None, None) => builder.with_no_client_auth(),
+    let builder = builder(provider, verifier)?;
+    match (&trust.client_certificate, &trust.client_key) {
+        (None, None) => Ok(builder.with_no_client_auth()),
         (Some(certificate), Some(key)) => {
             let chain = certificates(certificate)?;
             let key = private_key(key)
                 .map_err(|error| unusable(key, &format!("holds no private key ({error})")))?;
             builder.with_client_auth_cert(chain, key).map_err(|error| {
                 unusable(certificate, &format!("does not fit the client key ({error})"))
-            })?
+            })
         }
-        _ => {
-            return Err(Error::Settings(
-                "-client-cert and -client-key belong together: name both or none".to_owned(),
-            ));
-        }
-    };
-    configuration.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(configuration))
+        _ => Err(Error::Settings(
+            "-client-cert and -client-key belong together: name both or none".to_owned(),
+        )),
+    }
+}
+
+/// For plain HTTP: no file is read, and no server could pass.
+pub(super) fn nothing_trusted() -> Result<ClientConfig, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Anchors::new().verifier(&provider).map_err(|why| no_tls(&why))?;
+    Ok(builder(provider, verifier)?.with_no_client_auth())
+}
+
+fn builder(
+    provider: Arc<CryptoProvider>,
+    verifier: Verifier,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| no_tls(&error.to_string()))?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
+}
+
+/// Accepts any certificate, but still requires that the server holds its key.
+fn danger_accept_any(provider: &CryptoProvider) -> Verifier {
+    Verifier { trusted: Trusted::Any, algorithms: provider.signature_verification_algorithms }
+}
+
+fn no_tls(why: &str) -> Error {
+    Error::Settings(format!("TLS cannot be set up: {why}"))
 }
 
 fn anchors(trust: &Trust) -> Result<Anchors, Error> {
@@ -141,45 +156,4 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, rustls::pki_types:
 
 fn unusable(path: &Path, why: &str) -> Error {
     Error::Settings(format!("{} {why}", path.display()))
-}
-
-/// Believes any certificate, but still demands that the server holds its key.
-#[derive(Debug)]
-struct DangerAcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for DangerAcceptAny {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, known).map_err(not_its_key)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, known).map_err(not_its_key)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
