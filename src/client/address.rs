@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hyper::Uri;
 use hyper::http::uri::Authority;
 
-use super::error::{Error, Fault};
+use super::error::{AttemptError, Error};
 
 /// The address of a server, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +65,9 @@ impl Address {
     }
 
     /// The URL that a redirect names: of another server, or another path of this one.
-    pub(super) fn redirected(&self, location: &str) -> Result<Uri, Fault> {
+    pub(super) fn redirected(&self, location: &str) -> Result<Uri, AttemptError> {
         let wrong = |why: &str| {
-            Fault::lasting(format!(
+            AttemptError::permanent(format!(
                 "the server redirects to {location:?}, {why}: address the active server itself"
             ))
         };

@@ -1,10 +1,9 @@
-//! Which certificates a server may prove itself with: those of a chain to a given authority, and
-//! those that are given themselves.
+//! Verification of a server's certificate: it chains to a trusted authority, or is trusted itself.
 //!
-//! A self-signed listener certificate is what `openssl req -x509` makes, and it says that it is
-//! an authority, so that no chain may end with it. Go's clients, Vault's among them, take a
-//! certificate that is byte for byte one of those given to trust; so does this client. Its name,
-//! validity and purpose are checked all the same, and the handshake still proves the key.
+//! `openssl req -x509` makes a self-signed certificate that says that it is an authority, so that
+//! it cannot be the leaf of a chain. Go's clients, Vault's among them, accept a certificate that
+//! equals a trusted one byte for byte; so does this client. It still checks the certificate's
+//! name, validity and purpose, and the handshake still proves the key.
 
 use std::sync::Arc;
 
@@ -23,12 +22,12 @@ use x509_cert::certificate::Version;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
 use x509_cert::{Certificate, TbsCertificate};
 
-/// The certificates that were given to trust.
+/// The trusted certificates.
 #[derive(Debug)]
 pub(super) struct Anchors {
-    /// As given; one of them may be the server's own.
+    /// All of them; one may be the server's own.
     given: Vec<CertificateDer<'static>>,
-    /// Those of them that may sign others.
+    /// Those that may sign others.
     authorities: RootCertStore,
 }
 
@@ -37,7 +36,7 @@ impl Anchors {
         Self { given: Vec::new(), authorities: RootCertStore::empty() }
     }
 
-    /// Adds what a file holds; a certificate that cannot be read is left out.
+    /// Adds the certificates of a file, without those that cannot be read.
     pub(super) fn add(&mut self, certificates: Vec<CertificateDer<'static>>) {
         for certificate in certificates {
             match Certificate::from_der(&certificate) {
@@ -60,7 +59,7 @@ impl Anchors {
     /// A verifier that accepts these certificates and those that their authorities signed.
     ///
     /// # Errors
-    /// What rustls says of the authorities.
+    /// The error of rustls about the authorities.
     pub(super) fn verifier(self, provider: &Arc<CryptoProvider>) -> Result<Verifier, String> {
         let chains = if self.authorities.is_empty() {
             None
@@ -83,7 +82,7 @@ fn may_sign(certificate: &TbsCertificate) -> bool {
     }
 }
 
-/// Judges a server's certificate. Whatever it trusts, the server must hold the certificate's key.
+/// Verifies a server's certificate, and always that the server holds the certificate's key.
 #[derive(Debug)]
 pub(super) struct Verifier {
     pub(super) trusted: Trusted,
@@ -145,7 +144,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What a chain would be asked of its leaf: name, validity, purpose.
+/// Checks what a chain requires of its leaf: name, validity, purpose.
 fn check_given(
     certificate: &CertificateDer<'_>,
     server_name: &ServerName<'_>,

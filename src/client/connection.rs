@@ -10,13 +10,13 @@ use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::ServerName;
 
 use super::address::Address;
-use super::error::{Error, Fault};
+use super::error::{AttemptError, Error};
 use super::trust::{self, Trust};
 
 pub(super) type Body = Full<Bytes>;
 
-/// hyper's client with its pool. It sends a request again by itself only where an idle connection
-/// turns out to be closed before any byte of the request is written.
+/// hyper's client with its pool. It retries a request by itself only if the server closed an idle
+/// connection before the first byte of the request was written.
 pub(super) type Connections = legacy::Client<HttpsConnector<HttpConnector>, Body>;
 
 /// Reads the trust anchors; opens no connection yet.
@@ -39,17 +39,17 @@ fn tcp() -> HttpConnector {
     let mut tcp = HttpConnector::new();
     // The TLS connector around it checks the scheme.
     tcp.enforce_http(false);
-    // A request is written in few pieces; waiting to fill a packet only delays it.
+    // A request has few segments; waiting until one is full only delays it.
     tcp.set_nodelay(true);
     tcp
 }
 
-/// The name that the server's certificate must hold, also behind a redirect.
-fn expected_name(configured: Option<&str>, url: &Uri) -> Result<ServerName<'static>, Fault> {
+/// The name that the server's certificate must hold, also after a redirect.
+fn expected_name(configured: Option<&str>, url: &Uri) -> Result<ServerName<'static>, AttemptError> {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let name = configured.unwrap_or(host).to_owned();
     ServerName::try_from(name.clone()).map_err(|_| {
-        Fault::lasting(format!(
+        AttemptError::permanent(format!(
             "{name:?} is neither a DNS name nor an IP address: correct -tls-server-name"
         ))
     })

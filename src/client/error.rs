@@ -1,16 +1,16 @@
-//! What can go wrong, by whose fault it is; the texts are Vault's where it has one.
+//! Errors of the client, by where their cause lies; the texts are Vault's where Vault has one.
 
 use std::fmt;
 use std::time::Duration;
 
 use hyper::Method;
 
-/// Why there is no answer to use.
+/// Why a request has no usable answer.
 #[derive(Debug)]
 pub enum Error {
-    /// The caller's settings cannot work; nothing was sent.
+    /// The settings cannot work; no request was sent.
     Settings(String),
-    /// No whole answer came; `why` says what to do about it.
+    /// No complete answer came; `why` says what to do about it.
     Transport {
         /// Of the request.
         method: Method,
@@ -19,13 +19,13 @@ pub enum Error {
         /// A sentence that names the fix.
         why: String,
     },
-    /// The server answered with an error status. Boxed: it is rare, and large.
+    /// The server answered with an error status. Boxed, because it is rare and large.
     Refused(Box<Refused>),
     /// The server answered with success, but not in this API's shape.
     Garbled {
         /// Of the request.
         url: String,
-        /// What the parser missed.
+        /// Where the parser stopped.
         why: String,
     },
 }
@@ -41,9 +41,9 @@ pub struct Refused {
     pub status: u16,
     /// The texts of the server.
     pub errors: Vec<String>,
-    /// What the server says would help.
+    /// The server's advice.
     pub warnings: Vec<String>,
-    /// The body, where it is not this API's JSON.
+    /// The body, if it is not this API's JSON.
     pub body: Option<String>,
 }
 
@@ -53,8 +53,8 @@ impl Error {
         matches!(self, Self::Refused(refused) if refused.errors.iter().any(|text| text.contains(words)))
     }
 
-    pub(super) fn timed_out(limit: Duration) -> Fault {
-        Fault::lasting(format!(
+    pub(super) fn timed_out(limit: Duration) -> AttemptError {
+        AttemptError::permanent(format!(
             "no answer within {} s: raise SIGNET_CLIENT_TIMEOUT if the server needs longer",
             limit.as_secs()
         ))
@@ -102,7 +102,7 @@ impl fmt::Display for Refused {
                 Ok(())
             }
         }?;
-        // Never wrapped: it may hold a line to paste.
+        // Not wrapped: it may hold a command to copy.
         if !warnings.is_empty() {
             formatter.write_str("\n\nThe server's advice:\n")?;
         }
@@ -112,26 +112,26 @@ impl fmt::Display for Refused {
 
 /// Why one attempt brought no answer.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
+pub(super) struct AttemptError {
     pub(super) why: String,
-    /// Whether it may pass by itself, so that another attempt makes sense.
-    pub(super) passes: bool,
+    /// Whether another attempt may succeed.
+    pub(super) is_transient: bool,
 }
 
-impl Fault {
-    pub(super) const fn passing(why: String) -> Self {
-        Self { why, passes: true }
+impl AttemptError {
+    pub(super) const fn transient(why: String) -> Self {
+        Self { why, is_transient: true }
     }
 
-    pub(super) const fn lasting(why: String) -> Self {
-        Self { why, passes: false }
+    pub(super) const fn permanent(why: String) -> Self {
+        Self { why, is_transient: false }
     }
 }
 
-/// So that the connector can hand it on.
-impl std::error::Error for Fault {}
+/// The connector returns it through hyper's client.
+impl std::error::Error for AttemptError {}
 
-impl fmt::Display for Fault {
+impl fmt::Display for AttemptError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.why)
     }

@@ -1,4 +1,4 @@
-//! What a failed connection means for the user who typed the command, and what to change.
+//! Explains a failed connection to the user of a command: the cause, and what to change.
 
 use std::error::Error as _;
 use std::io;
@@ -9,20 +9,20 @@ use hyper_util::client::legacy;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-use super::error::Fault;
+use super::error::AttemptError;
 
-/// The sentence for this error; none names a type of the libraries.
-pub(super) fn explain(url: &Uri, error: &legacy::Error) -> Fault {
+/// The text for this error; it does not name a type of the libraries.
+pub(super) fn explain(url: &Uri, error: &legacy::Error) -> AttemptError {
     let Some(cause) = error.source() else { return closed(error) };
     if let Some(error) = cause.downcast_ref() {
         return broken(error);
     }
-    if let Some(fault) = cause.downcast_ref::<Fault>() {
-        return fault.clone();
+    if let Some(error) = cause.downcast_ref::<AttemptError>() {
+        return error.clone();
     }
-    // hyper-rustls hands on an error of the handshake bare, hyper-util wraps one of DNS or TCP.
+    // hyper-rustls returns an error of the handshake as it is; hyper-util wraps one of DNS or TCP.
     if let Some(error) = cause.downcast_ref::<io::Error>() {
-        return Fault::lasting(handshake_failed(url, innermost(error)));
+        return AttemptError::permanent(handshake_failed(url, innermost(error)));
     }
     match cause.source().and_then(|cause| cause.downcast_ref()) {
         Some(error) => unreachable_server(url, error),
@@ -30,7 +30,7 @@ pub(super) fn explain(url: &Uri, error: &legacy::Error) -> Fault {
     }
 }
 
-/// An error of I/O hides the one it wraps from [`std::error::Error::source`].
+/// [`io::Error::source`] passes over the error that an I/O error wraps; `get_ref` does not.
 fn innermost(mut error: &io::Error) -> &io::Error {
     while let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         error = inner;
@@ -38,10 +38,10 @@ fn innermost(mut error: &io::Error) -> &io::Error {
     error
 }
 
-fn unreachable_server(url: &Uri, error: &io::Error) -> Fault {
+fn unreachable_server(url: &Uri, error: &io::Error) -> AttemptError {
     let default_port = if url.scheme_str() == Some("https") { 443 } else { 80 };
     let at = format!("{}:{}", host(url), url.port_u16().unwrap_or(default_port));
-    Fault::passing(match error.kind() {
+    AttemptError::transient(match error.kind() {
         io::ErrorKind::ConnectionRefused => format!(
             "connection refused: no server listens on {at}; start one, or name another with -address or SIGNET_ADDR"
         ),
@@ -49,28 +49,29 @@ fn unreachable_server(url: &Uri, error: &io::Error) -> Fault {
     })
 }
 
-fn broken(error: &hyper::Error) -> Fault {
+fn broken(error: &hyper::Error) -> AttemptError {
     let reason = error.source();
-    // A request that waits when its connection breaks is canceled: the reason tells more.
+    // hyper cancels a request that waits while its connection breaks; the cause is the source.
     if let Some(reason) = reason.and_then(|reason| reason.downcast_ref()) {
         return broken(reason);
     }
     if error.is_parse() || error.is_parse_version_h2() {
-        return Fault::lasting(
+        return AttemptError::permanent(
             "the server does not speak HTTP on this port: if it wants TLS, write https:// in the address"
                 .to_owned(),
         );
     }
-    // In TLS 1.3 a server judges the client's certificate after the client's handshake is done.
+    // RFC 8446, section 4.4.2.4: a server can refuse the client's certificate when the client
+    // has already completed the handshake.
     let inner = reason.and_then(|reason| reason.downcast_ref::<io::Error>()?.get_ref());
     match inner.and_then(|inner| inner.downcast_ref()) {
-        Some(Error::AlertReceived(alert)) => Fault::lasting(refused(*alert)),
+        Some(Error::AlertReceived(alert)) => AttemptError::permanent(alert_received(*alert)),
         _ => closed(error),
     }
 }
 
-fn closed(error: &dyn std::error::Error) -> Fault {
-    Fault::passing(format!(
+fn closed(error: &dyn std::error::Error) -> AttemptError {
+    AttemptError::transient(format!(
         "the server closed the connection ({error}); if it wants TLS, write https:// in the address"
     ))
 }
@@ -98,8 +99,8 @@ fn handshake(url: &Uri, error: &Error) -> String {
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             format!("the server answers plain HTTP on an https address: write {}", in_clear(url))
         }
-        Error::InvalidCertificate(fault) => certificate(host(url), fault),
-        Error::AlertReceived(alert) => refused(*alert),
+        Error::InvalidCertificate(error) => certificate(host(url), error),
+        Error::AlertReceived(alert) => alert_received(*alert),
         Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
         | Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
             "the server speaks no TLS 1.2 or 1.3: enable one of them there".to_owned()
@@ -123,8 +124,8 @@ fn handshake(url: &Uri, error: &Error) -> String {
     }
 }
 
-/// The server ended the handshake; it mostly misses or dislikes a certificate of ours.
-fn refused(alert: AlertDescription) -> String {
+/// The server sent an alert; the usual cause is the client certificate.
+fn alert_received(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
             "the server asks for a client certificate: name one with -client-cert and -client-key"
@@ -154,8 +155,8 @@ fn refused(alert: AlertDescription) -> String {
 }
 
 #[expect(deprecated, reason = "older variants that a verifier may still use")]
-fn certificate(host: &str, fault: &CertificateError) -> String {
-    match fault {
+fn certificate(host: &str, error: &CertificateError) -> String {
+    match error {
         CertificateError::UnknownIssuer => {
             "the server's certificate is signed by no authority known here: name its CA with -ca-cert or SIGNET_CACERT; for a certificate that signs itself, name that very certificate".to_owned()
         }
@@ -205,14 +206,14 @@ fn certificate(host: &str, fault: &CertificateError) -> String {
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "the server's certificate is signed by an algorithm that this client does not accept: issue one with ECDSA P-256, Ed25519 or RSA of 2048 bits or more, and SHA-256 or more".to_owned()
         }
-        CertificateError::Other(other) => of_chain(&other.to_string()),
-        _ => format!("the server's certificate is refused ({fault:?}): issue a new one for the server"),
+        CertificateError::Other(other) => chain(&other.to_string()),
+        _ => format!("the server's certificate is refused ({error:?}): issue a new one for the server"),
     }
 }
 
-/// Faults of a chain that rustls has no name for; it hands on the word of the library below.
-fn of_chain(word: &str) -> String {
-    let text = match word {
+/// Errors of a chain without a variant in rustls, which passes on the text of webpki.
+fn chain(error: &str) -> String {
+    let text = match error {
         "CaUsedAsEndEntity" => {
             "the server's certificate is that of an authority and not the one given to trust: name this very certificate, tls_cert_file of the server, with -ca-cert or SIGNET_CACERT, or issue one without CA:TRUE"
         }
@@ -230,7 +231,7 @@ fn of_chain(word: &str) -> String {
         }
         _ => {
             return format!(
-                "the server's certificate or one above it is malformed ({word}): issue a new one for the server"
+                "the server's certificate or one above it is malformed ({error}): issue a new one for the server"
             );
         }
     };
@@ -241,7 +242,7 @@ fn not_for(host: &str, presented: &[String]) -> String {
     if presented.is_empty() {
         return "the server's certificate holds no name in subjectAltName, and a common name does not count: issue one with it (openssl: -addext subjectAltName=DNS:localhost,IP:127.0.0.1)".to_owned();
     }
-    // `DnsName("localhost")`, `IpAddress(127.0.0.1)`: the word before the bracket says little.
+    // `DnsName("localhost")`, `IpAddress(127.0.0.1)`: the name is inside the brackets.
     let names: Vec<String> = presented
         .iter()
         .map(|name| {
@@ -257,7 +258,7 @@ fn not_for(host: &str, presented: &[String]) -> String {
     )
 }
 
-/// The time between two moments, in its greatest unit.
+/// The time between two instants, in the largest unit that fits.
 fn span(from: UnixTime, to: UnixTime) -> String {
     let seconds = to.as_secs().saturating_sub(from.as_secs());
     let (count, unit) = match seconds {

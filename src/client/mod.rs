@@ -1,9 +1,9 @@
-//! Our API from the other side; the admin verbs and the agent use it.
+//! Client of the server's API; the commands use it.
 //!
 //! [`Client`] is one server's address with a token. Its verbs are those of Vault's clients:
 //! read is GET, list is `GET ?list=true`, write is PUT, and a 404 without data is "nothing
-//! there" rather than an error. It does not interpret what an endpoint answers. Bodies pass
-//! through ordinary buffers; the program's allocator overwrites those when they are freed.
+//! there" rather than an error. It does not interpret the answer of an endpoint. Bodies pass
+//! through ordinary buffers, which the program's allocator overwrites when they are freed.
 //! Start reading at [`Client::write`]; [`Settings`] says what can be configured.
 
 mod address;
@@ -33,10 +33,10 @@ use crate::secret::Secret;
 use crate::wire::answer::Answer;
 use address::Address;
 use connection::{Body, Connections};
-use error::Fault;
+use error::AttemptError;
 
-/// Longest body that is read: a certificate revocation list of a million entries fits.
-const LONGEST_BODY: usize = 128 << 20;
+/// Limit of the length of an answer: a certificate revocation list of a million entries fits.
+const MAX_BODY: usize = 128 << 20;
 
 /// A server's address and how to speak to it.
 pub struct Client {
@@ -68,7 +68,7 @@ impl Client {
         Ok(())
     }
 
-    /// `GET path`; nothing there is `None`.
+    /// `GET path`; `None` if nothing is there.
     ///
     /// # Errors
     /// Any of [`Error`].
@@ -80,7 +80,7 @@ impl Client {
         self.raw(Method::GET, path, query, None).await?.found()
     }
 
-    /// `GET path?list=true`; nothing there is `None`.
+    /// `GET path?list=true`; `None` if nothing is there.
     ///
     /// # Errors
     /// Any of [`Error`].
@@ -130,14 +130,14 @@ impl Client {
         self.raw(Method::DELETE, path, query, None).await?.answer()
     }
 
-    /// Sends a request as it is; the reply is not judged by its status.
+    /// Sends a request as it is, and returns the reply whatever its status.
     ///
-    /// Busy answers (412, 429 and 5xx but 501) and broken connections are tried again as often
-    /// as the settings say. A write whose answer was lost may so be carried out twice, as with
-    /// every client of this API; the default of the commands is no retry.
+    /// Retries busy answers (412, 429, and 5xx except 501) and broken connections as often as the
+    /// settings say. The server may therefore execute a write twice if the first answer is lost,
+    /// as with every client of this API; the commands do not retry by default.
     ///
     /// # Errors
-    /// [`Error::Transport`] when no whole answer came.
+    /// [`Error::Transport`] if no complete answer comes.
     pub async fn raw(
         &self,
         method: Method,
@@ -146,10 +146,10 @@ impl Client {
         body: Option<Bytes>,
     ) -> Result<Reply, Error> {
         let url = self.address.url(path, query);
-        let no_answer = |fault: Fault| Error::Transport {
+        let no_answer = |error: AttemptError| Error::Transport {
             method: method.clone(),
             url: url.clone(),
-            why: fault.why,
+            why: error.why,
         };
         let request = self.request(&method, &url, body.unwrap_or_default()).map_err(no_answer)?;
         let limit = self.settings.timeout;
@@ -159,10 +159,15 @@ impl Client {
             .map_err(no_answer)
     }
 
-    fn request(&self, method: &Method, url: &str, body: Bytes) -> Result<Request<Body>, Fault> {
+    fn request(
+        &self,
+        method: &Method,
+        url: &str,
+        body: Bytes,
+    ) -> Result<Request<Body>, AttemptError> {
         let mut request =
             Request::builder().method(method).uri(url).body(Full::new(body)).map_err(|error| {
-                Fault::lasting(format!("the request cannot be written: {error}"))
+                AttemptError::permanent(format!("the request cannot be written: {error}"))
             })?;
         request.headers_mut().clone_from(&self.headers);
         if *method == Method::PATCH {
@@ -172,13 +177,13 @@ impl Client {
         Ok(request)
     }
 
-    async fn attempts(&self, request: &Request<Body>) -> Result<Reply, Fault> {
+    async fn attempts(&self, request: &Request<Body>) -> Result<Reply, AttemptError> {
         let mut attempt = 0;
         loop {
             let outcome = self.follow(request).await;
             let again = match &outcome {
                 Ok(reply) => reply.is_busy(),
-                Err(fault) => fault.passes,
+                Err(error) => error.is_transient,
             };
             if !again || attempt >= self.settings.retries {
                 return outcome;
@@ -189,12 +194,13 @@ impl Client {
         }
     }
 
-    /// Sends the request and follows one redirect, as a standby answers with; never to plain HTTP.
-    async fn follow(&self, request: &Request<Body>) -> Result<Reply, Fault> {
+    /// Sends the request and follows one redirect, as a standby server answers; never from TLS to
+    /// plain HTTP.
+    async fn follow(&self, request: &Request<Body>) -> Result<Reply, AttemptError> {
         let reply = self.exchange(request.clone()).await?;
         let Some(location) = reply.redirect() else { return Ok(reply) };
         if !self.settings.redirects {
-            return Err(Fault::lasting(format!(
+            return Err(AttemptError::permanent(format!(
                 "the server redirects to {location}, and SIGNET_DISABLE_REDIRECTS forbids to follow: address that server itself"
             )));
         }
@@ -203,13 +209,13 @@ impl Client {
         self.exchange(request).await
     }
 
-    /// Sends the request and reads the whole answer.
-    async fn exchange(&self, request: Request<Body>) -> Result<Reply, Fault> {
+    /// Sends the request once and reads the complete answer.
+    async fn exchange(&self, request: Request<Body>) -> Result<Reply, AttemptError> {
         let (method, url) = (request.method().clone(), request.uri().clone());
         let sent = self.connections.request(request).await;
         let (head, body) = sent.map_err(|error| explain::explain(&url, &error))?.into_parts();
-        let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(|_| {
-            Fault::passing(
+        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| {
+            AttemptError::transient(
                 "the connection broke off within the answer, or the answer is longer than 128 MiB"
                     .to_owned(),
             )

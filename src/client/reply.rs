@@ -1,4 +1,4 @@
-//! An answer as it came, and what the API's clients read out of it.
+//! A reply as received, and how the API's clients interpret it.
 
 use bytes::Bytes;
 use hyper::header::{HeaderMap, LOCATION, RETRY_AFTER};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::error::{Error, Refused};
 use crate::wire::answer::{Answer, Refusal};
 
-/// A whole answer. No `Debug`: the body may hold a private key.
+/// A complete reply. No `Debug`: the body may hold a private key.
 pub struct Reply {
     pub(super) method: Method,
     pub(super) url: String,
@@ -18,7 +18,7 @@ pub struct Reply {
     pub(super) body: Bytes,
 }
 
-/// What tells an envelope from a bare object.
+/// The members of which an envelope has at least one, and a bare object none.
 const ENVELOPE: [&str; 8] = [
     "request_id",
     "lease_id",
@@ -36,15 +36,15 @@ impl Reply {
         self.status.as_u16()
     }
 
-    /// The body as it came.
+    /// The body as received.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The envelope; a body without one is taken whole as its data; an empty body is `None`.
+    /// The envelope. A body without one is its data as a whole; an empty body is `None`.
     ///
     /// # Errors
-    /// [`Error::Refused`] for an error status, [`Error::Garbled`] for a foreign body.
+    /// [`Error::Refused`] for an error status, [`Error::Garbled`] for a body of another form.
     pub fn answer(self) -> Result<Option<Answer>, Error> {
         self.succeeded()?.envelope()
     }
@@ -62,12 +62,12 @@ impl Reply {
                 answer.data.as_ref().is_some_and(|data| !data.contains_key("errors"))
                     || answer.warnings.is_some()
             })),
-            // Some stranger's page: the status alone tells nothing of our API.
+            // The body is not of this API, so the status alone does not mean "nothing there".
             Err(_) => Err(self.refused()),
         }
     }
 
-    /// A body that has no envelope, such as that of `sys/seal-status`.
+    /// A body without an envelope, such as that of `sys/seal-status`.
     ///
     /// # Errors
     /// As [`Self::answer`].
@@ -76,12 +76,12 @@ impl Reply {
         serde_json::from_slice(&reply.body).map_err(|error| reply.garbled(&error))
     }
 
-    /// The reply itself, if its status is one of success.
+    /// The reply itself, if its status means success.
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's texts.
     pub fn succeeded(self) -> Result<Self, Error> {
-        // A redirect that was not followed did nothing: it is no success either.
+        // A redirect that was not followed is not a success: the request had no effect.
         if self.status.is_success() { Ok(self) } else { Err(self.refused()) }
     }
 
@@ -119,12 +119,12 @@ impl Reply {
     }
 
     fn garbled(&self, error: &serde_json::Error) -> Error {
-        // The parser's own text may quote the body: only its place is told.
+        // The parser's text may quote the body, so only the position is shown.
         let why = format!("line {}, column {}", error.line(), error.column());
         Error::Garbled { url: self.url.clone(), why }
     }
 
-    /// Whether the same request may succeed a little later.
+    /// Whether the same request may succeed later.
     pub(super) fn is_busy(&self) -> bool {
         matches!(self.status(), 412 | 429) || (self.status() >= 500 && self.status() != 501)
     }

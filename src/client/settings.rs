@@ -1,4 +1,4 @@
-//! What can be configured.
+//! The settings of a client.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use super::error::Error;
 use super::trust::Trust;
 use crate::secret::Secret;
 
-/// How to speak to a server.
+/// How to connect to a server.
 pub struct Settings {
-    /// `http://` or `https://`, host, port, and a path where a proxy wants one.
+    /// `http://` or `https://`, host, port, and a path if a proxy needs one.
     pub address: String,
     /// Sent as `X-Vault-Token`.
     pub token: Option<Secret<String>>,
     /// Sent as `X-Vault-Namespace`.
     pub namespace: Option<String>,
-    /// Further headers, name and value.
+    /// Additional headers, name and value.
     pub headers: Vec<(String, String)>,
-    /// Whom to believe, and who we are.
+    /// The certificates to trust, and the client's own.
     pub trust: Trust,
-    /// Whether one redirect is followed, token and all.
+    /// Whether one redirect is followed, with the token.
     pub redirects: bool,
-    /// For one request with all its attempts.
+    /// Limit for one request with all its attempts.
     pub timeout: Duration,
     /// Attempts after the first.
     pub retries: u32,
-    /// Before the second attempt; the third waits twice as long.
+    /// Pause before the second attempt; before the third it is twice as long.
     pub pause: Duration,
 }
 

@@ -128,7 +128,7 @@ async fn the_advice_of_a_refusal_stands_below_it_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_stranger_s_page_is_shown_as_it_came() {
+async fn a_body_that_is_not_of_this_api_is_shown_as_received() {
     let (address, _) = server(vec![answer("404 Not Found", "", "nothing here")]).await;
     let error = client(&address).read("x", &[]).await.err().unwrap();
     assert!(error.to_string().ends_with("Code: 404. Raw Message:\n\nnothing here"));
@@ -177,7 +177,7 @@ fn a_redirect_never_leaves_tls() {
 }
 
 #[tokio::test]
-async fn says_what_to_do_when_nobody_listens_or_tls_is_expected() {
+async fn a_refused_connection_and_http_on_a_tls_address_are_explained() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let at = listener.local_addr().unwrap();
     drop(listener);
@@ -268,7 +268,7 @@ async fn ask_tls(port: u16, host: &str, trust: Trust) -> Result<Option<Answer>, 
 }
 
 #[tokio::test]
-async fn believes_the_named_authority_and_nobody_else() {
+async fn only_the_named_authority_is_trusted() {
     let (port, pem) = tls_server(4).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
@@ -286,7 +286,7 @@ async fn believes_the_named_authority_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_authority_behind_a_byte_order_mark_is_believed() {
+async fn an_authority_after_a_byte_order_mark_is_trusted() {
     let (port, own) = tls_server(1).await;
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -348,7 +348,8 @@ async fn a_server_that_asks_for_a_client_certificate_is_answered_with_the_flag_t
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let (_, mut stream) = acceptor.accept(stream).into_fallible().await.err().unwrap();
-        // Reads the request that follows: closed with unread bytes, TCP could lose the alert.
+        // Reads the request: a socket closed with unread bytes sends a reset, and the client may
+        // lose the alert.
         let _ = stream.read_to_end(&mut Vec::new()).await;
     });
     let trust = Trust { authority_pem: Some(pem), ..Trust::default() };

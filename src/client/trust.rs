@@ -1,7 +1,7 @@
 //! TLS of the client: the certificates it trusts, and its own.
 //!
 //! Trust anchors: the file, else the text, else the folder, else the system's bundle; never two of them at
-//! once, so that naming a CA always narrows. TLS 1.2 or newer, with the algorithms of aws-lc.
+//! once, so that a named CA replaces the others. TLS 1.2 or newer, with the algorithms of aws-lc.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,26 +17,26 @@ use zeroize::Zeroizing;
 use super::anchors::{Anchors, Trusted, Verifier};
 use super::error::Error;
 
-/// Files and switches of TLS.
+/// TLS settings.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// PEM certificates to believe.
+    /// PEM certificates to trust.
     pub authority_file: Option<PathBuf>,
-    /// The same as text; the file wins.
+    /// The same as text; the file takes precedence.
     pub authority_pem: Option<String>,
-    /// A folder of such files; file and text win.
+    /// A folder of such files; file and text take precedence.
     pub authority_folder: Option<PathBuf>,
-    /// Our certificate and chain, PEM.
+    /// The client's certificate and chain, PEM.
     pub client_certificate: Option<PathBuf>,
     /// Its private key, PEM.
     pub client_key: Option<PathBuf>,
-    /// The name to expect instead of the address's host.
+    /// The name to expect in the server's certificate instead of the address's host.
     pub server_name: Option<String>,
-    /// Believe any certificate: only for a server of one's own, on one's own machine.
+    /// Accept any certificate: only for one's own server on the same machine.
     pub danger_accept_any: bool,
 }
 
-/// Where systems keep their bundle: Debian, Fedora, openSUSE, RHEL, Alpine and macOS.
+/// The bundles of Debian, Fedora, openSUSE, RHEL, Alpine and macOS.
 const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -45,10 +45,10 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// U+FEFF, which editors of Windows write in front of a file.
+/// U+FEFF, which editors on Windows write at the start of a file.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// What rustls needs of it. Reads files: call it at the start.
+/// The configuration for rustls. Reads files: call it at the start.
 pub(super) fn configuration(trust: &Trust) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = if trust.danger_accept_any {
@@ -73,7 +73,7 @@ pub(super) fn configuration(trust: &Trust) -> Result<ClientConfig, Error> {
     }
 }
 
-/// For plain HTTP: no file is read, and no server could pass.
+/// For plain HTTP: reads no file and trusts no certificate.
 pub(super) fn nothing_trusted() -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Anchors::new().verifier(&provider).map_err(|why| no_tls(&why))?;
@@ -114,7 +114,7 @@ fn anchors(trust: &Trust) -> Result<Anchors, Error> {
         let entries = fs::read_dir(folder)
             .map_err(|error| unusable(folder, &format!("cannot be read ({error})")))?;
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()) {
-            // A folder may hold other files too; one without a certificate says nothing.
+            // A folder may hold other files; one without a certificate is ignored.
             anchors.add(certificates(&path).unwrap_or_default());
         }
         folder.display().to_string()
@@ -138,7 +138,7 @@ fn anchors(trust: &Trust) -> Result<Anchors, Error> {
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let text =
         fs::read(path).map_err(|error| unusable(path, &format!("cannot be read ({error})")))?;
-    // The reader passes over a block behind a mark, and a bundle may have a mark before each block.
+    // The PEM reader skips a block after a byte order mark, and each block may have one.
     let text = String::from_utf8_lossy(&text).replace(BYTE_ORDER_MARK, "");
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     match found {
