@@ -5,7 +5,7 @@ use clap::{ArgMatches, Command};
 use super::arguments::{positional, words};
 use super::connection::with_connection;
 use super::failure::Failure;
-use super::render::{Display, Format, tidy, with_display};
+use super::render::{Display, Format, sorted, with_display};
 use super::write::path_and_pairs;
 use super::{Context, Outcome, data};
 
@@ -30,7 +30,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         .await
         .map_err(|error| Failure::request(format_args!("Error deleting {path}"), &error))?;
     match answer {
-        Some(answer) => display.answer(context, &tidy(answer)),
+        Some(answer) => display.answer(context, &sorted(answer)),
         None => {
             if display.format == Format::Table {
                 let text = format!("Success! Data deleted (if it existed) at: {path}");

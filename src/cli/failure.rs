@@ -34,7 +34,7 @@ impl Failure {
 impl From<io::Error> for Failure {
     /// Standard output is gone, or cannot be written.
     fn from(error: io::Error) -> Self {
-        // Whoever reads has read enough (`signet list … | head`): nothing to complain about.
+        // The reader has closed the pipe (`signet list … | head`): not an error to report.
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::local("");
         }

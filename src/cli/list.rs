@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::arguments::{is_on, positional, switch, words};
 use super::connection::with_connection;
 use super::failure::Failure;
-use super::render::{Display, Format, tidy, warn, with_format};
+use super::render::{Display, Format, sorted, warn, with_format};
 use super::write::path_and_pairs;
 use super::{Context, Outcome, table};
 
@@ -30,7 +30,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         .list(&path)
         .await
         .map_err(|error| Failure::request(format_args!("Error listing {path}"), &error))?;
-    let Some(answer) = answer.map(tidy) else {
+    let Some(answer) = answer.map(sorted) else {
         if display.format == Format::Table {
             return Err(Failure::server(format!("No value found at {path}")));
         }

@@ -106,7 +106,7 @@ fn ask(context: &mut Context<'_>) -> Result<Secret<String>, Failure> {
     let echo = |state: &str| Process::new("stty").arg(state).status().is_ok_and(|s| s.success());
     let hidden = echo("-echo");
     context.output.ask(if hidden { "Token (will be hidden): " } else { "Token (WILL BE SHOWN): " });
-    // One byte at a time, so that what is typed ahead stays for whoever reads next.
+    // One byte at a time, so that input typed ahead stays for the next reader.
     let (mut line, mut byte) = (Vec::new(), [0]);
     while matches!(context.input.read(&mut byte), Ok(1)) && byte != *b"\n" {
         line.extend(byte);

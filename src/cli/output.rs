@@ -40,7 +40,7 @@ impl<'a> Output<'a> {
 
     /// A line on standard error.
     pub(crate) fn note(&mut self, text: &str) {
-        // Nobody is left to tell when standard error is gone.
+        // If standard error is closed, the text cannot be shown anywhere.
         let _ = writeln!(self.stderr, "{text}");
     }
 

@@ -6,7 +6,7 @@ use hyper::Method;
 use super::arguments::{positional, words};
 use super::connection::with_connection;
 use super::failure::Failure;
-use super::render::{Display, Format, tidy, with_display};
+use super::render::{Display, Format, sorted, with_display};
 use super::{Context, Outcome, data};
 
 pub(super) fn command() -> Command {
@@ -53,5 +53,5 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         .await
         .map_err(|error| Failure::request(format_args!("Error reading {path}"), &error))?
         .ok_or_else(|| Failure::server(format!("No value found at {path}")))?;
-    display.answer(context, &tidy(answer))
+    display.answer(context, &sorted(answer))
 }

@@ -121,7 +121,7 @@ impl Display {
         };
         if self.format == Format::Yaml {
             let value = serde_json::to_value(value).map_err(|error| odd(&error))?;
-            return serde_norway::to_string(&ordered(value)).map_err(|error| odd(&error));
+            return serde_norway::to_string(&sorted_value(value)).map_err(|error| odd(&error));
         }
         let text = serde_json::to_string_pretty(value).map_err(|error| odd(&error))?;
         // Go escapes what HTML knows; in JSON these characters stand only within strings.
@@ -129,23 +129,25 @@ impl Display {
     }
 }
 
-/// An answer with the members of its data, and of everything below, in the order of their names.
-pub(super) fn tidy(mut answer: Answer) -> Answer {
-    answer.data = answer.data.map(|data| match ordered(Value::Object(data)) {
+/// The answer with its data sorted by the names of the members, at every depth.
+pub(super) fn sorted(mut answer: Answer) -> Answer {
+    answer.data = answer.data.map(|data| match sorted_value(Value::Object(data)) {
         Value::Object(data) => data,
         _ => Map::new(),
     });
     answer
 }
 
-fn ordered(value: Value) -> Value {
+fn sorted_value(value: Value) -> Value {
     match value {
         Value::Object(members) => {
             let mut members: Vec<_> = members.into_iter().collect();
             members.sort_by(|one, other| one.0.cmp(&other.0));
-            Value::Object(members.into_iter().map(|(name, value)| (name, ordered(value))).collect())
+            Value::Object(
+                members.into_iter().map(|(name, value)| (name, sorted_value(value))).collect(),
+            )
         }
-        Value::Array(values) => Value::Array(values.into_iter().map(ordered).collect()),
+        Value::Array(values) => Value::Array(values.into_iter().map(sorted_value).collect()),
         other => other,
     }
 }

@@ -194,7 +194,7 @@ fn a_login_keeps_the_token_for_its_owner_alone() {
 }
 
 #[test]
-fn a_mistake_on_this_side_is_one_and_a_refusal_or_nobody_there_is_two() {
+fn a_local_error_exits_with_one_and_a_refusal_or_no_server_with_two() {
     let nowhere = [("SIGNET_ADDR", "http://127.0.0.1:1")];
     for (line, code) in [
         (&["read"][..], 1),

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::arguments::{positional, words};
 use super::connection::with_connection;
 use super::failure::Failure;
-use super::render::{Display, tidy, with_display};
+use super::render::{Display, sorted, with_display};
 use super::{Context, Outcome};
 
 pub(super) fn print_command() -> Command {
@@ -57,5 +57,5 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let answer = answer
         .map_err(|error| Failure::request("Error looking up token", &error))?
         .ok_or_else(|| Failure::server("Error looking up token: the server answered nothing"))?;
-    display.answer(context, &tidy(answer))
+    display.answer(context, &sorted(answer))
 }

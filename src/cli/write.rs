@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::arguments::{is_on, positional, switch, words};
 use super::connection::with_connection;
 use super::failure::Failure;
-use super::render::{Display, Format, tidy, with_display};
+use super::render::{Display, Format, sorted, with_display};
 use super::{Context, Outcome, data};
 use crate::wire::answer::Answer;
 
@@ -61,7 +61,7 @@ pub(super) fn finish(
     answer: Option<Answer>,
 ) -> Outcome {
     match answer {
-        Some(answer) => display.answer(context, &tidy(answer)),
+        Some(answer) => display.answer(context, &sorted(answer)),
         None => {
             if display.format == Format::Table {
                 context.output.line(&format!("Success! Data written to: {path}"))?;
