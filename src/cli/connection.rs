@@ -11,7 +11,8 @@ use super::{Context, duration};
 use crate::client::{Client, Settings, Trust};
 use crate::secret::Secret;
 
-/// Variables of Vault's clients that this one cannot honour, and what would happen instead.
+/// Variables of Vault's clients that this client does not support, and why it does not ignore
+/// them.
 const UNSUPPORTED: [(&str, &str); 5] = [
     ("WRAP_TTL", "Signet does not wrap answers yet, so that keys would come in clear"),
     ("MFA", "Signet asks for no second factor, so that nothing would be checked"),
@@ -28,9 +29,9 @@ pub(super) fn with_connection(command: Command) -> Command {
             "URL",
             "Address of the server (SIGNET_ADDR); https://127.0.0.1:8200 if unset",
         ),
-        flag("ca-cert", "FILE", "PEM certificates to believe (SIGNET_CACERT)"),
-        flag("ca-path", "FOLDER", "Folder of PEM certificates to believe (SIGNET_CAPATH)"),
-        flag("client-cert", "FILE", "Our certificate for TLS, PEM (SIGNET_CLIENT_CERT)"),
+        flag("ca-cert", "FILE", "PEM certificates to trust (SIGNET_CACERT)"),
+        flag("ca-path", "FOLDER", "Folder of PEM certificates to trust (SIGNET_CAPATH)"),
+        flag("client-cert", "FILE", "Client certificate for TLS, PEM (SIGNET_CLIENT_CERT)"),
         flag("client-key", "FILE", "Its private key, PEM (SIGNET_CLIENT_KEY)"),
         flag(
             "tls-server-name",
@@ -39,10 +40,10 @@ pub(super) fn with_connection(command: Command) -> Command {
         ),
         switch(
             "tls-skip-verify",
-            "Believe any certificate (SIGNET_SKIP_VERIFY); never outside your own machine",
+            "Do not verify the server's certificate (SIGNET_SKIP_VERIFY); only on your own machine",
         ),
         flag("namespace", "NAME", "Namespace (SIGNET_NAMESPACE)").alias("ns"),
-        repeated("header", "NAME=VALUE", "A further header; repeatable"),
+        repeated("header", "NAME=VALUE", "An additional header; repeatable"),
         flag("agent-address", "URL", "Address of an agent, wins over -address (SIGNET_AGENT_ADDR)"),
     ];
     command.args(flags.map(|flag| flag.help_heading("Connection")))
@@ -64,13 +65,13 @@ impl Context<'_> {
             .find(|name| (self.environment)(name).is_some_and(|value| !value.is_empty()))
     }
 
-    /// A client with the token that is there.
+    /// A client with the configured token.
     pub(super) fn client(&self, matches: &ArgMatches) -> Result<Client, Failure> {
         let token = self.token()?;
         self.client_with(matches, token)
     }
 
-    /// A client with this token, or none.
+    /// A client with this token, or without a token.
     pub(super) fn client_with(
         &self,
         matches: &ArgMatches,
@@ -98,7 +99,7 @@ impl Context<'_> {
         Client::new(settings).map_err(|error| Failure::server(error.to_string()))
     }
 
-    /// A variable that asks for protection is honoured or refused, never passed over.
+    /// A variable that asks for protection is supported or refused, never ignored.
     fn refuse_unsupported_variables(&self) -> Result<(), Failure> {
         for (name, why) in UNSUPPORTED {
             let is_set = |full: &String| {
@@ -145,7 +146,7 @@ impl Context<'_> {
         Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
     }
 
-    /// None unless asked for: a person sees the error and decides.
+    /// No retries by default: the user sees the error and decides.
     fn retries(&self) -> Result<u32, Failure> {
         let Some(text) = self.variable("MAX_RETRIES") else { return Ok(0) };
         text.parse()
