@@ -4,7 +4,7 @@
 //!
 //! | floor | module | what |
 //! |---:|---|---|
-//! | 1 | [`secret`] | values that cannot be printed or left behind |
+//! | 1 | [`secret`], [`go`] | values that cannot be printed or left behind; what Go writes and reads |
 //! | 2 | [`entropy`], [`ca`], [`wire`], [`hcl`] | randomness; the pure core; JSON shapes; HCL's syntax |
 //! | 3 | [`clock`], [`store`], [`client`], [`config`] | time; the ordered map; our API from outside; files |
 //! | 4 | [`keys`], [`auth`] | custody of private keys; who is calling |
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod entropy;
+pub mod go;
 pub mod hcl;
 pub mod http;
 pub mod keys;

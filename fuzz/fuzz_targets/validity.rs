@@ -8,9 +8,10 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use signet::ca::key::KeyKind;
 use signet::ca::permit::{IssuingUrls, Template};
-use signet::ca::role::{Ask, Bounds, LeafNotAfterBehavior, RoleFields, TtlLimits, go_duration};
+use signet::ca::role::{Ask, Bounds, LeafNotAfterBehavior, RoleFields, TtlLimits};
 use signet::ca::time::{LAST_SECOND, Timestamp};
 use signet::backend::fields::seconds;
+use signet::go::duration;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -165,7 +166,7 @@ fn ends(permitted: &Template, role: &RoleFields, ask: &Ask, bounds: &Bounds, now
     let longest = or(role.max_ttl, bounds.mount.max);
     let by_time = !role.not_after.is_empty() || !ask.not_after.is_empty();
     if !by_time || role.max_ttl > 0 {
-        assert!(end <= now.plus(longest), "{end} is beyond {}", go_duration(longest));
+        assert!(end <= now.plus(longest), "{end} is beyond {}", duration::format(longest));
     }
     if ask.ttl > 0 {
         assert!(!by_time && end <= now.plus(ask.ttl));
@@ -185,7 +186,7 @@ fn ends(permitted: &Template, role: &RoleFields, ask: &Ask, bounds: &Bounds, now
 
 /// A duration as Go prints it is read as the same number of seconds.
 fn durations(number: i64) {
-    let read = seconds(&Value::String(go_duration(number)));
+    let read = seconds(&Value::String(duration::format(number)));
     if (0..=i64::MAX / 1_000_000_000).contains(&number) {
         assert_eq!(read, Ok(number));
     } else {

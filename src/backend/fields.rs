@@ -5,6 +5,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::go::duration::{self, Span};
+use crate::go::parse_bool;
+
 use super::field::{Field, FieldKind};
 
 /// A parameter that cannot be converted: Vault's text.
@@ -132,11 +135,7 @@ fn text(value: Value) -> Result<Value, String> {
 }
 
 fn flag(value: &Value) -> Result<Value, String> {
-    let read = |text: &str| match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => Some(false),
-        _ => None,
-    };
+    let read = |text: &str| if text.is_empty() { Some(false) } else { parse_bool(text) };
     let wrong = || "'' cannot parse value as 'bool': strconv.ParseBool: invalid syntax".to_owned();
     match value {
         Value::Bool(_) => Ok(value.clone()),
@@ -239,12 +238,14 @@ fn pairs(value: Value) -> Result<Value, String> {
 /// # Errors
 /// Go's text.
 pub fn seconds(value: &Value) -> Result<i64, String> {
+    // An empty text is no duration of Go, and zero for Vault.
+    let read = |text: &str| match text {
+        "" => Ok(0),
+        text => duration::parse(text).map(Span::whole_seconds),
+    };
     let seconds = match value {
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) => whole,
-            None => parse_duration(&number.to_string())?,
-        },
-        Value::String(text) => parse_duration(text.trim())?,
+        Value::Number(number) => number.as_i64().map_or_else(|| read(&number.to_string()), Ok)?,
+        Value::String(text) => read(text.trim())?,
         _ => return Err("could not parse duration from input".to_owned()),
     };
     if seconds < 0 {
@@ -257,65 +258,6 @@ pub fn seconds(value: &Value) -> Result<i64, String> {
         );
     }
     Ok(seconds)
-}
-
-/// A Go duration, a number of seconds, or days as `2d`; rounded down to whole seconds.
-fn parse_duration(text: &str) -> Result<i64, String> {
-    if text.is_empty() {
-        return Ok(0);
-    }
-    if let Ok(whole) = text.parse::<i64>() {
-        return Ok(whole);
-    }
-    if let Some(days) = text.strip_suffix('d')
-        && let Ok(days) = days.parse::<i64>()
-    {
-        return Ok(days.saturating_mul(86_400));
-    }
-    go_duration(text)
-}
-
-fn go_duration(text: &str) -> Result<i64, String> {
-    let quoted = crate::ca::uri::go_quote(text);
-    let invalid = || format!("time: invalid duration {quoted}");
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest.is_empty() {
-        return Err(invalid());
-    }
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let end = rest
-            .find(|character: char| !character.is_ascii_digit() && character != '.')
-            .unwrap_or(rest.len());
-        let (number, after) = rest.split_at(end);
-        let number: f64 = number.parse().map_err(|_| invalid())?;
-        let end = after
-            .find(|character: char| character.is_ascii_digit() || character == '.')
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
-        total += number
-            * match unit {
-                "h" => 3600.0,
-                "m" => 60.0,
-                "s" => 1.0,
-                "ms" => 1e-3,
-                "us" | "µs" | "μs" => 1e-6,
-                "ns" => 1e-9,
-                "" => return Err(format!("time: missing unit in duration {quoted}")),
-                other => {
-                    return Err(format!(
-                        "time: unknown unit {} in duration {quoted}",
-                        crate::ca::uri::go_quote(other)
-                    ));
-                }
-            };
-        rest = after;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "saturates; the caller checks the range")]
-    Ok((sign * total) as i64)
 }
 
 const fn go_kind(value: &Value) -> &'static str {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use crate::go;
+
 use super::control::{first_control, refuse_control};
 use super::hostname::{is_host_pattern, to_ascii};
 use super::permit::AlternativeNames;
@@ -51,7 +53,7 @@ pub(in crate::ca) fn add_listed(
         if !add_name(name, names)? {
             warnings.push(format!(
                 "Signet: alt_names: {} is neither a host name nor an e-mail address and is left out",
-                uri::go_quote(name)
+                go::quote(name)
             ));
         }
     }
@@ -74,7 +76,7 @@ pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), St
     if let Some(text) = names.email.iter().find(|text| !is_mailbox(text)) {
         return Err(format!(
             "the alternative name {} is no e-mail address: it wants a name, @ and a host (RFC 5280, 4.2.1.6)",
-            uri::go_quote(&shortened(text))
+            go::quote(&shortened(text))
         ));
     }
     let is_name = |text: &&String| {
@@ -88,7 +90,7 @@ pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), St
     names.dns.iter().find(|text| !is_name(text)).map_or(Ok(()), |text| {
         Err(format!(
             "the alternative name {} is no DNS name: it wants labels of visible characters (RFC 5280, 4.2.1.6)",
-            uri::go_quote(&shortened(text))
+            go::quote(&shortened(text))
         ))
     })
 }
@@ -98,7 +100,7 @@ pub(in crate::ca) fn relative_uri(names: &AlternativeNames) -> Option<String> {
     let uri = names.uri.iter().find(|uri| uri::is_relative(uri))?;
     Some(format!(
         "Signet: the URI SAN {} is relative, and Java cannot read a certificate with one (RFC 5280, 4.2.1.6); write it with its scheme, as in https://example.org/",
-        uri::go_quote(&shortened(uri))
+        go::quote(&shortened(uri))
     ))
 }
 
@@ -140,14 +142,14 @@ fn uri(text: &str, holder: Holder) -> Result<String, String> {
     let named = |why: &str| {
         format!(
             "the provided URI Subject Alternative Name {} is not a valid {why}",
-            uri::go_quote(&shortened(text))
+            go::quote(&shortened(text))
         )
     };
     let written = uri::canonical(text).ok_or_else(|| named("URI"))?;
     if !uri::host_is_domain(&written) {
         return Err(format!(
             "unable to parse created certificate: x509: cannot parse URI {}: invalid domain",
-            uri::go_quote(&shortened(&written))
+            go::quote(&shortened(&written))
         ));
     }
     match path {

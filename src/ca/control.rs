@@ -3,22 +3,11 @@
 //! A reader in C stops at a NUL and sees another name (CVE-2009-2408); a line feed writes a second
 //! line into a log; a bidirectional override shows a name that is not there (CVE-2021-42574).
 
-use super::uri::go_quote;
+use crate::go;
 
-/// Is this a control character (Unicode category Cc: C0, DEL, C1), a line or paragraph separator,
-/// or one of the characters that embed, override or isolate a direction of writing? The marks
-/// U+200E, U+200F and U+061C stay: names in Hebrew and Arabic have them.
-pub const fn is_control(character: char) -> bool {
-    matches!(
-        character,
-        '\0'..='\u{1f}'
-            | '\u{7f}'..='\u{9f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-    )
-}
+pub use crate::go::is_control;
 
-/// The first such character of a text.
+/// The first control character of a text.
 pub fn first_control(text: &str) -> Option<char> {
     // Nearly every name is printable ASCII.
     if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
@@ -36,7 +25,7 @@ pub fn refuse_control(what: &str, text: &str) -> Result<(), String> {
         None => Ok(()),
         Some(found) => Err(format!(
             "the {what} {} holds a control character (U+{:04X})",
-            go_quote(text),
+            go::quote(text),
             found as u32
         )),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::ca::oid::ObjectIdentifier;
+use crate::go;
 
 use super::asn1::{ReadError, Reader, tag};
 use super::distinguished_name::{self, Attributes};
@@ -210,7 +211,7 @@ impl ParsedCsr {
             let others: BTreeSet<&String> = others.iter().collect();
             own.iter()
                 .filter(move |name| !others.contains(name))
-                .map(move |name| format!("{kind}:{}", uri::go_quote(name)))
+                .map(move |name| format!("{kind}:{}", go::quote(name)))
         });
         let addresses: BTreeSet<_> = others.ip.iter().collect();
         let addresses = own.ip.iter().filter(|address| !addresses.contains(address));
@@ -275,7 +276,7 @@ fn requested_extensions(attributes: &[u8]) -> Result<Vec<RawExtension>, CsrError
 
 /// Go reads no certificate whose URI is none, or whose host could be no domain.
 fn readable_uri(text: &str) -> Result<(), CsrError> {
-    let quoted = uri::go_quote(text);
+    let quoted = go::quote(text);
     if uri::canonical(text).is_none() {
         Err(CsrError::Malformed(format!(
             "x509: cannot parse URI {quoted}: parse {quoted}: invalid URI"

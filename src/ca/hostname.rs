@@ -5,13 +5,15 @@
 
 use std::fmt;
 
+use crate::go;
+
 /// A name that cannot be a domain name, quoted as Go quotes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidLabel(String);
 
 impl fmt::Display for InvalidLabel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "idna: invalid label {}", super::uri::go_quote(&self.0))
+        write!(formatter, "idna: invalid label {}", go::quote(&self.0))
     }
 }
 

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use crate::go;
+
 use super::asn1::{ReadError, Reader, tag};
 use super::distinguished_name;
 use super::general_names::{DNS, EMAIL, IP, URI, kind_not_read};
@@ -73,7 +75,7 @@ fn each<T: Ord + Clone>(
     let (mut compiled, mut seen) = (Vec::with_capacity(values.len()), BTreeSet::new());
     for value in values {
         let one = compile(value.trim())
-            .map_err(|why| format!("{parameter}: {} {why}", super::uri::go_quote(value)))?;
+            .map_err(|why| format!("{parameter}: {} {why}", go::quote(value)))?;
         if seen.insert(one.clone()) {
             compiled.push(one);
         }

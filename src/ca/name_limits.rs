@@ -4,6 +4,8 @@
 
 use std::net::IpAddr;
 
+use crate::go;
+
 use super::asn1::Writer;
 use super::certificate::Certificate;
 use super::distinguished_name::{self, Comparable};
@@ -189,7 +191,7 @@ impl Compiled {
             if name.ends_with('.') {
                 return refuse(format!(
                     "the issuer has name constraints, and the DNS name {} ends with a dot, so that readers cannot compare it",
-                    uri::go_quote(name)
+                    go::quote(name)
                 ));
             }
             let permitted = own.permitted_dns.iter().any(|base| is_below(name, base));
@@ -219,7 +221,7 @@ impl Compiled {
         if !has_one_host(text) {
             return refuse(format!(
                 "the issuer's name constraints limit URIs by their host, and readers differ about that of {}: it has a user, or no slash behind the host",
-                uri::go_quote(text)
+                go::quote(text)
             ));
         }
         let host = uri::host(text);
@@ -230,7 +232,7 @@ impl Compiled {
         if host.is_empty() || host.starts_with('[') || host.parse::<IpAddr>().is_ok() {
             return refuse(format!(
                 "the issuer's name constraints limit URIs by their host, and {} has no host name",
-                uri::go_quote(text)
+                go::quote(text)
             ));
         }
         let permitted = own.permitted_uri.iter().any(|base| is_host_of(host, base, false));
@@ -277,7 +279,7 @@ fn judge(kind: &str, name: &str, permitted: bool, excluded: bool) -> Result<(), 
         return Ok(());
     }
     let verb = if excluded { "exclude" } else { "do not permit" };
-    refuse(format!("the issuer's name constraints {verb} the {kind} {}", uri::go_quote(name)))
+    refuse(format!("the issuer's name constraints {verb} the {kind} {}", go::quote(name)))
 }
 
 /// The name or one below it; with a dot in front, one below it; empty, any.

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::go;
+
 /// The longest OID, in bytes of its DER content: 128 arcs below 128, or one arc of 264 digits.
 pub const MAX_BYTES: usize = 127;
 
@@ -37,7 +39,7 @@ impl fmt::Display for OidError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotANumber(arc) => {
-                write!(formatter, "{} is not a number", super::uri::go_quote(arc))
+                write!(formatter, "{} is not a number", go::quote(arc))
             }
             Self::OneArc => formatter.write_str("an OID has at least two numbers"),
             Self::FirstArc => formatter.write_str("the first number of an OID is 0, 1 or 2"),

@@ -17,7 +17,7 @@ use super::oid::ObjectIdentifier;
 use super::permit::{AlternativeNames, KeyUsage, Policy, RawExtension};
 use super::role::Refusal;
 use super::taken;
-use super::uri::go_quote;
+use crate::go;
 
 /// What a request brings along for an authority.
 #[derive(Debug, Default)]
@@ -187,13 +187,13 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, Refusal> {
             && name.bytes().all(|byte| byte.is_ascii_graphic())
             && to_ascii(name).is_ok_and(|ascii| ascii == *name);
         if !is_name {
-            return wrong(&format!("{} is no DNS name", go_quote(name)));
+            return wrong(&format!("{} is no DNS name", go::quote(name)));
         }
         names.dns.push(name.clone());
     }
     for address in &asked.email {
         if !address.contains('@') || address.contains(' ') {
-            return wrong(&format!("{} is no e-mail address", go_quote(address)));
+            return wrong(&format!("{} is no e-mail address", go::quote(address)));
         }
         add_address(address, &mut names).or_else(refuse)?;
     }

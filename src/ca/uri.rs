@@ -6,8 +6,6 @@
 
 use std::fmt::Write as _;
 
-use super::control::is_control;
-
 /// The re-serialised form of a URI, or `None` if it is not one.
 pub fn canonical(text: &str) -> Option<String> {
     if text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
@@ -231,34 +229,6 @@ fn escape(plain: &[u8], part: Part, out: &mut String) {
             out.push(char::from(*byte));
         }
     }
-}
-
-/// A text in double quotes as Go's `%q` prints it.
-pub fn go_quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().saturating_add(2));
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            other if other.is_control() && (other as u32) < 0x80 => {
-                let _infallible = write!(out, "\\x{:02x}", other as u32);
-            }
-            other if is_control(other) => {
-                let _infallible = write!(out, "\\u{:04x}", other as u32);
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]

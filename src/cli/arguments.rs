@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::failure::Failure;
+use crate::go::parse_bool;
 
 /// Flags of Vault's command line that ask for protection this one cannot give, and why not.
 const UNSUPPORTED: [(&str, &str); 10] = [
@@ -200,11 +201,7 @@ fn joined(flag: &OsStr, value: &OsStr) -> OsString {
 
 /// Go's spellings of true and false.
 pub(super) fn truth(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        other => Err(format!("{other:?} is neither true nor false")),
-    }
+    parse_bool(text).ok_or_else(|| format!("{text:?} is neither true nor false"))
 }
 
 #[cfg(test)]

@@ -141,9 +141,9 @@ impl Context<'_> {
 
     fn timeout(&self) -> Result<Option<Duration>, Failure> {
         let Some(text) = self.variable("CLIENT_TIMEOUT") else { return Ok(None) };
-        let seconds = duration::parse(&text)
+        let span = duration::parse(&text)
             .map_err(|why| Failure::server(format!("SIGNET_CLIENT_TIMEOUT: {why}")))?;
-        Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
+        Ok(span.to_std().filter(|timeout| !timeout.is_zero()))
     }
 
     /// No retries by default: the user sees the error and decides.

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::render::{Display, Format, with_format};
 use super::{Context, Outcome, duration, table};
 use crate::client::Reply;
+use crate::go;
 use crate::wire::sys::{EnableRequest, MountAnswer, MountSettings, TuneRequest};
 
 pub(super) fn command() -> Command {
@@ -314,8 +315,8 @@ fn tuning(matches: &ArgMatches, unset: &str) -> Result<TuneRequest, Failure> {
     let lifetime = |name: &str| match text(matches, name) {
         None => Ok(unset.to_owned()),
         Some(given) => match duration::parse(given) {
-            Ok(seconds) if seconds < 0 => Ok("system".to_owned()),
-            Ok(seconds) => Ok(duration::full(seconds)),
+            Ok(span) if span.whole_seconds() < 0 => Ok("system".to_owned()),
+            Ok(span) => Ok(go::duration::format(span.whole_seconds())),
             Err(why) => {
                 Err(Failure::local(format!("invalid value {given:?} for flag -{name}: {why}")))
             }

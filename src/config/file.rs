@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::config::Fault;
 use crate::config::manual::{Form, Key, SECTIONS, Section};
-use crate::config::{Fault, duration};
+use crate::go::duration;
 use crate::hcl::{self, Body, Entry, Kind, Position, Value};
 
 /// A section of a file and what was set in it.
@@ -213,7 +214,8 @@ pub(super) fn from_text(key: &Key, text: &str) -> Option<Setting> {
             _ => None,
         },
         Form::Duration => {
-            duration::parse(text).filter(|time| !time.is_zero()).map(Setting::Duration)
+            let time = duration::parse(text).ok()?.to_std()?;
+            (!time.is_zero()).then_some(Setting::Duration(time))
         }
         Form::Count => text.parse().ok().filter(|count| *count > 0).map(Setting::Count),
         Form::OneOf(words) => words

@@ -4,7 +4,6 @@
 //! answers with what the server is to do, or with every fault at once, each with its place.
 
 mod checked;
-mod duration;
 mod file;
 mod files;
 pub mod logs;

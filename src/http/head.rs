@@ -4,6 +4,7 @@ use http::{StatusCode, request};
 
 use crate::backend::route::Operation;
 use crate::ca::time::Timestamp;
+use crate::go::parse_bool;
 
 use super::form::{MOST_OF_QUERY, pairs, percent_decoded};
 use super::reply::errors_response;
@@ -91,11 +92,9 @@ fn operation(
     parts: &request::Parts,
     listing: Option<&str>,
 ) -> Result<Operation, Box<HttpResponse>> {
-    Ok(match (parts.method.as_str(), listing) {
-        ("LIST", _) | ("GET", Some("1" | "t" | "T" | "true" | "TRUE" | "True")) => Operation::List,
-        ("GET" | "HEAD", None | Some("0" | "f" | "F" | "false" | "FALSE" | "False")) => {
-            Operation::Read
-        }
+    Ok(match (parts.method.as_str(), listing.map(parse_bool)) {
+        ("LIST", _) | ("GET", Some(Some(true))) => Operation::List,
+        ("GET" | "HEAD", None | Some(Some(false))) => Operation::Read,
         ("GET" | "HEAD", Some(_)) => return Err(refuse(StatusCode::BAD_REQUEST, &[])),
         ("POST" | "PUT", _) => Operation::Update,
         ("PATCH", _) if content_type(parts) == "application/merge-patch+json" => Operation::Patch,

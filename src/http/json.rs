@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::ca::uri::go_quote;
+use crate::go;
 
 use super::budget::{Budget, LONGEST_TEXT, MOST_ENTRIES, MOST_NODES};
 
@@ -83,7 +83,7 @@ fn byte_at(body: &[u8], line: usize, column: usize) -> u8 {
 }
 
 fn quoted(byte: u8) -> String {
-    let text = go_quote(&char::from(byte).to_string());
+    let text = go::quote(&char::from(byte).to_string());
     format!("'{}'", text.trim_matches('"'))
 }
 

@@ -10,7 +10,7 @@ use crate::ca::key::{Curve, KeyKind};
 use crate::ca::oid::{ObjectIdentifier, OidError};
 use crate::ca::permit::{KeyUsage, Policy};
 use crate::ca::time::Timestamp;
-use crate::ca::uri::go_quote;
+use crate::go;
 
 /// Why a role is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -300,7 +300,7 @@ pub(in crate::ca) fn unknown_usages(usages: &[String], extended: &[String]) -> V
         let unknown = words.find(|word| !word.is_empty() && !is_known(word))?;
         Some(format!(
             "Signet: {field}: {} is no usage and is passed over; the words are {}",
-            go_quote(&shortened(unknown)),
+            go::quote(&shortened(unknown)),
             known.join(", ")
         ))
     })

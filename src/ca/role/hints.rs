@@ -11,7 +11,7 @@ use crate::ca::control::first_control;
 use crate::ca::hostname::is_host_pattern;
 use crate::ca::permit::KeyUsage;
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
-use crate::ca::uri::go_quote;
+use crate::go;
 
 /// So many entries of a role are shown; with more of them there is no line to paste.
 const SHOWN: usize = 8;
@@ -98,7 +98,7 @@ impl Role {
     ) -> String {
         let can_be_pasted = can_be_pasted && matches!(shortened(value), Cow::Borrowed(_));
         let value = &*shortened(value);
-        let shown = if first_control(value).is_some() { &*go_quote(value) } else { value };
+        let shown = if first_control(value).is_some() { &*go::quote(value) } else { value };
         let shown_entries: Vec<&str> = entries.iter().take(SHOWN).map(String::as_str).collect();
         let mut hint = match entries.len().saturating_sub(SHOWN) {
             _ if entries.is_empty() => {

@@ -25,7 +25,7 @@ pub use permit::{Ask, Bounds, CsrFacts, Refusal};
 pub(in crate::ca) use validity::check_order;
 pub use validity::{
     EndChoice, LeafNotAfterBehavior, StartChoice, TtlLimits, ValidityError, ValidityWish,
-    choose_end, choose_start, go_duration, overstay,
+    choose_end, choose_start, overstay,
 };
 
 use super::key::KeyKind;

@@ -10,6 +10,7 @@ use crate::ca::permit::{IssuingUrls, KeyUsage};
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
 use crate::ca::time::{LAST_SECOND, Timestamp};
 use crate::ca::uri::host_is_domain;
+use crate::go;
 
 const SCHEME: &str = "spiffe://";
 
@@ -71,7 +72,7 @@ impl RoleFields {
             {
                 return Err(format!(
                     "policy_identifiers: the cps {} of {} is no URI of ASCII characters",
-                    crate::ca::uri::go_quote(&shortened(cps)),
+                    go::quote(&shortened(cps)),
                     policy.oid
                 ));
             }
@@ -105,7 +106,7 @@ fn pattern_warning(pattern: &str) -> Option<String> {
     if first_control(pattern).is_some() {
         return Some(format!(
             "Signet: allowed_uri_sans: {} holds a control character and allows nothing",
-            crate::ca::uri::go_quote(&shown)
+            go::quote(&shown)
         ));
     }
     if let Some(other) = outside(pattern) {

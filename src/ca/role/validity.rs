@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Ask, Bounds, Role};
 use crate::ca::time::{LAST_SECOND, Timestamp};
+use crate::go::{self, duration};
 
 impl Role {
     /// Steps 23 and 24 of pki-api 15.1: when a leaf begins and ends.
@@ -149,7 +150,7 @@ pub fn choose_start(
     if choice.bound == "duration" && choice.fixed.is_empty() && start < earliest {
         return refused(format!(
             "not_before_bound is set to duration. Cannot satisfy request as it would result in notBefore of {start} that is older than the allowed not_before_duration of {}",
-            go_duration(backdate)
+            duration::format(backdate)
         ));
     }
     // A certificate that seems older than it is passes for one that was there before a revocation
@@ -157,7 +158,7 @@ pub fn choose_start(
     if !choice.may_backdate && choice.fixed.is_empty() && start < earliest {
         return refused(format!(
             "not_before {start} lies further back than not_before_duration allows ({}), and the role does not set allow_backdating=true",
-            go_duration(backdate)
+            duration::format(backdate)
         ));
     }
     Ok(start)
@@ -197,8 +198,8 @@ pub fn choose_end(
     if asked > max && text.is_empty() {
         warnings.push(format!(
             "TTL \"{}\" is longer than permitted maxTTL \"{}\", so maxTTL is being used",
-            go_duration(asked),
-            go_duration(max)
+            duration::format(asked),
+            duration::format(max)
         ));
     }
     let ttl = asked.min(max);
@@ -209,13 +210,13 @@ pub fn choose_end(
     if choice.bound == "ttl-limited" && choice.fixed.is_empty() && end > now.plus(ttl) {
         return refused(format!(
             "not_after_bound is set to ttl-limited. Cannot satisfy request as that would result in notAfter of {end} that is beyond the TTL of {}",
-            go_duration(ttl)
+            duration::format(ttl)
         ));
     }
     if choice.max_bounds_not_after && end > now.plus(max) {
         return refused(format!(
             "cannot satisfy request, as not_after {end} is beyond the role's max_ttl of {}",
-            go_duration(max)
+            duration::format(max)
         ));
     }
     Ok(end)
@@ -281,8 +282,8 @@ fn parse_time(text: &str) -> Result<Timestamp, ValidityError> {
     let (rest, wanted) = go_time_fault(text);
     refused(format!(
         "parsing time {} as \"{layout}\": cannot parse {} as \"{wanted}\"",
-        crate::ca::uri::go_quote(text),
-        crate::ca::uri::go_quote(rest)
+        go::quote(text),
+        go::quote(rest)
     ))
 }
 
@@ -318,16 +319,4 @@ fn go_time_fault(text: &str) -> (&str, &'static str) {
         }
     }
     (rest, "Z07:00")
-}
-
-/// Seconds as Go prints a duration: `1h0m0s`.
-pub fn go_duration(seconds: i64) -> String {
-    let sign = if seconds < 0 { "-" } else { "" };
-    let total = seconds.unsigned_abs();
-    let (hours, minutes, seconds) = (total / 3600, total / 60 % 60, total % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{sign}{seconds}s"),
-        (0, _) => format!("{sign}{minutes}m{seconds}s"),
-        _ => format!("{sign}{hours}h{minutes}m{seconds}s"),
-    }
 }
