@@ -1,5 +1,8 @@
 //! Forms, queries and escaped paths.
 
+use std::borrow::Cow;
+
+use percent_encoding::{percent_decode, percent_decode_str};
 use serde_json::{Map, Value};
 
 use super::budget::{Budget, LONGEST_TEXT, MOST_ENTRIES};
@@ -20,73 +23,29 @@ pub fn form(body: &[u8], budget: &Budget) -> Result<Map<String, Value>, FormErro
     if body.len() > LONGEST_TEXT {
         return Err(FormError("the form is too long; send JSON".to_owned()));
     }
+    // Names and values are divided by ASCII: each is UTF-8 if all of them together are.
+    if percent_decode(body).decode_utf8().is_err() {
+        return Err(FormError("the form holds bytes that are not UTF-8".to_owned()));
+    }
     let mut parameters = Map::new();
-    for (count, (name, value)) in pairs_of_bytes(body).enumerate() {
+    for (count, (name, value)) in form_urlencoded::parse(body).enumerate() {
         if count >= MOST_ENTRIES {
             return Err(FormError(format!("the form holds more than {MOST_ENTRIES} parameters")));
         }
-        let (Ok(name), Ok(value)) = (String::from_utf8(name), String::from_utf8(value)) else {
-            return Err(FormError("the form holds bytes that are not UTF-8".to_owned()));
-        };
         if !(budget.take_text(&name) && budget.take_text(&value)) {
             let most = budget.most();
             return Err(FormError(format!(
                 "the form holds more than {most} names, values and entries of lists with commas"
             )));
         }
-        parameters.insert(name, Value::String(value));
+        parameters.insert(name.into_owned(), Value::String(value.into_owned()));
     }
     Ok(parameters)
 }
 
-/// Name and value of each parameter, in order, one at a time; U+FFFD stands for what is not UTF-8.
-pub fn pairs(text: &[u8]) -> impl Iterator<Item = (String, String)> {
-    pairs_of_bytes(text).map(|(name, value)| (lossy(&name), lossy(&value)))
-}
-
-fn pairs_of_bytes(text: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
-    text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let mut sides = pair.splitn(2, |byte| *byte == b'=').map(|side| {
-            let blank = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
-            decoded(&side.iter().map(blank).collect::<Vec<u8>>())
-        });
-        (sides.next().unwrap_or_default(), sides.next().unwrap_or_default())
-    })
-}
-
-/// `%41` to `A`; what is no escape stays as it is, and U+FFFD stands for what is not UTF-8.
-pub fn percent_decoded(text: &str) -> String {
-    if !text.contains('%') {
-        return text.to_owned();
-    }
-    lossy(&decoded(text.as_bytes()))
-}
-
-fn decoded(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let escape = after.get(..2).filter(|_| *first == b'%');
-        let value = escape
-            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match value {
-            Some(value) => {
-                plain.push(value);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                plain.push(*first);
-                rest = after;
-            }
-        }
-    }
-    plain
-}
-
-fn lossy(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
+/// `%41` to `A`; what is not an escape stays as it is, and U+FFFD stands for what is not UTF-8.
+pub fn percent_decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 #[cfg(test)]
@@ -103,6 +62,36 @@ mod tests {
         let parameters = read("common_name=a.example.org&ttl=1h&x=a%20b").unwrap();
         assert_eq!(parameters["common_name"], "a.example.org");
         assert_eq!(parameters["x"], "a b");
+    }
+
+    #[test]
+    fn names_and_values_are_decoded_each_for_itself() {
+        for (body, expected) in [
+            ("", vec![]),
+            ("&&a=1&", vec![("a", "1")]),
+            ("a", vec![("a", "")]),
+            ("=b", vec![("", "b")]),
+            ("a=b=c", vec![("a", "b=c")]),
+            ("a+b=c+d%2B", vec![("a b", "c d+")]),
+            ("a%3D%26=%zz%4", vec![("a=&", "%zz%4")]),
+            ("a=1&a=2", vec![("a", "2")]),
+            ("a=%C3%BC%EF%BF%BD", vec![("a", "ü\u{fffd}")]),
+        ] {
+            let parameters = read(body).unwrap();
+            let read: Vec<_> =
+                parameters.iter().map(|(name, value)| (&**name, value.as_str().unwrap())).collect();
+            assert_eq!(read, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_refused_in_a_form_and_replaced_in_a_path() {
+        for body in [&b"a=%ff"[..], b"%C3=1", b"a=\xff", b"a=%C3&%BC=1", b"a=%C3=%BC"] {
+            let FormError(why) = form(body, &Budget::of(MOST_NODES)).unwrap_err();
+            assert_eq!(why, "the form holds bytes that are not UTF-8");
+        }
+        assert_eq!(percent_decoded("a%2fb%zz+%"), "a/b%zz+%");
+        assert_eq!(percent_decoded("a%ff"), "a\u{fffd}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::backend::route::Operation;
 use crate::ca::time::Timestamp;
 use crate::go::parse_bool;
 
-use super::form::{MOST_OF_QUERY, pairs, percent_decoded};
+use super::form::{MOST_OF_QUERY, percent_decoded};
 use super::reply::errors_response;
 use super::sending::HttpResponse;
 
@@ -69,13 +69,13 @@ impl Flags {
     /// overwrite the present data.
     fn read(query: &str) -> Result<Self, Box<HttpResponse>> {
         let mut flags = Self::default();
-        for (count, (name, value)) in pairs(query.as_bytes()).enumerate() {
+        for (count, (name, value)) in form_urlencoded::parse(query.as_bytes()).enumerate() {
             if count >= MOST_OF_QUERY {
                 return Err(bad(&format!("the query holds more than {MOST_OF_QUERY} parameters")));
             }
-            match name.as_str() {
-                "list" => flags.listing = Some(value),
-                "help" => flags.help = !matches!(value.as_str(), "" | "0" | "false"),
+            match &*name {
+                "list" => flags.listing = Some(value.into_owned()),
+                "help" => flags.help = !matches!(&*value, "" | "0" | "false"),
                 "read_snapshot_id" | "recover_snapshot_id" if !value.is_empty() => {
                     return Err(bad(&format!(
                         "{name} asks for data from a snapshot, which this server does not have: send the request without it"
