@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use strsim::levenshtein;
+
 use crate::config::Fault;
 use crate::config::manual::{Form, Key, SECTIONS, Section};
 use crate::go::duration;
@@ -162,7 +164,7 @@ fn unknown_key(section: &Section, name: &str) -> String {
         known.dedup();
     }
     let differ = |known: &str| {
-        if name.len() > 2 && known.starts_with(name) { 1 } else { distance(known, name) }
+        if name.len() > 2 && known.starts_with(name) { 1 } else { levenshtein(known, name) }
     };
     let close = known.iter().map(|known| (differ(known), known)).min();
     match close {
@@ -172,24 +174,6 @@ fn unknown_key(section: &Section, name: &str) -> String {
         _ if known.is_empty() => format!("unknown key `{name}`: this block has none"),
         _ => format!("unknown key `{name}`: remove it; known here are {}", known.join(", ")),
     }
-}
-
-/// How many letters differ between two words (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (line, left) in one.chars().enumerate() {
-        let mut diagonal = line;
-        let mut before = line.saturating_add(1);
-        let mut next = vec![before];
-        for (right, above) in other.chars().zip(row.iter().skip(1)) {
-            let changed = diagonal.saturating_add(usize::from(left != right));
-            before = changed.min(above.saturating_add(1)).min(before.saturating_add(1));
-            diagonal = *above;
-            next.push(before);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 fn setting(key: &Key, value: &Value) -> Option<Setting> {
