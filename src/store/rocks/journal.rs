@@ -13,13 +13,16 @@
 //!
 //! Not promised: a flipped length of the very last record looks like a torn one.
 //!
-//! The format: blocks of 32 KiB; records that cross no block, of checksum (4 octets), length (2),
+//! The format: blocks of 32 KiB; records that cross no block, of checksum (4 bytes), length (2),
 //! type (1) and payload, little-endian; the checksum is CRC-32C over type and payload, masked
-//! (`db/log_format.h`, `util/crc32c.h`).
+//! (`db/log_format.h`, `util/crc32c.h`). It is private to RocksDB and may change with any release: a
+//! test ties this file to the release that is built in.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crc32c::crc32c;
 
 /// Why a folder must not be handed to RocksDB.
 #[derive(Debug)]
@@ -91,7 +94,7 @@ fn is_torn(bytes: &[u8], at: usize) -> bool {
     while from < end {
         let to = (from + 1).next_multiple_of(SECTOR).min(end);
         let sector = bytes.get(from..to).unwrap_or_default();
-        if sector.len() >= HEADER && sector.iter().all(|octet| *octet == 0) {
+        if sector.len() >= HEADER && sector.iter().all(|byte| *byte == 0) {
             return true;
         }
         from = to;
@@ -108,39 +111,15 @@ fn is_followed(bytes: &[u8], at: usize) -> bool {
     })
 }
 
-/// Octets from `at` to the end of its block.
+/// Bytes from `at` to the end of its block.
 const fn room(at: usize) -> usize {
     BLOCK - at % BLOCK
 }
 
+/// `crc32c::Mask` of RocksDB: a checksum that is stored among the bytes that it covers is changed.
 const fn masked(checksum: u32) -> u32 {
     checksum.rotate_right(15).wrapping_add(0xa282_ead8)
 }
-
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |checksum, octet| {
-        let index = checksum.to_le_bytes()[0] ^ octet;
-        TABLE.get(usize::from(index)).copied().unwrap_or_default() ^ (checksum >> 8)
-    })
-}
-
-/// CRC-32C (Castagnoli), reflected.
-#[expect(clippy::indexing_slicing, reason = "computed when compiled; the index is below 256")]
-static TABLE: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut index = 0;
-    while index < 256 {
-        let mut value = index as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            value = if value & 1 == 1 { (value >> 1) ^ 0x82f6_3b78 } else { value >> 1 };
-            bit += 1;
-        }
-        table[index] = value;
-        index += 1;
-    }
-    table
-};
 
 const BLOCK: usize = 32 * 1024;
 const HEADER: usize = 7;
@@ -166,6 +145,16 @@ mod tests {
 
     fn three() -> Vec<u8> {
         [record(b"one"), record(&[7; 3000]), record(b"three")].concat()
+    }
+
+    /// The format was read in this release of RocksDB. When another one is built in, compare its
+    /// `db/log_format.h`, `db/log_reader.cc` and `util/crc32c.h` with this file first.
+    #[test]
+    fn the_format_is_that_of_the_rocksdb_that_is_built_in() {
+        let lock = include_str!("../../../Cargo.lock");
+        let package = lock.split("name = \"librocksdb-sys\"\n").nth(1).unwrap();
+        let version = package.split('"').nth(1).unwrap();
+        assert!(version.contains("+11.8."), "librocksdb-sys is {version}");
     }
 
     #[test]
