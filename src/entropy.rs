@@ -9,6 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest;
+use uuid::Uuid;
 
 use crate::secret::Secret;
 
@@ -90,15 +91,7 @@ impl Entropy {
     /// 16 random bytes in the layout of a UUID, lower-case. Version and variant bits are not
     /// set: so are the identifiers of the reference server.
     pub fn uuid(&self) -> String {
-        let hex = data_encoding::HEXLOWER.encode(&self.bytes::<16>(Purpose::Identifier));
-        let mut text = String::with_capacity(36);
-        for (position, character) in hex.chars().enumerate() {
-            if matches!(position, 8 | 12 | 16 | 20) {
-                text.push('-');
-            }
-            text.push(character);
-        }
-        text
+        Uuid::from_bytes(self.bytes(Purpose::Identifier)).to_string()
     }
 }
 
