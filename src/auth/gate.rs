@@ -1,12 +1,11 @@
 //! Token in, [`Authenticated`] out; path, operation and mount in, [`Granted`] out. Absent means no.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::token::{Capability, TokenRecord, token_key};
 use crate::ca::time::Timestamp;
 use crate::secret::Secret;
-use crate::store::{Key, ReadError, Revision, Store};
+use crate::store::{Key, ParsedCache, ReadError, Store};
 
 /// What a caller asks for: one capability on one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,14 +81,11 @@ impl From<ReadError> for Denied {
 #[derive(Clone, Debug)]
 pub struct Gate {
     store: Store,
-    tokens: Arc<Mutex<Tokens>>,
+    tokens: Arc<ParsedCache<Key, TokenRecord, MAX_TOKENS>>,
 }
 
-/// Records that were read before, with the commit that wrote them.
-type Tokens = HashMap<Key, (Revision, Arc<TokenRecord>)>;
-
-/// A bound, not a policy: a record is a few hundred octets.
-const MOST_TOKENS: usize = 16_384;
+/// The most tokens whose records are kept in memory: a record is a few hundred bytes.
+const MAX_TOKENS: usize = 16_384;
 
 impl Gate {
     /// A gate that looks tokens up in this store.
@@ -131,24 +127,14 @@ impl Gate {
 
     async fn find(&self, key: &Key) -> Result<Option<Arc<TokenRecord>>, ReadError> {
         let Some(revision) = self.store.revision(key).await? else { return Ok(None) };
-        if let Some((at, token)) = self.tokens().get(key)
-            && *at == revision
-        {
-            return Ok(Some(Arc::clone(token)));
+        if let Some(token) = self.tokens.get(key, revision) {
+            return Ok(Some(token));
         }
         let found = self.store.snapshot().await?.record::<TokenRecord>(key).await?;
         Ok(found.map(|(revision, token)| {
             let token = Arc::new(token);
-            let mut tokens = self.tokens();
-            if tokens.len() >= MOST_TOKENS {
-                tokens.clear();
-            }
-            tokens.insert(key.clone(), (revision, Arc::clone(&token)));
+            self.tokens.insert(key.clone(), revision, Arc::clone(&token));
             token
         }))
-    }
-
-    fn tokens(&self) -> MutexGuard<'_, Tokens> {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, CommitError, Revision};
 use super::key::{Key, KeyRange};
-use super::known::Known;
+use super::revision_cache::RevisionCache;
 use super::watch::Publisher;
 
 /// What the committer writes to.
@@ -77,7 +77,7 @@ impl Committer {
     pub(super) fn start(
         disk: impl Disk,
         last: Revision,
-        told: (Arc<Known>, Publisher),
+        told: (Arc<RevisionCache>, Publisher),
         on_fatal: impl FnOnce(&str) + Send + 'static,
     ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -118,7 +118,7 @@ impl Drop for Committer {
 fn run(
     disk: &impl Disk,
     mut last: Revision,
-    (known, publisher): &(Arc<Known>, Publisher),
+    (revisions, publisher): &(Arc<RevisionCache>, Publisher),
     mut queue: mpsc::Receiver<Request>,
 ) -> Result<(), String> {
     // Emptied after each write; its tables have grown to what a group needs.
@@ -127,7 +127,7 @@ fn run(
         let mut next = Some(first);
         let mut turns = 0;
         while let Some(request) = next {
-            last = group.consider(request, last, (known, disk));
+            last = group.consider(request, last, (revisions, disk));
             next = if group.is_full() { None } else { waiting(&mut queue, &mut turns) };
         }
         if group.accepted.is_empty() {
@@ -140,7 +140,7 @@ fn run(
             }
             return Err(reason);
         }
-        known.correct(&group.accepted);
+        revisions.apply(&group.accepted);
         for ((revision, batch), answer) in group.accepted.drain(..).zip(group.answers.drain(..)) {
             publisher.publish(revision, &batch);
             let _ = answer.send(Ok((revision, batch)));
@@ -173,10 +173,10 @@ impl Group {
         &mut self,
         request: Request,
         last: Revision,
-        (known, disk): (&Known, &impl Disk),
+        (revisions, disk): (&RevisionCache, &impl Disk),
     ) -> Revision {
         let Request { batch, answer } = request;
-        match batch.conflict(|key| self.revision_of(key, known, disk)) {
+        match batch.conflict(|key| self.revision_of(key, revisions, disk)) {
             Err(reason) => {
                 let _ = answer.send(Err(CommitError::NotDone(reason)));
                 last
@@ -215,7 +215,7 @@ impl Group {
     fn revision_of(
         &self,
         key: &Key,
-        known: &Known,
+        revisions: &RevisionCache,
         disk: &impl Disk,
     ) -> Result<Option<Revision>, String> {
         let named = self.keys.get(key);
@@ -226,7 +226,7 @@ impl Group {
                 Ok(matches!(touch, Touch::Written).then_some(*at))
             }
             (_, Some(_)) => Ok(None),
-            (_, None) => match known.revision(key) {
+            (_, None) => match revisions.revision(key) {
                 Some(revision) => Ok(Some(revision)),
                 None => disk.revision_of(key),
             },
@@ -340,12 +340,12 @@ mod tests {
     fn later_batches_of_a_group_see_the_earlier_ones() {
         let (_gate, gate) = blocking::channel();
         let disk = Gated { gate, groups: Arc::default() };
-        let (mut group, known) = (Group::default(), Known::default());
+        let (mut group, revisions) = (Group::default(), RevisionCache::default());
         let role = |name| key::role(&[0; 16], name);
         let mut last = Revision(0);
         let mut consider = |batch: Batch| {
             let (answer, mut answered) = oneshot::channel();
-            last = group.consider(Request { batch, answer }, last, (&known, &disk));
+            last = group.consider(Request { batch, answer }, last, (&revisions, &disk));
             answered.try_recv().ok().map(Result::unwrap_err)
         };
         let conflict = |name| Some(CommitError::Conflict { key: role(name) });

@@ -23,7 +23,7 @@ use self_cell::self_cell;
 use super::batch::{Batch, CommitError, ReadError, Revision};
 use super::committer::{Committer, Disk};
 use super::key::{self, Key, KeyRange, Prefix};
-use super::known::Known;
+use super::revision_cache::RevisionCache;
 use super::watch::{Publisher, Watch};
 
 mod journal;
@@ -38,7 +38,7 @@ pub struct Rocks {
     // Dropped first: the committer ends before the database closes.
     committer: Arc<Committer>,
     database: Arc<Database>,
-    known: Arc<Known>,
+    revisions: Arc<RevisionCache>,
     publisher: Publisher,
 }
 
@@ -106,11 +106,11 @@ impl Rocks {
         let database = Arc::new(Database { rocksdb, _lock: lock });
         let last = database.prepare(folder)?;
         let publisher = Publisher::new();
-        let known = Arc::new(Known::default());
-        let told = (Arc::clone(&known), publisher.clone());
+        let revisions = Arc::new(RevisionCache::default());
+        let told = (Arc::clone(&revisions), publisher.clone());
         let committer = Committer::start(Arc::clone(&database), last, told, on_fatal)
             .map_err(|error| engine(&error))?;
-        Ok(Self { committer: Arc::new(committer), database, known, publisher })
+        Ok(Self { committer: Arc::new(committer), database, revisions, publisher })
     }
 
     pub(super) fn snapshot(&self) -> RocksSnapshot {
@@ -121,12 +121,12 @@ impl Rocks {
     }
 
     pub(super) async fn revision(&self, key: &Key) -> Result<Option<Revision>, ReadError> {
-        if let Some(revision) = self.known.revision(key) {
+        if let Some(revision) = self.revisions.revision(key) {
             return Ok(Some(revision));
         }
-        let announced = self.known.announce(key);
+        let ticket = self.revisions.begin_fill(key);
         let read = self.snapshot().get(key).await?.map(|(revision, _)| revision);
-        self.known.learn(key, announced, read);
+        self.revisions.fill(key, ticket, read);
         Ok(read)
     }
 

@@ -1,6 +1,6 @@
 //! What a PKI mount keeps in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -12,7 +12,7 @@ use super::records::Id;
 use super::renewals::Renewals;
 use crate::ca::role::Role;
 use crate::ca::time::Timestamp;
-use crate::store::Revision;
+use crate::store::{ParsedCache, Revision};
 
 /// What a PKI mount keeps in memory; all of it can be read again from the store.
 #[derive(Debug, Default)]
@@ -20,13 +20,16 @@ pub struct PkiState {
     pub(super) authorities: ArcSwapOption<Authorities>,
     /// Certificates that wait for their batch.
     pub(super) leaves: Leaves,
-    roles: Mutex<HashMap<String, (Revision, Arc<Role>)>>,
+    roles: ParsedCache<String, Role, MAX_ROLES>,
     /// One CRL build at a time.
     pub(crate) crl: tokio::sync::Mutex<()>,
     /// Readers that wait for one.
     pub(super) renewals: Renewals,
     lists: Mutex<Lists>,
 }
+
+/// The most compiled roles that are kept in memory: a role is a few kilobytes.
+const MAX_ROLES: usize = 4096;
 
 /// What this process knows of the revocation lists.
 #[derive(Debug, Default)]
@@ -150,16 +153,10 @@ impl PkiState {
     }
 
     pub(super) fn known_role(&self, name: &str, revision: Revision) -> Option<Arc<Role>> {
-        let roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
-        roles.get(name).filter(|(known, _)| *known == revision).map(|(_, role)| Arc::clone(role))
+        self.roles.get(name, revision)
     }
 
     pub(super) fn remember_role(&self, name: &str, revision: Revision, role: &Arc<Role>) {
-        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
-        // A bound, not a policy: compiled roles are a few kilobytes each.
-        if roles.len() >= 4096 {
-            roles.clear();
-        }
-        roles.insert(name.to_owned(), (revision, Arc::clone(role)));
+        self.roles.insert(name.to_owned(), revision, Arc::clone(role));
     }
 }
