@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["ca", "hcl", "secret", "go"]),
     ("keys", &["ca", "store", "secret", "entropy"]),
     ("auth", &["ca", "hcl", "store", "secret", "entropy"]),
-    ("engine", &["ca", "keys", "store", "auth", "secret", "clock", "entropy"]),
+    ("engine", &["ca", "keys", "store", "auth", "secret", "clock", "entropy", "go"]),
     ("backend", &["go", "wire", "engine", "auth", "ca", "secret"]),
     ("http", &["go", "backend", "engine", "auth", "ca", "config", "secret", "clock"]),
     (

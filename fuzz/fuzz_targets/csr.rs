@@ -19,6 +19,7 @@ use signet::ca::role::{Ask, Bounds, CsrFacts, LeafNotAfterBehavior, Role, RoleFi
 use signet::ca::serial::Serial;
 use signet::ca::time::Timestamp;
 use signet::ca::uri;
+use signet::go::url;
 use signet_fuzz::der::{SEQUENCE, element};
 use x509_cert::der::Decode;
 
@@ -139,7 +140,7 @@ fn check(parsed: &ParsedCsr, der: &[u8]) {
         assert!(text.is_ascii(), "{text:?}");
     }
     for text in &names.uri {
-        assert!(uri::canonical(text).is_some() && uri::host_is_domain(text), "{text:?}");
+        assert!(url::canonical(text).is_some() && uri::host_is_domain(text), "{text:?}");
     }
     assert!(parsed.has_basic_constraints() || extensions.iter().all(|one| !is_constraints(one)));
 }

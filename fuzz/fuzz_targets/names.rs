@@ -16,6 +16,7 @@ use signet::ca::permit::{AlternativeNames, KeyUsage, OtherName, Subject, Subject
 use signet::ca::public_key::PublicKey;
 use signet::ca::request::{RequestValues, compose_request};
 use signet::ca::uri;
+use signet::go::url;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::name::Name;
 
@@ -125,5 +126,5 @@ fn composed(subject: SubjectName, names: &AlternativeNames) -> Option<Vec<u8>> {
 
 /// Go reads no request with another URI than these.
 fn is_readable(text: &str) -> bool {
-    uri::canonical(text).is_some() && uri::host_is_domain(text)
+    url::canonical(text).is_some() && uri::host_is_domain(text)
 }

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use signet::ca::authority::AuthorityAsk;
 use signet::ca::role::Ask;
 use signet::ca::spiffe::SpiffeId;
-use signet::ca::uri;
+use signet::go::url;
 
 fuzz_target!(|text: &str| {
     check(text);
@@ -22,8 +22,8 @@ fn check(text: &str) {
     assert_eq!(id.as_str(), text);
     assert_eq!(format!("spiffe://{}{}", id.trust_domain(), id.path()), text);
     // Nothing on the way to the certificate may make another identity of it.
-    assert_eq!(uri::canonical(text).as_deref(), Some(text));
-    assert_eq!(uri::host(text), id.trust_domain());
+    assert_eq!(url::canonical(text).as_deref(), Some(text));
+    assert_eq!(url::host(text), id.trust_domain());
 }
 
 /// Whatever has the scheme, in any case, is an ID without a path in an authority, or refused.

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::go;
+use crate::go::{self, idna::to_ascii, url};
 
 use super::control::{first_control, refuse_control};
-use super::hostname::{is_host_pattern, to_ascii};
+use super::hostname::is_host_pattern;
 use super::permit::AlternativeNames;
 use super::spiffe::{SpiffeId, has_spiffe_scheme};
 use super::uri;
@@ -145,7 +145,7 @@ fn uri(text: &str, holder: Holder) -> Result<String, String> {
             go::quote(&shortened(text))
         )
     };
-    let written = uri::canonical(text).ok_or_else(|| named("URI"))?;
+    let written = url::canonical(text).ok_or_else(|| named("URI"))?;
     if !uri::host_is_domain(&written) {
         return Err(format!(
             "unable to parse created certificate: x509: cannot parse URI {}: invalid domain",
@@ -215,7 +215,7 @@ mod tests {
             text in "spiffe://[a-z0-9._-]{1,12}(/[A-Za-z0-9._-]{1,6}){0,4}"
         ) {
             if SpiffeId::parse(&text).is_ok() {
-                prop_assert_eq!(uri::canonical(&text), Some(text.clone()));
+                prop_assert_eq!(url::canonical(&text), Some(text.clone()));
             }
         }
     }

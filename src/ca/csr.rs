@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::ca::oid::ObjectIdentifier;
-use crate::go;
+use crate::go::{self, url};
 
 use super::asn1::{ReadError, Reader, tag};
 use super::distinguished_name::{self, Attributes};
@@ -277,7 +277,7 @@ fn requested_extensions(attributes: &[u8]) -> Result<Vec<RawExtension>, CsrError
 /// Go reads no certificate whose URI is none, or whose host could be no domain.
 fn readable_uri(text: &str) -> Result<(), CsrError> {
     let quoted = go::quote(text);
-    if uri::canonical(text).is_none() {
+    if url::canonical(text).is_none() {
         Err(CsrError::Malformed(format!(
             "x509: cannot parse URI {quoted}: parse {quoted}: invalid URI"
         )))

@@ -1,69 +1,4 @@
-//! Host names as roles see them: the pattern, and the conversion to ASCII.
-//!
-//! The conversion is Go's `idna` with strict domain names and DNS length check, which maps
-//! nothing: upper case stays, labels outside ASCII become punycode (pki-api 15.2).
-
-use std::fmt;
-
-use crate::go;
-
-/// A name that cannot be a domain name, quoted as Go quotes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidLabel(String);
-
-impl fmt::Display for InvalidLabel {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "idna: invalid label {}", go::quote(&self.0))
-    }
-}
-
-/// The longest label and the longest name without its root dot (RFC 1035, 2.3.4).
-const LONGEST_LABEL: usize = 63;
-const LONGEST_NAME: usize = 253;
-
-/// No longer text has an ASCII form: a character, of at most four octets, becomes one or more.
-/// Punycode takes quadratic time, so nothing longer may come near it.
-const LONGEST_TEXT: usize = 4 * (LONGEST_NAME + 1);
-
-/// The ASCII form of a name, or the label that has none.
-pub fn to_ascii(name: &str) -> Result<String, InvalidLabel> {
-    let invalid = |label: &str| Err(InvalidLabel(label.to_owned()));
-    if name.len() > LONGEST_TEXT {
-        return invalid(&name.chars().take(LONGEST_NAME).chain("…".chars()).collect::<String>());
-    }
-    let without_root = name.strip_suffix('.').unwrap_or(name);
-    if without_root.split('.').any(str::is_empty) {
-        return invalid(name);
-    }
-    let mut labels = Vec::new();
-    for label in without_root.split('.') {
-        let ascii = if label.is_ascii() {
-            if let Some(code) = label.strip_prefix("xn--")
-                && idna::punycode::decode_to_string(code).is_none()
-            {
-                return invalid(label);
-            }
-            label.to_owned()
-        } else {
-            match idna::punycode::encode_str(label) {
-                Some(code) => format!("xn--{code}"),
-                None => return invalid(label),
-            }
-        };
-        if ascii.len() > LONGEST_LABEL {
-            return invalid(&ascii);
-        }
-        labels.push(ascii);
-    }
-    let mut ascii = labels.join(".");
-    if ascii.len() > LONGEST_NAME {
-        return invalid(&ascii);
-    }
-    if without_root.len() < name.len() {
-        ascii.push('.');
-    }
-    Ok(ascii)
-}
+//! Host names as roles see them.
 
 /// Letters, digits and inner hyphens in labels separated by dots, an optional `*.` in front and
 /// an optional dot at the end.
@@ -95,31 +30,6 @@ pub fn is_wildcard_label(label: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn converts_without_mapping() {
-        assert_eq!(to_ascii("A.Example.ORG").unwrap(), "A.Example.ORG");
-        assert_eq!(to_ascii("日本").unwrap(), "xn--wgv71a");
-        assert_eq!(to_ascii("münchen.example.org.").unwrap(), "xn--mnchen-3ya.example.org.");
-        assert_eq!(to_ascii("not a host").unwrap(), "not a host");
-    }
-
-    #[test]
-    fn refuses_empty_and_long_labels_by_name() {
-        let why = to_ascii("a..example.org").unwrap_err().to_string();
-        assert_eq!(why, "idna: invalid label \"a..example.org\"");
-        let label = "a".repeat(64);
-        assert_eq!(to_ascii(&label).unwrap_err(), InvalidLabel(label));
-        assert!(to_ascii(&vec!["abcdefg"; 40].join(".")).is_err());
-        assert!(to_ascii("").is_err());
-    }
-
-    #[test]
-    fn refuses_an_endless_name_without_converting_it() {
-        for name in ["a", "ü", "xn--a", "a."].map(|part| part.repeat(1_000_000)) {
-            assert!(to_ascii(&name).unwrap_err().to_string().len() < 1_100);
-        }
-    }
 
     #[test]
     fn a_star_stands_beside_whole_labels() {

@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::go;
+use crate::go::{self, idna::to_ascii};
 
 use super::asn1::{ReadError, Reader, tag};
 use super::distinguished_name;
 use super::general_names::{DNS, EMAIL, IP, URI, kind_not_read};
-use super::hostname::{is_host_name, to_ascii};
+use super::hostname::is_host_name;
 use super::permit::NameConstraints;
 
 /// directoryName

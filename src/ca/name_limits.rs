@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use crate::go;
+use crate::go::{self, url};
 
 use super::asn1::Writer;
 use super::certificate::Certificate;
@@ -12,7 +12,6 @@ use super::distinguished_name::{self, Comparable};
 use super::name_constraints;
 use super::permit::{BasicConstraints, NameConstraints, Template};
 use super::role::Refusal;
-use super::uri;
 
 /// The name constraints of one certificate.
 #[derive(Clone, Debug)]
@@ -224,7 +223,7 @@ impl Compiled {
                 go::quote(text)
             ));
         }
-        let host = uri::host(text);
+        let host = url::host(text);
         let host = match host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
             _ => host,

@@ -11,13 +11,12 @@ use super::csr::ParsedCsr;
 use super::distinguished_name;
 use super::extensions::{self, CPS, USER_NOTICE};
 use super::general_names::{self, URI};
-use super::hostname::to_ascii;
 use super::name_constraints;
 use super::oid::ObjectIdentifier;
 use super::permit::{AlternativeNames, KeyUsage, Policy, RawExtension};
 use super::role::Refusal;
 use super::taken;
-use crate::go;
+use crate::go::{self, idna::to_ascii};
 
 /// What a request brings along for an authority.
 #[derive(Debug, Default)]
@@ -402,7 +401,7 @@ fn place(names: &mut Reader<'_>) -> Result<(), String> {
     let name = names.any().map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(name.content).ok().filter(|_| name.tag == URI);
     match text {
-        Some(text) if text.is_ascii() && super::uri::canonical(text).is_some() => Ok(()),
+        Some(text) if text.is_ascii() && go::url::canonical(text).is_some() => Ok(()),
         _ => Err("a place is no URI".to_owned()),
     }
 }

@@ -4,8 +4,9 @@ use crate::ca::oid::ObjectIdentifier;
 
 use super::Role;
 use crate::ca::glob;
-use crate::ca::hostname::{is_host_name, is_wildcard_label, to_ascii};
+use crate::ca::hostname::{is_host_name, is_wildcard_label};
 use crate::ca::permit::OtherName;
+use crate::go::idna::to_ascii;
 
 impl Role {
     /// Step 13: is this common name allowed? The check runs even if the name stays out of the

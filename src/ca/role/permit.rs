@@ -22,7 +22,7 @@ use crate::ca::permit::{
 };
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
 use crate::ca::time::Timestamp;
-use crate::ca::uri::canonical;
+use crate::go::url::canonical;
 
 /// What a request asks for; every text as it was sent.
 #[derive(Clone, Debug, Default)]

@@ -273,50 +273,7 @@ pub(in crate::ca) fn check_order(start: Timestamp, end: Timestamp) -> Result<(),
     Ok(())
 }
 
-/// Reads a time; the error is the text of Go's parser for the common ways to get it wrong.
+/// Reads a time; the error is the text of Go's parser.
 fn parse_time(text: &str) -> Result<Timestamp, ValidityError> {
-    if let Some(instant) = Timestamp::parse_rfc3339(text) {
-        return Ok(instant);
-    }
-    let layout = "2006-01-02T15:04:05Z07:00";
-    let (rest, wanted) = go_time_fault(text);
-    refused(format!(
-        "parsing time {} as \"{layout}\": cannot parse {} as \"{wanted}\"",
-        go::quote(text),
-        go::quote(rest)
-    ))
-}
-
-/// Where Go's parser stops, and what it wanted there.
-fn go_time_fault(text: &str) -> (&str, &'static str) {
-    const STEPS: [(usize, &str, &str); 6] = [
-        (4, "2006", "-"),
-        (2, "01", "-"),
-        (2, "02", "T"),
-        (2, "15", ":"),
-        (2, "04", ":"),
-        (2, "05", ""),
-    ];
-    let mut rest = text;
-    for (digits, word, separator) in STEPS {
-        let number = rest.get(..digits).unwrap_or_default();
-        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return (rest, word);
-        }
-        rest = rest.get(digits..).unwrap_or_default();
-        match rest.strip_prefix(separator) {
-            Some(after) => rest = after,
-            None => {
-                return (
-                    rest,
-                    match separator {
-                        "-" => "-",
-                        "T" => "T",
-                        _ => ":",
-                    },
-                );
-            }
-        }
-    }
-    (rest, "Z07:00")
+    Timestamp::parse_rfc3339(text).ok_or_else(|| ValidityError(go::time_fault(text)))
 }

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use crate::ca::uri::{canonical, host};
 use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
+use crate::go::url::{canonical, host};
 
 use super::records::UrlsRecord;
 
