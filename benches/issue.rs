@@ -1,4 +1,4 @@
-//! What one leaf costs, step by step: keys and signature (the floor), composing, linting.
+//! What one leaf costs, step by step: keys and signature (the lower bound), composing, linting.
 
 #![expect(clippy::unwrap_used, reason = "a bench stops where something is wrong")]
 

@@ -1,8 +1,9 @@
-"""Makes the tables and plots of the page from the files of results.
+"""Writes the tables and plots of the pages from the files of results.
 
     python3 benches/page.py docs/performance docs/performance.md
 
-The part between the two marks is written anew; a table whose file is missing is left out. With
+The tables of every workload and of the instructions go to workloads.md in the folder of results.
+The script replaces the part between the two marks; a table whose file is missing is left out. With
 --check nothing is written, and the exit code is 1 where the page is not what the files say.
 """
 
@@ -49,9 +50,9 @@ def void(row):
     return " (void)" if row.get("answers", row).get("void") else ""
 
 
-def place(result):
+def machine(result):
     """One sentence; what a file does not know is left out."""
-    facts = result["place"]
+    facts = result["machine"]
     said = [f"{facts['cores']} cores, {facts['processor']}"]
     said += [f"{name} {facts[key]}".strip() for name, key in FACTS if key in facts]
     if "stolen_percent" in result:
@@ -84,11 +85,10 @@ def comparison(result):
     head += ["a processor second", "a second"]
     return [
         "## Side by side",
-        place(result)
-        + f" {result['rounds']} rounds forth and back, {result['seconds']:g} s each; the median round and the spread;"
-        " as quietest, the least of a row over the least of the bare work.",
+        machine(result)
+        + f" {result['rounds']} rounds, each second one in reverse order, {result['seconds']:g} s each; the median round and the spread;"
+        " quietest: the minimum of a row over the minimum of the bare work.",
         table(head, rows),
-        syncs(result.get("syncs", {})),
     ]
 
 
@@ -107,7 +107,7 @@ def syncs(counts):
         f"{names[name]} synced {count['syncs']:,} times for {count['certificates']:,} certificates"
         for name, count in counts.items()
     ]
-    return "Counted with strace, in a time of its own: " + "; ".join(said) + "." if said else ""
+    return "Counted with strace in a separate run: " + "; ".join(said) + "." if said else ""
 
 
 def workloads(result):
@@ -123,25 +123,26 @@ def workloads(result):
                 short(used["a_processor_second"], 4),
                 f"{used['user_us']:.0f} + {used['system_us']:.0f}",
                 short(used["switches"]),
-                short(used["written_octets"], 4),
+                short(used["written_bytes"], 4),
                 mebibytes(used["peak_kib"]),
             ]
         )
-    head = ["|", "closed loop|", "connections", "a second", "a processor second", "user + system, µs", "switches", "octets written", "peak, MiB"]
+    head = ["|", "closed loop|", "connections", "a second", "a processor second", "user + system, µs", "switches", "bytes written", "peak, MiB"]
     bursts = result["bursts"]
     return [
         "## Workloads",
-        "Each row is a new server; switches and octets written to the disk are those of one request.",
+        "Each row is a new server; switches and bytes written to the disk are those of one request.",
         table(head, rows),
-        f"64 callers who want an RSA-2048 key at the same instant, {bursts['bursts']} times: half of them have it "
+        f"64 requests for an RSA-2048 key at the same instant, {bursts['bursts']} times: half of them are answered "
         f"after {middle(bursts['half_ms'])} ms, the last one after {middle(bursts['last_ms'])} ms "
         "(the median burst, the best and the worst).",
         *(
-            f"{row['id']}, {row['what']}: **{row['ratio']:.2f}** times what nobody can avoid, {row['bare_of']}, "
+            f"{row['id']}, {row['what']}: **{row['ratio']:.2f}** times the lower bound, {row['bare_of']}, "
             f"{row['bare_us']:.1f} µs (goal {row['goal']})."
             for row in result["workloads"]
             if "ratio" in row
         ),
+        syncs(result.get("syncs", {})),
     ]
 
 
@@ -157,11 +158,9 @@ def latency(result):
     head = ["|", "open loop|", "due a second", "p50, ms", "p90", "p99", "p99.9", "max", "requests"]
     return [
         "## Latency",
-        "Requests are due at fixed instants and latency counts from there, whatever the server does meanwhile. "
-        "Beside storing stands what the same file system does with the same arrivals when nothing but an "
-        "append and an `fdatasync` is asked of it.",
+        "Requests are due at fixed instants, and latency counts from there. The rows `sync` show the same file "
+        "system under the same arrivals with nothing but an append and an `fdatasync`.",
         table(head, rows),
-        "![Latency by percentile](performance/latency.svg)",
     ]
 
 
@@ -176,7 +175,7 @@ def sweep(result):
             f"{row['issue']['used']['processor_us']:.0f}",
             seconds(row["list"]),
             seconds(row["list_page"]),
-            short(row["table_octets_each"]),
+            short(row["table_bytes_each"]),
             mebibytes(row["resident_idle_kib"]),
             mebibytes(row["peak_kib"]),
             seconds(row["crl_build"]),
@@ -185,19 +184,19 @@ def sweep(result):
         ]
         for row in result["rows"]
     ]
-    head = ["stored", "start to first issue, ms", "an issue, µs", "LIST, ms", "page of 100, ms", "octets each", "idle, MiB", "peak, MiB", "CRL with all, ms", "revoke one, ms", "peak then, MiB"]
+    head = ["stored", "start to first issue, ms", "an issue, µs", "LIST, ms", "page of 100, ms", "bytes each", "idle, MiB", "peak, MiB", "CRL with all, ms", "revoke one, ms", "peak then, MiB"]
     return [
         "## Cost against number stored",
-        place(result)
-        + " Octets are those of the table files after a flush and three starts: compaction cannot be asked for."
+        machine(result)
+        + " Bytes are those of the table files after a flush and three starts: compaction cannot be asked for."
         " The last three columns are of a second store, in which every certificate is revoked.",
         table(head, rows),
-        "![Cost against number stored](performance/stored.svg)",
+        "![Latency by percentile](performance/latency.svg) ![Cost against number stored](performance/stored.svg)",
     ]
 
 
 def hostile(result):
-    parts = ["## Beside hostile clients", place(result) + f" {result['connections']:,} hostile connections."]
+    parts = ["## Beside hostile clients", machine(result) + f" {result['connections']:,} hostile connections."]
     kinds = "slow headers, answers that are not read, deep and huge JSON"
     if "http2" not in result:
         return [*parts[:1], parts[1][:-1] + f" ({kinds}), {met(result)}.", *beside(result, result)]
@@ -256,8 +255,8 @@ def overload(result):
     ]
     head = ["`issue`|", "peak, a second", "goodput", "of the peak", "503 with Retry-After", "health p99, ms", "revoke p99, ms", "of these failed"]
     return [
-        "## Ten times too much",
-        place(result) + f" At most {result['outstanding']:,} requests under way; calm → under load.",
+        "## Ten times the peak rate",
+        machine(result) + f" At most {result['outstanding']:,} requests under way; calm → under load.",
         table(head, rows),
     ]
 
@@ -272,24 +271,23 @@ def instructions(result):
     ]
 
 
-SECTIONS = [
-    ("standard", [comparison, workloads, latency]),
+PAGE = [
+    ("standard", [comparison, latency]),
     ("sweep", [sweep]),
     ("overload", [overload]),
     ("hostile", [hostile]),
-    ("instructions", [instructions]),
 ]
+WORKLOADS = [("standard", [workloads]), ("instructions", [instructions])]
+
+
+def tables(results, sections):
+    """The tables of the runs whose file exists."""
+    found = [part for name, run in sections if name in results for section in run for part in section(results[name])]
+    return "\n\n".join(part for part in found if part)
 
 
 def main(folder, page, check):
     results = {file.stem: json.loads(file.read_text()) for file in Path(folder).glob("*.json")}
-    parts = []
-    if "standard" not in results and "quick" in results:
-        parts += comparison(results["quick"])
-    for name, sections in SECTIONS:
-        if name in results:
-            for section in sections:
-                parts += section(results[name])
     outputs = {}
     if "standard" in results:
         outputs[Path(folder) / "latency.svg"] = latency_plot(results["standard"]["open"])
@@ -298,12 +296,14 @@ def main(folder, page, check):
     before = Path(page).read_text()
     head, rest = before.split(BEGIN)
     _, tail = rest.split(END)
-    body = "\n\n".join(part for part in parts if part)
+    body = tables(results, PAGE)
+    workloads_page = f"# Performance by workload and by step\n\nThe summary: `{page}`. `scripts/bench --page` writes this page.\n\n"
+    outputs[Path(folder) / "workloads.md"] = workloads_page + tables(results, WORKLOADS) + "\n"
     outputs[Path(page)] = f"{head}{BEGIN}\n\n{body}\n\n{END}{tail}"
     stale = [file for file, text in outputs.items() if not file.exists() or file.read_text() != text]
     if check:
         for file in stale:
-            print(f"{file} is not what the results say: scripts/bench --page makes it anew")
+            print(f"{file} is not what the results say: scripts/bench --page writes it again")
         return 1 if stale else 0
     for file in stale:
         file.write_text(outputs[file])

@@ -4,7 +4,7 @@ import math
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 230, 44, 48
-# Colours that are told apart by those who do not see all of them.
+# Colours that differ under all kinds of colour blindness.
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"]
 TEXT = 'font-family="sans-serif" font-size="12" fill="#333"'
 
@@ -42,11 +42,11 @@ def drawn(lines, x_of, y_of):
             svg += [f'<circle cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="3" fill="{colour}"/>' for x, y in points]
         ends.append((y_of(points[-1][1]), name, colour))
     # Names stand at the ends of their lines, pushed apart where they would overlap.
-    floor = TOP - 16
+    lowest = TOP - 16
     for y, name, colour in sorted(ends):
-        floor = max(y, floor + 16)
+        lowest = max(y, lowest + 16)
         svg.append(
-            f'<text x="{WIDTH - RIGHT + 8}" y="{floor + 4:.1f}" font-family="sans-serif" font-size="12" fill="{colour}">{escape(name)}</text>'
+            f'<text x="{WIDTH - RIGHT + 8}" y="{lowest + 4:.1f}" font-family="sans-serif" font-size="12" fill="{colour}">{escape(name)}</text>'
         )
     return svg
 

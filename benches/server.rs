@@ -30,8 +30,8 @@ use runs::{Options, hostile, latency, overload, quick, rsa, standard, sweep};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--still") {
-        return load::still::serve();
+    if arguments.iter().any(|argument| argument == "--static-server") {
+        return load::static_server::serve();
     }
     if let [first, words @ ..] = arguments.as_slice()
         && first == "--attack"
@@ -55,8 +55,8 @@ fn main() {
     });
 }
 
-/// `RUN [--seconds N] [--rounds N] [--counts N,N…] [--peer FILE] [--results FOLDER]`. Nothing is
-/// run where no run is named: so does `cargo test`.
+/// `RUN [--seconds N] [--rounds N] [--counts N,N…] [--peer FILE] [--against FILE] [--results FOLDER]`.
+/// Without a run nothing is measured: `cargo test` and `cargo bench` name none.
 fn read(arguments: &[String]) -> Option<Options> {
     let mut options = Options {
         run: String::new(),
@@ -64,6 +64,7 @@ fn read(arguments: &[String]) -> Option<Options> {
         rounds: 5,
         counts: Vec::new(),
         peer: None,
+        against: None,
         results: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench"),
     };
     let mut words = arguments.iter();
@@ -79,6 +80,7 @@ fn read(arguments: &[String]) -> Option<Options> {
                 options.counts = value().split(',').map(|text| number(&text.to_owned())).collect();
             }
             "--peer" => options.peer = Some(value().into()),
+            "--against" => options.against = Some(value().into()),
             "--results" => options.results = value().into(),
             run => run.clone_into(&mut options.run),
         }

@@ -51,10 +51,10 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// How often memory and connections are looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// An octet, or a piece of a body, so often on each connection.
+/// The time between two bytes, or two pieces of a body, on each connection.
 pub(super) const TRICKLE: Duration = Duration::from_secs(1);
 
-/// A huge body: so many pieces of so many octets, then hardly anything.
+/// A huge body: this many pieces of this many bytes, then one byte at a time.
 const PIECES: usize = 16;
 const PIECE: usize = 64 * 1024;
 
@@ -94,7 +94,7 @@ impl Attack {
 
     /// In the child: the words after `--attack`.
     pub fn from_words(words: &[String]) -> Self {
-        let number = |place: usize| words[place].parse::<u64>().expect("a number");
+        let number = |index: usize| words[index].parse::<u64>().expect("a number");
         let process = u32::try_from(number(1)).expect("a process");
         let address: SocketAddr = words[0].parse().expect("an address");
         assert!(address.ip().is_loopback(), "only this machine is attacked");
@@ -102,7 +102,7 @@ impl Attack {
         Self { address: words[0].clone(), process, connections: number(2), protocol }
     }
 
-    /// In the child: gathers, says so in a line, goes on until nobody holds its input, says what it met.
+    /// In the child: gathers, says so in a line, goes on until its input is closed, then prints what it met.
     pub fn run(self) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -130,8 +130,8 @@ impl Attack {
 
     /// Until it is enough, the time is over, or the server took too much memory.
     async fn watch(&self, counts: &Counts, length: Duration, is_enough: impl Fn() -> bool) {
-        let turns = length.as_millis() / LOOK.as_millis();
-        for _ in 0..turns {
+        let looks = length.as_millis() / LOOK.as_millis();
+        for _ in 0..looks {
             tokio::time::sleep(LOOK).await;
             counts.most.fetch_max(counts.open.load(Ordering::Relaxed), Ordering::Relaxed);
             if is_enough() || memory(self.process).0 > MEMORY_END {

@@ -1,5 +1,5 @@
-//! What nobody can avoid: the bare cryptography of a certificate and of a handshake, and the bare
-//! sync of a file.
+//! The lower bounds of a measurement: the bare cryptography of a certificate and of a handshake, and the
+//! bare sync of a file.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -24,10 +24,10 @@ use super::histogram::Histogram;
 use super::open::Schedule;
 use super::usage::processor_time;
 
-/// Octets of a typical `TBSCertificate` here.
+/// Bytes of a typical `TBSCertificate` here.
 const TO_SIGN: usize = 400;
 
-/// Octets of a typical record of a certificate in the log of the store.
+/// Bytes of a typical record of a certificate in the log of the store.
 const RECORD: usize = 700;
 
 /// Processor time of one new key and one signature by another, in this thread.
@@ -41,8 +41,8 @@ pub fn cryptography(length: Duration) -> Duration {
     })
 }
 
-/// Processor time of one signature by an RSA key of 2048 bits that is verified, as whatever RSA signed
-/// is before it leaves (design D7), in this thread.
+/// Processor time of one signature by an RSA key of 2048 bits that is verified, as the server verifies
+/// each RSA signature before it answers, in this thread.
 pub fn rsa_signature(length: Duration) -> Duration {
     let issuer = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
     let (random, message) = (SystemRandom::new(), [0x5a; TO_SIGN]);
@@ -107,8 +107,8 @@ pub fn handshake(length: Duration) -> Duration {
     spent / rounds
 }
 
-/// Appends a record for each arrival of the schedule and syncs: whoever arrives during a sync
-/// leaves with the next one. The latencies, and the number of syncs.
+/// Appends a record for each arrival of the schedule and syncs: records that arrive during a sync
+/// are written by the next one. Returns the latencies and the number of syncs.
 pub fn append_and_sync(folder: &Path, schedule: Schedule) -> (Histogram, u64) {
     let mut file = File::create(folder.join("bare-log")).expect("the folder can be written");
     let (mut latencies, mut syncs, mut next) = (Histogram::default(), 0, 0);

@@ -11,6 +11,7 @@ use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -139,6 +140,11 @@ pub fn connector(trusted: &str) -> TlsConnector {
         .with_no_client_auth();
     config.resumption = Resumption::disabled();
     TlsConnector::from(Arc::new(config))
+}
+
+/// A JSON string; empty where the value is something else.
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn told(error: impl std::fmt::Display) -> String {

@@ -1,19 +1,20 @@
-//! Latencies in buckets that are less than a hundredth wide: log-linear, merged by adding.
+//! Latencies in a high dynamic range histogram: buckets less than a hundredth wide, merged by adding.
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram as Buckets;
 use serde_json::{Value, json};
 
-/// How many latencies fell into each bucket.
-#[derive(Clone, Debug, Default)]
+/// How many latencies fell into each bucket, in nanoseconds.
+#[derive(Clone, Debug)]
 pub struct Histogram {
-    counts: Vec<u64>,
-    total: u64,
+    buckets: Buckets<u64>,
+    /// The longest latency itself: its bucket ends later.
     longest: u64,
 }
 
-/// Buckets for each doubling: 2^7.
-const BITS: u32 = 7;
+/// Two significant digits: a value and the end of its bucket differ by less than a hundredth.
+const DIGITS: u8 = 2;
 
 /// Where the curve of a distribution is drawn, in percent.
 const CURVE: [f64; 17] = [
@@ -21,44 +22,34 @@ const CURVE: [f64; 17] = [
     99.99, 100.0,
 ];
 
+impl Default for Histogram {
+    fn default() -> Self {
+        let buckets = Buckets::new(DIGITS).expect("two digits are supported");
+        Self { buckets, longest: 0 }
+    }
+}
+
 impl Histogram {
     pub fn record(&mut self, latency: Duration) {
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        let place = place(nanoseconds);
-        if self.counts.len() <= place {
-            self.counts.resize(place + 1, 0);
-        }
-        self.counts[place] += 1;
-        self.total += 1;
+        self.buckets.record(nanoseconds).expect("the histogram grows to every value");
         self.longest = self.longest.max(nanoseconds);
     }
 
     pub fn merge(&mut self, other: &Self) {
-        if self.counts.len() < other.counts.len() {
-            self.counts.resize(other.counts.len(), 0);
-        }
-        for (own, more) in self.counts.iter_mut().zip(&other.counts) {
-            *own += more;
-        }
-        self.total += other.total;
+        self.buckets.add(&other.buckets).expect("the histogram grows to every value");
         self.longest = self.longest.max(other.longest);
     }
 
-    pub const fn count(&self) -> u64 {
-        self.total
+    pub fn count(&self) -> u64 {
+        self.buckets.len()
     }
 
     /// The latency that this share of all, in percent, does not exceed.
     pub fn percentile(&self, percent: f64) -> Duration {
-        let rank = (self.total as f64 * percent / 100.0).ceil().max(1.0) as u64;
-        let mut seen = 0;
-        for (place, count) in self.counts.iter().enumerate() {
-            seen += count;
-            if seen >= rank {
-                return Duration::from_nanos(end(place).min(self.longest));
-            }
-        }
-        Duration::from_nanos(self.longest)
+        // At exactly 0 the library returns the start of the bucket instead of its end.
+        let quantile = (percent / 100.0).max(f64::MIN_POSITIVE);
+        Duration::from_nanos(self.buckets.value_at_quantile(quantile).min(self.longest))
     }
 
     pub fn json(&self) -> Value {
@@ -66,7 +57,7 @@ impl Histogram {
         let curve: Vec<_> =
             CURVE.into_iter().map(|percent| json!([percent, at(percent)])).collect();
         json!({
-            "count": self.total,
+            "count": self.count(),
             "p50": at(50.0),
             "p90": at(90.0),
             "p99": at(99.0),
@@ -77,20 +68,7 @@ impl Histogram {
     }
 }
 
-/// Milliseconds with three digits behind the point: what a result holds.
+/// Milliseconds with three decimal places.
 pub fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
-}
-
-/// Below 2^8 each value has a bucket of its own; above, each doubling has 2^7.
-fn place(nanoseconds: u64) -> usize {
-    let shift = (u64::BITS - nanoseconds.leading_zeros()).saturating_sub(BITS + 1);
-    ((shift as usize) << BITS) + (nanoseconds >> shift) as usize
-}
-
-/// The last value of a bucket.
-fn end(place: usize) -> u64 {
-    let shift = (place >> BITS).saturating_sub(1);
-    let within = (place - (shift << BITS)) as u64;
-    within.saturating_add(1).checked_shl(shift as u32).map_or(u64::MAX, |end| end - 1)
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::connect::{Answer, Caller, Target, Way};
-use super::server::{ON_THE_FIRST_CORE, text};
+use super::connect::{Answer, Caller, Target, Way, text};
+use super::machine::ON_THE_FIRST_CORE;
 use super::work::{Ask, Expect};
 
 /// A running reference server. Dropping it kills it.

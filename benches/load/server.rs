@@ -2,7 +2,7 @@
 //!
 //! The peer is prepared by the same requests, so that both do the same work.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs};
 
@@ -11,7 +11,8 @@ use signet::clock::Clock;
 use signet::http::tls::self_signed;
 use tempfile::TempDir;
 
-use super::connect::{Caller, Target, Way, connector};
+use super::connect::{Caller, Target, Way, connector, text};
+use super::machine::ON_THE_FIRST_CORE;
 use super::peer::Peer;
 use super::usage::Watcher;
 use super::work::{Ask, Expect};
@@ -35,25 +36,27 @@ enum Process {
     Theirs(#[expect(dead_code, reason = "ends when dropped")] Peer),
 }
 
-/// The server runs here and nowhere else; the driver runs on the last core.
-pub const ON_THE_FIRST_CORE: [&str; 3] = ["taskset", "-c", "0"];
-
 /// A folder on the disk that holds the checkout: `/tmp` may be memory, where nothing is synced.
 pub fn folder() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
 }
 
 /// The binary that is measured.
-pub fn binary() -> String {
-    env::var("SIGNET_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_signet").to_owned())
+pub fn binary() -> PathBuf {
+    let named = env::var_os("SIGNET_BIN");
+    named.expect("SIGNET_BIN names a release binary; scripts/bench builds one").into()
 }
 
 impl Running {
     /// Signet on RocksDB in a new folder, in clear and by TLS, with `more` settings of the listener
     /// in clear.
     pub async fn signet(more: &str) -> Self {
-        let folder = folder();
-        let mut running = Self::signet_in(folder, more);
+        Self::signet_of(&binary(), more).await
+    }
+
+    /// The same with this binary.
+    pub async fn signet_of(binary: &Path, more: &str) -> Self {
+        let mut running = Self::signet_on(binary, folder(), more);
         let answer = running.ask("POST", "sys/init", json!({})).await;
         running.token = text(&answer["root_token"]);
         running.prepare().await;
@@ -62,6 +65,10 @@ impl Running {
 
     /// Signet on a folder that may hold a store already.
     pub fn signet_in(folder: TempDir, more: &str) -> Self {
+        Self::signet_on(&binary(), folder, more)
+    }
+
+    fn signet_on(binary: &Path, folder: TempDir, more: &str) -> Self {
         let trust = certificate(folder.path());
         let clear = format!("tls_disable = true\n{more}");
         let tls = format!(
@@ -69,8 +76,8 @@ impl Running {
             folder.path().join("tls.pem").display(),
             folder.path().join("tls.key").display()
         );
-        let binary = binary();
-        let command = [&ON_THE_FIRST_CORE[..], &[binary.as_str()]].concat();
+        let binary = binary.to_string_lossy();
+        let command = [&ON_THE_FIRST_CORE[..], &[&binary]].concat();
         let server = process::Server::start_on(&command, folder.path(), &[&clear, &tls]);
         Self {
             process: server.process(),
@@ -83,12 +90,12 @@ impl Running {
         }
     }
 
-    /// The server that always says the same.
-    pub fn still() -> Self {
+    /// The server that gives one static answer.
+    pub fn static_server() -> Self {
         let folder = folder();
         let own = env::current_exe().expect("this program");
         let own = own.to_string_lossy();
-        let command = [&ON_THE_FIRST_CORE[..], &[&own, "--still"]].concat();
+        let command = [&ON_THE_FIRST_CORE[..], &[&own, "--static-server"]].concat();
         let server = process::Server::start(&command, folder.path());
         Self {
             process: server.process(),
@@ -210,10 +217,6 @@ impl Running {
 /// Seconds that are waited for a server to have nothing to do.
 const LONGEST: u32 = 60;
 
-pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
 /// Makes the listener's certificate, if the folder has none; what to trust, PEM.
 fn certificate(folder: &Path) -> String {
     let trusted = folder.join("trusted.pem");
@@ -229,8 +232,8 @@ fn certificate(folder: &Path) -> String {
     made.ca
 }
 
-/// Octets of all files below a folder, by their ends: `sst`, `log` and the rest.
-pub fn octets(folder: &Path) -> Vec<(String, u64)> {
+/// Bytes of all files in a folder, by their extensions: `sst`, `log` and the rest.
+pub fn bytes_by_extension(folder: &Path) -> Vec<(String, u64)> {
     let mut sums = std::collections::BTreeMap::<String, u64>::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let end = entry.path().extension().map(|end| end.to_string_lossy().into_owned());

@@ -75,7 +75,7 @@ async fn attack(writer: &mut OwnedWriteHalf, number: u64, counts: &Counts) -> io
 fn several(stream: &mut u32, count: u32, bytes: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
     let first = *stream;
     *stream += 2 * count;
-    (0..count).flat_map(|place| bytes(first + 2 * place)).collect()
+    (0..count).flat_map(|index| bytes(first + 2 * index)).collect()
 }
 
 /// Reads and forgets, until the server closes.

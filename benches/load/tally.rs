@@ -1,4 +1,4 @@
-//! What one caller saw, and the sum of what all saw.
+//! The answers that one caller received, and their sum over all callers.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a process used: processor time, memory, switches, octets written. From Linux's `/proc`.
+//! What a process used: processor time, memory, switches, bytes written. From Linux's `/proc`.
 //!
 //! The number of syncs is not among it: the kernel counts none for a process. [`syncs`] counts
 //! them with strace, in a time of its own, because being traced costs.
@@ -34,7 +34,7 @@ pub struct Used {
     pub system: Duration,
     /// Context switches, voluntary or not, of threads that still run.
     pub switches: u64,
-    /// Octets that were sent to the storage layer.
+    /// Bytes that were sent to the storage layer.
     pub written: u64,
     /// Memory at the end and at its peak, in KiB.
     pub resident: u64,
@@ -75,7 +75,7 @@ impl Used {
             "a_processor_second":
                 (requests as f64 / self.processor().as_secs_f64().max(0.01)).round(),
             "switches": each(self.switches as f64),
-            "written_octets": each(self.written as f64),
+            "written_bytes": each(self.written as f64),
             "resident_kib": self.resident,
             "peak_kib": self.peak,
         })

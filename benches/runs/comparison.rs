@@ -1,12 +1,12 @@
-//! Side by side in one run: the bare cryptography, a static answer, Signet, the peer. Forth and
-//! back in turn, so that a slow drift of the machine meets all alike.
+//! Side by side in one run: the bare cryptography, a static answer, Signet, another binary of Signet, the
+//! peer. Each second round is in reverse order, so that a slow drift of the machine affects all alike.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Options, middle, number, rounded, row, say};
+use super::{Options, Results, middle, number, rounded, row, say};
 use crate::load::bare;
 use crate::load::closed;
 use crate::load::connect::Caller;
@@ -18,17 +18,20 @@ const CONNECTIONS: usize = 64;
 /// The contenders; each is started anew in each round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Contender<'a> {
-    Still,
+    Static,
     Signet,
+    Against(&'a Path),
     Raft(&'a Path),
     Memory(&'a Path),
 }
 
 /// What each row is called, by its key in the file.
-const LABELS: [(&str, &str); 7] = [
-    ("still", "static answer of 2.5 kB on the same listener"),
+const LABELS: [(&str, &str); 9] = [
+    ("static", "static answer of 2.5 kB on the same listener"),
     ("signet unstored", "Signet, not stored"),
     ("signet stored", "Signet, stored and synced"),
+    ("against unstored", "Signet, the other binary, not stored"),
+    ("against stored", "Signet, the other binary, stored and synced"),
     ("raft unstored", "OpenBao (raft), not stored"),
     ("raft stored", "OpenBao (raft), stored and synced"),
     ("memory unstored", "OpenBao (memory), not stored"),
@@ -37,9 +40,32 @@ const LABELS: [(&str, &str); 7] = [
 
 type Rounds = BTreeMap<String, Vec<Map<String, Value>>>;
 
-/// The rows, and what the bare cryptography needed in each round.
-pub async fn compare(options: &Options) -> (Vec<Value>, Value) {
-    let mut contenders = vec![Contender::Still, Contender::Signet];
+/// What a comparison found.
+pub struct Comparison {
+    pub rows: Vec<Value>,
+    /// The bare cryptography, with its rounds.
+    pub bare: Value,
+    /// The processor time of this binary over that of the other one, of the same round.
+    pub against: Vec<Value>,
+}
+
+impl Comparison {
+    /// Adds it to the results of a run.
+    pub fn put(self, results: &mut Results) {
+        results.put("bare", self.bare);
+        results.put("comparison", self.rows.into());
+        if !self.against.is_empty() {
+            results.put("against", self.against.into());
+        }
+    }
+}
+
+/// Measures every contender in each round.
+pub async fn compare(options: &Options) -> Comparison {
+    let mut contenders = vec![Contender::Static, Contender::Signet];
+    if let Some(other) = &options.against {
+        contenders.push(Contender::Against(other));
+    }
     if let Some(peer) = &options.peer {
         contenders.extend([Contender::Raft(peer), Contender::Memory(peer)]);
     }
@@ -64,18 +90,32 @@ pub async fn compare(options: &Options) -> (Vec<Value>, Value) {
     let [median, least, greatest] = middle(&bare);
     let bare = json!({ "us": median, "spread": [least, greatest], "rounds": bare });
     let summary = |(name, label): &(&str, &str)| summary(&rounds, name, label, least);
-    (LABELS.iter().filter_map(summary).collect(), bare)
+    let rows = LABELS.iter().filter_map(summary).collect();
+    let against = ["unstored", "stored"].iter().filter_map(|kind| ratios(&rounds, kind)).collect();
+    Comparison { rows, bare, against }
+}
+
+/// The median and the spread of the ratios between two binaries of Signet, round by round.
+fn ratios(rounds: &Rounds, kind: &str) -> Option<Value> {
+    let spent = |name: &str| rounds.get(&format!("{name} {kind}"));
+    let (own, other) = (spent("signet")?, spent("against")?);
+    let cost = |row: &Map<String, Value>| number(row, &["used", "processor_us"]);
+    let each: Vec<f64> =
+        own.iter().zip(other).map(|(own, other)| cost(own) / cost(other)).collect();
+    let [median, least, greatest] = middle(&each);
+    Some(json!({ "name": kind, "ratio": median, "spread": [least, greatest] }))
 }
 
 async fn measure(options: &Options, contender: Contender<'_>, back: bool, rounds: &mut Rounds) {
     let (server, prefix) = match contender {
-        Contender::Still => (Running::still(), None),
+        Contender::Static => (Running::static_server(), None),
         Contender::Signet => (Running::signet("").await, Some("signet")),
+        Contender::Against(binary) => (Running::signet_of(binary, "").await, Some("against")),
         Contender::Raft(binary) => (Running::peer(binary, true).await, Some("raft")),
         Contender::Memory(binary) => (Running::peer(binary, false).await, Some("memory")),
     };
     let mut works = match prefix {
-        None => vec![("still".to_owned(), Work::Post("pki/issue/nobody"))],
+        None => vec![("static".to_owned(), Work::Post("pki/issue/static"))],
         Some(prefix) => vec![
             (format!("{prefix} unstored"), Work::Issue("pki/issue/unstored")),
             (format!("{prefix} stored"), Work::Issue("pki/issue/stored")),

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{Options, Results, number, workloads};
-use crate::load::place::pin;
+use crate::load::machine::pin;
 
 pub async fn run(options: &Options) {
     let mut results = Results::start(options);

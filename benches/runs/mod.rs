@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 use crate::load::closed::Measured;
 use crate::load::judge::Verdict;
-use crate::load::place::{self, Stolen};
+use crate::load::machine::{self, StolenTime};
 use crate::load::server::folder;
 
 /// What was asked for on the command line.
@@ -33,6 +33,8 @@ pub struct Options {
     pub counts: Vec<u64>,
     /// The reference server's binary.
     pub peer: Option<PathBuf>,
+    /// Another binary of Signet, measured in the same rounds.
+    pub against: Option<PathBuf>,
     /// Where results go.
     pub results: PathBuf,
 }
@@ -41,7 +43,7 @@ pub struct Options {
 pub struct Results {
     file: PathBuf,
     members: Map<String, Value>,
-    stolen: Stolen,
+    stolen: StolenTime,
 }
 
 impl Results {
@@ -50,9 +52,9 @@ impl Results {
         let mut members = Map::new();
         members.insert("run".to_owned(), options.run.clone().into());
         members.insert("seconds".to_owned(), rounded(options.length.as_secs_f64()).into());
-        members.insert("place".to_owned(), place::facts(folder().path()).into());
+        members.insert("machine".to_owned(), machine::facts(folder().path()).into());
         let file = options.results.join(format!("{}.json", options.run));
-        Self { file, members, stolen: Stolen::start() }
+        Self { file, members, stolen: StolenTime::start() }
     }
 
     pub fn put(&mut self, name: &str, value: Value) {
@@ -120,7 +122,7 @@ pub fn middle(numbers: &[f64]) -> [f64; 3] {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);
-    let at = |place: usize| rounded(sorted.get(place).copied().unwrap_or_default());
+    let at = |index: usize| rounded(sorted.get(index).copied().unwrap_or_default());
     [at(last / 2), at(0), at(last)]
 }
 

@@ -9,11 +9,11 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Options, Results, number, row, say};
 use crate::load::closed;
-use crate::load::connect::Caller;
+use crate::load::connect::{Caller, text};
 use crate::load::histogram::Histogram;
+use crate::load::machine::{idle_priority, normal_priority, normal_priority_here, pin};
 use crate::load::open::{self, Schedule};
-use crate::load::place::{as_ever, pin, step_back, step_forward};
-use crate::load::server::{Running, text};
+use crate::load::server::Running;
 use crate::load::work::{Ask, Work, get, issue, revoke};
 
 /// Requests under way at once; an arrival beyond them is not sent.
@@ -53,10 +53,10 @@ async fn measure(options: &Options, name: &str, work: &Work) -> Value {
     let callers = Caller::several(&server.target(), OUTSTANDING).await;
     let length = options.length * 2;
     let schedule = Schedule { a_second: capacity * TIMES, length, bound: OUTSTANDING };
-    step_back();
+    idle_priority();
     let probing = probe(&server, length);
     let under = open::measure(callers, work, server.process, schedule).await;
-    as_ever();
+    normal_priority();
     let probed = probing.await.expect("a probe ends");
     let under = row(&under, &server.roots);
     let goodput = number(&under, &["a_second"]);
@@ -80,7 +80,7 @@ async fn measure(options: &Options, name: &str, work: &Work) -> Value {
 fn probe(server: &Running, length: Duration) -> JoinHandle<Value> {
     let target = server.target();
     spawn_blocking(move || {
-        step_forward();
+        normal_priority_here();
         let own = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (health, revocations) = own.block_on(async {
             let [one, other] = [&target; 2].map(|target| Caller::new(target.clone()));

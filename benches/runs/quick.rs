@@ -3,23 +3,24 @@
 
 use serde_json::Value;
 
-use super::{Options, Results, comparison};
-use crate::load::place::pin;
+use super::comparison::{self, Comparison};
+use super::{Options, Results};
+use crate::load::machine::pin;
 
 pub async fn run(options: &Options) {
     let slices = u32::try_from(options.rounds).unwrap_or(u32::MAX);
     let options = Options { length: options.length / slices, peer: None, ..options.clone() };
     let mut results = Results::start(&options);
     pin();
-    let (rows, bare) = comparison::compare(&options).await;
-    print(&rows, &bare);
+    let found = comparison::compare(&options).await;
+    print(&found);
     results.put("rounds", options.rounds.into());
-    results.put("bare", bare);
-    results.put("comparison", rows.into());
+    found.put(&mut results);
     results.finish();
 }
 
-fn print(rows: &[Value], bare: &Value) {
+fn print(found: &Comparison) {
+    let Comparison { rows, bare, against } = found;
     println!(
         "{:<44} {:>8} {:>13} {:>9} {:>12} {:>9} {:>9}",
         "EC P-256 issue, 64 connections",
@@ -47,6 +48,16 @@ fn print(rows: &[Value], bare: &Value) {
             number("processor_us"),
             bare["us"].as_f64().unwrap_or_default(),
             number("a_second"),
+        );
+    }
+    for row in against {
+        let number = |value: &Value| value.as_f64().unwrap_or_default();
+        println!(
+            "processor time of this binary over the other one, {}: {:.3} (rounds {:.3}-{:.3})",
+            row["name"].as_str().unwrap_or_default(),
+            number(&row["ratio"]),
+            number(&row["spread"][0]),
+            number(&row["spread"][1]),
         );
     }
 }

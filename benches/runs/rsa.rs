@@ -2,7 +2,7 @@
 //! waits for keys to be made.
 
 use super::{Options, Results, workloads};
-use crate::load::place::pin;
+use crate::load::machine::pin;
 
 pub async fn run(options: &Options) {
     let mut results = Results::start(options);

@@ -1,16 +1,15 @@
 //! The standard run: everything that the page's tables say of one machine in one sitting.
 
 use super::{Options, Results, comparison, say, workloads};
-use crate::load::place::pin;
+use crate::load::machine::pin;
 
 pub async fn run(options: &Options) {
     let mut results = Results::start(options);
     pin();
     say("== Side by side");
-    let (comparison, bare) = comparison::compare(options).await;
+    let found = comparison::compare(options).await;
     results.put("rounds", options.rounds.into());
-    results.put("bare", bare);
-    results.put("comparison", comparison.into());
+    found.put(&mut results);
     say("== Workloads, closed loop");
     let closed = workloads::closed(options, |_, _| true).await;
     results.put("bursts", workloads::bursts().await);

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 
 use super::{Options, Results, middle, number, rounded, row, say};
 use crate::load::closed;
-use crate::load::connect::{Answer, Caller};
-use crate::load::fill::{Filled, Wish, fill};
-use crate::load::place::pin;
-use crate::load::server::{Running, octets, text};
+use crate::load::connect::{Answer, Caller, text};
+use crate::load::machine::pin;
+use crate::load::seed_store::{Seed, Seeded, seed_store};
+use crate::load::server::{Running, bytes_by_extension};
 use crate::load::usage::{memory, processor_time};
 use crate::load::work::{Ask, Expect, Work, get, revoke};
 
@@ -46,8 +46,8 @@ async fn stored(options: &Options, count: u64) -> Map<String, Value> {
     let mut state = prepare().await;
     let store = state.folder.path().join("store");
     let certificates = count;
-    let filled = fill(&store, &state.known, Wish { certificates, revoked: false }).await;
-    say(&format!("  filled in {:.1} s", filled.took.as_secs_f64()));
+    let seeded = seed_store(&store, &state.known, Seed { certificates, revoked: false }).await;
+    say(&format!("  seeded in {:.1} s", seeded.took.as_secs_f64()));
     let mut starts = Vec::new();
     for _ in 0..TIMES {
         let (server, took) = start(state).await;
@@ -55,7 +55,7 @@ async fn stored(options: &Options, count: u64) -> Map<String, Value> {
         state = State { known: String::new(), ..stop(server) };
     }
     // Compaction has no call: what three starts and the time between them left is measured.
-    let sizes = octets(&store);
+    let sizes = bytes_by_extension(&store);
     let of = |end: &str| sizes.iter().filter(|(name, _)| name == end).map(|(_, n)| n).sum::<u64>();
     let [start_median, start_least, start_greatest] = middle(&starts);
     let (server, _) = start(state).await;
@@ -64,7 +64,7 @@ async fn stored(options: &Options, count: u64) -> Map<String, Value> {
     row.insert("stored".to_owned(), count.into());
     row.insert("start_to_first_issue_seconds".to_owned(), start_median.into());
     row.insert("start_spread".to_owned(), json!([start_least, start_greatest]));
-    row.insert("table_octets_each".to_owned(), rounded(of("sst") as f64 / count as f64).into());
+    row.insert("table_bytes_each".to_owned(), rounded(of("sst") as f64 / count as f64).into());
     row.insert("files".to_owned(), json!(sizes.into_iter().collect::<BTreeMap<_, _>>()));
     row.insert("resident_idle_kib".to_owned(), idle.into());
     row.insert("list".to_owned(), list(&server, "pki/certs?list=true").await);
@@ -80,14 +80,14 @@ async fn stored(options: &Options, count: u64) -> Map<String, Value> {
 async fn revoked(count: u64) -> Map<String, Value> {
     let state = prepare().await;
     let store = state.folder.path().join("store");
-    let wish = Wish { certificates: count, revoked: true };
-    let Filled { took, some } = fill(&store, &state.known, wish).await;
-    say(&format!("  filled in {:.1} s", took.as_secs_f64()));
+    let wish = Seed { certificates: count, revoked: true };
+    let Seeded { took, some } = seed_store(&store, &state.known, wish).await;
+    say(&format!("  seeded in {:.1} s", took.as_secs_f64()));
     let (server, _) = start(state).await;
     let mut row = Map::new();
     // The first read of a process builds the list.
     let (build, answer) = timed(&server, &get("pki/crl")).await;
-    row.insert("crl_octets".to_owned(), answer.body.len().into());
+    row.insert("crl_bytes".to_owned(), answer.body.len().into());
     row.insert("crl_build".to_owned(), build);
     let (read, _) = timed(&server, &get("pki/crl")).await;
     row.insert("crl_read".to_owned(), read);
@@ -138,7 +138,7 @@ async fn start(state: State) -> (Running, Duration) {
 async fn list(server: &Running, path: &str) -> Value {
     let (took, answer) = timed(server, &get(path)).await;
     let mut took = took;
-    took["octets"] = answer.body.len().into();
+    took["bytes"] = answer.body.len().into();
     took["resident_after_kib"] = memory(server.process).0.into();
     took
 }
@@ -146,7 +146,7 @@ async fn list(server: &Running, path: &str) -> Value {
 /// A page of 100, where the server has pages.
 async fn page(server: &Running) -> Value {
     let (took, answer) = timed(server, &get("pki/certs?list=true&limit=100")).await;
-    // 62 octets a serial number: anything longer is the whole list.
+    // A serial number takes 62 bytes: a longer answer is the whole list.
     if answer.body.len() > 100 * 80 { Value::Null } else { took }
 }
 

@@ -26,14 +26,14 @@ enum Travels {
     TlsEach,
 }
 
-/// What nobody can avoid, where a workload is compared with anything but a key and a signature.
+/// The lower bound of a workload that is compared with anything but a key and a signature.
 #[derive(Clone, Copy, Debug)]
-enum Floor {
+enum LowerBound {
     Connection,
     RsaSignature,
 }
 
-impl Floor {
+impl LowerBound {
     fn of(load: &Load) -> Option<Self> {
         match load.work {
             Work::Issue(UNDER_RSA) => Some(Self::RsaSignature),
@@ -117,7 +117,7 @@ fn target(server: &Running, travels: Travels) -> Target {
 pub async fn closed(options: &Options, wanted: impl Fn(&str, usize) -> bool) -> Vec<Value> {
     let mut rows = Vec::new();
     for load in loads().into_iter().filter(|load| wanted(load.id, load.connections)) {
-        let floor = Floor::of(&load);
+        let bound = LowerBound::of(&load);
         let Load { id, what, work, travels, connections } = load;
         let mut server = Running::signet("").await;
         if id == "W9" {
@@ -125,12 +125,12 @@ pub async fn closed(options: &Options, wanted: impl Fn(&str, usize) -> bool) -> 
         }
         let callers = Caller::several(&target(&server, travels), connections).await;
         let times = (options.length / 5, options.length);
-        let bare = || floor.map(|floor| floor.measure(options.length / 8));
+        let bare = || bound.map(|bound| bound.measure(options.length / 8));
         let before = bare();
         let measured = closed::measure(callers, &work, server.process, times).await;
         let mut row = row(&measured, &server.roots);
-        if let (Some(floor), Some(before), Some(after)) = (floor, before, bare()) {
-            compare(&mut row, floor, (before + after) / 2);
+        if let (Some(bound), Some(before), Some(after)) = (bound, before, bare()) {
+            compare(&mut row, bound, (before + after) / 2);
         }
         say(&format!(
             "{id}, {connections} connections, {what}: {} a second, {} us",
@@ -145,11 +145,11 @@ pub async fn closed(options: &Options, wanted: impl Fn(&str, usize) -> bool) -> 
     rows
 }
 
-/// Puts the row beside its floor.
-fn compare(row: &mut Map<String, Value>, floor: Floor, bare: Duration) {
+/// Adds the lower bound and the ratio to the row.
+fn compare(row: &mut Map<String, Value>, bound: LowerBound, bare: Duration) {
     let bare = bare.as_secs_f64() * 1e6;
     let ratio = number(row, &["used", "processor_us"]) / bare;
-    let (of, goal) = floor.words();
+    let (of, goal) = bound.words();
     say(&format!("  {ratio:.2} times {of}"));
     row.insert("bare_us".to_owned(), rounded(bare).into());
     row.insert("bare_of".to_owned(), of.into());

@@ -1,4 +1,4 @@
-//! The instrument itself: does what `benches/load` says of a server hold?
+//! Tests of the load driver: histograms, loops and the check of answers.
 
 #![expect(
     clippy::disallowed_methods,
@@ -6,7 +6,7 @@
     reason = "the instrument reads the clock; helpers of tests stop where something is wrong"
 )]
 
-#[path = "../benches/load/mod.rs"]
+#[path = "load/mod.rs"]
 #[allow(
     dead_code,
     clippy::expect_used,
@@ -16,8 +16,9 @@
     reason = "parts of another program"
 )]
 mod load;
-#[path = "process/mod.rs"]
+#[path = "../tests/process/mod.rs"]
 mod process;
+#[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::time::Duration;
@@ -95,7 +96,7 @@ async fn stalling(stall: Duration) -> Target {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_open_loop_charges_a_stall_to_all_who_were_due_meanwhile() {
+async fn the_open_loop_counts_a_stall_in_every_request_that_was_due_meanwhile() {
     let stall = Duration::from_millis(500);
     let schedule = Schedule::patient(100.0, Duration::from_secs(1));
     let callers = Caller::several(&stalling(stall).await, 1).await;
@@ -161,8 +162,8 @@ async fn false_answers_are_found() {
     assert_eq!(name, ["its name is not spiffe://example.org/other"]);
 
     let mut mixed: serde_json::Value = serde_json::from_slice(&first).unwrap();
-    let stranger: serde_json::Value = serde_json::from_slice(&second).unwrap();
-    mixed["data"]["private_key"] = stranger["data"]["private_key"].clone();
+    let foreign: serde_json::Value = serde_json::from_slice(&second).unwrap();
+    mixed["data"]["private_key"] = foreign["data"]["private_key"].clone();
     let mixed = mixed.to_string().into();
     let key = faults(vec![(issued(one), mixed)], &roots);
     assert_eq!(key, ["the private key is another one's"]);

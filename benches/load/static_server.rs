@@ -1,4 +1,4 @@
-//! A server that always says the same: what HTTP costs on our listener, without any work.
+//! A server that gives one static answer: the cost of HTTP on our listener, without any work.
 
 use std::sync::LazyLock;
 
@@ -11,13 +11,13 @@ use signet::http::listener::{Listener, Signals};
 use signet::http::sending::HttpResponse;
 use signet::server::levers;
 
-/// As long as the answer to an issue of an EC key.
-const OCTETS: usize = 2_500;
+/// The length of the answer to an issue of an EC key.
+const BYTES: usize = 2_500;
 
 static ANSWER: LazyLock<Bytes> =
-    LazyLock::new(|| format!("{{\"data\":\"{}\"}}", "x".repeat(OCTETS - 11)).into());
+    LazyLock::new(|| format!("{{\"data\":\"{}\"}}", "x".repeat(BYTES - 11)).into());
 
-/// Serves until it is killed. Says its address as the real server does.
+/// Serves until the process is killed, and prints its address as `signet server` does.
 pub fn serve() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

@@ -2,8 +2,8 @@
 //! own interface, under the seal key that the server will use.
 //!
 //! Each record is a certificate that the server issued, with another serial number in it. Its
-//! signature is then wrong, which nothing that reads a store looks at; its length is right, and
-//! the store encrypts, so that nothing can be compressed that could not be in use.
+//! signature is then invalid, which no reader of the store checks; its length is right. The store
+//! encrypts its records, so that copies of one certificate compress no better than different ones.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,65 +20,67 @@ use tokio::task::JoinSet;
 
 use crate::process::SEAL_KEY;
 
-/// What is to be written.
+/// What to write.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct Seed {
     pub certificates: u64,
-    /// Is each of them revoked, too?
+    /// Also write a revocation of each.
     pub revoked: bool,
 }
 
 /// What was written.
-pub struct Filled {
+pub struct Seeded {
     pub took: Duration,
     /// The serial numbers of a few, in their text form.
     pub some: Vec<String>,
 }
 
-/// Records of one batch, and batches on their way to the committer at once.
+/// Records of one batch.
 const BATCH: u64 = 1_000;
-const AT_ONCE: usize = 4;
 
-/// Over how long the certificates end: as if they had been issued evenly during a day.
+/// Batches that are committed at the same time.
+const CONCURRENT: usize = 4;
+
+/// Seconds over which the certificates expire, as if they had been issued evenly during a day.
 const SPREAD: u64 = 24 * 3600;
 
-struct Filler {
+struct Writer {
     store: Store,
     mount: Id,
     template: CertificateRecord,
-    /// Where the serial number lies in the template.
-    place: usize,
+    /// Where the serial number begins in the template.
+    serial_at: usize,
     end: Timestamp,
 }
 
-/// Fills the store in `folder`, which no server may have open. It holds one certificate, under
+/// Writes to the store in `folder`, which no server may have open. It holds one certificate, under
 /// the serial number `known`.
-pub async fn fill(folder: &Path, known: &str, wish: Wish) -> Filled {
+pub async fn seed_store(folder: &Path, known: &str, seed: Seed) -> Seeded {
     let start = Instant::now();
     let rocks = Rocks::open(folder, |why| panic!("{why}")).expect("the store opens");
     let sealed = Sealed::new(rocks.clone(), seal(), Entropy::System);
     sealed.unseal().await.expect("the store unseals");
-    let filler = Filler::new(Store::from(sealed), known).await;
+    let writer = Writer::new(Store::from(sealed), known).await;
     let mut writing = JoinSet::new();
     let mut some = Vec::new();
     let mut written = 0;
-    while written < wish.certificates {
-        let count = BATCH.min(wish.certificates - written);
-        let (batch, serial) = filler.batch(written..written + count, wish);
+    while written < seed.certificates {
+        let count = BATCH.min(seed.certificates - written);
+        let (batch, serial) = writer.batch(written..written + count, seed);
         some.push(serial.to_string());
-        let store = filler.store.clone();
+        let store = writer.store.clone();
         writing.spawn(async move { store.commit(batch).await.expect("the batch is written") });
-        if writing.len() == AT_ONCE {
+        if writing.len() == CONCURRENT {
             writing.join_next().await;
         }
         written += count;
     }
     writing.join_all().await;
     tokio::task::spawn_blocking(move || rocks.flush()).await.expect("a flush").expect("a disk");
-    Filled { took: start.elapsed(), some }
+    Seeded { took: start.elapsed(), some }
 }
 
-impl Filler {
+impl Writer {
     async fn new(store: Store, known: &str) -> Self {
         let serial = signet::ca::serial::parse(known).expect("a serial number");
         let serial = Serial::from_bytes(&serial).expect("a serial number of ours");
@@ -86,39 +88,39 @@ impl Filler {
         let mounts = snapshot.keys(&key::mounts().range(), 16).await.expect("the mounts");
         let mounts = mounts.iter().filter_map(|it| key::mounts().rest(it)?.try_into().ok());
         for mount in mounts.collect::<Vec<Id>>() {
-            let place = key::certificate(&mount, serial.as_bytes());
-            let found = snapshot.record::<CertificateRecord>(&place).await.expect("a record");
+            let certificate = key::certificate(&mount, serial.as_bytes());
+            let found = snapshot.record::<CertificateRecord>(&certificate).await.expect("a record");
             if let Some((_, template)) = found {
                 drop(snapshot);
-                let octets = serial.as_bytes();
-                let place = template.der.windows(octets.len()).position(|part| part == octets);
-                let place = place.expect("a certificate holds its serial number");
-                return Self { store, mount, template, place, end: Clock::System.now() };
+                let bytes = serial.as_bytes();
+                let serial_at = template.der.windows(bytes.len()).position(|part| part == bytes);
+                let serial_at = serial_at.expect("a certificate holds its serial number");
+                return Self { store, mount, template, serial_at, end: Clock::System.now() };
             }
         }
         panic!("the certificate {known} is not stored");
     }
 
     /// A batch of records, and the serial number of one of them.
-    fn batch(&self, numbers: std::ops::Range<u64>, wish: Wish) -> (Batch, Serial) {
+    fn batch(&self, numbers: std::ops::Range<u64>, seed: Seed) -> (Batch, Serial) {
         let mut batch = Batch::new();
         let mut last = Serial::new(self.end, [0; 16]);
         for number in numbers {
-            let seconds = 3600 + number * SPREAD / wish.certificates;
+            let seconds = 3600 + number * SPREAD / seed.certificates;
             let end = self.end.plus(i64::try_from(seconds).unwrap_or(i64::MAX));
             last = Serial::new(end, Entropy::System.bytes(Purpose::Serial));
             let mut record = self.template.clone();
             let length = last.as_bytes().len();
-            record.der[self.place..self.place + length].copy_from_slice(last.as_bytes());
+            record.der[self.serial_at..self.serial_at + length].copy_from_slice(last.as_bytes());
             batch = batch.put_record(key::certificate(&self.mount, last.as_bytes()), &record);
-            if wish.revoked {
-                let place = key::revoked(&self.mount, &record.issuer, last.as_bytes());
+            if seed.revoked {
+                let revocation = key::revoked(&self.mount, &record.issuer, last.as_bytes());
                 let revoked = RevocationRecord {
                     seconds: self.end.unix(),
                     nanoseconds: 0,
                     not_after: end.unix(),
                 };
-                batch = batch.put_record(place, &revoked);
+                batch = batch.put_record(revocation, &revoked);
             }
         }
         (batch, last)
@@ -127,7 +129,7 @@ impl Filler {
 
 fn seal() -> Seal {
     let bytes = data_encoding::HEXLOWER.decode(SEAL_KEY.as_bytes()).expect("hexadecimal");
-    let key: [u8; 32] = bytes.try_into().expect("32 octets");
+    let key: [u8; 32] = bytes.try_into().expect("32 bytes");
     Seal::Static {
         current: StaticKey { id: "1".to_owned(), key: Secret::apart(&key) },
         previous: None,

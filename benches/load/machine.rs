@@ -1,4 +1,4 @@
-//! Where and how it was measured: a part of every result.
+//! The machine: which core a process runs on, and the facts that every result carries.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
-/// This process, and the threads it will have, on the last core; servers get the first.
+/// The prefix of a server's command line: it runs on the first core, the driver on the last.
+pub const ON_THE_FIRST_CORE: [&str; 3] = ["taskset", "-c", "0"];
+
+/// Moves this process, and the threads it starts later, to the last core.
 pub fn pin() {
     let last = cores().saturating_sub(1).to_string();
     let process = std::process::id().to_string();
@@ -15,40 +18,40 @@ pub fn pin() {
     assert!(status.is_ok_and(|status| status.success()), "taskset (util-linux) is needed");
 }
 
-/// This process, and the threads it will have, run when nothing else on their core wants to
-/// (SCHED_IDLE, sched(7)), until [`as_ever`]. So would a server that is started meanwhile.
-pub fn step_back() {
+/// Runs this process, and the threads it starts later, only when their core is otherwise idle
+/// (SCHED_IDLE, sched(7)), until [`normal_priority`]. A server that is started meanwhile inherits it.
+pub fn idle_priority() {
     schedule(&["--idle", "--all-tasks"], &std::process::id().to_string());
 }
 
-/// The end of [`step_back`].
-pub fn as_ever() {
+/// The end of [`idle_priority`].
+pub fn normal_priority() {
     schedule(&["--other", "--all-tasks"], &std::process::id().to_string());
 }
 
-/// The end of [`step_back`] for this thread alone.
-pub fn step_forward() {
-    let own = fs::read_link("/proc/thread-self").expect("a thread knows itself");
+/// The end of [`idle_priority`] for this thread alone.
+pub fn normal_priority_here() {
+    let own = fs::read_link("/proc/thread-self").expect("procfs names the thread");
     let own = own.file_name().unwrap_or_default().to_string_lossy();
     schedule(&["--other"], &own);
 }
 
-fn schedule(policy: &[&str], whose: &str) {
-    let status = Command::new("chrt").args(policy).args(["--pid", "0", whose]).status();
+fn schedule(policy: &[&str], process: &str) {
+    let status = Command::new("chrt").args(policy).args(["--pid", "0", process]).status();
     assert!(status.is_ok_and(|status| status.success()), "chrt (util-linux) is needed");
 }
 
-/// What a result says of its machine. Asked for before [`pin`], which hides cores.
+/// The facts of the machine. Read before [`pin`], which hides cores.
 pub fn facts(folder: &Path) -> Map<String, Value> {
     let facts = json!({
         "cores": cores(),
         "processor": processor(),
         "memory_mib": memory(),
-        "kernel": said("uname", &["-sr"]),
-        "file_system": said("stat", &["-f", "-c", "%T", &folder.to_string_lossy()]),
+        "kernel": output_of("uname", &["-sr"]),
+        "file_system": output_of("stat", &["-f", "-c", "%T", &folder.to_string_lossy()]),
         "commit": commit(),
-        "compiler": said("rustc", &["--version"]),
-        "date": said("date", &["-u", "+%Y-%m-%d %H:%M"]),
+        "compiler": output_of("rustc", &["--version"]),
+        "date": output_of("date", &["-u", "+%Y-%m-%d %H:%M"]),
         "load_before": load(),
         "pinned": "the server on the first core, the driver on the last",
     });
@@ -58,7 +61,7 @@ pub fn facts(folder: &Path) -> Map<String, Value> {
     }
 }
 
-/// One of them, by its number, is the driver's.
+/// The number of cores that are online.
 fn cores() -> usize {
     let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
     online
@@ -87,38 +90,42 @@ fn memory() -> u64 {
     word.parse::<u64>().unwrap_or_default() / 1024
 }
 
-/// The load of the last minute: a number that should be below 1 before a run that counts.
+/// The load average of the last minute, which should be below 1 before a run.
 fn load() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or_default()
 }
 
 fn commit() -> String {
-    let commit = said("git", &["rev-parse", "--short=12", "HEAD"]);
-    // Results of an earlier run are no change of what is measured.
-    let changed = said("git", &["status", "--porcelain", "--", "src", "Cargo.lock", "Cargo.toml"]);
+    let commit = output_of("git", &["rev-parse", "--short=12", "HEAD"]);
+    // Only what is compiled counts: the results of an earlier run change nothing.
+    let changed =
+        output_of("git", &["status", "--porcelain", "--", "src", "Cargo.lock", "Cargo.toml"]);
     if changed.is_empty() { commit } else { format!("{commit}, changed") }
 }
 
-fn said(program: &str, arguments: &[&str]) -> String {
+fn output_of(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).stderr(Stdio::null()).output();
     output
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         .unwrap_or_default()
 }
 
-/// Hundredths of a second that the host gave to others, of all that passed, since the start.
-pub struct Stolen(u64, u64);
+/// Processor time that the hypervisor gave to other machines since the start.
+pub struct StolenTime {
+    stolen: u64,
+    all: u64,
+}
 
-impl Stolen {
+impl StolenTime {
     pub fn start() -> Self {
         let (stolen, all) = Self::read();
-        Self(stolen, all)
+        Self { stolen, all }
     }
 
     pub fn percent(&self) -> f64 {
         let (stolen, all) = Self::read();
-        let share = (stolen - self.0) as f64 / (all - self.1).max(1) as f64;
+        let share = (stolen - self.stolen) as f64 / (all - self.all).max(1) as f64;
         (share * 1e4).round() / 100.0
     }
 
