@@ -1,8 +1,8 @@
 //! Signet: a workload-identity certificate authority in one binary.
 //!
-//! The map of the house (imports only go down; `tests/layers.rs` checks it):
+//! The layers (imports only go down; `tests/layers.rs` checks it):
 //!
-//! | floor | module | what |
+//! | layer | module | what |
 //! |---:|---|---|
 //! | 1 | [`secret`], [`go`] | values that cannot be printed or left behind; what Go writes and reads |
 //! | 2 | [`entropy`], [`ca`], [`wire`], [`hcl`] | randomness; the pure core; JSON shapes; HCL's syntax |
