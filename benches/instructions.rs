@@ -5,7 +5,7 @@
 //!
 //! Each step runs under valgrind's callgrind, which counts only what happens inside of [`measured`].
 //! Clock and serial numbers are fixed and every key is Ed25519, whose signatures need no randomness;
-//! keys are still made of real one. The allocator is the server's.
+//! only key generation uses real randomness. The allocator is the server's.
 //!
 //! `SIGNET_BENCH_KNOWN` names the file of the known numbers, `SIGNET_BENCH_WRITE` the file to write.
 
@@ -16,7 +16,7 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a measurement, told by the environment, that may end badly"
+    reason = "a measurement, configured by the environment, that may panic"
 )]
 
 #[path = "../tests/support/mod.rs"]
@@ -54,7 +54,7 @@ const NOW: Timestamp = Timestamp::from_unix(support::START);
 const LIMITS: TtlLimits = TtlLimits { default: 3600, max: 86_400 };
 const NAME: &str = "spiffe://example.org/ns/bench/sa/w1";
 
-/// The steps, in the order of the request's way.
+/// The steps, in the order in which a request takes them.
 const STEPS: [&str; 11] = [
     "read JSON",
     "permit",
@@ -77,7 +77,7 @@ fn main() {
     match words.as_slice() {
         [run, step] if run == "--step" => run_step(step),
         [run] if run == "--all" => all(),
-        // So does `cargo test`: nothing.
+        // Without a run nothing is counted: `cargo bench` names none.
         _ => {}
     }
 }
@@ -185,7 +185,7 @@ impl Bench {
     }
 }
 
-/// What callgrind counts; a function that it can tell by its name.
+/// Callgrind counts inside this function, which it finds by name.
 #[inline(never)]
 fn measured(step: &mut dyn FnMut()) {
     step();
@@ -217,7 +217,7 @@ fn run_step(step: &str) {
     }
 }
 
-/// Makes what a step needs, uncounted, and counts the step; its result is dropped uncounted, too.
+/// Counts the step, but neither the creation of its input nor the drop of its result.
 fn repeat<T, U>(make: impl Fn() -> T, step: impl Fn(T) -> U) {
     for _ in 0..TIMES {
         let (mut need, mut result) = (Some(make()), None);
@@ -226,7 +226,7 @@ fn repeat<T, U>(make: impl Fn() -> T, step: impl Fn(T) -> U) {
     }
 }
 
-/// The whole way through the API, but for HTTP itself.
+/// A whole request through the API, without a socket.
 fn whole(step: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime.block_on(prepare(step.contains("not stored")));
@@ -238,7 +238,7 @@ fn whole(step: &str) {
             server.call("POST", "pki/issue/svid", Some(&wish)).await
         }
     };
-    // What is made at the first request and kept is no part of one.
+    // The first request fills the caches; it is not counted.
     runtime.block_on(ask()).ok();
     for _ in 0..TIMES {
         let mut answer = None;

@@ -3,7 +3,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "the instrument reads the clock; helpers of tests stop where something is wrong"
+    reason = "the driver reads the clock; helpers of tests panic"
 )]
 
 #[path = "load/mod.rs"]
@@ -36,7 +36,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// The same by sorting.
+/// The percentile by sorting.
 fn exact(sorted: &[u64], percent: f64) -> u64 {
     let rank = (sorted.len() as f64 * percent / 100.0).ceil().max(1.0) as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
@@ -125,7 +125,7 @@ async fn a_bounded_open_loop_sends_no_more_than_its_bound() {
 fn faults(answers: Vec<(Expect, bytes::Bytes)>, roots: &[String]) -> Vec<String> {
     let mut sum = Tally::default();
     for (expect, body) in answers {
-        // A tally of its own for each: the first answer of a tally is always looked at.
+        // One tally for each answer: the first answer of a tally is always checked.
         let mut tally = Tally::default();
         let answer = Answer { status: StatusCode::OK, retry_after: false, body };
         let of = (&Work::Mixed, &mut Memory::new());

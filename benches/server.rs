@@ -1,9 +1,9 @@
-//! What a certificate costs the server, as a multiple of what its key and signature cost alone,
-//! and how it behaves as load, state and ill will grow. `scripts/bench` builds and runs it.
+//! What a certificate costs the server, as a multiple of the bare key and signature, and how the cost
+//! changes with load, with the number stored and with hostile clients. `scripts/bench` builds and runs it.
 //!
-//! The server has the first core, this driver the last one. The unit is the server's processor
-//! time, user and system, for one certificate: ratios of it carry from machine to machine, the
-//! microseconds do not. Every result is a file of JSON; the page is made from those.
+//! The server runs on the first core, this driver on the last. The unit is the server's processor
+//! time, user and system, for one certificate: its ratios can be compared between machines, its
+//! microseconds cannot. Every result is a file of JSON, from which the page is written.
 //!
 //! `SIGNET_BIN` names the server.
 
@@ -14,7 +14,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a measurement, told by its arguments, that may end badly"
+    reason = "a measurement, configured by its arguments, that may panic"
 )]
 
 mod load;

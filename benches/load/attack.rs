@@ -1,10 +1,9 @@
-//! Clients who mean no good, as a process of its own that runs when nothing else wants to (SCHED_IDLE,
-//! sched(7)), so that the honest ones beside it wait for the server and not for it. Loopback only, so
-//! many connections, until it is told to end.
+//! Hostile clients in a separate process, which runs only when its core is otherwise idle (SCHED_IDLE,
+//! sched(7)), so that it does not delay the honest clients. On loopback only.
 //!
-//! Over HTTP/1.1: headers that come a byte at a time; answers that are asked for and never read;
-//! JSON that is deep, or huge and never ends, or of many small objects. What there is over HTTP/2 stands
-//! in `streams.rs`. A connection that the server cuts is made anew.
+//! Over HTTP/1.1: headers that arrive one byte at a time; answers that are never read; JSON that is deep,
+//! or huge and without an end, or of many small objects. Attacks over HTTP/2 are in `streams.rs`. A
+//! connection that the server closes is opened again.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -22,33 +21,33 @@ use tokio::task::JoinSet;
 use super::streams;
 use super::usage::memory;
 
-/// What is attacked, by how many.
+/// The target and the number of connections.
 #[derive(Clone, Debug)]
 pub struct Attack {
     pub address: String,
-    /// The server's process: the attack ends when that takes too much memory.
+    /// The server's process: the attack ends when it uses too much memory.
     pub process: u32,
     pub connections: u64,
     pub protocol: Protocol,
 }
 
-/// What the hostile clients speak.
+/// The protocol of the hostile clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Http1,
     Http2,
 }
 
-/// Where the attack gives up, in KiB: the machine has other users.
+/// The resident memory of the server at which the attack stops, in KiB.
 pub const MEMORY_END: u64 = 2 * 1024 * 1024;
 
-/// How long it may take until nearly all connections are open.
+/// The longest wait until nearly all connections are open.
 const GATHERING: Duration = Duration::from_secs(60);
 
-/// How long it goes on at most.
+/// The longest duration of an attack.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// How often memory and connections are looked at.
+/// The interval of the checks of memory and connections.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The time between two bytes, or two pieces of a body, on each connection.
@@ -74,7 +73,7 @@ pub(super) struct Counts {
 }
 
 impl Attack {
-    /// Begins, in a process that ends when it is told to, or with this one.
+    /// Starts the process. It ends on [`Attacking::end`], or with this process.
     pub fn begin(&self) -> Attacking {
         let mut child = Command::new("chrt")
             .args(["--idle", "0"])
@@ -102,7 +101,7 @@ impl Attack {
         Self { address: words[0].clone(), process, connections: number(2), protocol }
     }
 
-    /// In the child: gathers, says so in a line, goes on until its input is closed, then prints what it met.
+    /// In the child: opens the connections, prints a line, attacks until its input is closed, prints the counts.
     pub fn run(self) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -128,7 +127,7 @@ impl Attack {
         println!("{met}");
     }
 
-    /// Until it is enough, the time is over, or the server took too much memory.
+    /// Waits until `enough`, the end of the time, or too much memory of the server.
     async fn watch(&self, counts: &Counts, length: Duration, is_enough: impl Fn() -> bool) {
         let looks = length.as_millis() / LOOK.as_millis();
         for _ in 0..looks {
@@ -147,7 +146,7 @@ impl Attacking {
         self.said.read_line(&mut String::new()).expect("the attack says that it is there");
     }
 
-    /// Ends it; what it met.
+    /// Ends the attack and returns its counts.
     pub fn end(mut self) -> Value {
         drop(self.child.stdin.take());
         let mut last = String::new();
@@ -158,7 +157,7 @@ impl Attacking {
 }
 
 async fn one(attack: Attack, number: u64, counts: Arc<Counts>) {
-    // Spread over two seconds, as connections come.
+    // Spread over two seconds.
     tokio::time::sleep(Duration::from_millis(number * 2_000 / attack.connections)).await;
     while !counts.stop.load(Ordering::Relaxed) {
         let Ok(stream) = connect(&attack.address).await else {
@@ -173,12 +172,12 @@ async fn one(attack: Attack, number: u64, counts: Arc<Counts>) {
         };
         counts.open.fetch_sub(1, Ordering::Relaxed);
         counts.cut.fetch_add(1, Ordering::Relaxed);
-        // A server that refuses at once must not be asked in a tight loop.
+        // Prevents a tight loop when the server refuses at once.
         tokio::time::sleep(TRICKLE / 10).await;
     }
 }
 
-/// A connection with little room for what comes back.
+/// A connection with a small receive buffer.
 async fn connect(address: &str) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(4_096)?;
@@ -209,7 +208,7 @@ async fn slow_headers(mut stream: TcpStream, counts: &Counts) -> io::Result<()> 
 async fn never_reads(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
     let request = b"GET /v1/pki/ca/pem HTTP/1.1\r\nhost: a\r\n\r\n".repeat(64);
     while counts.goes_on() {
-        // When nothing more fits, the server waits for a reader who never comes.
+        // When the buffers are full, the server waits for a read that never happens.
         if let Ok(written) = tokio::time::timeout(TRICKLE, stream.write_all(&request)).await {
             written?;
         }

@@ -54,7 +54,7 @@ pub fn rsa_signature(length: Duration) -> Duration {
     })
 }
 
-/// Processor time of one piece of work, done again and again for so long.
+/// Processor time of one execution of `work`, which is repeated for `length`.
 fn each(length: Duration, mut work: impl FnMut()) -> Duration {
     let spent = || {
         let (user, system) = processor_time(std::process::id());
@@ -70,8 +70,8 @@ fn each(length: Duration, mut work: impl FnMut()) -> Duration {
     (spent() - before) / rounds
 }
 
-/// What the server's side of one whole handshake takes, with the listener's own settings and no
-/// socket.
+/// The time of the server's side of one full handshake, with the settings of the listener and without
+/// a socket.
 pub fn handshake(length: Duration) -> Duration {
     let name = "localhost".to_owned();
     let pair = self_signed(std::slice::from_ref(&name), Clock::System.now()).expect("a pair");

@@ -1,4 +1,4 @@
-//! The closed loop: each caller sends its next request when the last one is answered. It finds
+//! The closed loop: each caller sends its next request when the last one is answered. It measures
 //! the rate and the processor time of a request, not its latency.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Measured {
     pub used: Used,
 }
 
-/// Lets every caller ask for `warm`, which is forgotten, then for `length`.
+/// Runs every caller for `warm`, whose answers are discarded, then for `length`.
 pub async fn measure(
     callers: Vec<Caller>,
     work: &Work,
@@ -34,14 +34,14 @@ pub async fn measure(
     Measured { tally, wall: start.elapsed(), used: watcher.used() }
 }
 
-/// Lets every caller ask once, all at the same instant.
+/// Sends one request from every caller, all at the same instant.
 pub async fn once(callers: Vec<Caller>, work: &Work, process: u32) -> Measured {
     let (watcher, start) = (Watcher::start(process), Instant::now());
     let (_, tally) = run(callers, work, &Arc::default(), Duration::ZERO).await;
     Measured { tally, wall: start.elapsed(), used: watcher.used() }
 }
 
-/// Each caller asks at least once. The callers come back with their connections.
+/// Each caller sends at least one request. Returns the callers with their connections.
 pub async fn run(
     callers: Vec<Caller>,
     work: &Work,

@@ -37,7 +37,7 @@ pub enum Way {
     TlsEach(TlsConnector),
 }
 
-/// What came back.
+/// The answer to a request.
 pub struct Answer {
     pub status: StatusCode,
     pub retry_after: bool,
@@ -82,7 +82,7 @@ impl Caller {
         Ok(())
     }
 
-    /// Sends one request and reads the whole answer. A connection that is gone is made anew.
+    /// Sends one request and reads the whole answer. A connection that was closed is opened again.
     ///
     /// # Errors
     /// There was no answer; the text says why.
@@ -121,12 +121,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(told)?;
-    // Its end is seen by the request that was under way.
+    // The request in flight reports its end.
     tokio::spawn(connection);
     Ok(sender)
 }
 
-/// Trusts this certificate (PEM) alone and resumes nothing, so that a handshake is a whole one.
+/// Trusts only this certificate (PEM) and resumes no session, so that every handshake is a full one.
 pub fn connector(trusted: &str) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(trusted.as_bytes()) {

@@ -1,4 +1,4 @@
-//! Are the answers true? Others' code judges: rustls and its verifier.
+//! Checks the answers with other code than ours: rustls and its verifier.
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
@@ -9,7 +9,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted
 use super::tally::Tally;
 use super::work::Expect;
 
-/// What the look at the answers found.
+/// The result of the check.
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub checked: usize,
@@ -18,11 +18,11 @@ pub struct Verdict {
     pub error_rate: f64,
 }
 
-/// A row with more errors than this share is void: a server that errs fast is not fast.
+/// A row with a greater share of errors is void.
 const TOLERATED: f64 = 1e-4;
 
 impl Verdict {
-    /// Looks at the samples of a tally. `roots` are PEM.
+    /// Checks the samples of a tally. `roots` are PEM.
     pub fn of(tally: &Tally, roots: &[String]) -> Self {
         let roots: Vec<_> = roots
             .iter()
@@ -80,7 +80,7 @@ fn look(expect: &Expect, body: &[u8], anchors: &[TrustAnchor<'_>]) -> Result<(),
     let name = match expect {
         Expect::Success => return Ok(()),
         Expect::Signed(name, key) => {
-            // The whole SubjectPublicKeyInfo of the request stands in the certificate.
+            // The certificate contains the SubjectPublicKeyInfo of the request.
             holds(&der, key).then_some(()).ok_or("not the key of the request")?;
             name
         }

@@ -1,9 +1,9 @@
-//! The load driver: requests in a closed and in an open loop, what the server used meanwhile, and
-//! whether what it answered is true.
+//! The load driver: requests in a closed and in an open loop, the resources that the server used, and
+//! the check of its answers.
 //!
-//! Start reading at [`closed`] and [`open`]. A percentile of latency is only quoted from the open
-//! loop, which counts from the instant when a request was due: in a closed loop a stalled server
-//! slows its own questioner, and the stall vanishes from the record.
+//! Start reading at [`closed`] and [`open`]. Percentiles of latency come only from the open loop,
+//! which counts from the instant when a request was due: in a closed loop a stalled server also
+//! delays the requests that would show the stall.
 
 #![allow(unreachable_pub, reason = "parts of one program")]
 

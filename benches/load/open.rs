@@ -1,4 +1,4 @@
-//! The open loop: requests are due at fixed instants, whatever the server does, and latency counts
+//! The open loop: requests are due at fixed instants, independent of the server, and latency counts
 //! from there.
 
 use std::collections::VecDeque;
@@ -21,12 +21,12 @@ use super::work::{Memory, Work};
 pub struct Schedule {
     pub a_second: f64,
     pub length: Duration,
-    /// How many may be under way or waiting; an arrival beyond is not sent at all.
+    /// The most requests in flight or queued; a further arrival is not sent.
     pub bound: usize,
 }
 
 impl Schedule {
-    /// Every arrival is sent, however long it has to wait for a caller.
+    /// Every arrival is sent, no matter how long it waits for a caller.
     pub const fn patient(a_second: f64, length: Duration) -> Self {
         Self { a_second, length, bound: usize::MAX }
     }
@@ -40,8 +40,8 @@ impl Schedule {
     }
 }
 
-/// How long answers are waited for after the last arrival.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest wait for answers after the last arrival.
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// Arrivals on their way from the clock to a caller.
 struct Arrivals {
@@ -69,7 +69,7 @@ pub async fn measure(
     let start = Instant::now();
     let clock = {
         let arrivals = Arc::clone(&arrivals);
-        // A thread of its own: the runtime's timer is a millisecond wide.
+        // On a separate thread: the timer of the runtime has a resolution of a millisecond.
         thread::spawn(move || tick(&arrivals, schedule, start))
     };
     let sequence = Arc::new(AtomicU64::new(0));
@@ -78,7 +78,7 @@ pub async fn measure(
         running.spawn(serve(caller, work.clone(), Arc::clone(&arrivals), Arc::clone(&sequence)));
     }
     let mut tally = Tally::default();
-    let give_up = tokio::time::sleep(schedule.length + PATIENCE);
+    let give_up = tokio::time::sleep(schedule.length + MAX_WAIT);
     tokio::pin!(give_up);
     loop {
         tokio::select! {
@@ -122,7 +122,7 @@ async fn serve(
 ) -> Tally {
     let (mut tally, mut memory) = (Tally::default(), Memory::new());
     loop {
-        // Closed means that the last one has arrived; what waits is still served.
+        // Closed means that the last request has arrived; queued ones are still sent.
         if let Ok(permit) = arrivals.ready.acquire().await {
             permit.forget();
         }
@@ -132,7 +132,7 @@ async fn serve(
         let due = arrivals.due.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(due) = due else { return tally };
         let ask = work.ask(sequence.fetch_add(1, Ordering::Relaxed), &mut memory);
-        let outcome = tokio::time::timeout(PATIENCE, caller.send(&ask)).await;
+        let outcome = tokio::time::timeout(MAX_WAIT, caller.send(&ask)).await;
         let outcome = outcome.unwrap_or_else(|_| Err("no answer in time".to_owned()));
         if outcome.is_err() {
             caller.leave();

@@ -1,4 +1,4 @@
-//! The reference server in a process of its own: OpenBao, on raft (which syncs) or in memory.
+//! The reference server in a separate process: OpenBao, on raft (which syncs) or in memory.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -21,7 +21,7 @@ pub struct Peer {
     pub token: String,
 }
 
-/// How often it is asked whether it is active yet: raft takes seconds for its first election.
+/// The most health checks until it is active: raft takes seconds for its first election.
 const ATTEMPTS: usize = 300;
 
 impl Peer {
@@ -67,14 +67,14 @@ impl Peer {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("the reference server does not answer; its last words are in its folder");
+        panic!("the reference server does not answer; its log is in its folder");
     }
 
     async fn until_active(&self) {
         for _ in 0..ATTEMPTS {
             let answer = self.ask(Method::GET, "sys/health", &Value::Null).await;
             if answer.is_ok_and(|answer| answer.status.as_u16() == 200) {
-                // Mounts are loaded a moment after it calls itself active.
+                // Mounts are loaded shortly after the server reports that it is active.
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 return;
             }

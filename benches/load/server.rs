@@ -18,7 +18,7 @@ use super::usage::Watcher;
 use super::work::{Ask, Expect};
 use crate::process;
 
-/// A server and what is needed to ask it.
+/// A running server, with its addresses and its token.
 pub struct Running {
     pub process: u32,
     pub token: String,
@@ -151,8 +151,8 @@ impl Running {
         self.role("pki/roles/unstored", "ec", true).await;
     }
 
-    /// A mount with an RSA root and the roles for RSA keys: apart, because a server that expects to be
-    /// asked for RSA keys makes some while it has nothing else to do. Returns when it has.
+    /// A mount with an RSA root and the roles for RSA keys. Separate, because the server then fills its
+    /// pool of RSA keys while it is idle. Returns when the pool is full.
     pub async fn expect_rsa(&mut self) {
         self.mount("rsa", "rsa", 2048).await;
         self.role("pki/roles/rsa", "rsa", true).await;
@@ -161,7 +161,7 @@ impl Running {
         self.rested().await;
     }
 
-    /// Returns when the server has done what it does for later.
+    /// Returns when the server is idle.
     pub async fn rested(&self) {
         for _ in 0..LONGEST {
             let watcher = Watcher::start(self.process);
@@ -200,7 +200,7 @@ impl Running {
         self.ask("POST", path, role).await;
     }
 
-    /// One request over a connection of its own, which must succeed.
+    /// One request over a new connection, which must succeed.
     pub async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
         let ask = Ask {
             method: method.parse().expect("a method"),
@@ -214,10 +214,10 @@ impl Running {
     }
 }
 
-/// Seconds that are waited for a server to have nothing to do.
+/// The longest wait for an idle server, in seconds.
 const LONGEST: u32 = 60;
 
-/// Makes the listener's certificate, if the folder has none; what to trust, PEM.
+/// Makes the listener's certificate, if the folder has none. Returns the CA to trust, PEM.
 fn certificate(folder: &Path) -> String {
     let trusted = folder.join("trusted.pem");
     if let Ok(known) = fs::read_to_string(&trusted) {

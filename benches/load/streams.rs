@@ -1,6 +1,6 @@
 //! Hostile clients of HTTP/2, written frame by frame (RFC 9113): no library does this.
 //!
-//! Four kinds: streams whose answers are never let go; bodies that are announced as long and refused;
+//! Four kinds: streams whose answers are never read; bodies that are announced as long and refused;
 //! streams that are reset at once; JSON of many small objects.
 
 use std::io;
@@ -23,8 +23,8 @@ const END_HEADERS: u8 = 4;
 /// Streams at once, as many as servers usually allow.
 const STREAMS: u32 = 100;
 
-/// What a stream's window is at most before the server has said how small it is.
-const WINDOW: usize = 16_383;
+/// Bytes of a body in one frame of DATA, below the 16,384 that every server accepts (RFC 9113, 4.2).
+const FRAME: usize = 16_383;
 
 /// Until the connection breaks or the attack ends.
 pub(super) async fn harass(stream: TcpStream, number: u64, counts: &Counts) -> io::Result<()> {
@@ -51,7 +51,7 @@ async fn attack(writer: &mut OwnedWriteHalf, number: u64, counts: &Counts) -> io
             }),
             1 => several(&mut stream, 4, |stream| {
                 let long = headers(stream, "POST", "/v1/pki/issue/stored", Some(20 << 20));
-                [long, frame(DATA, 0, stream, &[b' '; WINDOW])].concat()
+                [long, frame(DATA, 0, stream, &[b' '; FRAME])].concat()
             }),
             2 => several(&mut stream, STREAMS / 2, |stream| {
                 let reset = frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes());
@@ -65,7 +65,7 @@ async fn attack(writer: &mut OwnedWriteHalf, number: u64, counts: &Counts) -> io
             _ => Vec::new(),
         };
         writer.write_all(&bytes).await?;
-        // What a server must not take for progress.
+        // The server must not count a ping as progress.
         writer.write_all(&frame(PING, 0, 0, b"hostile!")).await?;
         tokio::time::sleep(TRICKLE).await;
     }
@@ -78,17 +78,17 @@ fn several(stream: &mut u32, count: u32, bytes: impl Fn(u32) -> Vec<u8>) -> Vec<
     (0..count).flat_map(|index| bytes(first + 2 * index)).collect()
 }
 
-/// Reads and forgets, until the server closes.
+/// Reads and discards, until the server closes.
 async fn drain(mut reader: OwnedReadHalf) -> io::Result<()> {
     let mut some = [0; 4_096];
     while reader.read(&mut some).await? > 0 {}
     Ok(())
 }
 
-/// JSON in less than a window, of as many values as fit.
+/// JSON of as many values as fit into one frame.
 pub(super) fn many_objects() -> Vec<u8> {
     let mut body = b"{\"a\":[{}".to_vec();
-    while body.len() < WINDOW - 8 {
+    while body.len() < FRAME - 8 {
         body.extend_from_slice(b",{}");
     }
     body.extend_from_slice(b"]}");

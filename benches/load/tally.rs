@@ -9,7 +9,7 @@ use super::connect::Answer;
 use super::histogram::Histogram;
 use super::work::{Expect, Memory, Work};
 
-/// One answer in so many is kept and checked after the run.
+/// One answer in this many is kept and checked after the run.
 const SAMPLE: u64 = 100;
 
 #[derive(Debug, Default)]

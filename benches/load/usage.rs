@@ -1,7 +1,7 @@
 //! What a process used: processor time, memory, switches, bytes written. From Linux's `/proc`.
 //!
-//! The number of syncs is not among it: the kernel counts none for a process. [`syncs`] counts
-//! them with strace, in a time of its own, because being traced costs.
+//! The kernel does not count syncs by process. [`syncs`] counts them with strace, in a separate run,
+//! because tracing slows the server.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// The kernel counts processor time in hundredths of a second, whatever its own tick.
+/// `/proc` counts processor time in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Sums since a process began.
@@ -65,7 +65,7 @@ impl Used {
         self.user + self.system
     }
 
-    /// As a result holds it, for each of so many requests.
+    /// The members of a result, for each of `requests`.
     pub fn json(&self, requests: u64) -> Value {
         let each = |whole: f64| (whole / requests.max(1) as f64 * 1e3).round() / 1e3;
         json!({
@@ -126,7 +126,7 @@ fn number_after(text: &str, name: &str) -> u64 {
     line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or_default()
 }
 
-/// How often this process synced a file while `during` ran; `None` without strace, or where the
+/// The number of syncs of this process while `during` ran; `None` without strace, or where the
 /// system forbids it.
 pub async fn syncs<T>(process: u32, during: impl Future<Output = T>) -> Option<(u64, T)> {
     let log = tempfile::NamedTempFile::new().ok()?;

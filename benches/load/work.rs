@@ -49,10 +49,10 @@ pub enum Work {
     Post(&'static str),
 }
 
-/// What a caller remembers: serial numbers that it may revoke.
+/// Serial numbers that a caller may revoke.
 pub type Memory = VecDeque<String>;
 
-/// How many serial numbers a caller remembers.
+/// The most serial numbers of a caller.
 const REMEMBERED: usize = 32;
 
 impl Work {

@@ -15,7 +15,7 @@ use crate::load::work::Work;
 
 const CONNECTIONS: usize = 64;
 
-/// The contenders; each is started anew in each round.
+/// The contenders; each round starts new servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Contender<'a> {
     Static,
@@ -25,7 +25,7 @@ enum Contender<'a> {
     Memory(&'a Path),
 }
 
-/// What each row is called, by its key in the file.
+/// The label of each row, by its key in the file.
 const LABELS: [(&str, &str); 9] = [
     ("static", "static answer of 2.5 kB on the same listener"),
     ("signet unstored", "Signet, not stored"),
@@ -134,8 +134,8 @@ async fn measure(options: &Options, contender: Contender<'_>, back: bool, rounds
     }
 }
 
-/// The median round and the spread. A disturbance only ever adds time, so the quietest round of
-/// a row over the quietest of the bare work is what was disturbed least.
+/// The median round and the spread. A disturbance only adds time, so the minimum of a row over the
+/// minimum of the bare work is the ratio with the least disturbance.
 fn summary(rounds: &Rounds, name: &str, label: &str, least_bare: f64) -> Option<Value> {
     let rows = rounds.get(name)?;
     let of = |path: &[&str]| middle(&rows.iter().map(|row| number(row, path)).collect::<Vec<_>>());

@@ -1,9 +1,9 @@
-//! Clients who mean no good, beside honest ones: what do the honest ones feel, and how much memory
-//! does it take? On loopback only, so many at once, for so long.
+//! Hostile clients beside honest ones: the latency of the honest ones, and the memory of the server. On
+//! loopback only.
 //!
-//! What the hostile ones do stands in `load/attack.rs` and, over HTTP/2, in `load/streams.rs`; each protocol
-//! has a server of its own, whose memory is its own. Honest clients issue at a fixed rate over
-//! connections that they keep, and one more makes a new connection for each request.
+//! The attacks are in `load/attack.rs` and, over HTTP/2, in `load/streams.rs`; each protocol has its own
+//! server. Honest clients issue at a fixed rate over kept connections, and one more opens a new
+//! connection for each request.
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,10 @@ use crate::load::server::Running;
 use crate::load::usage::{Used, Watcher, memory};
 use crate::load::work::{Work, get};
 
-/// The mark: with 10,000 hostile connections the server stays below this, in KiB.
+/// The limit of the server's memory with 10,000 hostile connections, in KiB.
 const MEMORY_MARK: u64 = 1024 * 1024;
 
-/// How many seconds the first wave may take.
+/// The longest duration of the first wave, in seconds.
 const SETTLING: u32 = 30;
 
 /// Honest requests a second.
@@ -33,27 +33,27 @@ pub async fn run(options: &Options) {
     let mut results = Results::start(options);
     pin();
     let connections = options.counts.first().copied().unwrap_or(1_000);
-    // So that hostile connections do not simply take every place there is.
-    let places = (connections + 1_024).max(8_192);
+    // More than the hostile connections, so that they do not use up the limit.
+    let limit = (connections + 1_024).max(8_192);
     results.put("connections", connections.into());
-    results.put("places", places.into());
-    for (name, value) in beside(Protocol::Http1, connections, places, options.length * 2).await {
+    results.put("max_connections", limit.into());
+    for (name, value) in beside(Protocol::Http1, connections, limit, options.length * 2).await {
         results.put(&name, value);
     }
-    let http2 = beside(Protocol::Http2, connections, places, options.length * 2).await;
+    let http2 = beside(Protocol::Http2, connections, limit, options.length * 2).await;
     results.put("http2", http2.into());
     results.put("memory_mark_kib", MEMORY_MARK.into());
     results.finish();
 }
 
-/// Honest clients before, while and after so many hostile ones come.
+/// Honest clients before, during and after the arrival of the hostile ones.
 async fn beside(
     protocol: Protocol,
     connections: u64,
-    places: u64,
+    limit: u64,
     length: Duration,
 ) -> Map<String, Value> {
-    let server = Running::signet(&format!("max_connections = {places}")).await;
+    let server = Running::signet(&format!("max_connections = {limit}")).await;
     say(&format!("{protocol:?}: without hostile connections"));
     let (calm, calm_new, _) = honest(&server, length).await;
     let (address, process) = (server.target().address, server.process);
@@ -95,8 +95,7 @@ async fn beside(
     .collect()
 }
 
-/// Until what they asked for at the beginning is worked off: for a second the server needs less than half
-/// of its core.
+/// Waits until the first wave is served: for a second the server uses less than half of its core.
 async fn settled(process: u32) {
     for _ in 0..SETTLING {
         let watcher = Watcher::start(process);
@@ -105,15 +104,15 @@ async fn settled(process: u32) {
             return;
         }
     }
-    say("the server did not come to rest");
+    say("the server did not become idle");
 }
 
-/// On a thread that may wait.
+/// On a thread that may block.
 async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("a thread ends")
 }
 
-/// Honest clients over kept connections, and the latencies of one that always connects anew.
+/// Honest clients over kept connections, and the latencies of one that connects for each request.
 async fn honest(server: &Running, length: Duration) -> (Value, Value, Used) {
     let callers = Caller::several(&server.target(), 16).await;
     let work = Work::Issue("pki/issue/stored");

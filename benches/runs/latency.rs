@@ -1,5 +1,4 @@
-//! The latency of issuing at half of what the server can: the open loop of the standard run without
-//! the rest of it.
+//! The latency of issuing at half of the peak rate: the open loop of the standard run alone.
 
 use serde_json::Value;
 

@@ -23,23 +23,23 @@ use crate::load::judge::Verdict;
 use crate::load::machine::{self, StolenTime};
 use crate::load::server::folder;
 
-/// What was asked for on the command line.
+/// The options of the command line.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub run: String,
     pub length: Duration,
     pub rounds: usize,
-    /// How many: certificates of a sweep, connections of a hostile run.
+    /// The numbers of certificates of a sweep, or of connections of a hostile run.
     pub counts: Vec<u64>,
     /// The reference server's binary.
     pub peer: Option<PathBuf>,
     /// Another binary of Signet, measured in the same rounds.
     pub against: Option<PathBuf>,
-    /// Where results go.
+    /// The folder of the results.
     pub results: PathBuf,
 }
 
-/// The result of a run while it grows.
+/// The result of a run, member by member.
 pub struct Results {
     file: PathBuf,
     members: Map<String, Value>,
@@ -47,7 +47,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// Asks for the facts of the machine: before the process is pinned.
+    /// Reads the facts of the machine, before the process is pinned.
     pub fn start(options: &Options) -> Self {
         let mut members = Map::new();
         members.insert("run".to_owned(), options.run.clone().into());
@@ -89,7 +89,7 @@ pub fn say(text: &str) {
     eprintln!("{text}");
 }
 
-/// A measurement as a result holds it; says so at once where it is void.
+/// A measurement as a row of a result. Reports a void row at once.
 pub fn row(measured: &Measured, roots: &[String]) -> Map<String, Value> {
     let Measured { tally, wall, used } = measured;
     let verdict = Verdict::of(tally, roots);
@@ -112,7 +112,7 @@ pub fn row(measured: &Measured, roots: &[String]) -> Map<String, Value> {
     }
 }
 
-/// Three digits behind the point.
+/// Three decimal places.
 pub fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }

@@ -1,5 +1,5 @@
-//! Ten times more than the server can: how much good work is still done, who is told to come
-//! again, and how long the health check and a revocation take meanwhile.
+//! Ten times the peak rate: the goodput, the answers with Retry-After, and the latency of health
+//! checks and revocations.
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,13 @@ use crate::load::open::{self, Schedule};
 use crate::load::server::Running;
 use crate::load::work::{Ask, Work, get, issue, revoke};
 
-/// Requests under way at once; an arrival beyond them is not sent.
+/// The most requests in flight; a further arrival is not sent.
 const OUTSTANDING: usize = 1_024;
 
-/// How much more than it can.
+/// The rate, as a multiple of the peak rate.
 const TIMES: f64 = 10.0;
 
-/// Names of the probes' certificates begin where no load comes to.
+/// The first number in the names of the probe's certificates, above those of the load.
 const PROBES: u64 = 1 << 32;
 
 pub async fn run(options: &Options) {
@@ -74,9 +74,8 @@ async fn measure(options: &Options, name: &str, work: &Work) -> Value {
     })
 }
 
-/// Asks for health a hundred times a second and revokes ten certificates a second, by a connection for
-/// each and on a thread of its own, until the time is over: it must not wait for the callers of the
-/// load, who step back for it.
+/// Sends a hundred health checks and ten revocations a second, over one connection for each kind. Runs
+/// on a separate thread with normal priority, so that it does not wait for the callers of the load.
 fn probe(server: &Running, length: Duration) -> JoinHandle<Value> {
     let target = server.target();
     spawn_blocking(move || {
@@ -112,7 +111,7 @@ async fn ask_for_health(mut caller: Caller, length: Duration) -> Probed {
     probed
 }
 
-/// Only the revocation counts: the certificate before it stands in the queue like any other.
+/// Measures only the revocation, not the issue before it.
 async fn revoke_some(mut caller: Caller, length: Duration) -> Probed {
     let mut probed = Probed::default();
     let end = Instant::now() + length;

@@ -1,5 +1,5 @@
 //! The quick run: unstored and stored issue through 64 kept connections, as a multiple of the bare
-//! key and signature. Short slices in turn, so that a bad second of the machine spoils one of them.
+//! key and signature. Short rounds, so that a disturbance affects one of them.
 
 use serde_json::Value;
 

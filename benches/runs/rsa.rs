@@ -1,5 +1,4 @@
-//! What RSA costs: keys, keys in bursts from the pool, and signatures. The part of the standard run that
-//! waits for keys to be made.
+//! The cost of RSA: keys, keys in bursts from the pool, and signatures.
 
 use super::{Options, Results, workloads};
 use crate::load::machine::pin;

@@ -1,4 +1,4 @@
-//! The standard run: everything that the page's tables say of one machine in one sitting.
+//! The standard run: side by side, every workload, both loops and the count of syncs.
 
 use super::{Options, Results, comparison, say, workloads};
 use crate::load::machine::pin;

@@ -1,4 +1,4 @@
-//! How cost grows with what is stored: the state sweeps S1, S3, S5, S6, S8 and S9.
+//! The cost by number of stored and of revoked certificates.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::load::server::{Running, bytes_by_extension};
 use crate::load::usage::{memory, processor_time};
 use crate::load::work::{Ask, Expect, Work, get, revoke};
 
-/// How often what can be repeated is repeated.
+/// Repetitions of what can be repeated.
 const TIMES: usize = 3;
 
-/// A prepared folder and who may ask there.
+/// A prepared folder, with the token and the roots of its server.
 struct State {
     folder: TempDir,
     token: String,
@@ -41,7 +41,7 @@ pub async fn run(options: &Options) {
     results.finish();
 }
 
-/// S1, S3, S8, S9, and an issue among so many.
+/// Start, size, memory, lists, and an issue with this many stored.
 async fn stored(options: &Options, count: u64) -> Map<String, Value> {
     let mut state = prepare().await;
     let store = state.folder.path().join("store");
@@ -54,7 +54,7 @@ async fn stored(options: &Options, count: u64) -> Map<String, Value> {
         starts.push(took.as_secs_f64());
         state = State { known: String::new(), ..stop(server) };
     }
-    // Compaction has no call: what three starts and the time between them left is measured.
+    // Compaction cannot be requested: the sizes are those after three starts.
     let sizes = bytes_by_extension(&store);
     let of = |end: &str| sizes.iter().filter(|(name, _)| name == end).map(|(_, n)| n).sum::<u64>();
     let [start_median, start_least, start_greatest] = middle(&starts);
@@ -76,7 +76,7 @@ async fn stored(options: &Options, count: u64) -> Map<String, Value> {
     row
 }
 
-/// S5 and S6: revoke one at n revoked; build the whole list.
+/// The time to build the full CRL, and to revoke one more.
 async fn revoked(count: u64) -> Map<String, Value> {
     let state = prepare().await;
     let store = state.folder.path().join("store");
@@ -110,7 +110,7 @@ async fn revoked(count: u64) -> Map<String, Value> {
     row
 }
 
-/// A server with one certificate that lasts as long as the role lets it, and stopped.
+/// The folder of a stopped server with one certificate, valid as long as the role allows.
 async fn prepare() -> State {
     let server = Running::signet("").await;
     let wish = json!({ "uri_sans": "spiffe://example.org/ns/bench/sa/w0000000", "ttl": "72h" });
@@ -124,7 +124,7 @@ fn stop(server: Running) -> State {
     State { folder: server.into_folder(), token, roots, known: String::new() }
 }
 
-/// The server over a folder, and how long it took from there to its first certificate.
+/// Starts the server over a folder. Returns the time until its first certificate.
 async fn start(state: State) -> (Running, Duration) {
     let start = Instant::now();
     let mut server = Running::signet_in(state.folder, "");
@@ -161,7 +161,7 @@ async fn issue(options: &Options, server: &Running) -> Value {
     Value::Object(row)
 }
 
-/// One request, its time and the processor time of the server meanwhile.
+/// Sends one request. Returns its time, the processor time of the server, and the answer.
 async fn timed(server: &Running, ask: &Ask) -> (Value, Answer) {
     let spent = || {
         let (user, system) = processor_time(server.process);

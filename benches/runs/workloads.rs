@@ -1,5 +1,5 @@
-//! The workloads, each over a server of its own: by number of connections in the closed loop, and
-//! by latency in the open one.
+//! The workloads, each on a new server: by number of connections in the closed loop, and by latency
+//! in the open one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::load::server::{Running, folder};
 use crate::load::usage::syncs;
 use crate::load::work::{Work, requests};
 
-/// Bursts of requests for RSA keys: one alone is whatever the host did in those milliseconds.
+/// Bursts of requests for RSA keys: several, because a burst takes only milliseconds.
 const BURSTS: usize = 9;
 
 /// How a workload travels.
@@ -112,8 +112,8 @@ fn target(server: &Running, travels: Travels) -> Target {
     }
 }
 
-/// The closed loop of the workloads that are wanted, by their name and number of connections:
-/// processor time and rate.
+/// The closed loop of the workloads that `wanted` selects by name and number of connections: processor
+/// time and rate.
 pub async fn closed(options: &Options, wanted: impl Fn(&str, usize) -> bool) -> Vec<Value> {
     let mut rows = Vec::new();
     for load in loads().into_iter().filter(|load| wanted(load.id, load.connections)) {
@@ -157,8 +157,8 @@ fn compare(row: &mut Map<String, Value>, bound: LowerBound, bare: Duration) {
     row.insert("ratio".to_owned(), rounded(ratio).into());
 }
 
-/// 64 callers who want an RSA key at the same instant, again and again: when the first half of them had
-/// it, and the last one. Median, least and greatest.
+/// Bursts of 64 requests for an RSA key at the same instant: the time until half of them are answered, and
+/// until all are. Median, minimum and maximum.
 pub async fn bursts() -> Value {
     let mut server = Running::signet("").await;
     server.expect_rsa().await;
@@ -167,7 +167,7 @@ pub async fn bursts() -> Value {
     for _ in 0..BURSTS {
         server.rested().await;
         let callers = Caller::several(&server.target(), 64).await;
-        // The burst meets a server that has worked, on connections that were used.
+        // Warms up the server and the connections.
         let warm = Duration::from_millis(500);
         let (callers, _) = closed::run(callers, &UNSTORED, &Arc::default(), warm).await;
         let row = row(&closed::once(callers, &work, server.process).await, &server.roots);
@@ -179,7 +179,7 @@ pub async fn bursts() -> Value {
     json!({ "bursts": BURSTS, "half_ms": half, "last_ms": last })
 }
 
-/// The open loop at half of the own peak and at 300 a second, beside a bare loop of appends and
+/// The open loop at half of the peak rate and at 300 a second, beside a bare loop of appends and
 /// syncs under the same arrivals, on the same file system.
 pub async fn open(options: &Options, closed: &[Value]) -> Vec<Value> {
     let half = |id: &str| peak(closed, id) / 2.0;
@@ -227,7 +227,7 @@ async fn measure(
     schedule: Schedule,
 ) -> Value {
     let callers = Caller::several(&target, 64).await;
-    // The first requests make tables, caches and connections; they are no part of the distribution.
+    // The first requests fill caches and open connections; they are not part of the distribution.
     let warm = Schedule { length: schedule.length / 15, ..schedule };
     open::measure(callers, work, server.process, warm).await;
     let callers = Caller::several(&target, 64).await;
@@ -271,7 +271,7 @@ fn peak(closed: &[Value], id: &str) -> f64 {
     last.and_then(|row| row["a_second"].as_f64()).unwrap_or_default()
 }
 
-/// Does storing sync at all, and how many certificates share one sync?
+/// The number of syncs while certificates are stored.
 pub async fn count_syncs(options: &Options) -> Value {
     let mut counts = Map::new();
     let mut servers = vec![("signet", Running::signet("").await)];
