@@ -100,7 +100,7 @@ fn commit() -> String {
     let commit = output_of("git", &["rev-parse", "--short=12", "HEAD"]);
     // Only what is compiled counts: the results of an earlier run change nothing.
     let changed =
-        output_of("git", &["status", "--porcelain", "--", "src", "Cargo.lock", "Cargo.toml"]);
+        output_of("git", &["status", "--porcelain", "--", ":/src", ":/Cargo.lock", ":/Cargo.toml"]);
     if changed.is_empty() { commit } else { format!("{commit}, changed") }
 }
 
