@@ -9,9 +9,10 @@
 //! | 3 | [`clock`], [`store`], [`client`], [`config`] | time; the ordered map; our API from outside; files |
 //! | 4 | [`keys`], [`auth`] | custody of private keys; who is calling |
 //! | 5 | [`engine`] | use cases |
-//! | 6 | [`http`] | the only place that knows HTTP |
-//! | 7 | [`server`] | configuration in, running server out |
-//! | 8 | [`cli`] | commands |
+//! | 6 | [`backend`] | the API surface: routes as data, typed parameters and answers |
+//! | 7 | [`http`] | the only place that knows HTTP |
+//! | 8 | [`server`] | configuration in, running server out |
+//! | 9 | [`cli`] | commands |
 
 pub mod auth;
 pub mod backend;

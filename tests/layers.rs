@@ -24,7 +24,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("engine", &["go", "ca", "keys", "store", "auth", "secret", "clock", "entropy"]),
     ("backend", &["go", "wire", "engine", "auth", "ca", "secret"]),
     ("http", &["go", "backend", "engine", "auth", "ca", "config", "secret", "clock"]),
-    ("server", &["http", "engine", "auth", "ca", "config", "secret", "clock", "entropy", "store"]),
+    ("server", &["http", "engine", "ca", "config", "secret", "clock", "entropy", "store"]),
     ("cli", &["go", "server", "client", "config", "wire", "ca", "secret", "entropy"]),
 ];
 
