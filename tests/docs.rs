@@ -2,7 +2,7 @@
 
 #![expect(clippy::panic, reason = "the helpers of tests, too")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -157,4 +157,29 @@ fn the_numbers_of_the_measurements_are_those_of_their_files() {
     if let Ok(output) = Command::new("python3").args(check).current_dir(root()).output() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+/// One row for each path: its operations, and whether it needs a token.
+fn table_of_paths() -> String {
+    let mut table = "| type of mount | path | operations |\n|---|---|---|\n".to_owned();
+    for kind in signet::backend::registry::kinds() {
+        let mut paths: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for info in kind.routes() {
+            let public = if info.needs_no_token() { " (no token)" } else { "" };
+            let operation = format!("{}{public}", info.operation.method());
+            paths.entry(info.path()).or_default().push(operation);
+        }
+        for (path, operations) in paths {
+            let operations = operations.join(", ");
+            table.push_str(&format!("| {} | `{path}` | {operations} |\n", kind.kind()));
+        }
+    }
+    table
+}
+
+#[test]
+fn the_table_of_paths_is_that_of_the_routes() {
+    let page = read("docs/compatibility.md");
+    let table = table_of_paths();
+    assert!(page.contains(&table), "docs/compatibility.md does not hold this table:\n{table}");
 }
