@@ -1,7 +1,5 @@
 //! The tables of routes, and what follows from them.
 
-#![expect(clippy::unwrap_used, reason = "a surprise is a failure of the test")]
-
 mod support;
 
 use std::collections::BTreeSet;
