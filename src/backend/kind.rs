@@ -66,7 +66,7 @@ pub struct Kind<B> {
 
 impl<B> Kind<B> {
     /// The kind, for the registry.
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { matcher: OnceLock::new(), kind: PhantomData }
     }
 }

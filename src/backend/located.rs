@@ -47,6 +47,19 @@ enum NotFound {
     Operation { is_public: bool },
 }
 
+/// The route of what stands behind a mount.
+fn target_in(holder: &Holder<'_>, operation: Operation) -> Result<Target, NotFound> {
+    let (surface, core) = (holder.surface, &holder.core);
+    match surface.find(holder.rest, operation) {
+        Found::Route(position, captures) => {
+            let info = surface.route(position).ok_or(NotFound::Path)?;
+            Ok(Target { surface, core: Arc::clone(core), position, info, captures })
+        }
+        Found::NoOperation { is_public } => Err(NotFound::Operation { is_public }),
+        Found::Nothing => Err(NotFound::Path),
+    }
+}
+
 /// A route that the caller may call, before its body is read.
 pub struct Authorized {
     target: Target,
@@ -124,19 +137,28 @@ impl Located {
         path: String,
         operation: Operation,
     ) -> Self {
-        let Some(Holder { surface, core, mount, rest }) = registry::holder(engine, mounts, &path)
-        else {
-            return Self { path, operation, mount: None, target: Err(NotFound::Mount) };
+        let Some(holder) = registry::holder(engine, mounts, &path) else {
+            return Self::nowhere(path, operation);
         };
-        let target = match surface.find(rest, operation) {
-            Found::Route(position, captures) => match surface.route(position) {
-                Some(info) => Ok(Target { surface, core, position, info, captures }),
-                None => Err(NotFound::Path),
-            },
-            Found::NoOperation { is_public } => Err(NotFound::Operation { is_public }),
-            Found::Nothing => Err(NotFound::Path),
-        };
-        Self { path, operation, mount: Some(mount), target }
+        let (target, mount) = (target_in(&holder, operation), Some(holder.mount));
+        Self { path, operation, mount, target }
+    }
+
+    const fn nowhere(path: String, operation: Operation) -> Self {
+        Self { path, operation, mount: None, target: Err(NotFound::Mount) }
+    }
+
+    /// What a path means to a kind that is not in the registry.
+    #[cfg(test)]
+    pub(crate) fn at(
+        surface: &'static dyn Surface,
+        core: Core,
+        path: &str,
+        operation: Operation,
+    ) -> Self {
+        let holder = Holder { surface, core, mount: [7; 16], rest: path };
+        let (target, mount) = (target_in(&holder, operation), Some(holder.mount));
+        Self { path: path.to_owned(), operation, mount, target }
     }
 
     /// The route, if there is one.

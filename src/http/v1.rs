@@ -288,3 +288,7 @@ fn token_of(headers: &HeaderMap) -> Option<Secret<String>> {
     };
     own.filter(|token| !token.is_empty()).or_else(bearer).map(|token| Secret::new(token.to_owned()))
 }
+
+#[cfg(test)]
+#[path = "v1_tests.rs"]
+mod tests;
