@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use signet::ca::authority::AuthorityAsk;
+use signet::ca::pem::KeyForm;
 use signet::ca::role::{Ask, RoleFields, TtlLimits};
 use signet::ca::time::Timestamp;
 use signet::clock::Clock;
@@ -25,6 +27,7 @@ use signet::engine::pki::revoke::RevokeRequest;
 use signet::engine::sys::new_mount;
 use signet::engine::{Engine, Env, Failure};
 use signet::entropy::Entropy;
+use signet::http::v1::Api;
 use signet::secret::Secret;
 use signet::store::memory::Fault;
 use signet::store::sealed::{Seal, StaticKey};
@@ -85,7 +88,7 @@ impl World {
     /// Asks for a leaf: its serial number and its certificate.
     async fn issue(&self, path: &str) -> Result<(String, Vec<u8>), Failure> {
         let request = leaf(&format!("spiffe://example.org{path}"));
-        let recorded = self.pki().issue(&request, now(), Ok).await?;
+        let recorded = self.pki().issue(&request, now()).await?;
         let leaf = recorded.into_inner();
         Ok((leaf.serial.to_string(), leaf.der))
     }
@@ -100,6 +103,7 @@ impl World {
                 key_bits: Some(256),
                 name: None,
                 reference: String::new(),
+                form: KeyForm::Traditional,
             },
             issuer_name: Some(name.to_owned()),
             archive: None,
@@ -167,6 +171,7 @@ fn leaf(uri: &str) -> LeafRequest {
         ask: Ask { uri_sans: vec![uri.to_owned()], ..Ask::default() },
         format: Some(Format::Pem),
         key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
+        key_form: KeyForm::Traditional,
     }
 }
 
@@ -220,21 +225,10 @@ async fn a_refused_leaf_leaves_nothing() {
     let world = World::new().await;
     let (before, tally) = (world.serials().await, world.memory.tally());
     let request = leaf("spiffe://other.org/x");
-    let refused = world.pki().issue(&request, now(), Ok).await;
+    let refused = world.pki().issue(&request, now()).await;
     assert!(matches!(refused, Err(Failure::Refused { .. })));
     assert_eq!(world.memory.tally(), tally);
     assert_eq!(world.restarted().await.serials().await, before);
-}
-
-#[tokio::test]
-async fn a_leaf_whose_answer_cannot_be_written_leaves_nothing() {
-    let world = World::new().await;
-    let (before, tally) = (world.serials().await, world.memory.tally());
-    let unwritable = |_| Err::<(), _>(Failure::Fault("the key is of another certificate".into()));
-    let refused = world.pki().issue(&leaf("spiffe://example.org/a"), now(), unwritable).await;
-    assert!(matches!(refused, Err(Failure::Fault(_))));
-    assert_eq!(world.memory.tally(), tally);
-    assert_eq!(world.serials().await, before);
 }
 
 #[tokio::test]
@@ -431,29 +425,37 @@ async fn a_start_reads_no_certificate() {
     world.issue("/a").await.unwrap();
 }
 
+/// The status of one request for a leaf over the API, which limits how many are issued at once.
+async fn status_of_issue(api: Api, number: u64) -> u16 {
+    let body = format!("{{\"uri_sans\":\"spiffe://example.org/{number}\"}}");
+    let request = Request::post("/v1/pki/issue/workload").header("X-Vault-Token", TOKEN);
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    api.answer(parts, body.into()).await.status().as_u16()
+}
+
 #[tokio::test]
-async fn while_the_disk_does_not_answer_a_bounded_number_of_leaves_is_in_work() {
-    let world = Arc::new(World::new().await);
-    let places = 128 * u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+async fn while_the_disk_does_not_answer_a_bounded_number_of_leaves_is_in_flight() {
+    let world = World::new().await;
+    let api = Api::new(Arc::clone(&world.engine));
+    let slots = 128 * u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
     let gate = Arc::new(Notify::new());
-    for nth in 1..=places {
+    for nth in 1..=slots {
         world.memory.danger_inject(nth, Fault::Slow(Arc::clone(&gate)));
     }
     let before = world.memory.tally().batches;
-    let mut working = JoinSet::new();
-    for number in 0..places {
-        let world = Arc::clone(&world);
-        working.spawn(async move { world.issue(&format!("/{number}")).await });
+    let mut in_flight = JoinSet::new();
+    for number in 0..slots {
+        in_flight.spawn(status_of_issue(api.clone(), number));
     }
-    let all_in_work = async {
-        while world.memory.tally().batches < before + places {
+    let all_in_flight = async {
+        while world.memory.tally().batches < before + slots {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(30), all_in_work).await.unwrap();
-    assert!(matches!(world.issue("/late").await, Err(Failure::Busy)));
-    assert_eq!(world.memory.tally().batches, before + places, "nothing was done for him");
+    timeout(Duration::from_secs(30), all_in_flight).await.unwrap();
+    assert_eq!(status_of_issue(api.clone(), slots).await, 503);
+    assert_eq!(world.memory.tally().batches, before + slots, "nothing was done for it");
     gate.notify_waiters();
-    assert!(working.join_all().await.into_iter().all(|issued| issued.is_ok()));
-    assert!(world.issue("/late").await.is_ok(), "the places are free again");
+    assert!(in_flight.join_all().await.into_iter().all(|status| status == 200));
+    assert_eq!(status_of_issue(api, slots).await, 200, "the slots are free again");
 }

@@ -4,7 +4,8 @@
 //! what is recorded. [`Engine`] is what the HTTP side holds: the system and the table of mounts. The
 //! use cases of a mount are methods of its kind, as [`pki::Pki`].
 
-mod admission;
+mod batcher;
+mod cpu_pool;
 pub mod env;
 pub mod failure;
 pub mod identifier;
@@ -12,11 +13,9 @@ pub mod kinds;
 pub mod limiter;
 pub mod mount;
 pub mod pki;
-mod row;
 pub mod services;
 pub mod sys;
 pub mod token;
-mod workshop;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,9 +35,9 @@ pub struct Engine {
     services: Arc<Services>,
     gate: Gate,
     mounts: ArcSwap<MountTable>,
-    /// The table was to be read again, and that failed.
-    mounts_in_doubt: AtomicBool,
-    /// One reader of the table at a time: who comes later has read something newer.
+    /// The table may differ from the store: reading it failed, or the store was sealed.
+    mounts_stale: AtomicBool,
+    /// One reader of the table at a time, so that an older table never replaces a newer one.
     reading_mounts: tokio::sync::Mutex<()>,
     cluster: ArcSwap<sys::Cluster>,
     installation: Installation,
@@ -57,7 +56,7 @@ impl Engine {
             gate: Gate::new(env.store.clone()),
             services: Arc::new(Services::new(env)),
             mounts: ArcSwap::from_pointee(MountTable::default()),
-            mounts_in_doubt: AtomicBool::new(false),
+            mounts_stale: AtomicBool::new(false),
             reading_mounts: tokio::sync::Mutex::default(),
             cluster: ArcSwap::from_pointee(sys::Cluster::default()),
             installation,
@@ -75,13 +74,9 @@ impl Engine {
         &self.tokens
     }
 
-    /// SHIM
-    pub async fn current_mounts(&self) -> Result<Arc<MountTable>, Failure> {
-        self.settled_mounts().await
-    }
-    /// SHIM
-    pub fn limiter(&self) -> limiter::IssuanceLimiter {
-        limiter::IssuanceLimiter
+    /// What every mount shares.
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// The name and the address of the configuration.
@@ -89,18 +84,18 @@ impl Engine {
         &self.installation
     }
 
-    /// Who is calling, and what may they touch?
+    /// Checks tokens.
     pub const fn gate(&self) -> &Gate {
         &self.gate
     }
 }
 
-/// How often a use case starts again when its batch met another one.
+/// How often a use case is attempted while its batch conflicts with others.
 pub(crate) const ATTEMPTS: usize = 16;
 
-/// Repeats read, decide, commit while another commit comes between. A macro, because a future
-/// that borrows its surroundings through an async closure cannot yet be shown to be `Send`.
-macro_rules! repeatedly {
+/// Repeats read, decide, commit while the commit conflicts with another one. A macro, because the
+/// compiler cannot yet prove that a future that borrows through an async closure is `Send`.
+macro_rules! retry_on_conflict {
     ($attempt:block) => {{
         let mut outcome = Err($crate::engine::Failure::Busy);
         for _ in 0..$crate::engine::ATTEMPTS {
@@ -115,4 +110,4 @@ macro_rules! repeatedly {
         outcome
     }};
 }
-pub(crate) use repeatedly;
+pub(crate) use retry_on_conflict;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use minicbor::{Decode, Encode};
 
 use super::identifier::{MountId, parse_uuid};
-use super::{Engine, Failure, kinds, repeatedly};
+use super::{Engine, Failure, kinds, retry_on_conflict};
 use crate::ca::role::TtlLimits;
 use crate::store::{Batch, CommitError, Key, Record, Revision, key};
 
@@ -143,8 +143,8 @@ impl MountTable {
         self.by_path.values()
     }
 
-    /// A mount that is in the way of a new one at `path`.
-    fn in_the_way(&self, path: &str) -> Option<&Arc<Mount>> {
+    /// A mount whose path contains `path` or lies in it.
+    fn overlapping_mount(&self, path: &str) -> Option<&Arc<Mount>> {
         self.iter().find(|mount| {
             let other = &mount.entry.record.path;
             other.starts_with(path) || path.starts_with(other)
@@ -158,23 +158,22 @@ impl Engine {
         self.mounts.load_full()
     }
 
-    /// The same, and read again if it was changed and could not be read then: a mount that is
-    /// gone must not answer.
+    /// The same, read from the store first if it is stale: a deleted mount must not answer.
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn settled_mounts(&self) -> Result<Arc<MountTable>, Failure> {
-        if self.mounts_in_doubt.load(Ordering::Acquire) {
-            // Boxed: it is rare, and every request carries the room of it.
+    pub async fn current_mounts(&self) -> Result<Arc<MountTable>, Failure> {
+        if self.mounts_stale.load(Ordering::Acquire) {
+            // Boxed, because it is rare and would enlarge the future of every request.
             Box::pin(self.load_mounts()).await?;
         }
         Ok(self.mounts())
     }
 
-    /// Reads the table from the store; what engines keep in memory stays with its mount.
+    /// Reads the table from the store. Each mount keeps what it has in memory.
     pub(crate) async fn load_mounts(&self) -> Result<(), Failure> {
         let _one_at_a_time = self.reading_mounts.lock().await;
-        self.mounts_in_doubt.store(true, Ordering::Release);
+        self.mounts_stale.store(true, Ordering::Release);
         let snapshot = self.env().store.snapshot().await?;
         let before = self.mounts.load_full();
         let known: BTreeMap<_, _> = before.iter().map(|mount| (mount.entry.id, mount)).collect();
@@ -194,11 +193,11 @@ impl Engine {
             by_path.insert(mount.entry.record.path.clone(), mount);
         }
         self.mounts.store(Arc::new(MountTable { by_path, generation }));
-        self.mounts_in_doubt.store(false, Ordering::Release);
+        self.mounts_stale.store(false, Ordering::Release);
         Ok(())
     }
 
-    /// A mount of the store: the one that is known, if there is one, so that its memory is kept.
+    /// The mount of a stored entry; a known one keeps what it has in memory.
     fn opened(&self, known: Option<&Arc<Mount>>, entry: MountEntry) -> Arc<Mount> {
         if let Some(known) = known.filter(|known| known.entry.revision == entry.revision) {
             return Arc::clone(known);
@@ -217,27 +216,27 @@ impl Engine {
         self.env().sealed.seal();
         // The table is not read while it is emptied: a reader would put its mounts back.
         let _one_at_a_time = self.reading_mounts.lock().await;
-        // An empty table would answer that nothing is mounted; one to be read again says "sealed".
-        self.mounts_in_doubt.store(true, Ordering::Release);
+        // Stale, so that requests are answered "sealed" and not "nothing is mounted".
+        self.mounts_stale.store(true, Ordering::Release);
         self.mounts.store(Arc::default());
     }
 
-    /// Mounts an engine.
+    /// Enables a mount.
     ///
     /// # Errors
-    /// Refuses a path that is in use or protected.
+    /// Refuses a path that overlaps another mount.
     pub async fn mount(&self, record: MountRecord) -> Result<(), Failure> {
         let id = parse_uuid(&record.uuid)
             .ok_or_else(|| Failure::Fault("a mount's identifier is malformed".to_owned()))?;
-        repeatedly!({
-            let table = self.settled_mounts().await?;
-            if let Some(other) = table.in_the_way(&record.path) {
+        retry_on_conflict!({
+            let table = self.current_mounts().await?;
+            if let Some(other) = table.overlapping_mount(&record.path) {
                 return Err(Failure::refused(format!(
                     "path is already in use at {}",
                     other.entry.record.path
                 )));
             }
-            // The generation stops two requests from taking the same path.
+            // The generation prevents two requests from taking the same path.
             let batch = Batch::new()
                 .expect_unchanged(generation_key(), table.generation)
                 .put(generation_key(), Vec::new())
@@ -256,8 +255,8 @@ impl Engine {
         path: &str,
         change: impl Fn(&mut MountRecord) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        repeatedly!({
-            let mount = self.settled_mounts().await?.at(path).cloned().ok_or(Failure::Missing)?;
+        retry_on_conflict!({
+            let mount = self.current_mounts().await?.at(path).cloned().ok_or(Failure::Missing)?;
             let mut record = mount.entry.record.clone();
             change(&mut record)?;
             let key = key::mount(&mount.entry.id);
@@ -268,12 +267,13 @@ impl Engine {
         })
     }
 
-    /// Disables a mount and deletes everything in it, in one batch. Nothing there is no error.
+    /// Disables a mount and deletes everything in it, in one batch. A path without a mount is not an
+    /// error.
     ///
     /// # Errors
     /// Fails only with the store.
     pub async fn unmount(&self, path: &str) -> Result<(), Failure> {
-        let Some(mount) = self.settled_mounts().await?.at(path).cloned() else { return Ok(()) };
+        let Some(mount) = self.current_mounts().await?.at(path).cloned() else { return Ok(()) };
         let batch = Batch::new()
             .delete(key::mount(&mount.entry.id))
             .delete_range(key::everything_in(&mount.entry.id).range());
@@ -281,9 +281,9 @@ impl Engine {
         self.read_after(outcome).await
     }
 
-    /// Reads the table after a commit. Also after a failed one: it may have happened, and the table is
-    /// what the store says. A commit that was done is answered so although the table cannot be read: it
-    /// is in doubt then, and the next request reads it.
+    /// Reads the table after a commit, also after a failed one, which may have been stored. If the table
+    /// cannot be read, a successful commit is still answered as such: the table is stale then, and the
+    /// next request reads it.
     async fn read_after(&self, outcome: Result<Revision, CommitError>) -> Result<(), Failure> {
         let read = self.load_mounts().await;
         match outcome {
@@ -294,7 +294,7 @@ impl Engine {
     }
 }
 
-/// Written by every new mount: the prefix itself, which is no mount's key.
+/// Written by every new mount: the prefix itself, which is not the key of any mount.
 fn generation_key() -> Key {
     key::mounts().with(&[])
 }

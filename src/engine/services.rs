@@ -1,25 +1,30 @@
 //! What every mount shares.
 
 use super::Env;
-use super::admission::Admission;
-use super::workshop::Workshop;
+use super::cpu_pool::CpuPool;
+use super::limiter::IssuanceLimiter;
 
-/// The environment of the use cases, and the limits that hold for all mounts together.
+/// The environment of the use cases, and the limits that apply to all mounts together.
 #[derive(Debug)]
 pub struct Services {
     env: Env,
-    pub(super) limiter: Admission,
-    pub(super) cpu: Workshop,
+    limiter: IssuanceLimiter,
+    pub(super) cpu: CpuPool,
 }
 
 impl Services {
-    /// Nothing is under way yet.
     pub(super) fn new(env: Env) -> Self {
-        Self { env, limiter: Admission::default(), cpu: Workshop::default() }
+        Self { env, limiter: IssuanceLimiter::default(), cpu: CpuPool::default() }
     }
 
     /// What use cases may touch.
     pub const fn env(&self) -> &Env {
         &self.env
+    }
+
+    /// Limits how many certificates are issued at once; the caller of a use case that issues one
+    /// holds a slot.
+    pub const fn limiter(&self) -> &IssuanceLimiter {
+        &self.limiter
     }
 }

@@ -233,7 +233,7 @@ impl Api {
             return told(&refused);
         }
         let slot = match permitted.info().class {
-            Class::Issue => match self.engine.limiter().acquire().await {
+            Class::Issue => match self.engine.services().limiter().acquire().await {
                 Ok(slot) => Some(slot),
                 Err(failure) => return told(&trail.refused(Refused::Failed(failure))),
             },

@@ -1,11 +1,10 @@
-//! RSA key pairs, made before anybody asks for them.
+//! RSA key pairs, made before they are requested.
 //!
-//! One takes a tenth of a second (2048 bits) to seconds (4096): a burst of requests cannot wait for
-//! that. A thread that the system runs when a processor has nothing else to do makes them (design
-//! D10). It begins with the first wish for an RSA key; a server that issues
-//! EC keys only has neither thread nor keys.
+//! One takes from a tenth of a second (2048 bits) to seconds (4096), which a burst of requests cannot
+//! wait for. A background thread of idle priority makes them. It starts with the first request for an
+//! RSA key: a server that issues only EC keys has neither the thread nor the keys.
 //!
-//! Keys on a shelf are secrets like any other: overwritten when they are dropped.
+//! Keys in the pool are secrets like any other: they are overwritten when they are dropped.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -19,18 +18,18 @@ use thread_priority::unix::{
 use super::SubjectKey;
 use crate::ca::key::KeyKind;
 
-/// Key pairs that wait for their subject. Dropping it ends the thread after the key in hand.
+/// Key pairs without a subject. Dropping the pool ends its thread after the key in progress.
 #[derive(Debug, Default)]
 pub struct KeyPool(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    shelves: Mutex<Shelves>,
+    buckets: Mutex<Buckets>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Shelves {
+struct Buckets {
     keys: [Vec<SubjectKey>; SIZES.len()],
     wanted: [bool; SIZES.len()],
     running: bool,
@@ -42,15 +41,15 @@ struct Shelves {
 const SIZES: [(u32, usize); 3] = [(2048, 128), (3072, 32), (4096, 16)];
 
 impl KeyPool {
-    /// Keys of this kind will be wanted.
-    pub fn expect(&self, kind: KeyKind) {
-        let Some(shelf) = shelf_of(kind) else { return };
-        let mut shelves = self.0.shelves();
-        if let Some(wanted) = shelves.wanted.get_mut(shelf) {
+    /// Makes keys of this kind in the background from now on.
+    pub fn prefetch(&self, kind: KeyKind) {
+        let Some(bucket) = bucket_of(kind) else { return };
+        let mut buckets = self.0.buckets();
+        if let Some(wanted) = buckets.wanted.get_mut(bucket) {
             *wanted = true;
         }
-        if !shelves.running {
-            shelves.running = true;
+        if !buckets.running {
+            buckets.running = true;
             let shared = Arc::clone(&self.0);
             // Without the thread every key is made while its caller waits, as without the pool.
             if let Err(error) =
@@ -64,11 +63,11 @@ impl KeyPool {
 
     /// A key pair that was made before, if there is one; it is replaced in the background.
     pub fn take(&self, kind: KeyKind) -> Option<SubjectKey> {
-        let shelf = shelf_of(kind)?;
-        self.expect(kind);
-        let mut shelves = self.0.shelves();
-        let taken = shelves.keys.get_mut(shelf)?.pop();
-        if taken.is_some() && shelves.keys.get(shelf).is_some_and(Vec::is_empty) {
+        let bucket = bucket_of(kind)?;
+        self.prefetch(kind);
+        let mut buckets = self.0.buckets();
+        let taken = buckets.keys.get_mut(bucket)?.pop();
+        if taken.is_some() && buckets.keys.get(bucket).is_some_and(Vec::is_empty) {
             tracing::info!(bits = kind.bits(), "the pool of RSA keys is empty");
         }
         taken
@@ -76,25 +75,25 @@ impl KeyPool {
 
     /// How many keys of this kind wait.
     pub fn level(&self, kind: KeyKind) -> usize {
-        let shelves = self.0.shelves();
-        shelf_of(kind).and_then(|shelf| shelves.keys.get(shelf)).map_or(0, Vec::len)
+        let buckets = self.0.buckets();
+        bucket_of(kind).and_then(|bucket| buckets.keys.get(bucket)).map_or(0, Vec::len)
     }
 }
 
 impl Drop for KeyPool {
     fn drop(&mut self) {
-        self.0.shelves().closed = true;
+        self.0.buckets().closed = true;
         self.0.changed.notify_one();
     }
 }
 
 impl Shared {
-    fn shelves(&self) -> MutexGuard<'_, Shelves> {
-        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fill(&self) {
-        // SCHED_IDLE (sched(7)): whoever wakes up runs at once. The lowest nice value would not do: a
+        // SCHED_IDLE (sched(7)): any thread that wakes up preempts this one at once. The lowest nice value would not do: a
         // request would wait for the end of this thread's slice, which is milliseconds.
         let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         if let Err(why) =
@@ -102,14 +101,14 @@ impl Shared {
         {
             tracing::warn!(?why, "the pool of RSA keys is filled at ordinary priority");
         }
-        while let Some(shelf) = self.next() {
-            let Some((bits, most)) = SIZES.get(shelf).copied() else { return };
+        while let Some(bucket) = self.next() {
+            let Some((bits, most)) = SIZES.get(bucket).copied() else { return };
             let Ok(made) = SubjectKey::generate(KeyKind::Rsa(bits)) else {
                 tracing::error!(bits, "the library makes no RSA key; the pool stays as it is");
                 return;
             };
-            let mut shelves = self.shelves();
-            let Some(keys) = shelves.keys.get_mut(shelf) else { return };
+            let mut buckets = self.buckets();
+            let Some(keys) = buckets.keys.get_mut(bucket) else { return };
             keys.push(made);
             if keys.len() == most {
                 tracing::info!(bits, keys = most, "the pool of RSA keys is full");
@@ -117,31 +116,31 @@ impl Shared {
         }
     }
 
-    /// The wanted shelf that lacks most of what it should hold; waits while none lacks anything.
-    /// `None` when the pool is gone.
+    /// The wanted bucket that is filled least; waits while every one is full. `None` once the pool is
+    /// dropped.
     fn next(&self) -> Option<usize> {
-        let mut shelves = self.shelves();
+        let mut buckets = self.buckets();
         loop {
-            if shelves.closed {
+            if buckets.closed {
                 return None;
             }
             let emptiest = (0..SIZES.len())
-                .filter(|shelf| shelves.wanted.get(*shelf) == Some(&true))
-                .filter_map(|shelf| {
-                    let held = shelves.keys.get(shelf)?.len();
-                    let (_, most) = SIZES.get(shelf)?;
-                    (held < *most).then(|| (held.saturating_mul(1024) / *most, shelf))
+                .filter(|bucket| buckets.wanted.get(*bucket) == Some(&true))
+                .filter_map(|bucket| {
+                    let held = buckets.keys.get(bucket)?.len();
+                    let (_, most) = SIZES.get(bucket)?;
+                    (held < *most).then(|| (held.saturating_mul(1024) / *most, bucket))
                 })
                 .min();
-            if let Some((_, shelf)) = emptiest {
-                return Some(shelf);
+            if let Some((_, bucket)) = emptiest {
+                return Some(bucket);
             }
-            shelves = self.changed.wait(shelves).unwrap_or_else(PoisonError::into_inner);
+            buckets = self.changed.wait(buckets).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-fn shelf_of(kind: KeyKind) -> Option<usize> {
+fn bucket_of(kind: KeyKind) -> Option<usize> {
     SIZES.iter().position(|(bits, _)| kind == KeyKind::Rsa(*bits))
 }
 
@@ -166,17 +165,17 @@ mod tests {
     fn other_keys_start_no_thread() {
         let pool = KeyPool::default();
         for kind in [KeyKind::Ec(Curve::P256), KeyKind::Ed25519, KeyKind::Rsa(2049)] {
-            pool.expect(kind);
+            pool.prefetch(kind);
             assert!(pool.take(kind).is_none());
         }
-        assert!(!pool.0.shelves().running);
+        assert!(!pool.0.buckets().running);
     }
 
     #[test]
     fn no_two_subjects_get_the_same_key() {
         let pool = KeyPool::default();
         let kind = KeyKind::Rsa(2048);
-        pool.expect(kind);
+        pool.prefetch(kind);
         while pool.level(kind) < 2 {
             thread::yield_now();
         }

@@ -7,14 +7,14 @@ use crate::backend::params::{Seconds, params};
 use crate::backend::response::Response;
 use crate::ca::authority::AuthorityAsk;
 use crate::ca::name_constraints::AskedConstraints;
-use crate::ca::pem;
+use crate::ca::pem::{self, KeyForm};
 use crate::ca::permit::Subject;
 use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
 use crate::engine::pki::Pki;
 use crate::engine::pki::generate::{KeyInUse, KeyOrigin, KeyWish, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
-use crate::engine::pki::output::{ArchiveKind, FORMATS, Format, private_key};
+use crate::engine::pki::output::{ArchiveKind, FORMATS, Format};
 use crate::wire::pki::{ExportedKey, ImportAnswer, RequestAnswer, RootAnswer, SignedAnswer};
 
 use super::issue::key_form;
@@ -181,13 +181,14 @@ fn authority_ask(
     }
 }
 
-fn key_wish(key: AuthorityKey, kind: &str) -> Result<KeyWish, Failure> {
+fn key_wish(key: AuthorityKey, kind: &str, form: KeyForm) -> Result<KeyWish, Failure> {
     Ok(KeyWish {
         origin: KeyOrigin::parse(kind)?,
         key_type: key.key_type,
         key_bits: key.key_bits,
         name: key.key_name,
         reference: key.key_ref.unwrap_or_else(|| "default".to_owned()),
+        form,
     })
 }
 
@@ -200,24 +201,18 @@ fn text(label: &str, der: &[u8], format: Format) -> String {
 }
 
 /// The key of an `exported` authority alone, and in front of `document` if the format is a bundle.
-fn exported(
-    key: &KeyInUse,
-    wanted: &str,
-    format: Format,
-    document: &mut String,
-) -> Result<ExportedKey, Failure> {
-    let Some(pkcs8) = key.returned()? else { return Ok(ExportedKey::default()) };
-    let encoded = private_key(&pkcs8, key_form(wanted))?;
+fn exported(key: &KeyInUse, format: Format, document: &mut String) -> ExportedKey {
+    let Some(exported) = &key.exported else { return ExportedKey::default() };
+    let encoded = exported.requested();
     let text = match format {
         Format::Der => data_encoding::BASE64.encode(&encoded.der),
         _ => encoded.pem().to_string(),
     };
     if format == Format::PemBundle {
-        let traditional = private_key(&pkcs8, key_form(""))?;
-        *document = format!("{}\n{document}", &*traditional.pem());
+        *document = format!("{}\n{document}", &*exported.traditional().pem());
     }
-    let kind = key.key.kind().word().to_owned();
-    Ok(ExportedKey { private_key: Some(text), private_key_type: Some(kind) })
+    let kind = exported.kind().word().to_owned();
+    ExportedKey { private_key: Some(text), private_key_type: Some(kind) }
 }
 
 pub(super) async fn generate_root(pki: &Pki, call: Call) -> Result<Response, Failure> {
@@ -233,7 +228,8 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
     let (names, subject): (Names, SubjectFields) = (call.read(), call.read());
     let (key, mut constraints): (AuthorityKey, Constraints) = (call.read(), call.read());
     let key_store: KeyStore = call.read();
-    let key = key_wish(key, call.captures.get("exported"))?;
+    let form = key_form(&names.private_key_format);
+    let key = key_wish(key, call.captures.get("exported"), form)?;
     let format = names.format().ok_or_else(|| Format::unknown(FORMATS))?;
     if key.origin == KeyOrigin::Exported && format == Format::Archive(ArchiveKind::Pkcs12Truststore)
     {
@@ -247,7 +243,6 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
         let authorities = pki.read_authorities().await?;
         issuer_name = authorities.issuer("next").is_err().then(|| "next".to_owned());
     }
-    let wanted = names.private_key_format.clone();
     let ask = authority_ask(names, subject, constraints, None);
     let request = RootRequest { ask, key, issuer_name, archive };
     let mut root = pki.generate_root(&request, call.now).await?;
@@ -259,7 +254,7 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
             certificate = data_encoding::BASE64.encode(&archives.certificate);
             ExportedKey::default()
         }
-        None => exported(&root.key, &wanted, format, &mut certificate)?,
+        None => exported(&root.key, format, &mut certificate),
     };
     let answer = RootAnswer {
         certificate,
@@ -293,15 +288,15 @@ async fn intermediate(pki: &Pki, mut call: Call, kind: &str) -> Result<Response,
         .format()
         .filter(|format| !matches!(format, Format::Archive(_)))
         .ok_or_else(|| Format::unknown(FORMATS))?;
-    let wanted = names.private_key_format.clone();
+    let form = key_form(&names.private_key_format);
     let request = IntermediateRequest {
         ask: authority_ask(names, subject, constraints, None),
-        key: key_wish(key, kind)?,
+        key: key_wish(key, kind, form)?,
         add_basic_constraints: options.add_basic_constraints,
     };
     let made = pki.generate_intermediate(&request).await?;
     let mut csr = text("CERTIFICATE REQUEST", &made.csr, format);
-    let exported = exported(&made.key, &wanted, format, &mut csr)?;
+    let exported = exported(&made.key, format, &mut csr);
     let answer = RequestAnswer { csr, key_id: format_uuid(&made.key.id), exported };
     Ok(Response::with_warnings(answer, made.warnings).warned(call.warnings()))
 }

@@ -6,11 +6,11 @@ use serde_json::value::RawValue;
 use crate::backend::call::Call;
 use crate::backend::params::params;
 use crate::backend::response::Response;
-use crate::ca::pem::{self, EncodedKey, KeyForm};
+use crate::ca::pem::{self, KeyForm};
 use crate::engine::Failure;
 use crate::engine::pki::Pki;
 use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
-use crate::engine::pki::output::{ArchiveKind, Format, private_key};
+use crate::engine::pki::output::{ArchiveKind, Archives, Format};
 
 use super::names::{KeyStore, Names};
 
@@ -51,7 +51,6 @@ params! {
 struct Form {
     format: Format,
     without_roots: bool,
-    key_form: KeyForm,
 }
 
 pub(super) async fn issue(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
@@ -76,37 +75,36 @@ async fn answer(pki: &Pki, mut call: Call, key: KeySource) -> Result<Response, F
         ask: names.ask(options.user_ids),
         format,
         key,
+        key_form: key_form(&names.private_key_format),
     };
     let form = Form {
         format: format.unwrap_or(Format::Pem),
         without_roots: options.remove_roots_from_chain,
-        key_form: key_form(&names.private_key_format),
     };
-    let (mut leaf, extra, more) = match &key_store {
+    let slot = call
+        .slot
+        .take()
+        .ok_or_else(|| Failure::Fault("a route that issues was run without a slot".to_owned()))?;
+    let (mut leaf, archives, more) = match key_store {
         None => {
-            let leaf = pki.issue(&request, call.now, Ok).await?.into_inner();
-            let key = leaf.key.as_ref().map(|(_, key)| private_key(key, form.key_form));
-            let bundle = match form.format {
-                Format::PemBundle => Some(bundle(&leaf)?),
-                _ => None,
-            };
-            let extra = Extra { key: key.transpose()?, bundle, ..Extra::default() };
-            (leaf, extra, Vec::new())
+            let leaf = pki.issue(&request, call.now).await?.into_inner();
+            drop(slot);
+            (leaf, None, Vec::new())
         }
         Some(wish) => {
-            let made = pki.issue_archive(&request, wish, call.now).await?;
-            let (leaf, archives) = made.into_inner();
+            let issuing = pki.issue_archive(&request, &wish, call.now, slot);
+            let (leaf, mut archives) = issuing.await?.into_inner();
             let warnings = archives.trust_warning.into_iter().chain(wish.warning());
             let more = warnings.map(str::to_owned).collect();
-            let is_trust_store = wish.kind() == ArchiveKind::Pkcs12Truststore;
-            let truststore = archives.truststore.filter(|_| !is_trust_store);
-            let archive = Some(archives.certificate);
-            (leaf, Extra { archive, truststore, ..Extra::default() }, more)
+            if wish.kind() == ArchiveKind::Pkcs12Truststore {
+                archives.truststore = None;
+            }
+            (leaf, Some(archives), more)
         }
     };
     let mut warnings = std::mem::take(&mut leaf.warnings);
     warnings.extend(more);
-    let answer = LeafAnswer { leaf, form, extra };
+    let answer = LeafAnswer { leaf, form, archives };
     Ok(Response::with_warnings(answer, warnings).warned(call.warnings()))
 }
 
@@ -115,24 +113,11 @@ pub(super) fn key_form(wanted: &str) -> KeyForm {
     if wanted == "pkcs8" { KeyForm::Pkcs8 } else { KeyForm::Traditional }
 }
 
-/// What stands beside the certificate.
-#[derive(Default)]
-struct Extra {
-    /// The private key, where the server made it and it is not in an archive.
-    key: Option<EncodedKey>,
-    /// Key, certificate and chain in one PEM text, in the place of the certificate.
-    bundle: Option<String>,
-    /// A key store or trust store, in the place of the certificate.
-    archive: Option<Vec<u8>>,
-    /// A trust store of the same moment, beside a key store.
-    truststore: Option<Vec<u8>>,
-}
-
 /// `data` of the answer.
 struct LeafAnswer {
     leaf: Leaf,
     form: Form,
-    extra: Extra,
+    archives: Option<Archives>,
 }
 
 /// The members, in the order of their names.
@@ -163,7 +148,7 @@ enum Text<'a> {
     /// JSON already, because it is the same in every answer.
     Json(&'a RawValue),
     /// A text of several blocks.
-    Plain(&'a str),
+    Plain(String),
 }
 
 impl Serialize for Text<'_> {
@@ -188,12 +173,13 @@ impl LeafAnswer {
         let leaf = &self.leaf;
         let as_der = self.form.format == Format::Der;
         let text = |label, der| if as_der { Text::Base64(der) } else { Text::Pem(label, der) };
-        let certificate = match (&self.extra.archive, &self.extra.bundle) {
-            (Some(archive), _) => Text::Base64(archive),
-            (None, Some(bundle)) => Text::Plain(bundle),
-            (None, None) => text(pem::CERTIFICATE, &leaf.der),
+        let certificate = match (&self.archives, self.form.format) {
+            (Some(archives), _) => Text::Base64(&archives.certificate),
+            (None, Format::PemBundle) => Text::Plain(bundle(leaf)),
+            (None, _) => text(pem::CERTIFICATE, &leaf.der),
         };
-        let key = self.extra.key.as_ref();
+        let key = leaf.key.as_ref();
+        let truststore = self.archives.as_ref().and_then(|archives| archives.truststore.as_deref());
         Members {
             ca_chain: self.chain(as_der),
             certificate,
@@ -204,10 +190,13 @@ impl LeafAnswer {
                 .next()
                 .map(|(_, der, json)| if as_der { Text::Base64(der) } else { Text::Json(json) }),
             not_before: leaf.not_before.unix(),
-            private_key: key.map(|key| text(key.label, &key.der)),
-            private_key_type: key.and(leaf.key.as_ref()).map(|(kind, _)| kind.word()),
+            private_key: key.map(|key| {
+                let encoded = key.requested();
+                text(encoded.label, &encoded.der)
+            }),
+            private_key_type: key.map(|key| key.kind().word()),
             serial_number: leaf.serial.to_string(),
-            truststore: self.extra.truststore.as_deref().map(Text::Base64),
+            truststore: truststore.map(Text::Base64),
         }
     }
 
@@ -223,12 +212,9 @@ impl LeafAnswer {
 }
 
 /// Key, certificate and chain in one PEM text; the key always has its traditional form.
-fn bundle(leaf: &Leaf) -> Result<String, Failure> {
-    let mut parts = Vec::new();
-    if let Some((_, key)) = &leaf.key {
-        parts.push(private_key(key, KeyForm::Traditional)?.pem().to_string());
-    }
-    parts.push(pem::encode(pem::CERTIFICATE, &leaf.der));
-    parts.extend(leaf.issuer.chain_der.iter().map(|der| pem::encode(pem::CERTIFICATE, der)));
-    Ok(parts.join("\n"))
+fn bundle(leaf: &Leaf) -> String {
+    let key = leaf.key.as_ref().map(|key| key.traditional().pem().to_string());
+    let own = pem::encode(pem::CERTIFICATE, &leaf.der);
+    let parts: Vec<_> = key.into_iter().chain([own]).chain(leaf.issuer.chain_pem()).collect();
+    parts.join("\n")
 }

@@ -121,7 +121,7 @@ fn described(issuer: &Issuer, mut warnings: Vec<String>) -> Response {
     let manual: Vec<_> = record.manual_chain.iter().map(format_uuid).collect();
     let urls = &record.urls;
     let answer = IssuerAnswer {
-        ca_chain: with_newlines(&issuer.chain_pem),
+        ca_chain: with_newlines(issuer),
         certificate: with_newline(&record.certificate),
         crl_distribution_points: urls.crl_distribution_points.clone(),
         delta_crl_distribution_points: urls.delta_crl_distribution_points.clone(),
@@ -149,8 +149,8 @@ pub(super) fn with_newline(der: &[u8]) -> String {
     text
 }
 
-pub(super) fn with_newlines(chain: &[Arc<str>]) -> Vec<String> {
-    chain.iter().map(|pem| format!("{pem}\n")).collect()
+pub(super) fn with_newlines(issuer: &Issuer) -> Vec<String> {
+    issuer.chain_der.iter().map(|der| with_newline(der)).collect()
 }
 
 pub(super) async fn list(pki: &Pki, _call: Call) -> Result<Response, Failure> {

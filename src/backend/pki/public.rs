@@ -99,7 +99,7 @@ pub(super) async fn ca(pki: &Pki, _call: Call, form: Form) -> Result<Response, F
 /// `ca_chain`
 pub(super) async fn ca_chain(pki: &Pki, _call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
-    let chain = authorities.issuer("default").map(|issuer| issuer.chain_pem.join("\n"));
+    let chain = authorities.issuer("default").map(|issuer| issuer.chain_pem().join("\n"));
     Ok(file(PKIX_CERT, chain.ok().map(|chain| (Bytes::from(chain), None))))
 }
 
@@ -131,7 +131,7 @@ pub(super) async fn ca_json(pki: &Pki, _call: Call) -> Result<Response, Failure>
 
 /// `cert/ca_chain`
 pub(super) async fn ca_chain_json(pki: &Pki, _call: Call) -> Result<Response, Failure> {
-    let chain = default_issuer(pki).await?.chain_pem.join("\n");
+    let chain = default_issuer(pki).await?.chain_pem().join("\n");
     let ca_chain = Some(chain.clone());
     Ok(Response::data(CertificateAnswer { ca_chain, ..of_pem(chain) }))
 }
@@ -159,7 +159,7 @@ pub(super) async fn issuer_json(pki: &Pki, call: Call) -> Result<Response, Failu
     let authorities = pki.read_authorities().await?;
     let issuer = authorities.issuer(&reference(&call))?;
     Ok(Response::data(PublicIssuerAnswer {
-        ca_chain: with_newlines(&issuer.chain_pem),
+        ca_chain: with_newlines(issuer),
         certificate: with_newline(issuer.certificate.der()),
         issuer_id: format_uuid(&issuer.id),
         issuer_name: issuer.record.name.clone(),

@@ -24,7 +24,7 @@ use crate::secret::Secret;
 use crate::store::{Batch, Key, Revision, Snapshot, key, record};
 
 use super::records::{
-    ClusterRecord, DefaultsRecord, DepartedRecord, Id, IssuerRecord, KeyRecord, UrlsRecord,
+    ClusterRecord, DefaultsRecord, DeletedIssuersRecord, Id, IssuerRecord, KeyRecord, UrlsRecord,
 };
 use super::standing;
 use super::urls::{fits_a_certificate, with_words};
@@ -54,9 +54,7 @@ pub struct Issuer {
     pub chain: Vec<Id>,
     /// The chain's certificates, DER, itself first.
     pub chain_der: Vec<Vec<u8>>,
-    /// The same as PEM without newline at the end.
-    pub chain_pem: Vec<Arc<str>>,
-    /// The same as JSON strings of PEM: every answer repeats them.
+    /// The same as PEM, each a JSON string: every issued certificate comes with them.
     chain_json: Vec<Box<RawValue>>,
 }
 
@@ -84,7 +82,7 @@ pub struct Authorities {
     /// `config/cluster`
     pub cluster: ClusterRecord,
     /// `config/departed`: issuers that were deleted, with their keys where those are still here.
-    pub departed: Vec<Arc<Issuer>>,
+    pub deleted: Vec<Arc<Issuer>>,
 }
 
 /// Where a mount's generation lies.
@@ -119,14 +117,14 @@ impl Authorities {
                 .map_err(|error| Failure::Fault(error.to_string()))?;
             records.insert(identifier(prefix.rest(&entry.key))?, (stored, certificate));
         }
-        let departed = departed(&config(snapshot, mount, "departed").await?)?;
-        let revoked = standing::revocations(snapshot, mount, &records, &departed).await?;
-        let barred = standing::barred(&records, &departed, &revoked);
+        let deleted = deleted(&config(snapshot, mount, "departed").await?)?;
+        let revoked = standing::revocations(snapshot, mount, &records, &deleted).await?;
+        let barred = standing::barred(&records, &deleted, &revoked);
         let standing = Standing { revoked, barred };
         Ok(Self {
             generation,
             issuers: link(records, &keys, &standing),
-            departed: alone(departed, &keys, &standing),
+            deleted: alone(deleted, &keys, &standing),
             keys,
             defaults: config(snapshot, mount, "defaults").await?,
             urls: config(snapshot, mount, "urls").await?,
@@ -140,13 +138,13 @@ impl Authorities {
     }
 
     /// A batch that takes effect only if no configuration changed since.
-    pub fn guarded(&self, mount: &MountId) -> Batch {
+    pub fn batch_if_unchanged(&self, mount: &MountId) -> Batch {
         Batch::new().expect_unchanged(generation_key(mount), self.generation)
     }
 
     /// A batch that changes the configuration.
-    pub fn change(&self, mount: &MountId) -> Batch {
-        self.guarded(mount).put(generation_key(mount), Vec::new())
+    pub fn config_batch(&self, mount: &MountId) -> Batch {
+        self.batch_if_unchanged(mount).put(generation_key(mount), Vec::new())
     }
 
     /// The issuer that a reference names: `default`, an identifier, or a name (pki-api 2.1).
@@ -278,6 +276,11 @@ impl Issuer {
         words.join(",")
     }
 
+    /// The chain's certificates as PEM, itself first, without a newline at their ends.
+    pub fn chain_pem(&self) -> Vec<String> {
+        self.chain_der.iter().map(|der| pem::encode(pem::CERTIFICATE, der)).collect()
+    }
+
     /// How it signs CRLs.
     pub fn revocation_algorithm(&self) -> SignatureAlgorithm {
         let kind: KeyKind = self.certificate.public_key().kind();
@@ -385,11 +388,11 @@ fn link(
 
 /// Issuers that were deleted: each by itself, with the key whose public half it certifies.
 fn alone(
-    departed: Vec<(Id, IssuerRecord, Certificate)>,
+    deleted: Vec<(Id, IssuerRecord, Certificate)>,
     keys: &BTreeMap<Id, KeyEntry>,
     standing: &Standing,
 ) -> Vec<Arc<Issuer>> {
-    departed
+    deleted
         .into_iter()
         .map(|(id, mut record, certificate)| {
             let spki = certificate.public_key().spki();
@@ -416,7 +419,6 @@ fn issuer(
         is_root: is_self_signed(&certificate),
         revoked: standing.revoked.get(&id).copied(),
         barred_by: standing.barred.get(&id).copied(),
-        chain_pem: chain_der.iter().map(|der| pem::encode("CERTIFICATE", der).into()).collect(),
         chain_json: chain_der.iter().filter_map(|der| pem_json(der)).collect(),
         record,
         certificate,
@@ -432,7 +434,7 @@ fn pem_json(der: &[u8]) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(&pem::encode(pem::CERTIFICATE, der)).ok()
 }
 
-fn departed(record: &DepartedRecord) -> Result<Vec<(Id, IssuerRecord, Certificate)>, Failure> {
+fn deleted(record: &DeletedIssuersRecord) -> Result<Vec<(Id, IssuerRecord, Certificate)>, Failure> {
     let parsed = record.issuers.iter().map(|issuer| {
         let certificate = Certificate::parse(issuer.certificate.clone())
             .map_err(|error| Failure::Fault(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Reading what was issued (pki-api chapter 10).
+//! Reading certificates.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use super::records::{CertificateRecord, Id, RevocationRecord};
 pub struct StoredCertificate {
     /// The certificate, DER.
     pub der: Vec<u8>,
-    /// Who signed it.
+    /// The issuer that signed it.
     pub issuer: Id,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
@@ -31,12 +31,12 @@ impl Pki {
         let bytes = serial::parse(serial).ok_or(Failure::Missing)?;
         let (snapshot, authorities) = self.snapshot_and_authorities().await?;
         let (_, record) = snapshot
-            .record::<CertificateRecord>(&place(self.id(), &bytes))
+            .record::<CertificateRecord>(&certificate_key(self.id(), &bytes))
             .await?
             .ok_or(Failure::Missing)?;
         let revoked = match revocation(&snapshot, self.id(), &record.issuer, &bytes).await? {
             Some(at) => Some(at),
-            // A root that was revoked as an issuer stands on no list of its own.
+            // A root that was revoked as an issuer is not on its own CRL.
             None => authorities
                 .issuers
                 .values()
@@ -49,25 +49,25 @@ impl Pki {
     /// The serial numbers of everything stored.
     pub fn list_certificates(&self) -> Serials {
         let prefixes = [key::certificates(self.id()), key::foreign_certificates(self.id())];
-        Serials { store: self.env().store.clone(), kinds: prefixes.map(Kind::new) }
+        Serials { store: self.env().store.clone(), families: prefixes.map(KeyFamily::new) }
     }
 }
 
-/// Serial numbers in their order, page by page: a million of them are 60 megabytes of text, which
-/// nobody has to hold at once. A page is read when it is asked for; what is recorded meanwhile may
-/// be missing.
+/// Serial numbers in order, page by page: a million of them are 60 megabytes of text, which never
+/// have to be in memory at once. A page is read when it is requested; certificates recorded in the
+/// meantime may be missing.
 #[derive(Debug)]
 pub struct Serials {
     store: Store,
-    kinds: [Kind; 2],
+    families: [KeyFamily; 2],
 }
 
-/// Certificates whose keys begin alike.
+/// Certificates whose keys in the store have the same prefix.
 #[derive(Debug)]
-struct Kind {
+struct KeyFamily {
     prefix: Prefix,
     ahead: VecDeque<Key>,
-    /// What comes behind those; `None` if nothing does.
+    /// The range after those; `None` at the end.
     rest: Option<KeyRange>,
 }
 
@@ -82,10 +82,10 @@ impl Serials {
     pub async fn page(&mut self) -> Result<Vec<String>, Failure> {
         let mut page = Vec::with_capacity(Self::PAGE);
         while page.len() < Self::PAGE {
-            for kind in &mut self.kinds {
-                kind.look_ahead(&self.store).await?;
+            for family in &mut self.families {
+                family.look_ahead(&self.store).await?;
             }
-            let [ours, foreign] = &mut self.kinds;
+            let [ours, foreign] = &mut self.families;
             let next = match (ours.next(), foreign.next()) {
                 (Some(one), Some(other)) if other < one => foreign,
                 (None, Some(_)) => foreign,
@@ -99,7 +99,7 @@ impl Serials {
     }
 }
 
-impl Kind {
+impl KeyFamily {
     fn new(prefix: Prefix) -> Self {
         Self { rest: Some(prefix.range()), prefix, ahead: VecDeque::new() }
     }
@@ -120,8 +120,8 @@ impl Kind {
     }
 }
 
-/// Where a certificate with this serial number lies.
-pub(super) fn place(mount: &MountId, serial: &[u8]) -> Key {
+/// The key in the store of a certificate with this serial number.
+pub(super) fn certificate_key(mount: &MountId, serial: &[u8]) -> Key {
     match Serial::from_bytes(serial) {
         Some(ours) => key::certificate(mount, ours.as_bytes()),
         None => key::foreign_certificate(mount, serial),

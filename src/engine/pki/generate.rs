@@ -1,10 +1,10 @@
 //! Making roots.
 //!
-//! A root is rare and grave: its intent is recorded before it is signed (design D6).
+//! Signing a root is rare and has lasting consequences: its intent is recorded before it is signed.
 //!
 //! | after | what exists | on restart |
 //! |---|---|---|
-//! | intent | what was about to be signed | it stays readable: signed or not, nobody has it |
+//! | intent | what was about to be signed | it stays readable; signed or not, the root never left the process |
 //! | sign | a signature in memory | as above |
 //! | commit | key, issuer, certificate; the intent is gone | nothing to do |
 
@@ -15,13 +15,14 @@ use crate::ca::cert::{Tbs, compose_self_signed};
 use crate::ca::certificate::Certificate;
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::lint;
+use crate::ca::pem::KeyForm;
 use crate::ca::permit::Permit;
 use crate::ca::role::key_kind;
 use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::MountId;
-use crate::engine::{Failure, repeatedly};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::entropy::Purpose;
 use crate::keys::PrivateKey;
 use crate::secret::Secret;
@@ -30,7 +31,7 @@ use crate::store::{Batch, key};
 use super::Pki;
 use super::authorities::Authorities;
 use super::notices::{REQUEST, notices};
-use super::output::{ArchiveContents, ArchiveWish, Archives};
+use super::output::{ArchiveContents, ArchiveWish, Archives, ExportedKey};
 use super::records::{CertificateRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord};
 
 /// The `:type` of a generating path.
@@ -77,6 +78,8 @@ pub struct KeyWish {
     pub name: Option<String>,
     /// `key_ref`
     pub reference: String,
+    /// How an exported key is encoded.
+    pub form: KeyForm,
 }
 
 /// A request for a root.
@@ -122,8 +125,8 @@ pub struct KeyInUse {
     pub key: PrivateKey,
     /// To be stored with what it is for.
     pub is_new: bool,
-    /// To be returned.
-    pub exported: bool,
+    /// What the answer returns of it.
+    pub exported: Option<ExportedKey>,
 }
 
 pub(super) const W_AIA: &str = "This mount hasn't configured any authority information access (AIA) fields; this may make it harder for systems to find missing certificates in the chain or to validate revocation status of certificates. Consider updating /config/urls or the newly generated issuer with this information.";
@@ -140,7 +143,7 @@ impl Pki {
         request: &RootRequest,
         now: Timestamp,
     ) -> Result<Root, Failure> {
-        let mut root = repeatedly!({
+        let mut root = retry_on_conflict!({
             let authorities = self.authorities().await?;
             let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
             let key = self.obtain_key(&authorities, &request.key).await?;
@@ -160,14 +163,15 @@ impl Pki {
             let tbs = linted.document().der().to_vec();
             self.record_intent(serial, tbs, now).await?;
             let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
-            let contents = ArchiveContents::root(signed.der().to_vec()).with_key(key.returned()?);
+            let returned = key.exported.is_some().then(|| pkcs8_of(&key.key)).transpose()?;
+            let contents = ArchiveContents::root(signed.der().to_vec()).with_key(returned);
             let wish = request.archive.as_ref();
             let archives = self.archive_before_record(wish, contents, serial, now).await?;
             let issuer = self.record_root(&authorities, &key, &name, &signed).await?;
             let der = signed.into_der();
             Ok(Root { der, issuer: (issuer, name), key, archives, serial, not_after, warnings })
         })?;
-        // The CRL of a new issuer is ready before it is asked for; its failure is not the root's.
+        // The CRL of a new issuer is ready before the first reader; a failure to build it is a warning.
         root.warnings.extend(self.rebuild_crls(now).await);
         Ok(root)
     }
@@ -189,8 +193,8 @@ impl Pki {
         Ok((linted, serial, not_after))
     }
 
-    /// The archive of a certificate that is not recorded yet. Where it cannot be written, nothing was
-    /// issued: the intent goes, too.
+    /// The archive of a certificate that is not recorded yet. If it cannot be written, nothing is
+    /// issued, and the intent is deleted.
     pub(super) async fn archive_before_record(
         &self,
         wish: Option<&Arc<ArchiveWish>>,
@@ -219,7 +223,7 @@ impl Pki {
         if defaults.follows_latest || defaults.issuer.is_none() {
             defaults.issuer = Some(issuer);
         }
-        let mut batch = authorities.change(self.id());
+        let mut batch = authorities.config_batch(self.id());
         batch = put_key(batch, self.id(), key, &mut defaults)?;
         let record = new_issuer(signed.der().to_vec(), name, Some(key.id))?;
         let certificate = CertificateRecord { der: signed.der().to_vec(), issuer };
@@ -257,7 +261,7 @@ impl Pki {
                     ))
                 })?;
                 let (key, name) = (entry.key.clone(), entry.name.clone());
-                Ok(KeyInUse { id, name, key, is_new: false, exported: false })
+                Ok(KeyInUse { id, name, key, is_new: false, exported: None })
             }
             KeyOrigin::Internal | KeyOrigin::Exported => {
                 let kind = key_kind(
@@ -272,7 +276,7 @@ impl Pki {
                 }
                 let key = match kind {
                     KeyKind::Rsa(_) => {
-                        self.services.cpu.work(move || PrivateKey::generate(kind)).await?
+                        self.services.cpu.run(move || PrivateKey::generate(kind)).await?
                     }
                     KeyKind::Ec(_) | KeyKind::Ed25519 => {
                         PrivateKey::generate_with(kind, &self.env().entropy)
@@ -280,21 +284,19 @@ impl Pki {
                 }
                 .map_err(|error| Failure::Fault(error.to_string()))?;
                 let id = self.env().entropy.bytes(Purpose::Identifier);
-                let exported = wish.origin == KeyOrigin::Exported;
+                let exported = if wish.origin == KeyOrigin::Exported {
+                    Some(ExportedKey::encode(kind, pkcs8_of(&key)?, wish.form)?)
+                } else {
+                    None
+                };
                 Ok(KeyInUse { id, name, key, is_new: true, exported })
             }
         }
     }
 }
 
-impl KeyInUse {
-    /// The PKCS#8 of a key that is to be returned.
-    pub fn returned(&self) -> Result<Option<Secret<Vec<u8>>>, Failure> {
-        if !self.exported {
-            return Ok(None);
-        }
-        self.key.to_pkcs8().map(Some).map_err(|error| Failure::Fault(error.to_string()))
-    }
+fn pkcs8_of(key: &PrivateKey) -> Result<Secret<Vec<u8>>, Failure> {
+    key.to_pkcs8().map_err(|error| Failure::Fault(error.to_string()))
 }
 
 /// Puts a new key; the first one becomes the default.
@@ -310,7 +312,7 @@ pub(super) fn put_key(
     if !key.is_new {
         return Ok(batch);
     }
-    let pkcs8 = key.key.to_pkcs8().map_err(|error| Failure::Fault(error.to_string()))?;
+    let pkcs8 = pkcs8_of(&key.key)?;
     let record = KeyRecord { pkcs8: pkcs8.expose().clone(), name: key.name.clone() };
     Ok(batch.put_record(key::private_key(mount, &key.id), &record))
 }
@@ -352,7 +354,7 @@ pub(super) fn new_issuer(
     })
 }
 
-/// An issuer's name, if it may have it (pki-api 5.2). `own` is the issuer that is renamed.
+/// An issuer's name, checked. `own` is the issuer that is renamed.
 pub(super) fn issuer_name(
     authorities: &Authorities,
     name: Option<&str>,
@@ -392,7 +394,7 @@ fn key_name(authorities: &Authorities, name: Option<&str>) -> Result<String, Fai
     Ok(name.to_owned())
 }
 
-/// `\w(([\w-.]+)?\w)?`: the names of roles, issuers and keys (pki-api 2.1).
+/// `\w(([\w-.]+)?\w)?`: the names of roles, issuers and keys.
 pub fn is_name(name: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().next().is_some_and(word)

@@ -10,7 +10,7 @@ use crate::ca::pem;
 use crate::ca::permit::KeyUsage;
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::format_uuid;
-use crate::engine::{Failure, repeatedly};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::entropy::Purpose;
 use crate::store::key;
 
@@ -42,7 +42,7 @@ impl Pki {
     /// Refuses private keys, certificates of no authority, and what is no PEM.
     pub async fn set_signed(&self, bundle: &str, now: Timestamp) -> Result<Imported, Failure> {
         let certificates = read_bundle(bundle)?;
-        let mut imported = repeatedly!({
+        let mut imported = retry_on_conflict!({
             let authorities = self.authorities().await?;
             self.import(&authorities, &certificates).await
         })?;
@@ -64,7 +64,7 @@ impl Pki {
         certificates: &[Certificate],
     ) -> Result<Imported, Failure> {
         let mut imported = Imported::default();
-        let mut batch = authorities.change(self.id());
+        let mut batch = authorities.config_batch(self.id());
         let mut defaults = authorities.defaults.clone();
         let mut fresh: BTreeMap<Vec<u8>, Id> = BTreeMap::new();
         let mut with_key = Vec::new();
@@ -83,8 +83,8 @@ impl Pki {
                 continue;
             }
             // One that was deleted comes back as itself, so that coming and going leaves one trace.
-            let mut departed = authorities.departed.iter().rev();
-            let before = departed.find(|gone| gone.certificate.der() == certificate.der());
+            let mut deleted = authorities.deleted.iter().rev();
+            let before = deleted.find(|gone| gone.certificate.der() == certificate.der());
             let id: Id = before
                 .map_or_else(|| self.env().entropy.bytes(Purpose::Identifier), |gone| gone.id);
             let mut record = new_issuer(certificate.der().to_vec(), "", key)?;

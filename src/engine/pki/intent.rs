@@ -1,10 +1,10 @@
-//! Intents: what is about to be signed for an authority, recorded before it is (design D6).
+//! Intents: what is about to be signed for an authority, recorded before it is signed.
 //!
-//! | the commit of what was signed | what becomes of the intent |
+//! | the commit of the certificate | the intent |
 //! |---|---|
-//! | done | it goes in the same commit |
-//! | not done: a conflict, or the store refused | it goes in a commit of its own: nothing is recorded, and what was signed is dropped |
-//! | unknown, or the server stopped | it stays, and each start tells of it |
+//! | done | is deleted in the same commit |
+//! | not done: a conflict, or the store refused | is deleted in a commit of its own: nothing is recorded, and the certificate is dropped |
+//! | unknown, or the server stopped | stays, and each start logs it |
 
 use crate::ca::serial::Serial;
 use crate::ca::time::Timestamp;
@@ -15,7 +15,7 @@ use super::Pki;
 use super::records::IntentRecord;
 
 impl Pki {
-    /// Says what is about to be signed, before it is.
+    /// Records what is about to be signed.
     pub(super) async fn record_intent(
         &self,
         serial: Serial,
@@ -29,8 +29,8 @@ impl Pki {
         Ok(())
     }
 
-    /// Commits what was signed, and takes the intent away with it. A use case that meets a conflict
-    /// begins again under another serial number, so the intent goes then too.
+    /// Commits what was signed and deletes the intent with it. A use case retries after a conflict
+    /// under another serial number, so the intent is deleted then too.
     pub(super) async fn fulfil_intent(&self, serial: Serial, batch: Batch) -> Result<(), Failure> {
         let intent = key::intent(self.id(), serial.as_bytes());
         let outcome = self.env().store.commit(batch.delete(intent)).await;
@@ -40,7 +40,7 @@ impl Pki {
         outcome.map(drop).map_err(Failure::from)
     }
 
-    /// Takes an intent away: nothing is recorded under it, and what was signed is dropped.
+    /// Deletes an intent: nothing is recorded under it, and what was signed is dropped.
     pub(super) async fn withdraw_intent(&self, serial: Serial) {
         let intent = key::intent(self.id(), serial.as_bytes());
         if let Err(error) = self.env().store.commit(Batch::new().delete(intent)).await {

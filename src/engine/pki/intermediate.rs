@@ -11,7 +11,7 @@ use crate::ca::permit::{KeyUsage, SubjectName};
 use crate::ca::request::{RequestValues, compose_request};
 use crate::ca::serial::Serial;
 use crate::ca::time::Timestamp;
-use crate::engine::{Failure, repeatedly};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::entropy::Purpose;
 use crate::store::key;
 
@@ -90,7 +90,7 @@ impl Pki {
         &self,
         request: &IntermediateRequest,
     ) -> Result<Intermediate, Failure> {
-        repeatedly!({
+        retry_on_conflict!({
             let authorities = self.authorities().await?;
             let key = self.obtain_key(&authorities, &request.key).await?;
             let mut warnings = Vec::new();
@@ -111,7 +111,8 @@ impl Pki {
                 .map_err(|findings| Failure::of_lint(&findings, REQUEST))?;
             let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
             let mut defaults = authorities.defaults.clone();
-            let batch = put_key(authorities.change(self.id()), self.id(), &key, &mut defaults)?;
+            let batch =
+                put_key(authorities.config_batch(self.id()), self.id(), &key, &mut defaults)?;
             self.env().store.commit(put_defaults(batch, self.id(), &defaults)).await?;
             if !authorities.urls.is_configured() {
                 warnings.push(format!("{W_AIA}{W_AIA_INTERMEDIATE}"));
@@ -130,7 +131,7 @@ impl Pki {
         request: &SignIntermediateRequest,
         now: Timestamp,
     ) -> Result<SignedIntermediate, Failure> {
-        repeatedly!({
+        retry_on_conflict!({
             let authorities = self.authorities().await?;
             let issuer = issuing(&authorities, &request.issuer_ref, now)?;
             if !request.format_is_known {
@@ -178,7 +179,7 @@ impl Pki {
             let place = key::certificate(self.id(), serial.as_bytes());
             let record = CertificateRecord { der: der.clone(), issuer: issuer.id };
             let batch = authorities
-                .guarded(self.id())
+                .batch_if_unchanged(self.id())
                 .expect_absent(place.clone())
                 .put_record(place, &record);
             self.fulfil_intent(serial, batch).await?;

@@ -1,51 +1,50 @@
-//! Issuing and signing leaves.
+//! Issuing and signing leaf certificates.
 //!
-//! The recipe: read the role, its issuer and its chain; let the role permit; make the key or
-//! take it from the verified CSR; compose, lint, sign; write the answer; record; send it. Record
-//! comes after sign, because nobody but this process sees the signature before the commit.
+//! The steps: read the role, the issuer and the CSR; let the role permit the request; make the key
+//! or verify the CSR; compose, lint, sign; record. A certificate is recorded after it is signed,
+//! because nothing outside this process has the signature before the commit.
 //!
-//! If the power goes (each row is a test in `tests/crash_points.rs`):
+//! If the server stops (each row is a test in `tests/crash_points.rs`):
 //!
 //! | after | what exists | what the client has | on restart |
 //! |---|---|---|---|
 //! | permit | nothing | nothing | nothing to do |
-//! | sign | a signature in memory | nothing | it is gone; nobody ever saw it |
-//! | commit sent, unanswered | certificate recorded, or not | nothing | consistent either way; the client asks again and gets a new serial |
-//! | commit | recorded certificate | nothing yet | revocable; expires by itself |
+//! | sign | a signature in memory | nothing | it is lost; it never left the process |
+//! | commit sent, unanswered | certificate recorded, or not | nothing | consistent either way; the client asks again and gets a new serial number |
+//! | commit | recorded certificate | nothing yet | can be revoked; expires |
 //! | reply | recorded certificate | the certificate | as intended |
 
 use std::sync::Arc;
-
-use tokio::task::yield_now;
 
 use crate::ca::cert::{Tbs, compose};
 use crate::ca::csr::ParsedCsr;
 use crate::ca::key::KeyKind;
 use crate::ca::lint;
+use crate::ca::pem::KeyForm;
 use crate::ca::permit::Permit;
 use crate::ca::public_key::PublicKey;
-use crate::ca::role::{Ask, Bounds, Role, shell_word};
+use crate::ca::role::{Ask, Bounds, Refusal, Role, shell_word};
 use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::{MountId, format_uuid};
-use crate::engine::row::{Lost, Row};
-use crate::engine::{Failure, repeatedly};
+use crate::engine::batcher::{BatchAborted, Batcher};
+use crate::engine::identifier::format_uuid;
+use crate::engine::limiter::IssuanceSlot;
+use crate::engine::{Failure, retry_on_conflict};
 use crate::entropy::Purpose;
 use crate::keys::SubjectKey;
-use crate::secret::Secret;
 use crate::store::{Batch, Revision, key};
 
 use super::Pki;
 use super::authorities::{Authorities, Issuer};
 use super::notices::notices;
-use super::output::{ArchiveContents, ArchiveWish, Archives, FORMATS, Format};
+use super::output::{ArchiveContents, ArchiveWish, Archives, ExportedKey, FORMATS, Format};
 use super::records::CertificateRecord;
 use super::subject::{
     checked_kind, csr_facts, csr_failure, generated_kind, lost_from_csr, read_csr,
 };
 
-/// A request for a leaf.
+/// A request for a leaf certificate.
 #[derive(Clone, Debug)]
 pub struct LeafRequest {
     /// The role's name.
@@ -54,10 +53,12 @@ pub struct LeafRequest {
     pub issuer_ref: Option<String>,
     /// Names and validity.
     pub ask: Ask,
-    /// The output format; `None` is one that nobody knows.
+    /// The output format; `None` stands for an unknown one.
     pub format: Option<Format>,
     /// Where the key comes from.
     pub key: KeySource,
+    /// How a generated key is encoded.
+    pub key_form: KeyForm,
 }
 
 /// Where the subject's key comes from.
@@ -74,15 +75,15 @@ pub enum KeySource {
     Csr(String),
 }
 
-/// A leaf that was signed. It is on record once [`Recorded`] holds what was made of it.
+/// A signed leaf certificate; writing it into an answer cannot fail.
 #[derive(Debug)]
 pub struct Leaf {
     /// The certificate, DER.
     pub der: Vec<u8>,
-    /// Who signed it.
+    /// The issuer that signed it.
     pub issuer: Arc<Issuer>,
-    /// The private key, PKCS#8, if Signet made it.
-    pub key: Option<(KeyKind, Secret<Vec<u8>>)>,
+    /// The private key, if Signet made it.
+    pub key: Option<ExportedKey>,
     /// Serial number.
     pub serial: Serial,
     /// notBefore
@@ -93,18 +94,11 @@ pub struct Leaf {
     pub role: Arc<Role>,
     /// Warnings for the caller.
     pub warnings: Vec<String>,
-    /// The mount's issuers as they were then: what a trust store is made of.
+    /// The mount's issuers at that time, for trust stores.
     pub authorities: Arc<Authorities>,
 }
 
-impl Leaf {
-    /// Is its key an RSA key, or that of its issuer?
-    fn has_rsa(&self) -> bool {
-        matches!(self.key, Some((KeyKind::Rsa(_), _))) || self.issuer.signs_by_rsa()
-    }
-}
-
-/// The proof that something is in the book. Made only by [`Pki::issue`].
+/// The proof that a certificate is recorded, or that its role records none. Made only here.
 #[derive(Debug)]
 #[must_use]
 pub struct Recorded<T>(T);
@@ -116,173 +110,112 @@ impl<T> Recorded<T> {
     }
 }
 
-/// What was checked before the role is asked.
+/// Leaves that arrive together are signed together.
+pub(super) type LeafBatcher = Batcher<(PreparedLeaf, Permit), Result<SignedLeaf, Failure>>;
+
+/// A request that passed every check, with what its certificate is made from.
 #[derive(Debug)]
-struct Ready {
+pub(super) struct PreparedLeaf {
     role: Arc<Role>,
     role_revision: Revision,
     issuer: Arc<Issuer>,
     authorities: Arc<Authorities>,
-    csr: Option<Box<ParsedCsr>>,
     kind: KeyKind,
+    key_form: KeyForm,
+    csr: Option<Box<ParsedCsr>>,
+    /// An RSA key, which takes long to make; other keys are made in the batch.
+    rsa_key: Option<SubjectKey>,
     warnings: Vec<String>,
 }
 
-/// What was made.
+/// A signed leaf, and the batch that records it; `None` for a role that stores no certificates.
 #[derive(Debug)]
-pub(in crate::engine) struct Made {
+pub(super) struct SignedLeaf {
     leaf: Leaf,
-    /// `None` for a role that keeps no book.
-    entry: Option<Batch>,
-}
-
-/// Leaves that arrived together and are made together.
-pub(in crate::engine) type Leaves = Row<Permitted, Result<Composed, Failure>>;
-
-/// What a role permitted, and the key if making it takes its time.
-#[derive(Debug)]
-pub(in crate::engine) struct Permitted {
-    ready: Ready,
-    permit: Permit,
-    key: Option<SubjectKey>,
-    mount: MountId,
-}
-
-/// The same with its key.
-struct Keyed {
-    ready: Ready,
-    permit: Permit,
-    mount: MountId,
-    public: PublicKey,
-    secret: Option<Secret<Vec<u8>>>,
-}
-
-/// The same, composed and found sound.
-#[derive(Debug)]
-pub(in crate::engine) struct ToBeSigned {
-    ready: Ready,
-    linted: Linted<Tbs>,
-    mount: MountId,
-    secret: Option<Secret<Vec<u8>>>,
-    warnings: Vec<String>,
-}
-
-/// What comes out of a row.
-#[derive(Debug)]
-pub(in crate::engine) enum Composed {
-    /// Signed with the others.
-    Signed(Made),
-    /// One signature takes as long as a row: each in a turn of its own.
-    Dear(ToBeSigned),
+    batch: Option<Batch>,
 }
 
 impl Pki {
-    /// Issues or signs a leaf. `answer` makes of it what the caller gets, before it is recorded:
-    /// what cannot be written is not in the book either, and once the disk has it, nothing is left
-    /// to do but to send it.
+    /// Issues or signs a leaf. The caller holds an [`IssuanceSlot`].
     ///
     /// # Errors
-    /// [`Failure::Busy`] under too much load, else the first check that fails, in Vault's order
-    /// (pki-api 15.1), else what `answer` says.
-    pub async fn issue<T>(
+    /// The first check that fails, in Vault's order.
+    pub async fn issue(
         &self,
         request: &LeafRequest,
         now: Timestamp,
-        answer: impl Fn(Leaf) -> Result<T, Failure>,
-    ) -> Result<Recorded<T>, Failure> {
-        let _place = self.services.limiter.place().await?;
-        repeatedly!({
-            let Made { leaf, entry } = self.make(request, now).await?;
-            let has_rsa = leaf.has_rsa();
-            let answer = answer(leaf)?;
-            match entry {
-                // The committer wakes at once all whose certificates are in one sync.
-                Some(entry) => drop(self.env().store.commit(entry).await?),
-                // Nobody waits for the RSA of those who come after him.
-                None if has_rsa => {}
-                // Answers that are ready together are sent together, and not between two
-                // certificates: so each step finds its code in the cache, and a peer is woken once
-                // for many (a tenth less for a certificate with 64 connections:
-                // docs/performance.md).
-                None => yield_now().await,
+    ) -> Result<Recorded<Leaf>, Failure> {
+        retry_on_conflict!({
+            let SignedLeaf { leaf, batch } = self.make(request, now).await?;
+            if let Some(batch) = batch {
+                self.env().store.commit(batch).await?;
             }
-            Ok(Recorded(answer))
+            Ok(Recorded(leaf))
         })
     }
 
-    /// The same for a key store, which takes milliseconds: it is written without a place among the
-    /// certificates in work, and before its certificate is recorded.
+    /// The same with a key store, which takes milliseconds: it is written after the slot is released
+    /// and before the certificate is recorded.
     ///
     /// # Errors
-    /// As [`Pki::issue`], and what an archive refuses.
+    /// As [`Pki::issue`], and what a key store refuses.
     pub async fn issue_archive(
         &self,
         request: &LeafRequest,
         wish: &Arc<ArchiveWish>,
         now: Timestamp,
+        slot: IssuanceSlot,
     ) -> Result<Recorded<(Leaf, Archives)>, Failure> {
-        repeatedly!({
-            let Made { mut leaf, entry } = {
-                let _place = self.services.limiter.place().await?;
-                self.make(request, now).await?
+        let mut slot = Some(slot);
+        retry_on_conflict!({
+            // An attempt after a conflict waits for a slot of its own.
+            let held = match slot.take() {
+                Some(slot) => slot,
+                None => self.services.limiter().acquire().await?,
             };
-            let key = leaf.key.take().map(|(_, key)| key);
+            let SignedLeaf { mut leaf, batch } = self.make(request, now).await?;
+            drop(held);
             let contents =
                 ArchiveContents::issued(leaf.der.clone(), &leaf.issuer, &leaf.authorities)
-                    .with_key(key)
+                    .with_key(leaf.key.take().map(ExportedKey::into_pkcs8))
                     .with_encoder(&leaf.role.fields().pkcs12_encoder);
             let archives = self.archive(wish, contents, now).await?;
-            if let Some(entry) = entry {
-                self.env().store.commit(entry).await?;
+            if let Some(batch) = batch {
+                self.env().store.commit(batch).await?;
             }
             Ok(Recorded((leaf, archives)))
         })
     }
 
-    /// A signed leaf, and what the book will say of it. Nobody but this process has seen it.
-    async fn make(&self, request: &LeafRequest, now: Timestamp) -> Result<Made, Failure> {
-        let mut ready = self.prepare(request, now).await?;
-        let permit = self.permit(&ready, &request.ask, now)?;
-        if let Some(csr) = &ready.csr {
-            ready.warnings.extend(lost_from_csr(csr, &ready.role, permit.template()));
+    /// A signed leaf that is not recorded yet.
+    async fn make(&self, request: &LeafRequest, now: Timestamp) -> Result<SignedLeaf, Failure> {
+        let (prepared, permit) = self.prepare(request, now).await?;
+        if prepared.uses_rsa() {
+            // One RSA signature takes as long as a whole batch of others, so it delays none of them.
+            let keyed = self.key((prepared, permit))?;
+            return self.sign(self.compose_and_lint(keyed)?);
         }
-        let key = match (&ready.csr, ready.kind) {
-            (None, KeyKind::Rsa(_)) => Some(self.services.cpu.rsa_key(ready.kind).await?),
-            (None, KeyKind::Ec(_) | KeyKind::Ed25519) | (Some(_), _) => None,
-        };
-        let _turn = self.services.limiter.turn().await;
-        let permitted = Permitted { ready, permit, key, mount: *self.id() };
-        let composed = self.state.leaves.join(permitted, |row| self.compose_all(row)).await;
-        match composed {
-            Ok(Ok(Composed::Signed(made))) => Ok(made),
-            Ok(Ok(Composed::Dear(dear))) => {
-                yield_now().await;
-                signed(dear)
-            }
-            Ok(Err(failure)) => Err(failure),
-            Err(Lost) => Err(Failure::Fault("a row of leaves was lost".to_owned())),
-        }
+        let signed = self.state.leaves.run((prepared, permit), |batch| self.make_batch(batch));
+        signed.await.unwrap_or_else(|BatchAborted| {
+            Err(Failure::Fault("a batch of certificates was aborted".to_owned()))
+        })
     }
 
-    /// Each step for all of them, and then the next one. Where many come together, half as much has
-    /// to be fetched from behind the second cache (docs/performance.md).
-    fn compose_all(&self, row: Vec<Permitted>) -> Vec<Result<Composed, Failure>> {
-        let keyed: Vec<_> = row.into_iter().map(|permitted| self.keyed(permitted)).collect();
-        let linted = keyed.into_iter().map(|keyed| keyed.and_then(|keyed| self.linted(keyed)));
-        let linted: Vec<_> = linted.collect();
-        let sign = |leaf: ToBeSigned| {
-            if leaf.ready.issuer.signs_by_rsa() {
-                return Ok(Composed::Dear(leaf));
-            }
-            signed(leaf).map(Composed::Signed)
-        };
-        let made = linted.into_iter().map(|linted| linted.and_then(sign)).collect();
-        self.services.limiter.give_way();
-        made
+    /// Each step for the whole batch, then the next one: this order halves the misses of the second
+    /// cache under load (`docs/performance.md`).
+    fn make_batch(&self, batch: Vec<(PreparedLeaf, Permit)>) -> Vec<Result<SignedLeaf, Failure>> {
+        let keyed = each(batch.into_iter().map(Ok), |leaf| self.key(leaf));
+        let linted = each(keyed, |leaf| self.compose_and_lint(leaf));
+        each(linted, |leaf| self.sign(leaf))
     }
 
-    /// Steps 1 to 10: role, issuer, format, CSR.
-    async fn prepare(&self, request: &LeafRequest, now: Timestamp) -> Result<Ready, Failure> {
+    /// Checks the role, the issuer, the format and the CSR, in Vault's order, and lets the role
+    /// permit the request.
+    async fn prepare(
+        &self,
+        request: &LeafRequest,
+        now: Timestamp,
+    ) -> Result<(PreparedLeaf, Permit), Failure> {
         let authorities = self.authorities().await?;
         let (role_revision, role) = self
             .role(&request.role)
@@ -300,123 +233,156 @@ impl Pki {
         if request.format.is_none() {
             return Err(Format::unknown(FORMATS));
         }
-        let csr = match &request.key {
-            KeySource::Csr(text) => Some(Box::new(read_csr(text)?)),
-            KeySource::Generate { .. } => None,
+        let (csr, kind) = match (&request.key, generated) {
+            (KeySource::Generate { .. }, Some(kind)) => (None, kind),
+            (KeySource::Csr(text), _) => {
+                let csr = read_csr(text)?;
+                let kind = checked_kind(&role, csr.key_kind())?;
+                (Some(Box::new(csr)), kind)
+            }
+            (KeySource::Generate { .. }, None) => {
+                return Err(Failure::Fault("a leaf has no key".to_owned()));
+            }
         };
-        let kind = match (&csr, generated) {
-            (Some(csr), _) => checked_kind(&role, csr.key_kind())?,
-            (None, Some(kind)) => kind,
-            (None, None) => return Err(Failure::Fault("a leaf has no key".to_owned())),
+        let bounds = self.bounds(&issuer, &authorities)?;
+        let facts = csr.as_deref().map(csr_facts);
+        let permit = role
+            .permit(&request.ask, facts.as_ref(), kind, &bounds, now)
+            .map_err(|refusal| self.refused(refusal))?;
+        issuer.limits.check(permit.template())?;
+        if let Some(csr) = &csr {
+            warnings.extend(lost_from_csr(csr, &role, permit.template()));
+        }
+        let rsa_key = match (&csr, kind) {
+            (None, KeyKind::Rsa(_)) => Some(self.services.cpu.rsa_key(kind).await?),
+            (None, KeyKind::Ec(_) | KeyKind::Ed25519) | (Some(_), _) => None,
         };
-        Ok(Ready { role, role_revision, issuer, authorities, csr, kind, warnings })
+        let key_form = request.key_form;
+        let prepared = PreparedLeaf {
+            role,
+            role_revision,
+            issuer,
+            authorities,
+            kind,
+            key_form,
+            csr,
+            rsa_key,
+            warnings,
+        };
+        Ok((prepared, permit))
     }
 
-    /// Steps 11 to 25.
-    fn permit(&self, ready: &Ready, ask: &Ask, now: Timestamp) -> Result<Permit, Failure> {
-        let urls = ready.authorities.urls_of(Some(&ready.issuer)).map_err(|why| {
+    /// What the issuer and the mount allow.
+    fn bounds(&self, issuer: &Issuer, authorities: &Authorities) -> Result<Bounds, Failure> {
+        let urls = authorities.urls_of(Some(issuer)).map_err(|why| {
             Failure::Mistaken(format!(
                 "error fetching CA certificate: unable to fetch AIA URL information: {why}"
             ))
         })?;
-        let bounds = Bounds {
-            issuer_end: ready.issuer.certificate.not_after(),
-            behavior: ready.issuer.leaf_behavior(),
+        Ok(Bounds {
+            issuer_end: issuer.certificate.not_after(),
+            behavior: issuer.leaf_behavior(),
             mount: self.lifetimes(),
             urls,
-        };
-        let facts = ready.csr.as_deref().map(csr_facts);
-        let permit = ready.role.permit(ask, facts.as_ref(), ready.kind, &bounds, now).map_err(
-            |refusal| {
-                let path = shell_word(&self.entry.record.path);
-                let hint = refusal.hint.map(|hint| hint.replace("{mount}", &path));
-                Failure::Refused { text: refusal.text, hint }
-            },
-        )?;
-        ready.issuer.limits.check(permit.template())?;
-        Ok(permit)
+        })
     }
 
-    /// Step 26, or a new key.
-    fn keyed(&self, permitted: Permitted) -> Result<Keyed, Failure> {
-        let Permitted { ready, permit, key, mount } = permitted;
-        let (public, secret) = match (&ready.csr, key) {
-            (Some(csr), _) => {
-                let verified = csr.clone().verify().map_err(|error| csr_failure(&error))?;
-                (verified.public_key().clone(), None)
-            }
-            (None, key) => {
-                let made = match key {
-                    Some(made) => made,
-                    None => SubjectKey::generate_with(ready.kind, &self.env().entropy)?,
-                };
-                (made.public().clone(), Some(made.into_pkcs8()))
-            }
-        };
-        Ok(Keyed { ready, permit, mount, public, secret })
+    /// A role's refusal, with the mount's path in its hint.
+    fn refused(&self, refusal: Refusal) -> Failure {
+        let path = shell_word(&self.entry.record.path);
+        let hint = refusal.hint.map(|hint| hint.replace("{mount}", &path));
+        Failure::Refused { text: refusal.text, hint }
     }
 
-    /// Compose, lint.
-    fn linted(&self, keyed: Keyed) -> Result<ToBeSigned, Failure> {
-        let Keyed { ready, permit, mount, public, secret } = keyed;
-        let mut warnings = ready.warnings.clone();
-        warnings.extend_from_slice(permit.warnings());
-        let serial =
-            Serial::new(permit.template().not_after, self.env().entropy.bytes(Purpose::Serial));
-        let view = ready.issuer.certificate.issuer_view();
+    /// Verifies the CSR, or makes a key and its encodings.
+    fn key(
+        &self,
+        (mut leaf, permit): (PreparedLeaf, Permit),
+    ) -> Result<(PreparedLeaf, Permit, PublicKey, Option<ExportedKey>), Failure> {
+        if let Some(csr) = leaf.csr.take() {
+            let verified = csr.verify().map_err(|error| csr_failure(&error))?;
+            return Ok((leaf, permit, verified.public_key().clone(), None));
+        }
+        let key = match leaf.rsa_key.take() {
+            Some(key) => key,
+            None => SubjectKey::generate_with(leaf.kind, &self.env().entropy)?,
+        };
+        let public = key.public().clone();
+        let exported = ExportedKey::encode(leaf.kind, key.into_pkcs8(), leaf.key_form)?;
+        Ok((leaf, permit, public, Some(exported)))
+    }
+
+    fn compose_and_lint(
+        &self,
+        (mut leaf, permit, public, key): (PreparedLeaf, Permit, PublicKey, Option<ExportedKey>),
+    ) -> Result<(PreparedLeaf, Linted<Tbs>, Option<ExportedKey>), Failure> {
+        leaf.warnings.extend_from_slice(permit.warnings());
+        let random = self.env().entropy.bytes(Purpose::Serial);
+        let serial = Serial::new(permit.template().not_after, random);
+        let view = leaf.issuer.certificate.issuer_view();
         let tbs = compose(permit, &view, &public, serial)
             .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;
-        let holder = || format!("role {}", ready.role.name());
+        let holder = || format!("role {}", leaf.role.name());
         let linted =
             lint::lint(tbs, &view).map_err(|findings| Failure::of_lint(&findings, &holder()))?;
         if !linted.notices().is_empty() {
-            warnings.extend(notices(&linted, &holder()));
+            leaf.warnings.extend(notices(&linted, &holder()));
         }
-        Ok(ToBeSigned { ready, linted, mount, secret, warnings })
+        Ok((leaf, linted, key))
+    }
+
+    fn sign(
+        &self,
+        (leaf, linted, key): (PreparedLeaf, Linted<Tbs>, Option<ExportedKey>),
+    ) -> Result<SignedLeaf, Failure> {
+        let signer = leaf.issuer.key.as_ref();
+        let signer = signer.ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
+        let signed = signer.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+        let batch = (!leaf.role.fields().no_store).then(|| self.certificate_batch(&leaf, &signed));
+        let facts = *signed.facts();
+        let leaf = Leaf {
+            der: signed.into_der(),
+            serial: facts.serial,
+            not_before: facts.not_before,
+            not_after: facts.not_after,
+            key,
+            authorities: leaf.authorities,
+            issuer: leaf.issuer,
+            role: leaf.role,
+            warnings: leaf.warnings,
+        };
+        Ok(SignedLeaf { leaf, batch })
+    }
+
+    /// Records the certificate: its serial number is new, and nothing that decided has changed.
+    fn certificate_batch(&self, leaf: &PreparedLeaf, signed: &Signed<Tbs>) -> Batch {
+        let role = key::role(self.id(), leaf.role.name());
+        let key = key::certificate(self.id(), signed.facts().serial.as_bytes());
+        let record = CertificateRecord { der: signed.der().to_vec(), issuer: leaf.issuer.id };
+        leaf.authorities
+            .batch_if_unchanged(self.id())
+            .expect(role, leaf.role_revision)
+            .expect_absent(key.clone())
+            .put_record(key, &record)
     }
 }
 
-/// Sign; and what the book will say.
-fn signed(leaf: ToBeSigned) -> Result<Made, Failure> {
-    let ToBeSigned { ready, linted, mount, secret, warnings } = leaf;
-    let key = ready
-        .issuer
-        .key
-        .as_ref()
-        .ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
-    let signed = key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
-    let entry = book_entry(&mount, &ready, &signed);
-    let facts = *signed.facts();
-    let leaf = Leaf {
-        der: signed.into_der(),
-        serial: facts.serial,
-        not_before: facts.not_before,
-        not_after: facts.not_after,
-        key: secret.map(|secret| (ready.kind, secret)),
-        authorities: ready.authorities,
-        issuer: ready.issuer,
-        role: ready.role,
-        warnings,
-    };
-    Ok(Made { leaf, entry })
-}
-
-/// One batch: the serial number is new, and nothing that decided has changed. `None` for a role
-/// that keeps no book.
-fn book_entry(mount: &MountId, ready: &Ready, signed: &Signed<Tbs>) -> Option<Batch> {
-    if ready.role.fields().no_store {
-        return None;
+impl PreparedLeaf {
+    /// Whether its key or its issuer's is an RSA key.
+    fn uses_rsa(&self) -> bool {
+        matches!(self.kind, KeyKind::Rsa(_)) || self.issuer.signs_by_rsa()
     }
-    let role = key::role(mount, ready.role.name());
-    let key = key::certificate(mount, signed.facts().serial.as_bytes());
-    let record = CertificateRecord { der: signed.der().to_vec(), issuer: ready.issuer.id };
-    let batch = ready.authorities.guarded(mount);
-    Some(
-        batch.expect(role, ready.role_revision).expect_absent(key.clone()).put_record(key, &record),
-    )
 }
 
-/// Step 3: an issuer that resolves, may issue, has a key, and is valid and not revoked.
+/// One step for every leaf that passed the steps before.
+fn each<From, To>(
+    leaves: impl IntoIterator<Item = Result<From, Failure>>,
+    step: impl Fn(From) -> Result<To, Failure>,
+) -> Vec<Result<To, Failure>> {
+    leaves.into_iter().map(|leaf| leaf.and_then(&step)).collect()
+}
+
+/// An issuer that exists, may issue, has a key, and is valid and not revoked.
 pub(super) fn issuing(
     authorities: &Authorities,
     reference: &str,

@@ -7,13 +7,13 @@ use crate::ca::permit::KeyUsage;
 use crate::ca::role::LeafNotAfterBehavior;
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::format_uuid;
-use crate::engine::{Failure, repeatedly};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::store::key;
 
 use super::Pki;
 use super::authorities::{Authorities, Issuer};
 use super::generate::{issuer_name, put_defaults};
-use super::records::{DepartedIssuer, DepartedRecord, Id, UrlsRecord};
+use super::records::{DeletedIssuer, DeletedIssuersRecord, Id, UrlsRecord};
 use super::urls::check_urls;
 
 /// A change of an issuer's settings; `None` keeps what is there.
@@ -59,12 +59,12 @@ impl Pki {
         reference: &str,
         change: &IssuerChange,
     ) -> Result<(Arc<Issuer>, Arc<Authorities>, Vec<String>), Failure> {
-        let id = repeatedly!({
+        let id = retry_on_conflict!({
             let authorities = self.authorities().await?;
             let issuer = authorities.issuer(reference)?;
             let record = changed(&authorities, issuer, change)?;
             let batch = authorities
-                .change(self.id())
+                .config_batch(self.id())
                 .put_record(key::issuer(self.id(), &issuer.id), &record);
             self.env().store.commit(batch).await?;
             Ok(issuer.id)
@@ -87,7 +87,7 @@ impl Pki {
         reference: &str,
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
-        let mut warnings = repeatedly!({
+        let mut warnings = retry_on_conflict!({
             let authorities = self.authorities().await?;
             let Ok(issuer) = authorities.issuer(reference) else { return Ok(Vec::new()) };
             let mut defaults = authorities.defaults.clone();
@@ -100,7 +100,7 @@ impl Pki {
                 ));
             }
             let batch = authorities
-                .change(self.id())
+                .config_batch(self.id())
                 .delete(key::issuer(self.id(), &issuer.id))
                 .put_record(key::config(self.id(), "departed"), &departing(&authorities, issuer));
             self.env().store.commit(put_defaults(batch, self.id(), &defaults)).await?;
@@ -113,15 +113,15 @@ impl Pki {
 
 /// Those that were deleted before, and this one; it stands there once, however often it came back,
 /// under the last name that it had.
-fn departing(authorities: &Authorities, issuer: &Issuer) -> DepartedRecord {
+fn departing(authorities: &Authorities, issuer: &Issuer) -> DeletedIssuersRecord {
     let (same, others): (Vec<_>, Vec<_>) =
-        authorities.departed.iter().partition(|one| one.id == issuer.id);
-    let mut now = DepartedIssuer::of(issuer.id, &issuer.record);
+        authorities.deleted.iter().partition(|one| one.id == issuer.id);
+    let mut now = DeletedIssuer::of(issuer.id, &issuer.record);
     if issuer.record.name.is_empty() {
         now.name = same.last().map(|one| one.record.name.clone());
     }
-    let others = others.into_iter().map(|one| DepartedIssuer::of(one.id, &one.record));
-    DepartedRecord { issuers: others.chain([now]).collect() }
+    let others = others.into_iter().map(|one| DeletedIssuer::of(one.id, &one.record));
+    DeletedIssuersRecord { issuers: others.chain([now]).collect() }
 }
 
 /// The warning for URLs whose template cannot be rendered now.

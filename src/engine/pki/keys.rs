@@ -2,7 +2,7 @@
 
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::{MountId, format_uuid};
-use crate::engine::{Failure, repeatedly};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::store::{Snapshot, key, record};
 
 use super::Pki;
@@ -26,7 +26,7 @@ impl Pki {
         reference: &str,
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
-        repeatedly!({
+        retry_on_conflict!({
             let (snapshot, authorities) = self.snapshot_and_authorities().await?;
             let Ok((id, _)) = authorities.key(reference) else { return Ok(Vec::new()) };
             let mut users = authorities.issuers.values();
@@ -37,7 +37,8 @@ impl Pki {
                 )));
             }
             let mut warnings = Vec::new();
-            let mut batch = authorities.change(self.id()).delete(key::private_key(self.id(), &id));
+            let mut batch =
+                authorities.config_batch(self.id()).delete(key::private_key(self.id(), &id));
             let mut defaults = authorities.defaults.clone();
             if defaults.key == Some(id) {
                 defaults.key = None;
@@ -69,7 +70,7 @@ async fn live_revocations(
     now: Timestamp,
 ) -> Result<usize, Failure> {
     let mut live = 0_usize;
-    for issuer in authorities.departed.iter().filter(|issuer| issuer.record.key == Some(*key)) {
+    for issuer in authorities.deleted.iter().filter(|issuer| issuer.record.key == Some(*key)) {
         let mut range = key::revoked_by(mount, &issuer.id).range();
         loop {
             let page = snapshot.scan(&range, PAGE).await?;

@@ -63,6 +63,11 @@ impl Pki {
         self.services.env()
     }
 
+    /// What every mount shares.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
     fn id(&self) -> &MountId {
         &self.entry.id
     }
@@ -76,7 +81,7 @@ impl Pki {
         let generation = self.env().store.revision(&authorities::generation_key(self.id())).await?;
         match self.state.authorities.load_full() {
             Some(known) if known.generation() == generation => Ok(known),
-            // Boxed: it is rare, and every request carries the room of it.
+            // Boxed, because it is rare and would enlarge the future of every request.
             _ => Ok(Box::pin(self.snapshot_and_authorities()).await?.1),
         }
     }
@@ -163,7 +168,7 @@ mod tests {
         assert!(state.upgrade().is_some_and(|state| state.authorities.load().is_some()));
         engine.seal().await;
         assert!(state.upgrade().is_none());
-        assert!(matches!(engine.settled_mounts().await, Err(Failure::Sealed)));
+        assert!(matches!(engine.current_mounts().await, Err(Failure::Sealed)));
         assert_eq!(engine.unmount("one/").await, Err(Failure::Sealed));
         engine.start().await.unwrap();
         assert!(engine.mounts().at("one/").is_some() && engine.mounts().at("two/").is_some());

@@ -186,18 +186,18 @@ impl Record for ClusterRecord {}
 /// name and key, and its numbers go on while the mount has the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct DepartedRecord {
+pub struct DeletedIssuersRecord {
     /// In the order of their deletion. One that was imported again stays, for its name.
     #[n(0)]
-    pub issuers: Vec<DepartedIssuer>,
+    pub issuers: Vec<DeletedIssuer>,
 }
 
-impl Record for DepartedRecord {}
+impl Record for DeletedIssuersRecord {}
 
 /// An issuer that was deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct DepartedIssuer {
+pub struct DeletedIssuer {
     /// Its identifier.
     #[n(0)]
     pub id: Id,
@@ -218,7 +218,7 @@ pub struct DepartedIssuer {
     pub revoked: Option<InstantRecord>,
 }
 
-impl DepartedIssuer {
+impl DeletedIssuer {
     /// What remains of an issuer that is deleted now.
     pub fn of(id: Id, record: &IssuerRecord) -> Self {
         Self {

@@ -9,45 +9,45 @@ use tokio::sync::MutexGuard;
 use super::records::Id;
 use crate::engine::Failure;
 
-/// Readers that wait for a build: one at a time asks for it, and those that came before it ended
-/// take what it brought. Builds that were asked for with a token do not stand here.
+/// Readers that wait for a build: one at a time requests it, and those that arrived before it ended
+/// share its outcome. Builds that a caller with a token requests do not wait here.
 #[derive(Debug, Default)]
-pub(super) struct Renewals {
+pub(super) struct RenewalQueue {
     queue: tokio::sync::Mutex<()>,
-    /// Counts arrivals and failures: what came first has the smaller number.
+    /// Counts arrivals and failures: the earlier event has the smaller number.
     order: AtomicU64,
     /// The last failure of each signer's list.
     failures: Mutex<BTreeMap<Id, (u64, Failure)>>,
 }
 
-/// A reader's turn.
+/// The slot of the one reader that may request a build.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
-    renewals: &'a Renewals,
+pub(super) struct RenewalSlot<'a> {
+    queue: &'a RenewalQueue,
     arrival: u64,
-    _first_of_the_queue: MutexGuard<'a, ()>,
+    _first: MutexGuard<'a, ()>,
 }
 
-impl Renewals {
-    /// Waits for a turn.
-    pub(super) async fn turn(&self) -> Turn<'_> {
+impl RenewalQueue {
+    /// Waits for the slot.
+    pub(super) async fn wait(&self) -> RenewalSlot<'_> {
         let arrival = self.order.fetch_add(1, Ordering::Relaxed);
-        Turn { renewals: self, arrival, _first_of_the_queue: self.queue.lock().await }
+        RenewalSlot { queue: self, arrival, _first: self.queue.lock().await }
     }
 }
 
-impl Turn<'_> {
+impl RenewalSlot<'_> {
     /// How the build of this signer's list failed while this reader waited, if it did.
     pub(super) fn failure_since_arrival(&self, signer: &Id) -> Option<Failure> {
-        let failures = self.renewals.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = self.queue.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, why) = failures.get(signer)?;
         (*at > self.arrival).then(|| why.clone())
     }
 
-    /// The build failed: those that wait already need not ask for another.
+    /// The build failed: readers that wait already do not request another one.
     pub(super) fn failed(&self, signer: Id, why: Failure) {
-        let at = self.renewals.order.fetch_add(1, Ordering::Relaxed);
-        let mut failures = self.renewals.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = self.queue.order.fetch_add(1, Ordering::Relaxed);
+        let mut failures = self.queue.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.insert(signer, (at, why));
     }
 }
@@ -57,10 +57,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_who_wait_take_the_failure_and_the_next_one_tries_again() {
-        let renewals = Renewals::default();
-        let first = renewals.turn().await;
-        let second = renewals.turn();
+    async fn waiting_readers_share_a_failure_and_a_later_one_tries_again() {
+        let renewals = RenewalQueue::default();
+        let first = renewals.wait().await;
+        let second = renewals.wait();
         tokio::pin!(second);
         // Polled once: it has arrived and waits.
         assert!(futures_poll(second.as_mut()).await.is_none());
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(second.failure_since_arrival(&[1; 16]), Some(Failure::Busy));
         assert_eq!(second.failure_since_arrival(&[2; 16]), None);
         drop(second);
-        assert_eq!(renewals.turn().await.failure_since_arrival(&[1; 16]), None);
+        assert_eq!(renewals.wait().await.failure_since_arrival(&[1; 16]), None);
     }
 
     /// The outcome of one poll.

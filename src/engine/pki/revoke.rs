@@ -1,17 +1,17 @@
-//! Revocation (pki-api 11.1).
+//! Revoking certificates.
 
 use crate::ca::certificate::{self, Certificate};
 use crate::ca::pem;
 use crate::ca::serial::{self, colon_hex};
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::format_uuid;
-use crate::engine::{Failure, repeatedly};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::store::key;
 
 use super::Pki;
-use super::certificates::{place, revocation};
+use super::certificates::{certificate_key, revocation};
 use super::records::{CertificateRecord, Id, RevocationRecord};
-use super::state::Owed;
+use super::state::PendingRevocation;
 
 /// What is to be revoked.
 #[derive(Clone, Debug)]
@@ -22,19 +22,19 @@ pub enum RevokeRequest {
     Certificate(String),
 }
 
-/// What became of it.
+/// The state of the certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revocation {
     /// It is revoked, since this instant.
     Revoked(Timestamp),
-    /// It has expired: there is nothing to revoke.
+    /// It has expired, so it is not revoked.
     Expired,
 }
 
-/// What came of a request to revoke.
+/// The outcome of a request to revoke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    /// What became of the certificate.
+    /// The state of the certificate.
     pub outcome: Revocation,
     /// Its serial number, in colon form.
     pub serial: String,
@@ -52,10 +52,9 @@ impl Pki {
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<Revoked, Failure> {
-        let _pressing = self.services.limiter.pressing();
         let outcome = self.revoke_and_publish(request, now).await;
         if let Err(Failure::Fault(_) | Failure::Busy | Failure::Sealed) = outcome {
-            self.state.doubt_lists();
+            self.state.invalidate();
         }
         outcome
     }
@@ -65,22 +64,22 @@ impl Pki {
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<Revoked, Failure> {
-        let (outcome, marked) = repeatedly!({ self.mark_revoked(request, now).await })?;
-        // Also where it was revoked before: whoever did that may not have come this far.
+        let (outcome, stored) = retry_on_conflict!({ self.mark_revoked(request, now).await })?;
+        // Also if it was revoked before: that request may have failed before it published.
         let mut warnings = Vec::new();
         if let Revocation::Revoked(at) = outcome {
-            let serial = marked.serial.clone();
-            let owed = Owed { issuer: marked.issuer, serial, at: at.whole() };
-            warnings.extend(self.publish_revocation(owed, now).await?);
+            let serial = stored.serial.clone();
+            let revocation = PendingRevocation { issuer: stored.issuer, serial, at: at.whole() };
+            warnings.extend(self.publish_revocation(revocation, now).await?);
         }
-        Ok(Revoked { outcome, serial: colon_hex(&marked.serial), warnings })
+        Ok(Revoked { outcome, serial: colon_hex(&stored.serial), warnings })
     }
 
     async fn mark_revoked(
         &self,
         request: &RevokeRequest,
         now: Timestamp,
-    ) -> Result<(Revocation, Marked), Failure> {
+    ) -> Result<(Revocation, StoredSerial), Failure> {
         let (snapshot, authorities) = self.snapshot_and_authorities().await?;
         let (bytes, sent) = match request {
             RevokeRequest::Serial(text) => (serial::parse(text), text.clone()),
@@ -105,41 +104,44 @@ impl Pki {
                 )),
             });
         }
-        let key = place(self.id(), &bytes);
+        let key = certificate_key(self.id(), &bytes);
         let (_, record) = snapshot.record::<CertificateRecord>(&key).await?.ok_or_else(unknown)?;
         if let RevokeRequest::Certificate(text) = request
             && given_certificate(text)?.der() != record.der
         {
             return Err(unknown());
         }
-        let marked = Marked { issuer: record.issuer, serial: bytes };
-        if let Some(at) = revocation(&snapshot, self.id(), &record.issuer, &marked.serial).await? {
-            return Ok((Revocation::Revoked(at), marked));
+        let stored = StoredSerial { issuer: record.issuer, serial: bytes };
+        if let Some(at) = revocation(&snapshot, self.id(), &record.issuer, &stored.serial).await? {
+            return Ok((Revocation::Revoked(at), stored));
         }
         let not_after = certificate::not_after(&record.der)
             .map_err(|error| Failure::Fault(error.to_string()))?;
         if not_after < now.plus(2) {
-            return Ok((Revocation::Expired, marked));
+            return Ok((Revocation::Expired, stored));
         }
-        let entry = key::revoked(self.id(), &record.issuer, &marked.serial);
+        let entry = key::revoked(self.id(), &record.issuer, &stored.serial);
         let revoked = RevocationRecord {
             seconds: now.unix(),
             nanoseconds: now.nanoseconds(),
             not_after: not_after.unix(),
         };
-        // That of an authority may forbid issuers to sign: they are read again. So they are for a
+        // Revoking an authority may forbid issuers to sign, so they are read again; likewise for a
         // certificate that an earlier version signed and this one cannot read.
         let is_leaf = Certificate::parse(record.der).is_ok_and(|read| !read.is_authority());
-        let batch =
-            if is_leaf { authorities.guarded(self.id()) } else { authorities.change(self.id()) };
+        let batch = if is_leaf {
+            authorities.batch_if_unchanged(self.id())
+        } else {
+            authorities.config_batch(self.id())
+        };
         let batch = batch.expect_absent(entry.clone()).put_record(entry, &revoked);
         self.env().store.commit(batch).await?;
-        Ok((Revocation::Revoked(now), marked))
+        Ok((Revocation::Revoked(now), stored))
     }
 }
 
-/// A certificate of this mount.
-struct Marked {
+/// The serial number of a certificate of this mount.
+struct StoredSerial {
     serial: Vec<u8>,
     issuer: Id,
 }

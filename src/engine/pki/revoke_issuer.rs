@@ -1,33 +1,32 @@
-//! `issuer/:ref/revoke` (pki-api 6.6): an issuer stops issuing for good, and the lists of those
-//! that signed its certificate name it. It goes on signing its own list: what it revoked stays
-//! revoked.
+//! `issuer/:ref/revoke`: an issuer stops issuing for good, and the CRLs of the issuers that signed
+//! its certificate name it. It continues to sign its own CRL: what it revoked stays revoked.
 
 use std::sync::Arc;
 
 use crate::ca::time::Timestamp;
-use crate::engine::{Failure, repeatedly};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::store::key;
 
 use super::Pki;
 use super::authorities::{Authorities, Issuer};
-use super::certificates::place;
+use super::certificates::certificate_key;
 use super::records::{CertificateRecord, Id, RevocationRecord};
-use super::state::Owed;
+use super::state::PendingRevocation;
 
 const W_SELF_SIGNED: &str = "This issuer is a self-signed (potentially root) certificate. This means it may not be considered revoked if there is not an external, cross-signed variant of this certificate. This issuer's serial number will not appear on its own CRL.";
 const W_NO_PARENT: &str = "This issuer lacks another parent issuer within the mount. This means it will not appear on any other CRLs and may not be considered revoked by clients. Consider adding this issuer to its issuer's CRL as well if it is not self-signed.";
 const W_DEFAULT: &str = "This issuer is currently configured as the default issuer for this mount; operations such as certificate issuance may not work until a new default issuer is selected.";
 
-/// What a revocation of an issuer wrote.
-struct Marked {
+/// A recorded revocation of an issuer.
+struct RevokedIssuer {
     issuer: Id,
-    owed: Vec<Owed>,
+    pending: Vec<PendingRevocation>,
     warnings: Vec<String>,
 }
 
 impl Pki {
-    /// Revokes an issuer; answers with it and what the operator should know. Once it is revoked,
-    /// it is answered as it is.
+    /// Revokes an issuer; returns it with warnings. An issuer that is already revoked is returned as it
+    /// is.
     ///
     /// # Errors
     /// Fails with the store, and on a reference that names nothing.
@@ -36,10 +35,9 @@ impl Pki {
         reference: &str,
         now: Timestamp,
     ) -> Result<(Arc<Issuer>, Vec<String>), Failure> {
-        let _pressing = self.services.limiter.pressing();
         let outcome = self.revoke_issuer_and_publish(reference, now).await;
         if let Err(Failure::Fault(_) | Failure::Busy | Failure::Sealed) = outcome {
-            self.state.doubt_lists();
+            self.state.invalidate();
         }
         outcome
     }
@@ -49,10 +47,10 @@ impl Pki {
         reference: &str,
         now: Timestamp,
     ) -> Result<(Arc<Issuer>, Vec<String>), Failure> {
-        let Marked { issuer, owed, mut warnings } =
-            repeatedly!({ self.mark_issuer_revoked(reference, now).await })?;
-        for one in owed {
-            warnings.extend(self.publish_revocation(one, now).await?);
+        let RevokedIssuer { issuer, pending, mut warnings } =
+            retry_on_conflict!({ self.mark_issuer_revoked(reference, now).await })?;
+        for revocation in pending {
+            warnings.extend(self.publish_revocation(revocation, now).await?);
         }
         let authorities = self.authorities().await?;
         let issuer = authorities.issuers.get(&issuer).cloned().ok_or(Failure::Missing)?;
@@ -63,32 +61,38 @@ impl Pki {
         &self,
         reference: &str,
         now: Timestamp,
-    ) -> Result<Marked, Failure> {
+    ) -> Result<RevokedIssuer, Failure> {
         let (snapshot, authorities) = self.snapshot_and_authorities().await?;
         let issuer = authorities.issuer(reference)?;
         let at = issuer.revoked.unwrap_or(now);
         let serial = issuer.certificate.serial();
-        let owe = |lister: Id| Owed { issuer: lister, serial: serial.to_vec(), at: at.whole() };
-        let stored = snapshot.record::<CertificateRecord>(&place(self.id(), serial)).await?;
+        let on_crl_of = |parent: Id| PendingRevocation {
+            issuer: parent,
+            serial: serial.to_vec(),
+            at: at.whole(),
+        };
+        let stored =
+            snapshot.record::<CertificateRecord>(&certificate_key(self.id(), serial)).await?;
         let stored = stored.filter(|(_, record)| record.der == issuer.certificate.der());
-        let listers = listers(&authorities, issuer, stored.map(|(_, record)| record.issuer));
+        let parents = parents(&authorities, issuer, stored.map(|(_, record)| record.issuer));
         if issuer.record.revoked.is_some() {
-            // It may have been recorded and not listed, if the store failed then.
-            let owed = listers.into_iter().map(owe).collect();
-            return Ok(Marked { issuer: issuer.id, owed, warnings: Vec::new() });
+            // The store may have failed between recording and publishing it.
+            let pending = parents.into_iter().map(on_crl_of).collect();
+            return Ok(RevokedIssuer { issuer: issuer.id, pending, warnings: Vec::new() });
         }
         let mut record = issuer.record.clone();
         record.revoked = Some(at.into());
         record.may_issue = false;
-        let mut batch =
-            authorities.change(self.id()).put_record(key::issuer(self.id(), &issuer.id), &record);
+        let mut batch = authorities
+            .config_batch(self.id())
+            .put_record(key::issuer(self.id(), &issuer.id), &record);
         let entry = RevocationRecord {
             seconds: at.unix(),
             nanoseconds: at.nanoseconds(),
             not_after: issuer.certificate.not_after().unix(),
         };
-        for lister in &listers {
-            let place = key::revoked(self.id(), lister, serial);
+        for parent in &parents {
+            let place = key::revoked(self.id(), parent, serial);
             if snapshot.get(&place).await?.is_none() {
                 batch = batch.expect_absent(place.clone()).put_record(place, &entry);
             }
@@ -96,22 +100,21 @@ impl Pki {
         self.env().store.commit(batch).await?;
         let warnings = [
             (issuer.is_root, W_SELF_SIGNED),
-            (listers.is_empty(), W_NO_PARENT),
+            (parents.is_empty(), W_NO_PARENT),
             (authorities.defaults.issuer == Some(issuer.id), W_DEFAULT),
         ];
         let warnings = warnings.into_iter().filter(|(holds, _)| *holds);
-        Ok(Marked {
+        Ok(RevokedIssuer {
             issuer: issuer.id,
-            owed: listers.into_iter().map(owe).collect(),
+            pending: parents.into_iter().map(on_crl_of).collect(),
             warnings: warnings.map(|(_, text)| text.to_owned()).collect(),
         })
     }
 }
 
-/// The issuers on whose lists it stands: those that signed it, itself left out, also where they
-/// were deleted and their list goes on; one for each name and key, and rather the one under which
-/// its certificate is stored.
-fn listers(authorities: &Authorities, issuer: &Issuer, stored_under: Option<Id>) -> Vec<Id> {
+/// The issuers whose CRLs must name it: the others that signed it, including deleted ones whose CRL
+/// continues; one for each name and key, preferably the one under which its certificate is stored.
+fn parents(authorities: &Authorities, issuer: &Issuer, stored_under: Option<Id>) -> Vec<Id> {
     let certificate = &issuer.certificate;
     let signed_it = |other: &&Arc<Issuer>| {
         other.id != issuer.id
@@ -120,7 +123,7 @@ fn listers(authorities: &Authorities, issuer: &Issuer, stored_under: Option<Id>)
             && certificate.verify_signed_by(other.certificate.public_key())
     };
     let mut all: Vec<_> =
-        authorities.issuers.values().chain(&authorities.departed).filter(signed_it).collect();
+        authorities.issuers.values().chain(&authorities.deleted).filter(signed_it).collect();
     all.sort_by_key(|other| Some(other.id) != stored_under);
     let mut groups: Vec<(&[u8], Id)> = Vec::new();
     for other in all {

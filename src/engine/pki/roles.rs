@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::ca::role::{Role, RoleFields, RoleKey};
 use crate::ca::time::Timestamp;
 use crate::engine::pki::Pki;
-use crate::engine::{Failure, repeatedly};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::store::{Batch, Revision, key};
 
 impl Pki {
@@ -32,7 +32,7 @@ impl Pki {
         }
         let key = key::role(self.id(), name);
         self.env().store.commit(Batch::new().put_record(key, role.fields())).await?;
-        self.expect_keys_for(&role);
+        self.prefetch_keys_for(&role);
         Ok((Arc::new(role), warnings))
     }
 
@@ -46,7 +46,7 @@ impl Pki {
         change: impl Fn(RoleFields) -> Result<RoleFields, Failure>,
         now: Timestamp,
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
-        repeatedly!({
+        retry_on_conflict!({
             let snapshot = self.env().store.snapshot().await?;
             let key = key::role(self.id(), name);
             let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
@@ -56,7 +56,7 @@ impl Pki {
             let (role, warnings) = change(fields)?.accept(name, limits, now)?;
             let batch = Batch::new().expect(key.clone(), revision).put_record(key, role.fields());
             self.env().store.commit(batch).await?;
-            self.expect_keys_for(&role);
+            self.prefetch_keys_for(&role);
             Ok((Arc::new(role), warnings))
         })
     }
@@ -110,16 +110,16 @@ impl Pki {
         let (role, _) = fields.compile(name).map_err(|error| {
             Failure::refused(format!("role {name} cannot be used until it is corrected: {error}"))
         })?;
-        self.expect_keys_for(&role);
+        self.prefetch_keys_for(&role);
         let role = Arc::new(role);
         self.state.remember_role(name, revision, &role);
         Ok(Some((revision, role)))
     }
 
     /// A role that names RSA keys will be asked for some.
-    fn expect_keys_for(&self, role: &Role) {
+    fn prefetch_keys_for(&self, role: &Role) {
         if let RoleKey::Kind(kind) = role.key() {
-            self.services.cpu.expect(kind);
+            self.services.cpu.prefetch(kind);
         }
     }
 }

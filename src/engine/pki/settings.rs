@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Failure, repeatedly};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::store::key;
 
 use super::Pki;
@@ -24,7 +24,7 @@ impl Pki {
         reference: &str,
         follows_latest: Option<bool>,
     ) -> Result<(Arc<Authorities>, Vec<String>), Failure> {
-        let warnings = repeatedly!({
+        let warnings = retry_on_conflict!({
             let authorities = self.authorities().await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
@@ -37,7 +37,7 @@ impl Pki {
             let mut defaults = authorities.defaults.clone();
             defaults.issuer = Some(issuer.id);
             defaults.follows_latest = follows_latest.unwrap_or(defaults.follows_latest);
-            let batch = put_defaults(authorities.change(self.id()), self.id(), &defaults);
+            let batch = put_defaults(authorities.config_batch(self.id()), self.id(), &defaults);
             self.env().store.commit(batch).await?;
             let keyless = issuer.key.is_none().then(|| W_NO_KEY.to_owned());
             Ok(keyless.into_iter().collect())
@@ -50,7 +50,7 @@ impl Pki {
     /// # Errors
     /// Refuses an empty or unknown reference.
     pub async fn set_default_key(&self, reference: &str) -> Result<Arc<Authorities>, Failure> {
-        repeatedly!({
+        retry_on_conflict!({
             let authorities = self.authorities().await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
@@ -62,7 +62,7 @@ impl Pki {
             })?;
             let mut defaults = authorities.defaults.clone();
             defaults.key = Some(id);
-            let batch = put_defaults(authorities.change(self.id()), self.id(), &defaults);
+            let batch = put_defaults(authorities.config_batch(self.id()), self.id(), &defaults);
             self.env().store.commit(batch).await?;
             Ok(())
         })?;
@@ -77,7 +77,7 @@ impl Pki {
         &self,
         change: impl Fn(UrlsRecord) -> UrlsRecord,
     ) -> Result<(UrlsRecord, Vec<String>), Failure> {
-        repeatedly!({
+        retry_on_conflict!({
             let authorities = self.authorities().await?;
             let urls = change(authorities.urls.clone());
             check_urls(&urls)?;
@@ -88,8 +88,9 @@ impl Pki {
             {
                 warnings.push(may_fail(&why));
             }
-            let batch =
-                authorities.change(self.id()).put_record(key::config(self.id(), "urls"), &urls);
+            let batch = authorities
+                .config_batch(self.id())
+                .put_record(key::config(self.id(), "urls"), &urls);
             self.env().store.commit(batch).await?;
             Ok((urls, warnings))
         })
@@ -104,7 +105,7 @@ impl Pki {
         path: Option<&str>,
         aia_path: Option<&str>,
     ) -> Result<ClusterRecord, Failure> {
-        repeatedly!({
+        retry_on_conflict!({
             let authorities = self.authorities().await?;
             let mut cluster = authorities.cluster.clone();
             if let Some(path) = path {
@@ -124,7 +125,7 @@ impl Pki {
                 path.clone_into(&mut cluster.aia_path);
             }
             let batch = authorities
-                .change(self.id())
+                .config_batch(self.id())
                 .put_record(key::config(self.id(), "cluster"), &cluster);
             self.env().store.commit(batch).await?;
             Ok(cluster)

@@ -11,7 +11,7 @@ use crate::engine::identifier::{MountId, format_uuid};
 use crate::store::Snapshot;
 
 use super::authorities::{Issuer, is_self_signed, link_of};
-use super::certificates::{place, revocation};
+use super::certificates::{certificate_key, revocation};
 use super::records::{CertificateRecord, Id, IssuerRecord};
 
 impl Issuer {
@@ -63,9 +63,9 @@ pub(super) async fn revocations(
     snapshot: &Snapshot,
     mount: &MountId,
     records: &BTreeMap<Id, (IssuerRecord, Certificate)>,
-    departed: &[(Id, IssuerRecord, Certificate)],
+    deleted: &[(Id, IssuerRecord, Certificate)],
 ) -> Result<BTreeMap<Id, Timestamp>, Failure> {
-    let gone = departed.iter().map(|(id, record, certificate)| (id, record, certificate));
+    let gone = deleted.iter().map(|(id, record, certificate)| (id, record, certificate));
     let present = records.iter().map(|(id, (record, certificate))| (id, record, certificate));
     let mut revoked = BTreeMap::new();
     for (id, record, certificate) in present.chain(gone.clone()) {
@@ -92,7 +92,7 @@ async fn revoked_as_certificate(
     mount: &MountId,
     certificate: &Certificate,
 ) -> Result<Option<Timestamp>, Failure> {
-    let key = place(mount, certificate.serial());
+    let key = certificate_key(mount, certificate.serial());
     let stored = snapshot.record::<CertificateRecord>(&key).await?;
     match stored.filter(|(_, record)| record.der == certificate.der()) {
         Some((_, record)) => {
@@ -106,14 +106,14 @@ async fn revoked_as_certificate(
 /// count: deleting a revoked issuer does not give back what hangs on it.
 pub(super) fn barred(
     records: &BTreeMap<Id, (IssuerRecord, Certificate)>,
-    departed: &[(Id, IssuerRecord, Certificate)],
+    deleted: &[(Id, IssuerRecord, Certificate)],
     revoked: &BTreeMap<Id, Timestamp>,
 ) -> BTreeMap<Id, Id> {
     if revoked.is_empty() {
         return BTreeMap::new();
     }
     let present = records.iter().map(|(id, (record, certificate))| (id, record, certificate));
-    let gone = departed.iter().filter(|(id, ..)| !records.contains_key(id));
+    let gone = deleted.iter().filter(|(id, ..)| !records.contains_key(id));
     let all = present.chain(gone.map(|(id, record, certificate)| (id, record, certificate)));
     let roots: BTreeSet<Id> = all
         .clone()

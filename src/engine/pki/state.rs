@@ -7,9 +7,9 @@ use arc_swap::ArcSwapOption;
 
 use super::authorities::Authorities;
 use super::crl::List;
-use super::issue::Leaves;
+use super::issue::LeafBatcher;
 use super::records::Id;
-use super::renewals::Renewals;
+use super::renewals::RenewalQueue;
 use crate::ca::role::Role;
 use crate::ca::time::Timestamp;
 use crate::store::{ParsedCache, Revision};
@@ -18,140 +18,146 @@ use crate::store::{ParsedCache, Revision};
 #[derive(Debug, Default)]
 pub struct PkiState {
     pub(super) authorities: ArcSwapOption<Authorities>,
-    /// Certificates that wait for their batch.
-    pub(super) leaves: Leaves,
+    pub(super) leaves: LeafBatcher,
     roles: ParsedCache<String, Role, MAX_ROLES>,
     /// One CRL build at a time.
-    pub(crate) crl: tokio::sync::Mutex<()>,
-    /// Readers that wait for one.
-    pub(super) renewals: Renewals,
-    lists: Mutex<Lists>,
+    pub(super) crl: tokio::sync::Mutex<()>,
+    /// Readers that wait for a build.
+    pub(super) renewals: RenewalQueue,
+    crls: Mutex<CrlStatus>,
 }
 
 /// The most compiled roles that are kept in memory: a role is a few kilobytes.
 const MAX_ROLES: usize = 4096;
 
-/// What this process knows of the revocation lists.
+/// What this process knows of the stored CRLs.
 #[derive(Debug, Default)]
-struct Lists {
-    /// Signers whose list names every revocation on record but for those owed, and the mount's
-    /// generation when that was so.
-    whole: BTreeMap<Id, Option<Revision>>,
-    /// On record, and on no list as far as this process knows.
-    owed: BTreeSet<Owed>,
-    /// How often a revocation failed half-way.
-    doubts: u64,
-    /// The lists that are stored, by signer.
+struct CrlStatus {
+    /// Signers whose CRL names every recorded revocation but the pending ones, with the mount's
+    /// generation at that time.
+    complete: BTreeMap<Id, Option<Revision>>,
+    /// Recorded, and on no CRL as far as this process knows.
+    pending: BTreeSet<PendingRevocation>,
+    /// How often a revocation failed between its commit and its publication.
+    invalidations: u64,
+    /// The stored CRLs, by signer.
     published: BTreeMap<Id, Published>,
 }
 
-/// A list that is stored, the newest one of its group.
+/// A stored CRL, the newest one of its group.
 #[derive(Clone, Debug)]
 pub(super) struct Published {
-    /// The list.
+    /// The CRL.
     pub(super) list: Arc<List>,
-    /// The mount's generation when that was so.
+    /// The mount's generation when it was read or written.
     pub(super) generation: Option<Revision>,
-    /// Whose list it lies as: where another issuer of the group may sign since, not its signer's.
-    pub(super) place: Id,
-    /// The commit that wrote the list.
+    /// The issuer whose key of the store holds it. That is not the signer if another issuer of the
+    /// group signed it.
+    pub(super) stored_under: Id,
+    /// The commit that wrote it.
     pub(super) revision: Revision,
 }
 
-/// A revocation that a list owes.
+/// A recorded revocation that no CRL names yet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Owed {
-    /// Who issued the certificate.
+pub(super) struct PendingRevocation {
+    /// The issuer of the certificate.
     pub(super) issuer: Id,
-    /// Its serial number.
+    /// The certificate's serial number.
     pub(super) serial: Vec<u8>,
     /// When it was revoked.
     pub(super) at: Timestamp,
 }
 
-/// What was known before a list was built.
+/// What was known when the build of a CRL began.
 #[derive(Debug)]
-pub(super) struct Before {
-    /// What the lists owe.
-    pub(super) owed: Vec<Owed>,
-    doubts: u64,
+pub(super) struct BuildStart {
+    /// The pending revocations.
+    pub(super) pending: Vec<PendingRevocation>,
+    invalidations: u64,
 }
 
 impl PkiState {
-    /// Does this signer's list name every revocation on record, as far as this process knows?
-    pub(super) fn is_whole(&self, signer: &Id) -> bool {
-        self.lists().whole.contains_key(signer)
+    /// Whether this signer's CRL names every recorded revocation but the pending ones.
+    pub(super) fn is_complete(&self, signer: &Id) -> bool {
+        self.crls().complete.contains_key(signer)
     }
 
-    /// The list of this signer as it was last stored or read.
+    /// This signer's CRL as it was last stored or read.
     pub(super) fn published(&self, signer: &Id) -> Option<Published> {
-        self.lists().published.get(signer).cloned()
+        self.crls().published.get(signer).cloned()
     }
 
-    /// This list was stored, or read. The last one of a signer that signs no more goes with the
-    /// next change of issuers.
+    /// Remembers a CRL that was stored or read. CRLs of an older generation are dropped, and with
+    /// them those of signers that no longer sign.
     pub(super) fn publish(&self, signer: Id, published: Published) {
-        let mut lists = self.lists();
+        let mut crls = self.crls();
         let generation = published.generation;
-        lists.published.retain(|_, other| other.generation == generation);
-        lists.published.insert(signer, published);
+        crls.published.retain(|_, other| other.generation == generation);
+        crls.published.insert(signer, published);
     }
 
-    /// Does it but for those owed, and have the mount's issuers been the same since?
-    pub(super) fn may_grow(&self, signer: &Id, generation: Option<Revision>) -> bool {
-        self.lists().whole.get(signer) == Some(&generation)
+    /// Whether the CRL is complete except for pending revocations, and the issuers have not changed.
+    pub(super) fn can_extend(&self, signer: &Id, generation: Option<Revision>) -> bool {
+        self.crls().complete.get(signer) == Some(&generation)
     }
 
-    /// This revocation is on record: some list owes it.
-    pub(super) fn owe(&self, revocation: Owed) {
-        self.lists().owed.insert(revocation);
+    /// A revocation was recorded, and a CRL must name it.
+    pub(super) fn add_pending(&self, revocation: PendingRevocation) {
+        self.crls().pending.insert(revocation);
     }
 
-    /// Is it still owed?
-    pub(super) fn is_owed(&self, revocation: &Owed) -> bool {
-        self.lists().owed.contains(revocation)
+    /// Whether no CRL names this revocation yet.
+    pub(super) fn is_pending(&self, revocation: &PendingRevocation) -> bool {
+        self.crls().pending.contains(revocation)
     }
 
-    /// To be asked before the snapshot is taken from which a list is built.
-    pub(super) fn before_the_list(&self) -> Before {
-        let lists = self.lists();
-        Before { owed: lists.owed.iter().cloned().collect(), doubts: lists.doubts }
+    /// Call this before the snapshot is taken from which a CRL is built.
+    pub(super) fn begin_build(&self) -> BuildStart {
+        let crls = self.crls();
+        BuildStart {
+            pending: crls.pending.iter().cloned().collect(),
+            invalidations: crls.invalidations,
+        }
     }
 
-    /// A list was written, and names of what was owed before that for which `paid` holds.
-    pub(super) fn list_is_whole(
+    /// This signer's CRL was stored; it names the revocations that were pending at `start` and for
+    /// which `is_named` holds.
+    pub(super) fn mark_published(
         &self,
         signer: Id,
         generation: Option<Revision>,
-        before: &Before,
-        paid: impl Fn(&Owed) -> bool,
+        start: &BuildStart,
+        is_named: impl Fn(&PendingRevocation) -> bool,
     ) {
-        let mut lists = self.lists();
-        for owed in before.owed.iter().filter(|owed| paid(owed)) {
-            lists.owed.remove(owed);
+        let mut crls = self.crls();
+        for revocation in start.pending.iter().filter(|revocation| is_named(revocation)) {
+            crls.pending.remove(revocation);
         }
-        if lists.doubts == before.doubts {
-            lists.whole.insert(signer, generation);
+        if crls.invalidations == start.invalidations {
+            crls.complete.insert(signer, generation);
         }
     }
 
-    /// A revocation may be on record, on no list, and not known to be owed.
-    pub(super) fn doubt_lists(&self) {
-        let mut lists = self.lists();
-        lists.doubts = lists.doubts.saturating_add(1);
-        lists.whole.clear();
+    /// A revocation may be recorded that is neither on a CRL nor pending: the next build of each CRL
+    /// reads every recorded revocation.
+    pub(super) fn invalidate(&self) {
+        let mut crls = self.crls();
+        crls.invalidations = crls.invalidations.saturating_add(1);
+        crls.complete.clear();
     }
 
-    /// Nobody can sign this one's list: whoever can one day begins from what is on record.
-    pub(super) fn give_up(&self, revocation: &Owed) {
-        self.doubt_lists();
-        self.lists().owed.remove(revocation);
+    /// No issuer can sign this CRL; rebuild it from the store once one can.
+    pub(super) fn abandon(&self, revocation: &PendingRevocation) {
+        self.invalidate();
+        self.crls().pending.remove(revocation);
     }
 
-    fn lists(&self) -> MutexGuard<'_, Lists> {
-        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    fn crls(&self) -> MutexGuard<'_, CrlStatus> {
+        self.crls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The compiled role that this commit wrote, if it is in memory.
     pub(super) fn known_role(&self, name: &str, revision: Revision) -> Option<Arc<Role>> {
         self.roles.get(name, revision)
     }

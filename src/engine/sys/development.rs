@@ -2,7 +2,7 @@
 //! signs, and a role for that trust domain.
 
 use crate::ca::authority::AuthorityAsk;
-use crate::ca::pem;
+use crate::ca::pem::{self, KeyForm};
 use crate::ca::role::{Ask, RoleFields};
 use crate::ca::spiffe::SpiffeId;
 use crate::ca::time::Timestamp;
@@ -75,6 +75,7 @@ fn new_key() -> KeyWish {
         key_bits: Some(256),
         name: None,
         reference: String::new(),
+        form: KeyForm::Traditional,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Building one list: what it names, when it says it was made, and whether it is needed at all.
+//! Building one CRL: its entries, its time, and whether it is needed.
 
 use std::sync::Arc;
 
@@ -9,80 +9,80 @@ use crate::engine::identifier::{MountId, format_uuid};
 use crate::engine::pki::Pki;
 use crate::engine::pki::authorities::{Authorities, Issuer};
 use crate::engine::pki::records::{CrlRecord, Id, RevocationRecord};
-use crate::engine::pki::state::{Before, Owed, Published};
-use crate::engine::{Failure, repeatedly};
+use crate::engine::pki::state::{BuildStart, PendingRevocation, Published};
+use crate::engine::{Failure, retry_on_conflict};
 use crate::store::{Revision, Snapshot, key, record};
 
-use super::{CLOCK_STEP, LIFETIME, LONGEST_SILENCE, List};
+use super::{CLOCK_STEP, LIFETIME, List, MAX_READER_GAP};
 
 /// How many revocations one page of a scan holds.
 const PAGE: usize = 4096;
 
-/// The bytes of a list that is made in less than a millisecond.
+/// A CRL below this size, in bytes, is built in less than a millisecond.
 const SHORT: usize = 256 * 1024;
 
-/// What a build begins with, and who asks for it.
+/// What a build reads, and for which caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
-    /// Every revocation on record, for a reader without a token.
+pub(super) enum BuildMode {
+    /// Every recorded revocation, for a reader without a token.
     Reader,
-    /// Every revocation on record.
-    Record,
-    /// The same, and a new list even if the last one names them all.
+    /// Every recorded revocation.
+    Full,
+    /// The same, and a new CRL even if the last one names them all.
     Rotation,
-    /// The last list, where that is known to lack nothing but what it owes.
-    LastList,
+    /// The last CRL and the pending revocations, if it lacks no others.
+    Incremental,
 }
 
 impl Pki {
-    /// Builds one list, if the last one is not whole and current; the caller sees to it that
-    /// no other build runs. Who signs is decided at each attempt: an issuer may go while another
-    /// use case waits. `None` if no issuer signs it.
+    /// Builds one CRL, unless the last one is complete and current. The caller holds the lock of the
+    /// builds. `signer` is asked at each attempt, because an issuer may be deleted meanwhile. `None`
+    /// if no issuer signs it.
     pub(super) async fn build_alone(
         &self,
         signer: impl Fn(&Authorities) -> Option<Arc<Issuer>> + Send + Sync,
         now: Timestamp,
-        start: Start,
+        mode: BuildMode,
     ) -> Result<Option<Arc<List>>, Failure> {
-        repeatedly!({
-            let before = self.state.before_the_list();
+        retry_on_conflict!({
+            let start = self.state.begin_build();
             let (snapshot, authorities) = self.snapshot_and_authorities().await?;
             let Some(issuer) = signer(&authorities) else { return Ok(None) };
             let generation = authorities.generation();
-            let is_listed_here = |owed: &Owed| {
-                let lister = authorities.present_or_departed(&owed.issuer);
-                lister
-                    .and_then(|lister| authorities.list_signer(lister))
+            let is_named_here = |revocation: &PendingRevocation| {
+                let certified_by = authorities.present_or_deleted(&revocation.issuer);
+                certified_by
+                    .and_then(|issuer| authorities.list_signer(issuer))
                     .is_some_and(|signer| signer.id == issuer.id)
             };
             let stored = stored_lists(&snapshot, &authorities, self.id(), &issuer).await?;
             let last = stored.newest.as_ref();
             let number = last.map_or(0, |last| last.number).saturating_add(1);
-            let at = instant(now, last, start);
+            let at = build_time(now, last, mode);
             let latest = last.map_or(i64::MIN, CrlRecord::latest).max(at.unix());
-            let may_grow = start == Start::LastList
+            let can_extend = mode == BuildMode::Incremental
                 && stored.others.is_empty()
-                && self.state.may_grow(&issuer.id, generation);
-            let may_stay = start != Start::Rotation
+                && self.state.can_extend(&issuer.id, generation);
+            let can_reuse = mode != BuildMode::Rotation
                 && stored.others.is_empty()
                 && last.is_some_and(|last| super::is_current(last.this_update, at));
-            let revoked = match stored.newest {
-                Some(last) if may_grow => {
-                    Revoked::Since { owed: owed_entries(&before, is_listed_here)?, last }
+            let entries = match stored.newest {
+                Some(last) if can_extend => {
+                    BuildEntries::Added { pending: pending_entries(&start, is_named_here)?, last }
                 }
                 last => {
-                    let ever = revoked_entries(&snapshot, &authorities, self.id(), &issuer).await?;
-                    Revoked::Ever { entries: ever, last: last.filter(|_| may_stay) }
+                    let all = revoked_entries(&snapshot, &authorities, self.id(), &issuer).await?;
+                    BuildEntries::All { entries: all, last: last.filter(|_| can_reuse) }
                 }
             };
-            let next = Next { issuer: Arc::clone(&issuer), revoked, number, at, latest };
-            let (record, revision) = match next.list().await? {
-                // It lies at its signer's place: a list elsewhere is replaced.
-                Made::Last(last) => (last, stored.own),
-                Made::New(record) => {
+            let build = CrlBuild { issuer: Arc::clone(&issuer), entries, number, at, latest };
+            let (record, revision) = match build.run().await? {
+                // It is stored under its signer: one stored elsewhere would be replaced.
+                BuildOutcome::Unchanged(last) => (last, stored.own),
+                BuildOutcome::Rebuilt(record) => {
                     let place = key::crl(self.id(), &issuer.id);
                     let mut batch = authorities
-                        .guarded(self.id())
+                        .batch_if_unchanged(self.id())
                         .expect_unchanged(place.clone(), stored.own)
                         .put_record(place, &record);
                     for other in stored.others {
@@ -91,17 +91,18 @@ impl Pki {
                     (record, Some(self.env().store.commit(batch).await?))
                 }
             };
-            self.state.list_is_whole(issuer.id, generation, &before, is_listed_here);
+            self.state.mark_published(issuer.id, generation, &start, is_named_here);
             let list = Arc::new(List::from(record));
             if let Some(revision) = revision {
-                let (list, place) = (Arc::clone(&list), issuer.id);
-                self.state.publish(issuer.id, Published { list, generation, place, revision });
+                let (list, stored_under) = (Arc::clone(&list), issuer.id);
+                self.state
+                    .publish(issuer.id, Published { list, generation, stored_under, revision });
             }
             Ok(Some(list))
         })
     }
 
-    /// The newest list of a signer's group that is stored, from memory if it is the one there.
+    /// The newest stored CRL of a signer's group, from memory if it is the stored one.
     pub(super) async fn published(
         &self,
         authorities: &Arc<Authorities>,
@@ -110,34 +111,36 @@ impl Pki {
         let generation = authorities.generation();
         let known = self.state.published(&signer.id).filter(|known| known.generation == generation);
         if let Some(known) = known {
-            let stored = self.env().store.revision(&key::crl(self.id(), &known.place)).await?;
+            let stored =
+                self.env().store.revision(&key::crl(self.id(), &known.stored_under)).await?;
             if stored == Some(known.revision) {
                 return Ok(Some(known.list));
             }
         }
         let (snapshot, authorities) = self.snapshot_and_authorities().await?;
         let stored = stored_lists(&snapshot, &authorities, self.id(), signer).await?;
-        let (Some(record), Some((place, revision))) = (stored.newest, stored.place) else {
+        let (Some(record), Some((stored_under, revision))) = (stored.newest, stored.place) else {
             return Ok(None);
         };
         let list = Arc::new(List::from(record));
         let (known, generation) = (Arc::clone(&list), authorities.generation());
-        self.state.publish(signer.id, Published { list: known, generation, place, revision });
+        self.state
+            .publish(signer.id, Published { list: known, generation, stored_under, revision });
         Ok(Some(list))
     }
 }
 
-/// When the next list says that it was made. Its time does not go back where a clock is set by
-/// less than [`CLOCK_STEP`]. Where the last list lies further in the future, the clock was wrong
-/// then: a verifier refuses that list until its time has come, so the next one carries the present
-/// and a higher number. A reader without a token moves the time on by no more than
-/// [`LONGEST_SILENCE`] past the latest list: after that the clock is more likely wrong than right.
-fn instant(now: Timestamp, last: Option<&CrlRecord>, start: Start) -> Timestamp {
+/// The thisUpdate of the next CRL. It does not go back if the clock is set back by less than
+/// [`CLOCK_STEP`]. If the last CRL lies further in the future, the clock was wrong then: a verifier
+/// refuses that CRL until its time has come, so the next one carries the present time and a higher
+/// number. A reader without a token advances the time by no more than [`MAX_READER_GAP`] past the
+/// latest CRL: after that the clock is more likely wrong than right.
+fn build_time(now: Timestamp, last: Option<&CrlRecord>, mode: BuildMode) -> Timestamp {
     let Some(last) = last else { return now };
     let before = Timestamp::from_unix(last.this_update);
     let since = now.unix().saturating_sub(last.this_update);
-    let silence = now.unix().saturating_sub(last.latest());
-    if start == Start::Reader && silence > LONGEST_SILENCE {
+    let gap = now.unix().saturating_sub(last.latest());
+    if mode == BuildMode::Reader && gap > MAX_READER_GAP {
         before
     } else if since < -CLOCK_STEP {
         now
@@ -146,78 +149,77 @@ fn instant(now: Timestamp, last: Option<&CrlRecord>, start: Start) -> Timestamp 
     }
 }
 
-/// The list to be made.
-struct Next {
+/// A CRL to be built.
+struct CrlBuild {
     issuer: Arc<Issuer>,
-    revoked: Revoked,
+    entries: BuildEntries,
     number: u64,
     at: Timestamp,
     latest: i64,
 }
 
-/// What it names.
-enum Revoked {
-    /// What is on record; the last list, if that may stay where it names the same.
-    Ever { entries: Entries, last: Option<CrlRecord> },
-    /// What the last list names, and what it owes.
-    Since { last: CrlRecord, owed: Entries },
+/// Its entries.
+enum BuildEntries {
+    /// Every recorded revocation; and the last CRL, if it can be reused when it names the same.
+    All { entries: Entries, last: Option<CrlRecord> },
+    /// Those of the last CRL, and the pending ones.
+    Added { last: CrlRecord, pending: Entries },
 }
 
-/// What became of it.
-enum Made {
-    New(CrlRecord),
-    /// The last list has them all.
-    Last(CrlRecord),
+/// The result of a build.
+enum BuildOutcome {
+    Rebuilt(CrlRecord),
+    /// The last CRL names every entry.
+    Unchanged(CrlRecord),
 }
 
-impl Next {
-    /// Makes it, away from the I/O threads if it is long.
-    async fn list(self) -> Result<Made, Failure> {
-        let bytes = match &self.revoked {
-            Revoked::Ever { entries, .. } => entries.octets(),
-            Revoked::Since { last, .. } => last.der.len(),
+impl CrlBuild {
+    /// Builds it, off the I/O threads if it is long.
+    async fn run(self) -> Result<BuildOutcome, Failure> {
+        let bytes = match &self.entries {
+            BuildEntries::All { entries, .. } => entries.octets(),
+            BuildEntries::Added { last, .. } => last.der.len(),
         };
         if bytes < SHORT {
-            return self.made();
+            return self.build();
         }
-        let made = tokio::task::spawn_blocking(|| self.made()).await;
+        let made = tokio::task::spawn_blocking(|| self.build()).await;
         made.map_err(|error| Failure::Fault(error.to_string()))?
     }
 
-    fn made(self) -> Result<Made, Failure> {
-        let entries = match self.revoked {
-            Revoked::Ever { entries, last: None } => entries,
-            Revoked::Ever { entries, last: Some(last) } => {
+    fn build(self) -> Result<BuildOutcome, Failure> {
+        let entries = match self.entries {
+            BuildEntries::All { entries, last: None } => entries,
+            BuildEntries::All { entries, last: Some(last) } => {
                 let listed = Entries::of(&last.der).map_err(Failure::Fault)?;
                 if listed.names_the_same_as(&entries).map_err(Failure::Fault)? {
-                    return Ok(Made::Last(last));
+                    return Ok(BuildOutcome::Unchanged(last));
                 }
                 entries
             }
-            Revoked::Since { last, owed } => {
+            BuildEntries::Added { last, pending } => {
                 let mut entries = Entries::of(&last.der).map_err(Failure::Fault)?;
-                if entries.complete(&owed).map_err(Failure::Fault)? == 0 {
-                    return Ok(Made::Last(last));
+                if entries.complete(&pending).map_err(Failure::Fault)? == 0 {
+                    return Ok(BuildOutcome::Unchanged(last));
                 }
                 entries
             }
         };
         let mut record = sign_crl(&self.issuer, self.number, &entries, self.at)?;
         record.latest = Some(self.latest);
-        Ok(Made::New(record))
+        Ok(BuildOutcome::Rebuilt(record))
     }
 }
 
 /// # Errors
-/// [`Failure::Refused`] where this issuer, or this instant, can have no list; that is nothing
-/// that trying again mends.
+/// [`Failure::Refused`] if this issuer, or this time, cannot have a CRL; a retry does not help.
 fn sign_crl(
     issuer: &Issuer,
     number: u64,
     entries: &Entries,
     now: Timestamp,
 ) -> Result<CrlRecord, Failure> {
-    let unlistable = |why: String| {
+    let refused = |why: String| {
         let id = format_uuid(&issuer.id);
         Failure::refused(format!("unable to build a revocation list of issuer {id}: {why}"))
     };
@@ -231,9 +233,9 @@ fn sign_crl(
         freshest_crl: &[],
     };
     let composed =
-        compose_crl(&view, &values, entries).map_err(|error| unlistable(error.to_string()))?;
+        compose_crl(&view, &values, entries).map_err(|error| refused(error.to_string()))?;
     let linted =
-        lint::lint_crl(composed, &view).map_err(|findings| unlistable(findings.to_string()))?;
+        lint::lint_crl(composed, &view).map_err(|findings| refused(findings.to_string()))?;
     let fault = |text: String| Failure::Fault(text);
     let key = issuer.key.as_ref().ok_or_else(|| fault("a CRL's issuer has no key".to_owned()))?;
     let signed = key.sign(linted).map_err(|error| fault(error.to_string()))?;
@@ -246,14 +248,14 @@ fn sign_crl(
     })
 }
 
-/// Those of the owed revocations that a list must name.
-fn owed_entries(
-    before: &Before,
-    is_listed_here: impl Fn(&Owed) -> bool,
+/// The pending revocations that this CRL must name.
+fn pending_entries(
+    start: &BuildStart,
+    is_named: impl Fn(&PendingRevocation) -> bool,
 ) -> Result<Entries, Failure> {
     let mut entries = Entries::default();
-    for owed in before.owed.iter().filter(|owed| is_listed_here(owed)) {
-        push(&mut entries, &owed.serial, owed.at)?;
+    for revocation in start.pending.iter().filter(|revocation| is_named(revocation)) {
+        push(&mut entries, &revocation.serial, revocation.at)?;
     }
     Ok(entries)
 }
@@ -262,14 +264,14 @@ fn push(entries: &mut Entries, serial: &[u8], at: Timestamp) -> Result<(), Failu
     entries.push(serial, at.whole()).map_err(|error| Failure::Fault(error.to_string()))
 }
 
-/// The lists that a group has in the store: the newest one, and where others lie.
+/// The stored CRLs of a group: the newest one, and where others are.
 struct StoredLists {
     newest: Option<CrlRecord>,
-    /// Where that lies, and the commit that wrote it.
+    /// The issuer that it is stored under, and the commit that wrote it.
     place: Option<(Id, Revision)>,
-    /// The commit that wrote the signer's own.
+    /// The commit that wrote the one under the signer.
     own: Option<Revision>,
-    /// Members whose list the next one replaces.
+    /// Other members under which the group has a CRL, which the next one replaces.
     others: Vec<Id>,
 }
 
@@ -329,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_goes_back_only_from_a_future_that_no_clock_step_explains() {
+    fn this_update_goes_back_only_if_the_last_one_lies_further_in_the_future_than_a_clock_step() {
         let mut last = CrlRecord {
             der: Vec::new(),
             number: 1,
@@ -337,20 +339,22 @@ mod tests {
             next_update: 0,
             latest: None,
         };
-        let at = |now: i64, start| instant(Timestamp::from_unix(now), Some(&last), start).unix();
-        for start in [Start::Reader, Start::Record, Start::Rotation, Start::LastList] {
-            assert_eq!(at(1001, start), 1001);
-            assert_eq!(at(1000 - CLOCK_STEP, start), 1000, "a small step");
-            assert_eq!(at(999 - CLOCK_STEP, start), 999 - CLOCK_STEP, "it lay in the future");
-            assert_eq!(at(1000 + LONGEST_SILENCE, start), 1000 + LONGEST_SILENCE);
+        let at = |now: i64, mode| build_time(Timestamp::from_unix(now), Some(&last), mode).unix();
+        for mode in
+            [BuildMode::Reader, BuildMode::Full, BuildMode::Rotation, BuildMode::Incremental]
+        {
+            assert_eq!(at(1001, mode), 1001);
+            assert_eq!(at(1000 - CLOCK_STEP, mode), 1000, "a small step");
+            assert_eq!(at(999 - CLOCK_STEP, mode), 999 - CLOCK_STEP, "it lay in the future");
+            assert_eq!(at(1000 + MAX_READER_GAP, mode), 1000 + MAX_READER_GAP);
         }
-        let late = 1001 + LONGEST_SILENCE;
-        assert_eq!(at(late, Start::Reader), 1000, "not for a reader");
-        assert_eq!(at(late, Start::Rotation), late, "an operator is believed");
+        let late = 1001 + MAX_READER_GAP;
+        assert_eq!(at(late, BuildMode::Reader), 1000, "not for a reader");
+        assert_eq!(at(late, BuildMode::Rotation), late, "an operator is believed");
         last.latest = Some(2000);
-        let recovered = instant(Timestamp::from_unix(late), Some(&last), Start::Reader);
+        let recovered = build_time(Timestamp::from_unix(late), Some(&last), BuildMode::Reader);
         assert_eq!(recovered.unix(), late, "the clock had gone back, and is right again");
-        let first = instant(Timestamp::from_unix(late), None, Start::Reader);
+        let first = build_time(Timestamp::from_unix(late), None, BuildMode::Reader);
         assert_eq!(first.unix(), late, "there is nothing to compare with");
     }
 }

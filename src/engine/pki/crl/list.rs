@@ -1,4 +1,4 @@
-//! A revocation list as it is handed out: one copy of its bytes for all who read it.
+//! A CRL in memory: all readers share one copy of its bytes.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::ca::pem;
 use crate::engine::pki::records::CrlRecord;
 
-/// A signed revocation list. Its bytes are shared: an answer holds no copy of them.
+/// A signed CRL. Its bytes are shared: an answer holds no copy of them.
 pub struct List {
     der: Bytes,
     pem: OnceLock<Bytes>,
@@ -24,7 +24,7 @@ impl List {
         self.der.clone()
     }
 
-    /// The PEM block, with a newline at its end. It is encoded once, when it is first asked for.
+    /// The PEM block, with a newline at its end. It is encoded once, for the first reader.
     pub fn pem_line(&self) -> Bytes {
         let encoded = self.pem.get_or_init(|| {
             let mut text = pem::encode("X509 CRL", &self.der);
@@ -55,7 +55,7 @@ impl List {
         self.next_update
     }
 
-    /// The latest thisUpdate of this list and all before it.
+    /// The latest thisUpdate of this CRL and all before it.
     pub(super) const fn latest(&self) -> i64 {
         self.latest
     }
@@ -75,7 +75,7 @@ impl From<CrlRecord> for List {
 }
 
 impl fmt::Debug for List {
-    /// Not its bytes: they may be megabytes.
+    /// Without its bytes, which may be megabytes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "List({}, {} bytes)", self.number, self.der.len())
     }
