@@ -80,11 +80,11 @@ impl Pki {
                 // It is stored under its signer: one stored elsewhere would be replaced.
                 BuildOutcome::Unchanged(last) => (last, stored.own),
                 BuildOutcome::Rebuilt(record) => {
-                    let place = key::crl(self.id(), &issuer.id);
+                    let key = key::crl(self.id(), &issuer.id);
                     let mut batch = authorities
                         .batch_if_unchanged(self.id())
-                        .expect_unchanged(place.clone(), stored.own)
-                        .put_record(place, &record);
+                        .expect_unchanged(key.clone(), stored.own)
+                        .put_record(key, &record);
                     for other in stored.others {
                         batch = batch.delete(key::crl(self.id(), &other));
                     }
@@ -119,7 +119,8 @@ impl Pki {
         }
         let (snapshot, authorities) = self.snapshot_and_authorities().await?;
         let stored = stored_lists(&snapshot, &authorities, self.id(), signer).await?;
-        let (Some(record), Some((stored_under, revision))) = (stored.newest, stored.place) else {
+        let (Some(record), Some((stored_under, revision))) = (stored.newest, stored.newest_at)
+        else {
             return Ok(None);
         };
         let list = Arc::new(List::from(record));
@@ -268,7 +269,7 @@ fn push(entries: &mut Entries, serial: &[u8], at: Timestamp) -> Result<(), Failu
 struct StoredLists {
     newest: Option<CrlRecord>,
     /// The issuer that it is stored under, and the commit that wrote it.
-    place: Option<(Id, Revision)>,
+    newest_at: Option<(Id, Revision)>,
     /// The commit that wrote the one under the signer.
     own: Option<Revision>,
     /// Other members under which the group has a CRL, which the next one replaces.
@@ -281,7 +282,7 @@ async fn stored_lists(
     mount: &MountId,
     signer: &Issuer,
 ) -> Result<StoredLists, Failure> {
-    let mut found = StoredLists { newest: None, place: None, own: None, others: Vec::new() };
+    let mut found = StoredLists { newest: None, newest_at: None, own: None, others: Vec::new() };
     for id in authorities.members_of(&signer.certificate) {
         let stored = snapshot.record::<CrlRecord>(&key::crl(mount, &id)).await?;
         let Some((revision, record)) = stored else { continue };
@@ -292,7 +293,7 @@ async fn stored_lists(
         }
         if found.newest.as_ref().is_none_or(|newest| newest.number < record.number) {
             found.newest = Some(record);
-            found.place = Some((id, revision));
+            found.newest_at = Some((id, revision));
         }
     }
     Ok(found)
