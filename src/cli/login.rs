@@ -1,7 +1,5 @@
 //! `signet login`: checks a token and keeps it for the commands to come.
 
-use std::process::Command as Process;
-
 use clap::{ArgMatches, Command};
 use serde_json::{Map, Value};
 
@@ -9,7 +7,7 @@ use super::arguments::{flag, is_on, positional, switch, text, words};
 use super::connection::with_connection;
 use super::failure::Failure;
 use super::render::{Display, Format, warn, with_display};
-use super::{Context, Outcome, paragraph};
+use super::{Context, Outcome, paragraph, prompt};
 use crate::client::Client;
 use crate::secret::Secret;
 use crate::wire::answer::{Answer, Auth};
@@ -96,28 +94,11 @@ fn given_token(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret
     }
 }
 
-/// Asks at the terminal, with the echo off while the answer is typed.
+/// Asks at the terminal.
 fn ask(context: &mut Context<'_>) -> Result<Secret<String>, Failure> {
-    use std::io::IsTerminal;
-    if !std::io::stdin().is_terminal() {
-        let text = "Error authenticating: there is no terminal to ask for a token. To hand it over by a pipe, pass \"-\" as the argument.";
-        return Err(Failure::server(text));
-    }
-    let echo = |state: &str| Process::new("stty").arg(state).status().is_ok_and(|s| s.success());
-    let hidden = echo("-echo");
-    context.output.ask(if hidden { "Token (will be hidden): " } else { "Token (WILL BE SHOWN): " });
-    // One byte at a time, so that input typed ahead stays for the next reader.
-    let (mut line, mut byte) = (Vec::new(), [0]);
-    while matches!(context.input.read(&mut byte), Ok(1)) && byte != *b"\n" {
-        line.extend(byte);
-    }
-    if hidden {
-        echo("echo");
-        context.output.note("");
-    }
-    let text = String::from_utf8(line)
-        .map_err(|_| Failure::local("Error authenticating: the token is not UTF-8"))?;
-    Ok(Secret::new(text.trim().to_owned()))
+    let no_terminal = "Error authenticating: there is no terminal to ask for a token. To hand it over by a pipe, pass \"-\" as the argument.";
+    let token = prompt::ask(context, "Token", no_terminal)?;
+    Ok(Secret::new(token.trim().to_owned()))
 }
 
 fn warn_of_environment(context: &mut Context<'_>, store: bool) {

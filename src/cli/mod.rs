@@ -20,6 +20,7 @@ mod paragraph;
 mod patch;
 mod pki;
 mod process;
+mod prompt;
 mod read;
 mod render;
 mod secrets;
