@@ -331,3 +331,31 @@ fn only_tests_call_dangerous_functions() {
         }
     }
 }
+
+#[test]
+fn only_the_command_line_reads_key_stores() {
+    let mut key_store_files = BTreeSet::new();
+    for (path, text) in sources() {
+        let code = code(&text);
+        if path.starts_with("cli/keystore") {
+            continue;
+        }
+        assert!(!code.contains("p12_keystore"), "{} reads PKCS#12", path.display());
+        let is_command_line = path.starts_with("cli");
+        assert!(
+            is_command_line || !code.contains("keystore::opened"),
+            "{} takes an opened key store",
+            path.display()
+        );
+        let name = path.to_string_lossy().into_owned();
+        let writes =
+            ["ca/pkcs12", "ca/jks", "ca/keystore"].iter().any(|part| name.starts_with(part));
+        if writes && !is_test_file(&path) {
+            for word in ["fn open", "fn read", "fn verify", "Decrypt", "decrypt", "Reader"] {
+                assert!(!code.contains(word), "{name} reads key stores: {word}");
+            }
+            key_store_files.insert(name);
+        }
+    }
+    assert!(key_store_files.contains("ca/jks.rs") && key_store_files.contains("ca/pkcs12/mod.rs"));
+}

@@ -1,4 +1,4 @@
-//! JKS: a store opens as what was written, under its password alone; behind a sound seal any
+//! JKS: a store opens as what was written, under its password alone; behind a right seal any
 //! content is an error or a store that can be written again.
 
 #![no_main]
@@ -6,9 +6,11 @@
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use signet::ca::jks::{key_store, open, trust_store};
-use signet::ca::keystore::{KeyStoreError, Opened, StoreContents};
+use signet::ca::jks::{key_store, trust_store};
+use signet::ca::keystore::{KeyStoreError, StoreContents};
 use signet::ca::time::Timestamp;
+use signet::cli::keystore::jks::open;
+use signet::cli::keystore::opened::{OpenError, Opened};
 use signet::secret::Secret;
 
 const NOW: Timestamp = Timestamp::from_unix(1_900_000_000);
@@ -32,22 +34,22 @@ struct Written {
 }
 
 fuzz_target!(|input: Input<'_>| match input {
-    Input::Content(content) => content_of_others(content),
+    Input::Content(content) => foreign_content(content),
     // One entry, as far as the number says.
     Input::Entries(entries) => {
-        content_of_others(&[&[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1], entries].concat());
+        foreign_content(&[&[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1], entries].concat());
     }
     Input::Written(written) => round_trip(&written),
 });
 
-fn content_of_others(content: &[u8]) {
+fn foreign_content(content: &[u8]) {
     assert!(open(content, &Secret::new(String::new())).is_err(), "a seal by chance");
     let password: Vec<u8> = "changeit".encode_utf16().flat_map(u16::to_be_bytes).collect();
     let sealed = [&password, &b"Mighty Aphrodite"[..], content].concat();
     let seal = digest(&SHA1_FOR_LEGACY_USE_ONLY, &sealed);
     let secret = Secret::new("changeit".to_owned());
     let Ok(opened) = open(&[content, seal.as_ref()].concat(), &secret) else { return };
-    // Each certificate lies in the archive: none is more than what was read.
+    // Each certificate lies in the archive: together they are no longer than the content.
     let certificates = opened.trusted.iter().map(|entry| entry.certificate.as_slice());
     let certificates: Vec<_> = certificates
         .chain(opened.keys.iter().flat_map(|key| key.chain.iter().map(Vec::as_slice)))
@@ -80,16 +82,16 @@ fn round_trip(written: &Written) {
     match (&key, opened.keys.as_slice()) {
         (None, []) => assert_eq!(trusted(&opened), certificates),
         (Some(key), [entry]) => {
-            assert!(entry.key.matches(key.expose()) && opened.trusted.is_empty());
+            assert!(entry.has_key(key.expose()) && opened.trusted.is_empty());
             assert_eq!(entry.alias, written.alias.to_lowercase());
             assert_eq!(entry.chain, certificates);
         }
         _ => panic!("another number of keys"),
     }
     let other = Secret::new(format!("{}x", written.password));
-    assert_eq!(open(&store, &other).err(), Some(KeyStoreError::Password));
+    assert_eq!(open(&store, &other).err(), Some(OpenError::Password));
     let mut damaged = store;
     let place = usize::from(written.flip) % damaged.len();
     damaged[place] ^= 1;
-    assert!(open(&damaged, &password).is_err(), "the octet {place} has no seal");
+    assert!(open(&damaged, &password).is_err(), "byte {place} has no seal");
 }

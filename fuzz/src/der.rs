@@ -10,6 +10,8 @@ pub const BIT_STRING: u8 = 3;
 pub const OCTET_STRING: u8 = 4;
 /// OBJECT IDENTIFIER
 pub const OBJECT_IDENTIFIER: u8 = 6;
+/// UTF8String
+pub const UTF8_STRING: u8 = 0xc;
 /// UTCTime
 pub const UTC_TIME: u8 = 0x17;
 /// SEQUENCE

@@ -8,7 +8,9 @@ pub mod walk;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use signet::secret::Secret;
 
-use der::{BIT_STRING, BOOLEAN, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, element};
+use der::{
+    BIT_STRING, BOOLEAN, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, UTF8_STRING, element,
+};
 
 /// The one key of the targets.
 pub fn key_pair() -> Ed25519KeyPair {
@@ -62,6 +64,13 @@ pub fn certificate(subject: &[u8], extensions: &[u8]) -> Vec<u8> {
             &element(der::explicit(3), &[&extensions]),
         ],
     ))
+}
+
+/// A certificate with this common name.
+pub fn certificate_of(name: &str) -> Vec<u8> {
+    let common_name = element(OBJECT_IDENTIFIER, &[&[0x55, 4, 3]]);
+    let attribute = element(SEQUENCE, &[&common_name, &element(UTF8_STRING, &[name.as_bytes()])]);
+    certificate(&element(SET, &[&attribute]), &[])
 }
 
 /// One extension, not critical.

@@ -1,7 +1,8 @@
-//! What the key-store formats share: what goes in, what comes out, what can be wrong.
+//! What the key-store formats share: what goes in, and what can be wrong.
 //!
-//! Two formats write it: [`crate::ca::pkcs12`] and [`crate::ca::jks`]. Both are given their
-//! salts by the caller ([`Random`]), since this floor has no generator.
+//! Two formats write it: [`crate::ca::pkcs12`] and [`crate::ca::jks`]. Both receive their
+//! salts from the caller ([`Random`]), since this layer has no generator. The server writes key
+//! stores and never reads one: the readers are in the command line (`src/cli/keystore`).
 
 use std::fmt;
 
@@ -18,7 +19,7 @@ use crate::secret::Secret;
 /// Fills the slice with random bytes: salts and initialisation vectors come from here.
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 
-/// The largest archive that is read, in bytes. Ours are a few kilobytes; a trust store of every
+/// The largest archive that is written or read, in bytes. Ours are a few kilobytes; a trust store of every
 /// public root is below one megabyte.
 pub const MAX_ARCHIVE: usize = 8 * 1024 * 1024;
 
@@ -48,7 +49,7 @@ impl<'a> StoreContents<'a> {
 
 impl StoreContents<'_> {
     /// Whether the key is that of the leaf and each certificate names the next one as its issuer.
-    /// To be asked before an archive leaves the house: a wrong pair is noticed nowhere else.
+    /// Called before an archive is returned: no later step notices a wrong pair.
     ///
     /// # Errors
     /// [`KeyStoreError::Malformed`] where a certificate cannot be parsed, [`KeyStoreError::Key`]
@@ -99,13 +100,14 @@ pub fn path(certificates: &[Certificate]) -> Vec<&Certificate> {
     longest
 }
 
-/// Issued by itself: a path ends here.
+/// Whether the certificate is issued by itself: a path ends here.
 pub fn is_root(certificate: &Certificate) -> bool {
     certifies(certificate, certificate)
 }
 
-/// A signature of an algorithm that we do not verify is judged by the names.
-fn certifies(above: &Certificate, below: &Certificate) -> bool {
+/// Whether `below` is issued by `above`. Where Signet cannot verify the signature's algorithm, the
+/// names decide.
+pub fn certifies(above: &Certificate, below: &Certificate) -> bool {
     below.issuer() == above.subject()
         && (below.signature_algorithm().is_none() || below.verify_signed_by(above.public_key()))
 }
@@ -128,36 +130,7 @@ fn public_key(pkcs8: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
     Ok(pair.public_key().as_ref().to_vec())
 }
 
-/// A private key read from a store, with its certificates.
-#[derive(Debug)]
-pub struct KeyEntry {
-    /// The name under which Java finds the entry.
-    pub alias: String,
-    /// PKCS#8 DER.
-    pub key: Secret<Vec<u8>>,
-    /// DER certificates: leaf first, then its issuers in the order of the archive.
-    pub chain: Vec<Vec<u8>>,
-}
-
-/// A certificate that the reader of the store is asked to trust.
-#[derive(Debug, PartialEq, Eq)]
-pub struct TrustedEntry {
-    /// The name under which Java finds the entry.
-    pub alias: String,
-    /// DER.
-    pub certificate: Vec<u8>,
-}
-
-/// A store as read back.
-#[derive(Debug, Default)]
-pub struct Opened {
-    /// The entries with a private key; we write one at most.
-    pub keys: Vec<KeyEntry>,
-    /// The entries that are trusted as they are.
-    pub trusted: Vec<TrustedEntry>,
-}
-
-/// Why a store could not be written or read.
+/// Why a store could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyStoreError {
     /// The alias is empty, longer than [`MAX_ALIAS`] characters, or holds a control character.
@@ -170,14 +143,8 @@ pub enum KeyStoreError {
     TooLarge,
     /// There is nothing to put into the store.
     Empty,
-    /// The bytes are not an archive of this format.
+    /// A certificate is not DER.
     Malformed,
-    /// The archive asks for an algorithm that we do not read.
-    Unsupported,
-    /// The archive asks for more key derivation than we are willing to do.
-    TooCostly,
-    /// The integrity check failed: the password is wrong or the bytes were changed.
-    Password,
 }
 
 impl fmt::Display for KeyStoreError {
@@ -190,10 +157,7 @@ impl fmt::Display for KeyStoreError {
             Self::Key => "the private key is not PKCS#8 of a known kind",
             Self::TooLarge => "too large for a key store",
             Self::Empty => "a key store needs at least one certificate",
-            Self::Malformed => "not a key store of this format",
-            Self::Unsupported => "the key store uses an algorithm that is not supported",
-            Self::TooCostly => "the key store asks for too many iterations",
-            Self::Password => "the password of the key store is wrong, or its bytes were changed",
+            Self::Malformed => "the content of the key store is not DER",
         })
     }
 }

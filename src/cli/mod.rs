@@ -12,6 +12,7 @@ mod delete;
 mod duration;
 mod failure;
 mod file_set;
+pub mod keystore;
 mod list;
 mod login;
 mod operator;
@@ -119,6 +120,7 @@ fn tree() -> Command {
             status::command(),
             secrets::command(),
             pki::command(),
+            keystore::command(),
             login::command(),
             token::command(),
             token::print_command(),
@@ -134,6 +136,7 @@ fn dispatch(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     match name {
         "server" => server::run(context, matches),
         "config" => config::run(context, matches),
+        "keystore" => keystore::run(context, matches),
         "version" => version::run(context),
         "print" => token::print(context, matches),
         _ => runtime()?.block_on(ask(context, name, matches)),

@@ -157,7 +157,8 @@ fn said_twice(matches: &ArgMatches, parameters: &Map<String, Value>) -> Result<(
     Ok(())
 }
 
-fn password(path: &str) -> Result<Secret<String>, Failure> {
+/// The first line of a file.
+pub(super) fn password(path: &str) -> Result<Secret<String>, Failure> {
     let text = std::fs::read_to_string(path)
         .map(Zeroizing::new)
         .map_err(|error| Failure::local(format!("{path} cannot be read: {error}")))?;

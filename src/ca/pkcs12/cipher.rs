@@ -1,15 +1,12 @@
-//! What hides a key or a list of certificates: PBES2 with AES-256-CBC, or triple DES under
-//! RFC 7292's own function for the readers that know nothing else.
+//! Encryption of a key or a list of certificates: PBES2 with AES-256-CBC, or triple DES under
+//! RFC 7292's own function for readers that support nothing newer.
 
-use aws_lc_rs::cipher::{
-    AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
-    PaddedBlockEncryptingKey, UnboundCipherKey,
-};
+use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 use der::Encode;
 use der::asn1::{AnyRef, OctetStringRef};
 use x509_cert::spki::AlgorithmIdentifierRef;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::derivation::{Diversifier, Hash, Password, SALT, pbkdf2_identifier};
 use super::shape::{AES_256_CBC, PBE_SHA1_3DES, PBES2, Pbes1Parameters, Pbes2Parameters};
@@ -47,7 +44,7 @@ impl Scheme {
     pub(super) fn encrypt(
         self,
         plain: &[u8],
-        password: &mut Password<'_>,
+        password: &Password<'_>,
         random: Random<'_>,
     ) -> Result<Encrypted, KeyStoreError> {
         // Room for the padding from the start, so that no plain copy is left behind.
@@ -90,62 +87,18 @@ fn pbes2_parameters(derivation: &[u8], vector: &[u8; 16]) -> Result<Vec<u8>, Key
     Ok(Pbes2Parameters { derivation: pbkdf2_identifier(derivation)?, encryption }.to_der()?)
 }
 
-/// Decrypts what [`Scheme::encrypt`] made. The integrity of the archive was checked before, so a
-/// failure here says that the password of this part differs, or that the bytes are damaged.
-pub(super) fn decrypt(
-    algorithm: AlgorithmIdentifierRef<'_>,
-    bytes: &[u8],
-    password: &mut Password<'_>,
-) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
-    let parameters = algorithm.parameters.ok_or(KeyStoreError::Malformed)?;
-    let mut plain = Zeroizing::new(bytes.to_vec());
-    let (key, context) = match algorithm.oid {
-        PBES2 => aes_256_cbc(parameters, password)?,
-        PBE_SHA1_3DES => {
-            let parameters = parameters.decode_as::<Pbes1Parameters<'_>>()?;
-            let (salt, iterations) = (parameters.salt.as_bytes(), parameters.iterations);
-            let (key, vector) = triple_des(password, salt, iterations)?;
-            let context = DecryptionContext::Iv64(FixedLength::from(vector));
-            (PaddedBlockDecryptingKey::cbc_pkcs7(key)?, context)
-        }
-        _ => return Err(KeyStoreError::Unsupported),
-    };
-    let length = key.decrypt(&mut plain, context).map_err(|_| KeyStoreError::Password)?.len();
-    plain.truncate(length);
-    Ok(plain)
-}
-
-fn aes_256_cbc(
-    parameters: AnyRef<'_>,
-    password: &mut Password<'_>,
-) -> Result<(PaddedBlockDecryptingKey, DecryptionContext), KeyStoreError> {
-    let parameters = parameters.decode_as::<Pbes2Parameters<'_>>()?;
-    if parameters.encryption.oid != AES_256_CBC {
-        return Err(KeyStoreError::Unsupported);
-    }
-    let vector = parameters.encryption.parameters.ok_or(KeyStoreError::Malformed)?;
-    let vector = vector.decode_as::<&OctetStringRef>()?.as_bytes();
-    let vector: [u8; 16] = vector.try_into().map_err(|_| KeyStoreError::Malformed)?;
-    let mut key = password.pbkdf2_read(parameters.derivation)?;
-    let cipher = UnboundCipherKey::new(&AES_256, &key);
-    key.zeroize();
-    let context = DecryptionContext::Iv128(FixedLength::from(vector));
-    Ok((PaddedBlockDecryptingKey::cbc_pkcs7(cipher?)?, context))
-}
-
 // aws-lc marks triple DES as deprecated, and so it is: this encoder is asked for by name.
 #[expect(deprecated, reason = "the one cipher that Java before 8u301 reads and we would write")]
 const TRIPLE_DES: &aws_lc_rs::cipher::Algorithm = &aws_lc_rs::cipher::DES_EDE3_FOR_LEGACY_USE_ONLY;
 
 /// Key and initialisation vector, both from the password (RFC 7292, appendix B).
 fn triple_des(
-    password: &mut Password<'_>,
-    salt: &[u8],
+    password: &Password<'_>,
+    salt: &[u8; SALT],
     iterations: u32,
 ) -> Result<(UnboundCipherKey, [u8; 8]), KeyStoreError> {
-    let mut key: [u8; 24] = password.rfc7292(Hash::Sha1, Diversifier::Key, salt, iterations)?;
-    let vector =
-        password.rfc7292(Hash::Sha1, Diversifier::InitializationVector, salt, iterations)?;
+    let mut key: [u8; 24] = password.rfc7292(Hash::Sha1, Diversifier::Key, salt, iterations);
+    let vector = password.rfc7292(Hash::Sha1, Diversifier::InitializationVector, salt, iterations);
     let cipher = UnboundCipherKey::new(TRIPLE_DES, &key);
     key.zeroize();
     Ok((cipher?, vector))

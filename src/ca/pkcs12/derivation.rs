@@ -1,5 +1,5 @@
-//! Keys from passwords: PBKDF2 (RFC 8018) for what is new, PKCS#12's own function (RFC 7292,
-//! appendix B) for what is old, and one budget over all of them.
+//! Keys from passwords: PBKDF2 (RFC 8018) for PBES2 and PBMAC1, PKCS#12's own function (RFC 7292,
+//! appendix B) for triple DES and the classic MAC.
 
 use std::num::NonZeroU32;
 
@@ -10,15 +10,9 @@ use der::asn1::{AnyRef, OctetStringRef};
 use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::shape::{
-    HMAC_SHA1, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512, PBKDF2, Pbkdf2Parameters, plain,
-};
+use super::shape::{HMAC_SHA256, PBKDF2, Pbkdf2Parameters, plain};
 use crate::ca::keystore::{KeyStoreError, utf16};
 use crate::secret::Secret;
-
-/// Iterations that one archive may ask for in all, when read: about two seconds' work. Java
-/// before 8u301 asked for 150,000.
-pub(super) const MAX_ITERATIONS: u32 = 2_000_000;
 
 /// Salts of PBKDF2 and of the integrity check, in bytes: what RFC 9579 and NIST SP 800-132 ask.
 pub(super) const SALT: usize = 16;
@@ -26,13 +20,12 @@ pub(super) const SALT: usize = 16;
 /// The block of SHA-1 and SHA-256, in bytes: `v` in RFC 7292, appendix B.2.
 const BLOCK: usize = 64;
 
-/// A password in the two spellings that PKCS#12 knows, and what deriving may still cost.
+/// A password in the two encodings of PKCS#12.
 pub(super) struct Password<'a> {
     /// UTF-8: for PBES2 and PBMAC1.
     utf8: &'a [u8],
     /// BMPString with its two zero bytes at the end: for the function of RFC 7292.
     bmp: Zeroizing<Vec<u8>>,
-    budget: u32,
 }
 
 /// What the bytes of RFC 7292's function are for (appendix B.3).
@@ -64,80 +57,42 @@ impl<'a> Password<'a> {
     pub(super) fn new(password: &'a Secret<String>) -> Self {
         let mut bmp = utf16(password.expose());
         bmp.extend_from_slice(&[0, 0]);
-        Self { utf8: password.expose().as_bytes(), bmp, budget: MAX_ITERATIONS }
-    }
-
-    pub(super) fn spend(&mut self, iterations: u32) -> Result<(), KeyStoreError> {
-        self.budget = self.budget.checked_sub(iterations).ok_or(KeyStoreError::TooCostly)?;
-        Ok(())
+        Self { utf8: password.expose().as_bytes(), bmp }
     }
 
     /// 32 bytes by PBKDF2 with HMAC-SHA-256, and the parameters that say so.
     pub(super) fn pbkdf2(
-        &mut self,
+        &self,
         salt: &[u8; SALT],
         iterations: u32,
     ) -> Result<([u8; 32], Vec<u8>), KeyStoreError> {
+        let rounds = NonZeroU32::new(iterations).ok_or(KeyStoreError::Malformed)?;
+        let mut key = [0; 32];
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, self.utf8, &mut key);
         let parameters = Pbkdf2Parameters {
             salt: OctetStringRef::new(salt)?,
             iterations,
-            // Java's reader wants the function spelled out; the length is what Java writes too.
+            // Java's reader requires the function; Java writes the length too.
             key_length: Some(32),
             function: Some(plain(HMAC_SHA256)),
         };
-        let der = parameters.to_der()?;
-        Ok((self.pbkdf2_as(&parameters)?, der))
-    }
-
-    /// 32 bytes as the algorithm identifier of an archive asks.
-    pub(super) fn pbkdf2_read(
-        &mut self,
-        derivation: AlgorithmIdentifierRef<'_>,
-    ) -> Result<[u8; 32], KeyStoreError> {
-        if derivation.oid != PBKDF2 {
-            return Err(KeyStoreError::Unsupported);
-        }
-        let parameters = derivation.parameters.ok_or(KeyStoreError::Malformed)?;
-        self.pbkdf2_as(&parameters.decode_as::<Pbkdf2Parameters<'_>>()?)
-    }
-
-    fn pbkdf2_as(&mut self, parameters: &Pbkdf2Parameters<'_>) -> Result<[u8; 32], KeyStoreError> {
-        if parameters.key_length.is_some_and(|length| length != 32) {
-            return Err(KeyStoreError::Unsupported);
-        }
-        let algorithm = match parameters.function.map_or(HMAC_SHA1, |function| function.oid) {
-            HMAC_SHA1 => pbkdf2::PBKDF2_HMAC_SHA1,
-            HMAC_SHA256 => pbkdf2::PBKDF2_HMAC_SHA256,
-            HMAC_SHA384 => pbkdf2::PBKDF2_HMAC_SHA384,
-            HMAC_SHA512 => pbkdf2::PBKDF2_HMAC_SHA512,
-            _ => return Err(KeyStoreError::Unsupported),
-        };
-        let iterations = NonZeroU32::new(parameters.iterations).ok_or(KeyStoreError::Malformed)?;
-        // Over SHA-1 the 32 bytes take two blocks, each with its own round of iterations.
-        self.spend(parameters.iterations.saturating_mul(2))?;
-        let mut key = [0; 32];
-        pbkdf2::derive(algorithm, iterations, parameters.salt.as_bytes(), self.utf8, &mut key);
-        Ok(key)
+        Ok((key, parameters.to_der()?))
     }
 
     /// `N` bytes by the function of RFC 7292, appendix B.2.
     pub(super) fn rfc7292<const N: usize>(
-        &mut self,
+        &self,
         hash: Hash,
         diversifier: Diversifier,
-        salt: &[u8],
+        salt: &[u8; SALT],
         iterations: u32,
-    ) -> Result<[u8; N], KeyStoreError> {
-        if iterations == 0 || salt.is_empty() {
-            return Err(KeyStoreError::Malformed);
-        }
+    ) -> [u8; N] {
         let algorithm = hash.algorithm();
         let mut input = Zeroizing::new(Vec::new());
         extend_to_blocks(&mut input, salt);
         extend_to_blocks(&mut input, &self.bmp);
         let mut output = [0; N];
         for chunk in output.chunks_mut(algorithm.output_len()) {
-            self.spend(iterations)?;
             let mut context = digest::Context::new(algorithm);
             context.update(&[diversifier as u8; BLOCK]);
             context.update(&input);
@@ -150,11 +105,11 @@ impl<'a> Password<'a> {
             }
             add_to_blocks(&mut input, block.as_ref());
         }
-        Ok(output)
+        output
     }
 }
 
-/// Repeats `bytes` until whole blocks are filled; nothing stays nothing.
+/// Repeats `bytes` until whole blocks are filled; an empty slice adds no block.
 fn extend_to_blocks(input: &mut Vec<u8>, bytes: &[u8]) {
     let length = bytes.len().div_ceil(BLOCK) * BLOCK;
     input.extend(bytes.iter().cycle().take(length));

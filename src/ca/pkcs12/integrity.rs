@@ -1,4 +1,4 @@
-//! What shows that an archive was not changed: HMAC under a key from RFC 7292's own function, or
+//! The MAC of an archive: HMAC under a key from RFC 7292's own function, or
 //! PBMAC1 (RFC 9579), where that key comes from PBKDF2.
 
 use aws_lc_rs::hmac;
@@ -30,14 +30,14 @@ impl Integrity {
     pub(super) fn seal(
         self,
         content: &[u8],
-        password: &mut Password<'_>,
+        password: &Password<'_>,
         random: Random<'_>,
     ) -> Result<Vec<u8>, KeyStoreError> {
         let mut salt = [0; SALT];
         random(&mut salt);
         match self {
             Self::Classic { hash, iterations } => {
-                let key = classic_key(hash, password, &salt, iterations)?;
+                let key = classic_key(hash, password, &salt, iterations);
                 let tag = hmac::sign(&key, content);
                 let oid = match hash {
                     Hash::Sha1 => SHA1,
@@ -69,47 +69,21 @@ impl Integrity {
 /// The key of RFC 7292, as long as the digest.
 fn classic_key(
     hash: Hash,
-    password: &mut Password<'_>,
-    salt: &[u8],
+    password: &Password<'_>,
+    salt: &[u8; SALT],
     iterations: u32,
-) -> Result<hmac::Key, KeyStoreError> {
-    Ok(match hash {
-        Hash::Sha1 => bind::<20>(
-            hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-            password.rfc7292(hash, Diversifier::Mac, salt, iterations)?,
-        ),
-        Hash::Sha256 => bind::<32>(
-            hmac::HMAC_SHA256,
-            password.rfc7292(hash, Diversifier::Mac, salt, iterations)?,
-        ),
-    })
+) -> hmac::Key {
+    let (purpose, legacy) = (Diversifier::Mac, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY);
+    match hash {
+        Hash::Sha1 => bind::<20>(legacy, password.rfc7292(hash, purpose, salt, iterations)),
+        Hash::Sha256 => {
+            bind::<32>(hmac::HMAC_SHA256, password.rfc7292(hash, purpose, salt, iterations))
+        }
+    }
 }
 
 fn bind<const N: usize>(algorithm: hmac::Algorithm, mut key: [u8; N]) -> hmac::Key {
     let bound = hmac::Key::new(algorithm, &key);
     key.zeroize();
     bound
-}
-
-/// Compares the archive's own claim with its content.
-pub(super) fn verify(
-    mac: &MacData<'_>,
-    content: &[u8],
-    password: &mut Password<'_>,
-) -> Result<(), KeyStoreError> {
-    let (salt, iterations) = (mac.salt.as_bytes(), mac.iterations);
-    let key = match mac.mac.algorithm.oid {
-        SHA1 => classic_key(Hash::Sha1, password, salt, iterations)?,
-        SHA256 => classic_key(Hash::Sha256, password, salt, iterations)?,
-        PBMAC1 => {
-            let parameters = mac.mac.algorithm.parameters.ok_or(KeyStoreError::Malformed)?;
-            let parameters = parameters.decode_as::<Pbmac1Parameters<'_>>()?;
-            if parameters.mac.oid != HMAC_SHA256 {
-                return Err(KeyStoreError::Unsupported);
-            }
-            bind(hmac::HMAC_SHA256, password.pbkdf2_read(parameters.derivation)?)
-        }
-        _ => return Err(KeyStoreError::Unsupported),
-    };
-    hmac::verify(&key, content, mac.mac.digest.as_bytes()).map_err(|_| KeyStoreError::Password)
 }

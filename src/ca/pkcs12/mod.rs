@@ -1,8 +1,8 @@
 //! PKCS#12 key stores and trust stores (RFC 7292), which Java, OpenSSL and NSS load.
 //!
-//! We write the format ourselves rather than through `p12-keystore`: that crate takes its salts
-//! from a generator of its own, which this floor may not have, knows no PBMAC1 (RFC 9579), and
-//! brings a second set of ciphers beside aws-lc; the structures are twelve small sequences.
+//! This module writes the format rather than the crate `p12-keystore`: that crate takes its salts
+//! from its own generator, which this layer may not have, and does not write PBMAC1 (RFC 9579).
+//! The crate reads archives in the command line (`src/cli/keystore`) and checks ours in tests.
 //!
 //! An archive has two safes: the encrypted certificates, then the key in a shrouded bag. The
 //! order of the certificates is kept: leaf, its issuer, and so on. `localKeyId` ties the leaf to
@@ -16,14 +16,11 @@
 mod cipher;
 mod derivation;
 mod integrity;
-mod open;
-mod shape;
+pub(crate) mod shape;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, SetOfVec};
 use der::{Decode, Encode, Tag, Tagged};
-
-pub use open::open;
 
 use crate::ca::keystore::{KeyStoreError, MAX_ARCHIVE, Random, StoreContents, check_alias, utf16};
 use crate::ca::pem;
@@ -125,7 +122,7 @@ pub fn key_store(
         let certificates: Vec<_> = contents.certificates().collect();
         return trust_store(&certificates, password, encoder, random);
     };
-    let mut password = Password::new(password);
+    let password = Password::new(password);
     let name = utf16(alias);
     // Any value that both bags share will do; OpenSSL and Go take this one.
     let link = digest(&SHA1_FOR_LEGACY_USE_ONLY, contents.leaf);
@@ -139,10 +136,10 @@ pub fn key_store(
     for certificate in contents.chain {
         bags.push(certificate_bag(certificate, Vec::new())?);
     }
-    let certificates = encrypted_safe(&bags, encoder, &mut password, random)?;
+    let certificates = encrypted_safe(&bags, encoder, &password, random)?;
 
     let key = pem::pkcs8_version_1(key.expose())?;
-    let encrypted = encoder.scheme().encrypt(&key, &mut password, random)?;
+    let encrypted = encoder.scheme().encrypt(&key, &password, random)?;
     let shrouded = EncryptedKey {
         algorithm: encrypted.algorithm()?,
         bytes: OctetStringRef::new(&encrypted.bytes)?,
@@ -152,7 +149,7 @@ pub fn key_store(
     let safe = sequence(&[bag])?;
     let keys =
         ContentInfo { kind: DATA, content: AnyRef::new(Tag::OctetString, &safe)? }.to_der()?;
-    archive(&[certificates, keys], encoder, &mut password, random)
+    archive(&[certificates, keys], encoder, &password, random)
 }
 
 /// Writes a trust store whose entries are called `1`, `2`, …, each with the attribute by which
@@ -170,7 +167,7 @@ pub fn trust_store(
     if roots.is_empty() {
         return Err(KeyStoreError::Empty);
     }
-    let mut password = Password::new(password);
+    let password = Password::new(password);
     let any_usage = ANY_EXTENDED_KEY_USAGE.to_der()?;
     let mut bags = Vec::with_capacity(roots.len());
     for (position, root) in roots.iter().enumerate() {
@@ -183,8 +180,8 @@ pub fn trust_store(
             ],
         )?);
     }
-    let safe = encrypted_safe(&bags, encoder, &mut password, random)?;
-    archive(&[safe], encoder, &mut password, random)
+    let safe = encrypted_safe(&bags, encoder, &password, random)?;
+    archive(&[safe], encoder, &password, random)
 }
 
 fn attribute(kind: ObjectIdentifier, value: AnyRef<'_>) -> Result<Attribute<'_>, KeyStoreError> {
@@ -224,7 +221,7 @@ fn sequence(parts: &[Vec<u8>]) -> Result<Vec<u8>, KeyStoreError> {
 fn encrypted_safe(
     bags: &[Vec<u8>],
     encoder: Encoder,
-    password: &mut Password<'_>,
+    password: &Password<'_>,
     random: Random<'_>,
 ) -> Result<Vec<u8>, KeyStoreError> {
     let encrypted = encoder.scheme().encrypt(&sequence(bags)?, password, random)?;
@@ -240,7 +237,7 @@ fn encrypted_safe(
 fn archive(
     safes: &[Vec<u8>],
     encoder: Encoder,
-    password: &mut Password<'_>,
+    password: &Password<'_>,
     random: Random<'_>,
 ) -> Result<Vec<u8>, KeyStoreError> {
     let content = sequence(safes)?;

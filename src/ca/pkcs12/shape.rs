@@ -7,7 +7,7 @@ use x509_cert::spki::AlgorithmIdentifierRef;
 
 macro_rules! names {
     ($($name:ident = $arcs:literal;)*) => {
-        $(pub(super) const $name: ObjectIdentifier = ObjectIdentifier::new_unwrap($arcs);)*
+        $(pub(crate) const $name: ObjectIdentifier = ObjectIdentifier::new_unwrap($arcs);)*
     };
 }
 
@@ -35,109 +35,109 @@ names! {
 }
 
 #[derive(Sequence)]
-pub(super) struct Pfx<'a> {
-    pub(super) version: u8,
-    pub(super) safes: ContentInfo<'a>,
+pub(crate) struct Pfx<'a> {
+    pub(crate) version: u8,
+    pub(crate) safes: ContentInfo<'a>,
     #[asn1(optional = "true")]
-    pub(super) mac: Option<MacData<'a>>,
+    pub(crate) mac: Option<MacData<'a>>,
 }
 
 #[derive(Sequence)]
-pub(super) struct ContentInfo<'a> {
-    pub(super) kind: ObjectIdentifier,
+pub(crate) struct ContentInfo<'a> {
+    pub(crate) kind: ObjectIdentifier,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    pub(super) content: AnyRef<'a>,
+    pub(crate) content: AnyRef<'a>,
 }
 
 #[derive(Sequence)]
-pub(super) struct MacData<'a> {
-    pub(super) mac: DigestInfo<'a>,
-    pub(super) salt: &'a OctetStringRef,
+pub(crate) struct MacData<'a> {
+    pub(crate) mac: DigestInfo<'a>,
+    pub(crate) salt: &'a OctetStringRef,
     #[asn1(default = "once")]
-    pub(super) iterations: u32,
+    pub(crate) iterations: u32,
 }
 
-pub(super) const fn once() -> u32 {
+pub(crate) const fn once() -> u32 {
     1
 }
 
 #[derive(Sequence)]
-pub(super) struct DigestInfo<'a> {
-    pub(super) algorithm: AlgorithmIdentifierRef<'a>,
-    pub(super) digest: &'a OctetStringRef,
+pub(crate) struct DigestInfo<'a> {
+    pub(crate) algorithm: AlgorithmIdentifierRef<'a>,
+    pub(crate) digest: &'a OctetStringRef,
 }
 
 #[derive(Sequence)]
-pub(super) struct EncryptedData<'a> {
-    pub(super) version: u8,
-    pub(super) content: EncryptedContent<'a>,
+pub(crate) struct EncryptedData<'a> {
+    pub(crate) version: u8,
+    pub(crate) content: EncryptedContent<'a>,
 }
 
 #[derive(Sequence)]
-pub(super) struct EncryptedContent<'a> {
-    pub(super) kind: ObjectIdentifier,
-    pub(super) algorithm: AlgorithmIdentifierRef<'a>,
+pub(crate) struct EncryptedContent<'a> {
+    pub(crate) kind: ObjectIdentifier,
+    pub(crate) algorithm: AlgorithmIdentifierRef<'a>,
     #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
-    pub(super) bytes: &'a OctetStringRef,
+    pub(crate) bytes: &'a OctetStringRef,
 }
 
 #[derive(Sequence)]
-pub(super) struct EncryptedKey<'a> {
-    pub(super) algorithm: AlgorithmIdentifierRef<'a>,
-    pub(super) bytes: &'a OctetStringRef,
+pub(crate) struct EncryptedKey<'a> {
+    pub(crate) algorithm: AlgorithmIdentifierRef<'a>,
+    pub(crate) bytes: &'a OctetStringRef,
 }
 
 #[derive(Sequence)]
-pub(super) struct SafeBag<'a> {
-    pub(super) kind: ObjectIdentifier,
+pub(crate) struct SafeBag<'a> {
+    pub(crate) kind: ObjectIdentifier,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    pub(super) value: AnyRef<'a>,
+    pub(crate) value: AnyRef<'a>,
     #[asn1(optional = "true")]
-    pub(super) attributes: Option<SetOfVec<Attribute<'a>>>,
+    pub(crate) attributes: Option<SetOfVec<Attribute<'a>>>,
 }
 
 #[derive(Clone, Sequence, ValueOrd)]
-pub(super) struct Attribute<'a> {
-    pub(super) kind: ObjectIdentifier,
-    pub(super) values: SetOfVec<AnyRef<'a>>,
+pub(crate) struct Attribute<'a> {
+    pub(crate) kind: ObjectIdentifier,
+    pub(crate) values: SetOfVec<AnyRef<'a>>,
 }
 
 #[derive(Sequence)]
-pub(super) struct CertificateBag<'a> {
-    pub(super) kind: ObjectIdentifier,
+pub(crate) struct CertificateBag<'a> {
+    pub(crate) kind: ObjectIdentifier,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    pub(super) certificate: &'a OctetStringRef,
+    pub(crate) certificate: &'a OctetStringRef,
 }
 
 #[derive(Sequence)]
-pub(super) struct Pbes2Parameters<'a> {
-    pub(super) derivation: AlgorithmIdentifierRef<'a>,
-    pub(super) encryption: AlgorithmIdentifierRef<'a>,
+pub(crate) struct Pbes2Parameters<'a> {
+    pub(crate) derivation: AlgorithmIdentifierRef<'a>,
+    pub(crate) encryption: AlgorithmIdentifierRef<'a>,
 }
 
 #[derive(Sequence)]
-pub(super) struct Pbmac1Parameters<'a> {
-    pub(super) derivation: AlgorithmIdentifierRef<'a>,
-    pub(super) mac: AlgorithmIdentifierRef<'a>,
+pub(crate) struct Pbmac1Parameters<'a> {
+    pub(crate) derivation: AlgorithmIdentifierRef<'a>,
+    pub(crate) mac: AlgorithmIdentifierRef<'a>,
 }
 
 #[derive(Sequence)]
-pub(super) struct Pbkdf2Parameters<'a> {
-    pub(super) salt: &'a OctetStringRef,
-    pub(super) iterations: u32,
+pub(crate) struct Pbkdf2Parameters<'a> {
+    pub(crate) salt: &'a OctetStringRef,
+    pub(crate) iterations: u32,
     #[asn1(optional = "true")]
-    pub(super) key_length: Option<u32>,
+    pub(crate) key_length: Option<u32>,
     #[asn1(optional = "true")]
-    pub(super) function: Option<AlgorithmIdentifierRef<'a>>,
+    pub(crate) function: Option<AlgorithmIdentifierRef<'a>>,
 }
 
 #[derive(Sequence)]
-pub(super) struct Pbes1Parameters<'a> {
-    pub(super) salt: &'a OctetStringRef,
-    pub(super) iterations: u32,
+pub(crate) struct Pbes1Parameters<'a> {
+    pub(crate) salt: &'a OctetStringRef,
+    pub(crate) iterations: u32,
 }
 
 /// An algorithm whose parameters are the ASN.1 NULL.
-pub(super) const fn plain(oid: ObjectIdentifier) -> AlgorithmIdentifierRef<'static> {
+pub(crate) const fn plain(oid: ObjectIdentifier) -> AlgorithmIdentifierRef<'static> {
     AlgorithmIdentifierRef { oid, parameters: Some(AnyRef::NULL) }
 }

@@ -4,7 +4,7 @@
 use data_encoding::BASE64;
 use der::{Decode, Encode};
 use serde_json::{Value, json};
-use signet::ca::{jks, pkcs12};
+use signet::cli::keystore::{jks, pkcs12};
 use signet::secret::Secret;
 use signet::store::memory::Fault;
 
