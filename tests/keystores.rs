@@ -1,10 +1,13 @@
-//! Key stores before strangers: Java, `keytool`, OpenSSL and Python's `cryptography` load what
-//! we write.
+//! Outside programs load the key stores that Signet writes: Java, `keytool`, OpenSSL, Python's
+//! `cryptography` and the crate `p12-keystore`; and `signet keystore inspect` opens theirs.
 //!
-//! A judge that is not installed is skipped with a word; with `SIGNET_REQUIRE_TOOLS=1` it is a
+//! A program that is not installed is skipped with a message; with `SIGNET_REQUIRE_TOOLS=1` it is a
 //! failure. `SIGNET_TEST_JAVAS` names further `java` programs, separated by colons.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of tests, too")]
+
+#[path = "keystores/inspect.rs"]
+mod inspect;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -334,6 +337,33 @@ fn openssl_opens_every_pkcs12_that_its_version_can() {
             + case.expected.matches("trusted:").count();
         assert_eq!(count("CERTIFICATE"), certificates, "{}", case.name());
         assert_eq!(count("PRIVATE KEY"), case.expected.matches("key:").count(), "{}", case.name());
+    }
+}
+
+/// Passwords with surrogate pairs, which the crate `p12-keystore` does not take for the classic MAC.
+#[test]
+fn openssl_opens_archives_with_a_password_outside_the_basic_plane() {
+    let Some(version) = openssl_version().filter(|version| *version >= (3, 0)) else {
+        return missing("OpenSSL 3");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let identity = identity("p256");
+    for encoder in ENCODERS {
+        if encoder == Encoder::Modern2026 && version < (3, 4) {
+            continue;
+        }
+        let store = identity.with(true, |contents| {
+            pkcs12::key_store(contents, "api", &secret("pass😀"), encoder, &mut random()).unwrap()
+        });
+        let file = folder.path().join("store.p12");
+        fs::write(&file, store).unwrap();
+        let mut arguments = words(&["pkcs12", "-nodes", "-legacy", "-passin", "stdin", "-in"]);
+        arguments.push(file.as_os_str());
+        let Some(output) = run("openssl", &arguments, "pass😀\n") else { return };
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {errors}", encoder.name());
+        let key = pem::decode_first(&String::from_utf8(output.stdout).unwrap(), &["PRIVATE KEY"]);
+        assert!(key.is_some(), "{}", encoder.name());
     }
 }
 
