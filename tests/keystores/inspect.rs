@@ -35,7 +35,7 @@ fn entries(report: &Value) -> Vec<(String, String)> {
 
 /// The number of certificates in the first entry.
 fn certificates(report: &Value) -> usize {
-    report["entries"][0]["certificates"].as_array().unwrap().len()
+    report.pointer("/entries/0/certificates").and_then(Value::as_array).unwrap().len()
 }
 
 fn problems(report: &Value) -> String {
@@ -78,7 +78,7 @@ fn expected(case: &Case) -> Vec<(String, String)> {
         .map(|entry| match entry.split(':').collect::<Vec<_>>().as_slice() {
             ["key", alias, _] => ("private_key".to_owned(), (*alias).to_owned()),
             ["trusted", alias] => ("trusted_certificate".to_owned(), (*alias).to_owned()),
-            other => panic!("{other:?}"),
+            _ => ("unknown".to_owned(), entry.to_owned()),
         })
         .collect()
 }
