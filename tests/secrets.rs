@@ -12,6 +12,9 @@ use std::path::Path;
 const OPENERS: &[(&str, usize)] = &[
     ("auth/gate.rs", 1),
     ("auth/token.rs", 2),
+    ("backend/pki/names.rs", 1),
+    ("backend/sys/status.rs", 1),
+    ("backend/token/mod.rs", 1),
     ("ca/jks.rs", 3),
     ("ca/keystore.rs", 1),
     ("ca/pkcs12/derivation.rs", 2),
