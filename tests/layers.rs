@@ -17,7 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("hcl", &[]),
     ("clock", &["ca"]),
     ("store", &["secret", "entropy"]),
-    ("client", &["wire", "secret"]),
+    ("client", &["ca", "wire", "secret"]),
     ("config", &["go", "hcl", "secret"]),
     ("keys", &["ca", "secret", "entropy"]),
     ("auth", &["ca", "store", "secret", "entropy"]),

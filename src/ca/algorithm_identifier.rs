@@ -1,7 +1,17 @@
 //! `AlgorithmIdentifier` of signatures: RFC 4055 (RSA), RFC 5758 (ECDSA), RFC 8410 (Ed25519).
 
+use der::Sequence;
+use der::asn1::{AnyRef, ObjectIdentifier};
+
 use super::asn1::Reader;
 use super::key::{Hash, SignatureAlgorithm};
+
+/// The identifier of any algorithm, as key documents and key stores have it (RFC 5280, 4.1.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Sequence)]
+pub(crate) struct AlgorithmIdentifierRef<'a> {
+    pub(crate) oid: ObjectIdentifier,
+    pub(crate) parameters: Option<AnyRef<'a>>,
+}
 
 /// The DER of the identifier: NULL parameters for PKCS#1, explicit ones for PSS, none else.
 pub(in crate::ca) const fn encode(algorithm: SignatureAlgorithm) -> &'static [u8] {

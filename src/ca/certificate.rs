@@ -1,4 +1,4 @@
-//! A certificate as others made it, or as we did: read once, asked often.
+//! A certificate of an outside CA or of this one: read once, with every check that importing needs.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,13 +6,17 @@ use std::ops::Range;
 
 use crate::ca::oid::ObjectIdentifier;
 
-use super::asn1::{Element, ReadError, Reader, tag};
+use super::asn1::{ReadError, Reader, tag};
 use super::key::{KeyKind, SignatureAlgorithm};
 use super::name_limits::NameLimits;
 use super::permit::{AlternativeNames, KeyUsage};
 use super::public_key::{PublicKey, PublicKeyError};
 use super::time::Timestamp;
-use super::{algorithm_identifier, distinguished_name, extensions, general_names};
+use super::{algorithm_identifier, distinguished_name, extensions};
+
+mod fields;
+
+pub use fields::{CertificateFields, not_after};
 
 /// A parsed certificate.
 #[derive(Clone, Debug)]
@@ -24,7 +28,8 @@ pub struct Certificate {
     signature: Range<usize>,
     algorithm: Option<SignatureAlgorithm>,
     serial: Vec<u8>,
-    validity: (Timestamp, Timestamp),
+    not_before: Timestamp,
+    not_after: Timestamp,
     common_name: String,
     public_key: PublicKey,
     derived_key_identifier: [u8; 20],
@@ -57,12 +62,12 @@ pub struct IssuerView<'a> {
     pub not_after: Timestamp,
 }
 
-/// Why bytes are no certificate that we can use.
+/// Why bytes are not a certificate that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateError {
     /// Not the DER of a certificate; the text says where.
     Malformed(String),
-    /// A key algorithm or curve that we do not know.
+    /// A key algorithm that is not supported.
     UnknownKey,
 }
 
@@ -96,108 +101,21 @@ fn malformed(text: &str) -> CertificateError {
     CertificateError::Malformed(text.to_owned())
 }
 
-/// The fields of a certificate, still in place.
-struct Fields<'a> {
-    tbs: Element<'a>,
-    serial: &'a [u8],
-    inner_algorithm: Element<'a>,
-    issuer: Element<'a>,
-    validity: (Timestamp, Timestamp),
-    subject: Element<'a>,
-    public_key: Element<'a>,
-    extensions: Extensions,
-    algorithm: Element<'a>,
-    signature: &'a [u8],
-}
-
-/// The notAfter of a certificate. It reads no further, so it also serves for a certificate that an
-/// earlier version signed and that the rules of today refuse: such a one must be revocable.
-///
-/// # Errors
-/// What is no certificate up to its validity.
-pub fn not_after(der: &[u8]) -> Result<Timestamp, CertificateError> {
-    let mut fields =
-        Reader::new(der).sequence("x509.certificate")?.sequence("x509.tbsCertificate")?;
-    fields.optional(tag::explicit(0))?;
-    fields.integer()?;
-    fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
-    fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
-    let mut instants = fields.sequence("x509.validity")?;
-    instants.time()?;
-    Ok(instants.time()?)
-}
-
-impl<'a> Fields<'a> {
-    fn read(der: &'a [u8]) -> Result<Self, CertificateError> {
-        let mut outer = Reader::new(der);
-        let mut parts = outer.sequence("x509.certificate")?;
-        if !outer.is_empty() {
-            return Err(malformed("x509: trailing data"));
-        }
-        let tbs = parts.expect(tag::SEQUENCE, "x509.tbsCertificate")?;
-        let algorithm = parts.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
-        let signature = parts.octet_bits()?;
-        parts.end()?;
-        let mut fields = Reader::new(tbs.content);
-        let version = fields.optional(tag::explicit(0))?.map(|version| version.content);
-        if !matches!(version, None | Some([2, 1, 0..=2])) {
-            return Err(malformed("x509: invalid version"));
-        }
-        let serial = fields.integer()?;
-        if matches!(serial, [0x80..=0xff, ..]) {
-            return Err(malformed("x509: negative serial number"));
-        }
-        let inner_algorithm = fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
-        let issuer = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
-        let mut instants = fields.sequence("x509.validity")?;
-        let validity = (instants.time()?, instants.time()?);
-        instants.end()?;
-        let subject = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
-        let public_key = fields.expect(tag::SEQUENCE, "x509.publicKeyInfo")?;
-        fields.optional(tag::implicit(1))?;
-        fields.optional(tag::implicit(2))?;
-        let extensions = match fields.optional(tag::explicit(3))? {
-            Some(list) => Extensions::read(list.content)?,
-            None => Extensions::default(),
-        };
-        fields.end()?;
-        Ok(Self {
-            tbs,
-            serial,
-            inner_algorithm,
-            issuer,
-            validity,
-            subject,
-            public_key,
-            extensions,
-            algorithm,
-            signature,
-        })
-    }
-}
-
 impl Extensions {
-    fn read(der: &[u8]) -> Result<Self, CertificateError> {
-        let mut outer = Reader::new(der);
-        let mut list = outer.sequence("[]pkix.Extension")?;
-        outer.end()?;
-        let mut found = Self::default();
+    fn of(fields: &CertificateFields<'_>) -> Result<Self, CertificateError> {
+        let mut read = Self::default();
         let mut seen = BTreeSet::new();
-        while !list.is_empty() {
-            let mut fields = list.sequence("pkix.Extension")?;
-            let oid = fields.oid()?;
-            let critical = fields.default_false()?;
-            let value = fields.expect(tag::OCTET_STRING, "[]uint8")?.content;
-            fields.end()?;
-            if !seen.insert(oid) {
+        for extension in &fields.extensions {
+            if !seen.insert(extension.oid) {
                 return Err(malformed("x509: certificate contains duplicate extensions"));
             }
-            if oid == extensions::NAME_CONSTRAINTS {
-                found.name_limits = Some(Box::new(NameLimits::of(value, critical)));
+            if extension.oid == extensions::NAME_CONSTRAINTS {
+                let limits = NameLimits::of(extension.value, extension.critical);
+                read.name_limits = Some(Box::new(limits));
             }
-            found.take(&oid, value)?;
+            read.take(&extension.oid, extension.value)?;
         }
-        Ok(found)
+        Ok(read)
     }
 
     fn take(&mut self, oid: &ObjectIdentifier, value: &[u8]) -> Result<(), CertificateError> {
@@ -205,6 +123,7 @@ impl Extensions {
         match *oid {
             extensions::SUBJECT_KEY_IDENTIFIER => {
                 let identifier = reader.expect(tag::OCTET_STRING, "[]uint8")?.content;
+                reader.end()?;
                 self.subject_key_identifier = Some(identifier.to_vec());
             }
             extensions::AUTHORITY_KEY_IDENTIFIER => {
@@ -212,46 +131,28 @@ impl Extensions {
                 let identifier = fields.optional(tag::implicit(0))?;
                 fields.optional(tag::explicit(1))?;
                 fields.optional(tag::implicit(2))?;
-                fields.end()?;
+                fields.end().and(reader.end())?;
                 self.authority_key_identifier = identifier.map(|found| found.content.to_vec());
             }
             extensions::BASIC_CONSTRAINTS => {
-                let mut fields = reader.sequence("x509.basicConstraints")?;
-                self.is_authority = fields.default_false()?;
-                if !fields.is_empty() {
-                    self.path_length = Some(small(fields.integer()?)?);
-                }
-                fields.end()?;
+                (self.is_authority, self.path_length) = fields::basic_constraints(value)?;
             }
-            extensions::KEY_USAGE => self.key_usage = Some(KeyUsage(reader.named_bits()?)),
+            extensions::KEY_USAGE => {
+                self.key_usage = Some(KeyUsage(reader.named_bits()?));
+                reader.end()?;
+            }
             extensions::EXTENDED_KEY_USAGE => {
-                let mut usages = reader.sequence("[]asn1.ObjectIdentifier")?;
-                while !usages.is_empty() {
-                    self.extended_key_usage.push(usages.oid()?);
-                }
+                self.extended_key_usage = fields::extended_key_usage(value)?;
             }
-            extensions::SUBJECT_ALT_NAME => {
-                let read = general_names::read(value).map_err(CertificateError::Malformed)?;
-                self.names = read.names;
-                return Ok(());
-            }
-            _ => return Ok(()),
+            extensions::SUBJECT_ALT_NAME => self.names = fields::names(value)?,
+            _ => {}
         }
-        Ok(reader.end()?)
-    }
-}
-
-/// A path length; what is above 255 counts as 255.
-fn small(integer: &[u8]) -> Result<u8, CertificateError> {
-    match integer {
-        [0x80..=0xff, ..] => Err(malformed("x509: invalid basic constraints")),
-        [value] | [0, value] => Ok(*value),
-        _ => Ok(u8::MAX),
+        Ok(())
     }
 }
 
 /// Where a part lies in the whole.
-fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
+fn range_of(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
     start..start.saturating_add(part.len())
 }
@@ -260,27 +161,32 @@ impl Certificate {
     /// Reads the DER of one certificate; nothing may follow it.
     pub fn parse(der: impl Into<Vec<u8>>) -> Result<Self, CertificateError> {
         let der = der.into();
-        let fields = Fields::read(&der)?;
-        if fields.inner_algorithm.whole != fields.algorithm.whole {
+        let fields = CertificateFields::read(&der)?;
+        if matches!(fields.serial, [0x80..=0xff, ..]) {
+            return Err(malformed("x509: negative serial number"));
+        }
+        let extensions = Extensions::of(&fields)?;
+        if fields.inner_algorithm != fields.algorithm {
             return Err(malformed(
                 "x509: inner and outer signature algorithm identifiers don't match",
             ));
         }
         let serial = fields.serial.strip_prefix(&[0]).unwrap_or(fields.serial);
-        let common_name = distinguished_name::read(fields.subject.content)?.common_name;
-        let public_key = PublicKey::parse(fields.public_key.whole)?;
+        let common_name = distinguished_name::read_name(fields.subject())?.common_name;
+        let public_key = PublicKey::parse(fields.public_key)?;
         Ok(Self {
-            tbs: place(&der, fields.tbs.whole),
-            subject: place(&der, fields.subject.whole),
-            issuer: place(&der, fields.issuer.whole),
-            signature: place(&der, fields.signature),
-            algorithm: algorithm_identifier::decode(fields.algorithm.whole),
+            tbs: range_of(&der, fields.tbs),
+            subject: range_of(&der, fields.subject()),
+            issuer: range_of(&der, fields.issuer()),
+            signature: range_of(&der, fields.signature),
+            algorithm: algorithm_identifier::decode(fields.algorithm),
             serial: serial.to_vec(),
-            validity: fields.validity,
+            not_before: fields.not_before(),
+            not_after: fields.not_after(),
             common_name,
             derived_key_identifier: public_key.key_identifier(),
             public_key,
-            extensions: fields.extensions,
+            extensions,
             der,
         })
     }
@@ -309,19 +215,19 @@ impl Certificate {
         &self.common_name
     }
 
-    /// The serial number's octets, big-endian, without leading zeros.
+    /// The serial number's bytes, big-endian, without leading zeros.
     pub fn serial(&self) -> &[u8] {
         &self.serial
     }
 
     /// First instant of validity.
     pub const fn not_before(&self) -> Timestamp {
-        self.validity.0
+        self.not_before
     }
 
     /// Last instant of validity.
     pub const fn not_after(&self) -> Timestamp {
-        self.validity.1
+        self.not_after
     }
 
     /// The key.

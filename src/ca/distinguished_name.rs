@@ -122,10 +122,7 @@ pub(in crate::ca) fn comparable(content: &[u8]) -> Result<Comparable, ReadError>
             let (oid, value) = (pair.oid()?, pair.any()?);
             pair.end()?;
             let plain = match text(value.tag, value.content)? {
-                Some(text) => {
-                    let words: Vec<_> = text.split_whitespace().map(str::to_lowercase).collect();
-                    words.join(" ").into_bytes()
-                }
+                Some(text) => comparable_text(&text),
                 None => value.whole.to_vec(),
             };
             attributes.push((oid, plain));
@@ -136,9 +133,20 @@ pub(in crate::ca) fn comparable(content: &[u8]) -> Result<Comparable, ReadError>
     Ok(found)
 }
 
+fn comparable_text(text: &str) -> Vec<u8> {
+    let words: Vec<_> = text.split_whitespace().map(str::to_lowercase).collect();
+    words.join(" ").into_bytes()
+}
+
 /// The same of the DER of a `Name`.
 pub(in crate::ca) fn comparable_name(der: &[u8]) -> Result<Comparable, ReadError> {
     comparable(name_content(der)?)
+}
+
+/// Is the `Name` this common name alone (compared as RFC 5280, 7.1 asks)?
+pub(in crate::ca) fn is_common_name(der: &[u8], common_name: &str) -> bool {
+    let words = comparable_text(common_name);
+    comparable_name(der).is_ok_and(|names| names == [[(COMMON_NAME, words)]])
 }
 
 /// Reads the DER of a `Name`.

@@ -9,9 +9,9 @@
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA1_OUTPUT_LEN};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Encode, Sequence};
-use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroize;
 
+use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 use crate::ca::keystore::{KeyStoreError, Random, StoreContents, check_alias, utf16};
 use crate::ca::pem;
 use crate::ca::time::Timestamp;

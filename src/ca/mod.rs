@@ -4,7 +4,7 @@
 //! clock or a generator; nothing here is `async`, logs, or touches a file. A certificate goes
 //! through a chain of types: `Permit → Tbs → Linted → Signed`, and `engine` makes it `Recorded`.
 
-mod algorithm_identifier;
+pub(crate) mod algorithm_identifier;
 mod alternative_names;
 mod asn1;
 pub mod authority;

@@ -15,8 +15,9 @@ use aws_lc_rs::signature::{
 use data_encoding::{BASE64, BASE64_MIME_PERMISSIVE};
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Encode, Reader, Sequence, SliceReader};
-use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
+
+use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 
 /// The label of a certificate.
 pub const CERTIFICATE: &str = "CERTIFICATE";

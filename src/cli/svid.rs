@@ -3,18 +3,17 @@
 //! SPIFFE X.509-SVID, sections 2 and 4.1: exactly one URI SAN, and the roots are handed out
 //! apart from the chain.
 
-use der::{Decode, Encode};
+use std::fmt::Display;
+
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use serde_json::{Map, Value};
-use x509_cert::Certificate;
-use x509_cert::ext::pkix::SubjectAltName;
-use x509_cert::ext::pkix::name::GeneralName;
 use zeroize::Zeroizing;
 
 use super::file_set::Entry;
+use crate::ca::certificate::CertificateFields;
 
 /// Splits an answer of `issue` in PEM into `svid.pem`, `key.pem` and `bundle.pem`.
 ///
@@ -63,9 +62,7 @@ fn one_certificate(text: &str) -> Result<CertificateDer<'static>, String> {
 }
 
 fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    CertificateDer::pem_slice_iter(text.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("a certificate of the answer cannot be read: {error}"))
+    CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<_, _>>().map_err(unreadable)
 }
 
 fn belongs_together(leaf: &CertificateDer<'static>, key: &str) -> Result<(), String> {
@@ -79,33 +76,27 @@ fn belongs_together(leaf: &CertificateDer<'static>, key: &str) -> Result<(), Str
 }
 
 fn names(leaf: &CertificateDer<'_>, identity: &str) -> Result<(), String> {
-    let certificate = parsed(leaf)?;
-    let found = certificate.tbs_certificate().get_extension::<SubjectAltName>();
-    let Ok(Some((_, SubjectAltName(found)))) = found else {
+    let names = fields(leaf)?.names().map_err(unreadable)?;
+    if names.is_empty() {
         return Err("the certificate holds no alternative name".to_owned());
-    };
-    let mut identities = found.iter().filter_map(|name| match name {
-        GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str()),
-        _ => None,
-    });
-    match (identities.next(), identities.next()) {
-        (Some(one), None) if one == identity => Ok(()),
+    }
+    match names.uri.as_slice() {
+        [one] if one == identity => Ok(()),
         _ => Err(format!("the certificate's only URI is not {identity}")),
     }
 }
 
 fn signs_itself(certificate: &CertificateDer<'_>) -> Result<bool, String> {
-    let certificate = parsed(certificate)?;
-    let to_be_signed = certificate.tbs_certificate();
-    let same = |one: &x509_cert::name::Name, other: &x509_cert::name::Name| {
-        one.to_der().ok() == other.to_der().ok()
-    };
-    Ok(same(to_be_signed.issuer(), to_be_signed.subject()))
+    let fields = fields(certificate)?;
+    Ok(fields.issuer() == fields.subject())
 }
 
-fn parsed(certificate: &CertificateDer<'_>) -> Result<Certificate, String> {
-    Certificate::from_der(certificate)
-        .map_err(|error| format!("a certificate of the answer cannot be read: {error}"))
+fn fields<'a>(certificate: &'a CertificateDer<'_>) -> Result<CertificateFields<'a>, String> {
+    CertificateFields::read(certificate).map_err(unreadable)
+}
+
+fn unreadable(error: impl Display) -> String {
+    format!("a certificate of the answer cannot be read: {error}")
 }
 
 fn pem(certificates: &[CertificateDer<'_>]) -> Vec<u8> {

@@ -5,12 +5,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use der::Decode;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use x509_cert::Certificate;
 
 use super::failure::Failure;
+use crate::ca::certificate::CertificateFields;
 use crate::entropy::Entropy;
 
 /// The common name of the authorities that development servers make.
@@ -34,8 +33,7 @@ pub(super) fn check(folder: &Path) -> Result<(), Failure> {
 }
 
 fn is_development(certificate: &CertificateDer<'_>) -> bool {
-    Certificate::from_der(certificate)
-        .is_ok_and(|parsed| parsed.tbs_certificate().subject().to_string() == format!("CN={OURS}"))
+    CertificateFields::read(certificate).is_ok_and(|fields| fields.has_subject(OURS))
 }
 
 /// Writes the file; without a folder into a new one, which no other user can have prepared.

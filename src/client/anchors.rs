@@ -6,10 +6,8 @@
 //! name, validity and purpose, and the handshake still proves the key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
-use der::Decode;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{
@@ -18,9 +16,10 @@ use rustls::crypto::{
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use x509_cert::certificate::Version;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
-use x509_cert::{Certificate, TbsCertificate};
+
+use crate::ca::certificate::CertificateFields;
+use crate::ca::permit::BasicConstraints;
+use crate::ca::time::Timestamp;
 
 /// The trusted certificates.
 #[derive(Debug)]
@@ -39,10 +38,10 @@ impl Anchors {
     /// Adds the certificates of a file, without those that cannot be read.
     pub(super) fn add(&mut self, certificates: Vec<CertificateDer<'static>>) {
         for certificate in certificates {
-            match Certificate::from_der(&certificate) {
+            match CertificateFields::read(&certificate) {
                 // Only an authority signs others (RFC 5280, 4.2.1.9), given to trust or not.
-                Ok(parsed) if !may_sign(parsed.tbs_certificate()) => self.given.push(certificate),
-                // What one reader refuses may suit the other: bundles of systems hold odd ones.
+                Ok(fields) if !may_sign(&fields) => self.given.push(certificate),
+                // rustls may accept what this reader refuses: bundles of systems hold odd ones.
                 _ => {
                     if self.authorities.add(certificate.clone()).is_ok() {
                         self.given.push(certificate);
@@ -74,11 +73,11 @@ impl Anchors {
 }
 
 /// Version 1 has no extensions that could say so, and was the form of roots for long.
-fn may_sign(certificate: &TbsCertificate) -> bool {
-    match certificate.get_extension::<BasicConstraints>() {
-        Ok(Some((_, constraints))) => constraints.ca,
-        Ok(None) => certificate.version() != Version::V3,
-        Err(_) => false,
+fn may_sign(certificate: &CertificateFields<'_>) -> bool {
+    match certificate.basic_constraints() {
+        Ok(BasicConstraints::Authority { .. }) => true,
+        Ok(BasicConstraints::Absent) => certificate.version() < 3,
+        Ok(BasicConstraints::EndEntity) | Err(_) => false,
     }
 }
 
@@ -151,27 +150,24 @@ fn check_given(
     now: UnixTime,
 ) -> Result<(), Error> {
     verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name)?;
-    let parsed = Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
-    let validity = parsed.tbs_certificate().validity();
-    let seconds = |time: x509_cert::time::Time| UnixTime::since_unix_epoch(time.to_unix_duration());
-    let (not_before, not_after) = (seconds(validity.not_before), seconds(validity.not_after));
+    let fields = CertificateFields::read(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    // Rustls has no instants before 1970.
+    let time = |instant: Timestamp| {
+        let seconds = u64::try_from(instant.unix()).unwrap_or_default();
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    };
+    let (not_before, not_after) = (time(fields.not_before()), time(fields.not_after()));
     if now.as_secs() < not_before.as_secs() {
         return Err(CertificateError::NotValidYetContext { time: now, not_before }.into());
     }
     if now.as_secs() > not_after.as_secs() {
         return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
     }
-    match parsed.tbs_certificate().get_extension::<ExtendedKeyUsage>() {
-        Ok(None) => Ok(()),
-        Ok(Some((_, ExtendedKeyUsage(purposes)))) if purposes.iter().any(serves) => Ok(()),
-        Ok(Some(_)) => Err(CertificateError::InvalidPurpose.into()),
+    match fields.is_for_servers() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(CertificateError::InvalidPurpose.into()),
         Err(_) => Err(CertificateError::BadEncoding.into()),
     }
-}
-
-/// For servers, or for every purpose (RFC 5280, 4.2.1.12).
-fn serves(purpose: &ObjectIdentifier) -> bool {
-    [ID_KP_SERVER_AUTH, ANY_EXTENDED_KEY_USAGE].contains(purpose)
 }
 
 /// A signature of the handshake that its certificate's key did not make. rustls has the same

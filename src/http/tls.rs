@@ -11,8 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use const_oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
-use der::Decode;
 use der::pem::LineEnding;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
@@ -24,10 +22,9 @@ use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
-use x509_cert::Certificate;
-use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 use zeroize::Zeroizing;
 
+use crate::ca::certificate::CertificateFields;
 use crate::ca::pem;
 use crate::ca::time::Timestamp;
 use crate::clock::Clock;
@@ -282,9 +279,8 @@ fn chain(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Timestamp), TlsEr
         .map_err(|error| bad(&error))?;
     let mut end = None;
     for link in &chain {
-        let parsed = Certificate::from_der(link).map_err(|error| bad(&error))?;
-        let last = parsed.tbs_certificate().validity().not_after.to_unix_duration().as_secs();
-        end = end.or_else(|| last.try_into().ok().map(Timestamp::from_unix));
+        let fields = CertificateFields::read(link).map_err(|error| bad(&error))?;
+        end = end.or(Some(fields.not_after()));
     }
     let end = end.ok_or_else(|| bad(&"the file holds no certificate"))?;
     Ok((chain, end))
@@ -329,8 +325,8 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
             _ => fault("tls_key_file", &files.key, &error),
         }
     }
-    let warnings = leaf.and_then(|leaf| Certificate::from_der(&leaf).ok());
-    let warnings = warnings.map(|leaf| doubts(&leaf, now)).unwrap_or_default();
+    let fields = leaf.as_deref().and_then(|leaf| CertificateFields::read(leaf).ok());
+    let warnings = fields.map(|leaf| doubts(&leaf, now)).unwrap_or_default();
     remarks.extend(warnings.into_iter().map(|why| {
         let message = format!("{}: {why}", files.certificate.display());
         Remark { key: "tls_cert_file", warning: true, message }
@@ -339,28 +335,19 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
 }
 
 /// Why clients may not believe a certificate that a server can use.
-fn doubts(leaf: &Certificate, now: Timestamp) -> Vec<String> {
+fn doubts(leaf: &CertificateFields<'_>, now: Timestamp) -> Vec<String> {
     let mut doubts = Vec::new();
-    let body = leaf.tbs_certificate();
-    let time = |time: &x509_cert::time::Time| {
-        Timestamp::from_unix(time.to_unix_duration().as_secs().try_into().unwrap_or(i64::MAX))
-    };
-    let (start, end) = (time(&body.validity().not_before), time(&body.validity().not_after));
+    let (start, end) = (leaf.not_before(), leaf.not_after());
     if now > end {
         doubts.push(format!("the certificate expired at {end}: renew it"));
     }
     if now < start {
         doubts.push(format!("the certificate is not valid before {start}: look at the clock"));
     }
-    if !matches!(body.get_extension::<SubjectAltName>(), Ok(Some((_, names))) if !names.0.is_empty())
-    {
+    if !leaf.names().is_ok_and(|names| !names.is_empty()) {
         doubts.push("the certificate holds no name in subjectAltName, and clients look at no other: issue one with it (openssl: -addext subjectAltName=DNS:localhost,IP:127.0.0.1)".to_owned());
     }
-    if let Ok(Some((_, ExtendedKeyUsage(purposes)))) = body.get_extension::<ExtendedKeyUsage>()
-        && !purposes
-            .iter()
-            .any(|purpose| [ID_KP_SERVER_AUTH, ANY_EXTENDED_KEY_USAGE].contains(purpose))
-    {
+    if leaf.is_for_servers() == Ok(false) {
         doubts.push("the certificate is not made for a server: issue one whose extended key usage holds serverAuth".to_owned());
     }
     doubts

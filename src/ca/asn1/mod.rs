@@ -5,7 +5,7 @@
 mod reader;
 mod writer;
 
-pub(in crate::ca) use reader::{Element, ReadError, Reader};
+pub(in crate::ca) use reader::{ReadError, Reader};
 pub(in crate::ca) use writer::{Writer, bit_string_bits, header, time};
 
 /// Tags of universal types, constructed where the type always is.

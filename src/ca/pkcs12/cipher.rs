@@ -5,11 +5,11 @@ use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, Un
 use aws_lc_rs::iv::FixedLength;
 use der::Encode;
 use der::asn1::{AnyRef, OctetStringRef};
-use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroize;
 
 use super::derivation::{Diversifier, Hash, Password, SALT, pbkdf2_identifier};
 use super::shape::{AES_256_CBC, PBE_SHA1_3DES, PBES2, Pbes1Parameters, Pbes2Parameters};
+use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 use crate::ca::keystore::{KeyStoreError, Random};
 
 /// How the content of an archive is encrypted.

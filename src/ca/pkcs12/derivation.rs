@@ -7,10 +7,10 @@ use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use aws_lc_rs::pbkdf2;
 use der::Encode;
 use der::asn1::{AnyRef, OctetStringRef};
-use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::shape::{HMAC_SHA256, PBKDF2, Pbkdf2Parameters, plain};
+use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 use crate::ca::keystore::{KeyStoreError, utf16};
 use crate::secret::Secret;
 

@@ -4,13 +4,13 @@
 use aws_lc_rs::hmac;
 use der::Encode;
 use der::asn1::{AnyRef, OctetStringRef};
-use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroize;
 
 use super::derivation::{Diversifier, Hash, Password, SALT, pbkdf2_identifier};
 use super::shape::{
     DigestInfo, HMAC_SHA256, MacData, PBMAC1, Pbmac1Parameters, SHA1, SHA256, once, plain,
 };
+use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 use crate::ca::keystore::{KeyStoreError, Random};
 
 /// How the integrity of an archive is shown.

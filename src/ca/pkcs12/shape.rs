@@ -3,7 +3,8 @@
 
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, SetOfVec};
 use der::{Sequence, ValueOrd};
-use x509_cert::spki::AlgorithmIdentifierRef;
+
+use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 
 macro_rules! names {
     ($($name:ident = $arcs:literal;)*) => {
