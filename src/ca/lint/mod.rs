@@ -10,7 +10,6 @@ mod rfc5280;
 mod spiffe;
 mod view;
 
-use crate::ca::oid::ObjectIdentifier;
 use view::{Case, Signer};
 
 use super::cert::Tbs;
@@ -26,17 +25,8 @@ use super::signed::Linted;
 struct Rule {
     finding: Finding,
     holds: fn(&Case<'_>) -> bool,
-    refuses: Refuses,
-}
-
-/// When a broken rule refuses.
-#[derive(Clone, Copy)]
-enum Refuses {
-    Always,
-    /// Not where a CSR brought this extension along and the caller asked to take it as it is:
-    /// the reference signs that.
-    UnlessRequested(ObjectIdentifier),
-    Never,
+    /// A broken rule refuses, or only leaves a notice.
+    refuses: bool,
 }
 
 impl Rule {
@@ -48,7 +38,7 @@ impl Rule {
         holds: fn(&Case<'_>) -> bool,
     ) -> Self {
         let finding = Finding { rule, words, clause, mender: Mender::Signet };
-        Self { finding, holds, refuses: Refuses::Always }
+        Self { finding, holds, refuses: true }
     }
 
     /// A rule that leaves a notice.
@@ -58,7 +48,7 @@ impl Rule {
         words: &'static str,
         holds: fn(&Case<'_>) -> bool,
     ) -> Self {
-        Self { refuses: Refuses::Never, ..Self::must(rule, clause, words, holds) }
+        Self { refuses: false, ..Self::must(rule, clause, words, holds) }
     }
 
     /// A request can break it: its names, its times, or extensions taken from a CSR.
@@ -71,18 +61,6 @@ impl Rule {
     const fn by_operator(self, setting: &'static str) -> Self {
         let finding = Finding { mender: Mender::Operator(setting), ..self.finding };
         Self { finding, ..self }
-    }
-
-    const fn unless_requested(self, oid: ObjectIdentifier) -> Self {
-        Self { refuses: Refuses::UnlessRequested(oid), ..self }
-    }
-
-    fn refuses(&self, requested: &[RawExtension]) -> bool {
-        match self.refuses {
-            Refuses::Always => true,
-            Refuses::UnlessRequested(oid) => requested.iter().all(|found| found.oid != oid),
-            Refuses::Never => false,
-        }
     }
 }
 
@@ -134,7 +112,7 @@ fn check(
     let (mut refused, mut told) = (Vec::new(), Vec::new());
     for rule in [rfc5280::RULES, spiffe::RULES, house::RULES].into_iter().flatten() {
         if !(rule.holds)(&case) {
-            let list = if rule.refuses(requested) { &mut refused } else { &mut told };
+            let list = if rule.refuses { &mut refused } else { &mut told };
             list.push(rule.finding);
         }
     }

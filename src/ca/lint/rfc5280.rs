@@ -5,9 +5,7 @@ use super::view::Case;
 use crate::ca::asn1::{Reader, tag};
 use crate::ca::control::first_control;
 use crate::ca::distinguished_name;
-use crate::ca::extensions::{
-    AUTHORITY_KEY_IDENTIFIER, KEY_USAGE, SUBJECT_ALT_NAME, SUBJECT_KEY_IDENTIFIER,
-};
+use crate::ca::extensions::{AUTHORITY_KEY_IDENTIFIER, SUBJECT_ALT_NAME, SUBJECT_KEY_IDENTIFIER};
 use crate::ca::permit::KeyUsage;
 
 /// The rules of this file.
@@ -50,16 +48,14 @@ pub(super) const RULES: &[Rule] = &[
         "subject alternative names are critical where the subject is empty",
         names_are_critical_without_subject,
     )
-    .by_caller()
-    .unless_requested(SUBJECT_ALT_NAME),
+    .by_caller(),
     Rule::must(
         "names_are_not_empty",
         "RFC 5280, 4.2.1.6",
         "the extension of subject alternative names holds at least one name",
         names_are_not_empty,
     )
-    .by_caller()
-    .unless_requested(SUBJECT_ALT_NAME),
+    .by_caller(),
     Rule::must(
         "names_hold_no_control_characters",
         "CVE-2009-2408",
@@ -87,8 +83,7 @@ pub(super) const RULES: &[Rule] = &[
         "the key usage of an authority has keyCertSign",
         authority_may_sign,
     )
-    .by_caller()
-    .unless_requested(KEY_USAGE),
+    .by_caller(),
     Rule::must(
         "path_length_needs_an_authority",
         "RFC 5280, 4.2.1.9",

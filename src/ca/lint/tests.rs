@@ -266,10 +266,6 @@ fn a_request_of_ours_is_good() {
 
 #[test]
 fn what_a_request_brought_along_is_the_callers() {
-    let mut template = for_tests::authority("middle");
-    verbatim(&mut template, "2.5.29.15", true, &[3, 2, 7, 0x80]);
-    let linted = lint(composed(template), &ISSUER).unwrap();
-    assert_eq!(linted.notices()[0].rule, "authority_may_sign");
     let mut template = for_tests::leaf();
     verbatim(&mut template, "2.5.29.15", true, &[5, 0]);
     assert!(!lint(composed(template), &ISSUER).unwrap_err().is_fault());
