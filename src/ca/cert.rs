@@ -1,8 +1,10 @@
-//! `Permit + issuer + key + serial → Tbs` (pki-api 16.1).
+//! `Permit + issuer + key + serial → Tbs` (RFC 5280, 4.1).
 
 use std::fmt;
 
-use super::asn1::{Writer, tag, time};
+use der::EncodeValue;
+
+use super::asn1::{TaggedValue, Time, Unsigned, Verbatim, encode, sequences, tag};
 use super::certificate::IssuerView;
 use super::key::{KeyKind, SignatureAlgorithm};
 use super::permit::{AlternativeNames, BasicConstraints, Permit, Template};
@@ -113,25 +115,20 @@ fn write(
         }
     };
     let authority = if signer.name.is_some() { signer.key_identifier } else { Some(identifier) };
-    let mut subject = Writer::with_capacity(128);
-    distinguished_name::write(&mut subject, &template.subject);
-    let subject = subject.into_bytes();
-    let validity = validity(&template)?;
-    let mut writer = Writer::with_capacity(1024);
-    writer.sequence(|writer| {
-        writer.raw(VERSION_3);
-        writer.unsigned(serial.as_bytes());
-        writer.raw(algorithm_identifier::encode(algorithm));
-        writer.raw(signer.name.unwrap_or(&subject));
-        writer.raw(&validity);
-        writer.raw(&subject);
-        writer.raw(subject_key.spki());
-        writer.element(tag::explicit(3), |writer| {
-            writer.sequence(|writer| {
-                let empty = subject == distinguished_name::EMPTY;
-                extensions::write(writer, &template, identifier, authority, empty);
-            });
-        });
+    let subject = distinguished_name::encode(&template.subject);
+    let is_empty = *subject == *distinguished_name::EMPTY;
+    let mut list = Vec::with_capacity(512);
+    extensions::write(&mut list, &template, identifier, authority, is_empty);
+    let list = TaggedValue::of(tag::SEQUENCE, &list);
+    let der = encode(&TbsCertificate {
+        version: VERSION_3,
+        serial_number: Unsigned(serial.as_bytes()),
+        signature: Verbatim(algorithm_identifier::encode(algorithm)),
+        issuer: Verbatim(signer.name.unwrap_or(&subject)),
+        validity: Validity::new(template.not_before, template.not_after)?,
+        subject: Verbatim(&subject),
+        subject_public_key_info: Verbatim(subject_key.spki()),
+        extensions: TaggedValue::new(tag::explicit(3), list),
     });
     let facts = CertificateFacts {
         serial,
@@ -139,20 +136,41 @@ fn write(
         not_after: template.not_after.whole(),
         is_authority: matches!(template.basic_constraints, BasicConstraints::Authority { .. }),
     };
-    Ok(Tbs { der: writer.into_bytes(), algorithm, template, facts })
+    drop(subject);
+    Ok(Tbs { der, algorithm, template, facts })
 }
 
-/// `[0] { INTEGER 2 }`
-const VERSION_3: &[u8] = &[0xa0, 3, 2, 1, 2];
+/// The number that stands for version 3.
+const VERSION_3: u8 = 2;
 
-fn validity(template: &Template) -> Result<Vec<u8>, ComposeError> {
-    let mut content = Vec::with_capacity(34);
-    for instant in [template.not_before, template.not_after] {
-        time(&mut content, instant).ok_or(ComposeError::Instant(instant))?;
+/// RFC 5280, 4.1.
+#[derive(EncodeValue)]
+struct TbsCertificate<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
+    version: u8,
+    serial_number: Unsigned<'a>,
+    signature: Verbatim<'a>,
+    issuer: Verbatim<'a>,
+    validity: Validity,
+    subject: Verbatim<'a>,
+    subject_public_key_info: Verbatim<'a>,
+    /// `[3] EXPLICIT`, in it the SEQUENCE.
+    extensions: TaggedValue<TaggedValue<Verbatim<'a>>>,
+}
+
+#[derive(EncodeValue)]
+struct Validity {
+    not_before: Time,
+    not_after: Time,
+}
+
+sequences!(TbsCertificate<'_>, Validity);
+
+impl Validity {
+    fn new(not_before: Timestamp, not_after: Timestamp) -> Result<Self, ComposeError> {
+        let time = |instant| Time::new(instant).ok_or(ComposeError::Instant(instant));
+        Ok(Self { not_before: time(not_before)?, not_after: time(not_after)? })
     }
-    let mut writer = Writer::with_capacity(36);
-    writer.primitive(tag::SEQUENCE, &content);
-    Ok(writer.into_bytes())
 }
 
 /// Everything that becomes an IA5String must be ASCII, and printable where the lint does not look.

@@ -1,8 +1,12 @@
-//! Certificate revocation lists (RFC 5280, 5; pki-api 16.4), fast for a million entries.
+//! Certificate revocation lists (RFC 5280, 5), fast for a million entries.
 
 use std::collections::BTreeMap;
 
-use super::asn1::{ReadError, Reader, Writer, header, tag, time};
+use der::EncodeValue;
+
+use super::asn1::{
+    ReadError, Reader, TaggedValue, Time, Unsigned, Verbatim, append, encode, sequences, tag,
+};
 use super::cert::ComposeError;
 use super::certificate::IssuerView;
 use super::key::SignatureAlgorithm;
@@ -75,19 +79,13 @@ impl Entries {
         read().map_err(|error| error.to_string())
     }
 
-    /// Adds an entry: the serial number as big-endian octets, and when it was revoked.
+    /// Adds an entry: the serial number as big-endian bytes, and when it was revoked.
     ///
     /// # Errors
     /// Refuses instants that a list cannot name.
     pub fn push(&mut self, serial: &[u8], revoked_at: Timestamp) -> Result<(), ComposeError> {
-        let mut writer = Writer::with_capacity(48);
-        let mut date = Vec::with_capacity(17);
-        time(&mut date, revoked_at).ok_or(ComposeError::Instant(revoked_at))?;
-        writer.sequence(|writer| {
-            writer.unsigned(serial);
-            writer.raw(&date);
-        });
-        self.der.extend_from_slice(&writer.into_bytes());
+        let revocation_date = Time::new(revoked_at).ok_or(ComposeError::Instant(revoked_at))?;
+        append(&mut self.der, &Entry { serial_number: Unsigned(serial), revocation_date });
         self.count = self.count.saturating_add(1);
         Ok(())
     }
@@ -160,19 +158,19 @@ pub fn compose_crl(
     if let Some(url) = values.freshest_crl.iter().find(|url| !url.is_ascii()) {
         return Err(ComposeError::NotIa5(url.clone()));
     }
-    let head = head(issuer, values)?;
-    let tail = tail(issuer, values);
-    let mut list = Vec::with_capacity(6);
-    if !entries.is_empty() {
-        header(&mut list, tag::SEQUENCE, entries.der.len());
-    }
-    let parts = [&head[..], &list, &entries.der, &tail];
-    let length = parts.iter().map(|part| part.len()).sum();
-    let mut der = Vec::with_capacity(usize::saturating_add(length, 6));
-    header(&mut der, tag::SEQUENCE, length);
-    for part in parts {
-        der.extend_from_slice(part);
-    }
+    let time = |instant| Time::new(instant).ok_or(ComposeError::Instant(instant));
+    let list = TaggedValue::of(tag::SEQUENCE, &entries.der);
+    let extensions = crl_extensions(issuer, values);
+    let extensions = TaggedValue::of(tag::SEQUENCE, &extensions);
+    let der = encode(&TbsCertList {
+        version: VERSION_2,
+        signature: Verbatim(algorithm_identifier::encode(values.algorithm)),
+        issuer: Verbatim(issuer.subject),
+        this_update: time(values.this_update)?,
+        next_update: time(values.next_update)?,
+        revoked_certificates: Some(list).filter(|_| !entries.is_empty()),
+        extensions: TaggedValue::new(tag::explicit(0), extensions),
+    });
     let facts = CrlFacts {
         number: values.number,
         this_update: values.this_update.whole(),
@@ -182,32 +180,40 @@ pub fn compose_crl(
     Ok(TbsCrl { der, algorithm: values.algorithm, facts })
 }
 
-/// Version, algorithm, issuer and both instants.
-fn head(issuer: &IssuerView<'_>, values: &CrlValues<'_>) -> Result<Vec<u8>, ComposeError> {
-    let mut head = vec![tag::INTEGER, 1, 1];
-    head.extend_from_slice(algorithm_identifier::encode(values.algorithm));
-    head.extend_from_slice(issuer.subject);
-    for instant in [values.this_update, values.next_update] {
-        time(&mut head, instant).ok_or(ComposeError::Instant(instant))?;
-    }
-    Ok(head)
+/// The number that stands for version 2.
+const VERSION_2: u8 = 1;
+
+/// RFC 5280, 5.1.
+#[derive(EncodeValue)]
+struct TbsCertList<'a> {
+    version: u8,
+    signature: Verbatim<'a>,
+    issuer: Verbatim<'a>,
+    this_update: Time,
+    next_update: Time,
+    revoked_certificates: Option<TaggedValue<Verbatim<'a>>>,
+    /// `[0] EXPLICIT`, in it the SEQUENCE.
+    extensions: TaggedValue<TaggedValue<Verbatim<'a>>>,
 }
 
+/// One of the revokedCertificates.
+#[derive(EncodeValue)]
+struct Entry<'a> {
+    serial_number: Unsigned<'a>,
+    revocation_date: Time,
+}
+
+sequences!(TbsCertList<'_>, Entry<'_>);
+
 /// crlExtensions: AKI, cRLNumber, freshestCRL.
-fn tail(issuer: &IssuerView<'_>, values: &CrlValues<'_>) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(96);
-    writer.element(tag::explicit(0), |writer| {
-        writer.sequence(|writer| {
-            if let Some(identifier) = issuer.key_identifier {
-                extensions::write_authority_key_identifier(writer, identifier);
-            }
-            extensions::extension(writer, &extensions::CRL_NUMBER, false, |writer| {
-                writer.unsigned(&values.number.to_be_bytes());
-            });
-            extensions::distribution_points(writer, &extensions::FRESHEST_CRL, values.freshest_crl);
-        });
-    });
-    writer.into_bytes()
+fn crl_extensions(issuer: &IssuerView<'_>, values: &CrlValues<'_>) -> Vec<u8> {
+    let mut list = Vec::with_capacity(96);
+    if let Some(identifier) = issuer.key_identifier {
+        extensions::write_authority_key_identifier(&mut list, identifier);
+    }
+    extensions::extension(&mut list, &extensions::CRL_NUMBER, false, values.number);
+    extensions::distribution_points(&mut list, &extensions::FRESHEST_CRL, values.freshest_crl);
+    list
 }
 
 impl TbsCrl {

@@ -1,8 +1,14 @@
 //! Subjects (pki-api 16.2): composed as Vault composes them, and read as Go reads them.
 
+use std::borrow::Cow;
+
+use der::EncodeValue;
+
 use crate::ca::oid::ObjectIdentifier;
 
-use super::asn1::{ReadError, Reader, Writer, tag};
+use super::asn1::{
+    ReadError, Reader, TaggedValue, Verbatim, append, encode as der_of, sequences, tag,
+};
 use super::control::{first_control, is_control};
 use super::permit::{Subject, SubjectName};
 
@@ -21,15 +27,28 @@ const USER_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.9.2342.1920030
 /// The DER of an empty `Name`.
 pub(in crate::ca) const EMPTY: &[u8] = &[0x30, 0];
 
-/// Appends a subject.
-pub(in crate::ca) fn write(writer: &mut Writer, subject: &SubjectName) {
+/// RFC 5280, 4.1.2.4.
+#[derive(EncodeValue)]
+struct AttributeTypeAndValue<'a> {
+    oid: &'a ObjectIdentifier,
+    value: TaggedValue<Verbatim<'a>>,
+}
+
+sequences!(AttributeTypeAndValue<'_>);
+
+/// The DER of a subject.
+pub(in crate::ca) fn encode(subject: &SubjectName) -> Cow<'_, [u8]> {
     match subject {
-        SubjectName::Verbatim(der) => writer.raw(der),
-        SubjectName::Composed(subject) => writer.sequence(|writer| relative_names(writer, subject)),
+        SubjectName::Verbatim(der) => Cow::Borrowed(der),
+        SubjectName::Composed(subject) => {
+            let mut names = Vec::with_capacity(128);
+            relative_names(&mut names, subject);
+            Cow::Owned(der_of(&TaggedValue::of(tag::SEQUENCE, &names)))
+        }
     }
 }
 
-fn relative_names(writer: &mut Writer, subject: &Subject) {
+fn relative_names(names: &mut Vec<u8>, subject: &Subject) {
     for (oid, values) in [
         (&COUNTRY, &subject.country),
         (&PROVINCE, &subject.province),
@@ -39,53 +58,40 @@ fn relative_names(writer: &mut Writer, subject: &Subject) {
         (&ORGANIZATION, &subject.organization),
         (&ORGANIZATIONAL_UNIT, &subject.organizational_unit),
     ] {
-        shared(writer, oid, values);
+        shared(names, oid, values);
     }
     if !subject.common_name.is_empty() {
-        alone(writer, &COMMON_NAME, &subject.common_name);
+        alone(names, &COMMON_NAME, &subject.common_name);
     }
     if !subject.serial_number.is_empty() {
-        alone(writer, &SERIAL_NUMBER, &subject.serial_number);
+        alone(names, &SERIAL_NUMBER, &subject.serial_number);
     }
     for user_id in &subject.user_ids {
-        alone(writer, &USER_ID, user_id);
+        alone(names, &USER_ID, user_id);
     }
 }
 
 /// Several values in one RDN: a SET OF, which DER sorts by encoding (X.690, 11.6).
-fn shared(writer: &mut Writer, oid: &ObjectIdentifier, values: &[String]) {
+fn shared(names: &mut Vec<u8>, oid: &ObjectIdentifier, values: &[String]) {
     match values {
         [] => {}
-        [value] => alone(writer, oid, value),
+        [value] => alone(names, oid, value),
         values => {
-            let mut encoded: Vec<_> = values
-                .iter()
-                .map(|value| {
-                    let mut writer = Writer::default();
-                    attribute(&mut writer, oid, value);
-                    writer.into_bytes()
-                })
-                .collect();
+            let mut encoded: Vec<_> =
+                values.iter().map(|value| der_of(&attribute(oid, value))).collect();
             encoded.sort_unstable();
-            writer.element(tag::SET, |writer| {
-                for attribute in &encoded {
-                    writer.raw(attribute);
-                }
-            });
+            append(names, &TaggedValue::of(tag::SET, &encoded.concat()));
         }
     }
 }
 
-fn alone(writer: &mut Writer, oid: &ObjectIdentifier, value: &str) {
-    writer.element(tag::SET, |writer| attribute(writer, oid, value));
+fn alone(names: &mut Vec<u8>, oid: &ObjectIdentifier, value: &str) {
+    append(names, &TaggedValue::new(tag::SET, attribute(oid, value)));
 }
 
-fn attribute(writer: &mut Writer, oid: &ObjectIdentifier, value: &str) {
-    writer.sequence(|writer| {
-        writer.oid(oid);
-        let tag = if is_printable(value) { tag::PRINTABLE_STRING } else { tag::UTF8_STRING };
-        writer.primitive(tag, value.as_bytes());
-    });
+fn attribute<'a>(oid: &'a ObjectIdentifier, value: &'a str) -> AttributeTypeAndValue<'a> {
+    let tag = if is_printable(value) { tag::PRINTABLE_STRING } else { tag::UTF8_STRING };
+    AttributeTypeAndValue { oid, value: TaggedValue::of(tag, value.as_bytes()) }
 }
 
 fn is_printable(text: &str) -> bool {
@@ -309,9 +315,7 @@ mod tests {
     use super::*;
 
     fn encode(subject: Subject) -> Vec<u8> {
-        let mut writer = Writer::default();
-        write(&mut writer, &SubjectName::Composed(subject));
-        writer.into_bytes()
+        super::encode(&SubjectName::Composed(subject)).into_owned()
     }
 
     fn list(values: &[&str]) -> Vec<String> {
@@ -388,30 +392,27 @@ mod tests {
             (UNIVERSAL_STRING, b"\0\0\0a\0\0\0\x08"),
         ] {
             for oid in [COMMON_NAME, ORGANIZATIONAL_UNIT, USER_ID] {
-                let mut writer = Writer::default();
-                alone(&mut writer, &COUNTRY, "DE");
-                writer.element(tag::SET, |writer| {
-                    writer.sequence(|writer| {
-                        writer.oid(&oid);
-                        writer.primitive(tag, value);
-                    });
-                });
-                let found = first_control_in(&writer.into_bytes()).unwrap();
+                let mut names = Vec::new();
+                alone(&mut names, &COUNTRY, "DE");
+                let value = TaggedValue::of(tag, value);
+                let attribute = AttributeTypeAndValue { oid: &oid, value };
+                append(&mut names, &TaggedValue::new(tag::SET, attribute));
+                let found = first_control_in(&names).unwrap();
                 assert!(found.is_some(), "{tag:#x} {value:?}");
             }
         }
-        let mut writer = Writer::default();
-        alone(&mut writer, &COMMON_NAME, "Bücher");
-        assert_eq!(first_control_in(&writer.into_bytes()), Ok(None));
+        let mut names = Vec::new();
+        alone(&mut names, &COMMON_NAME, "Bücher");
+        assert_eq!(first_control_in(&names), Ok(None));
     }
 
     #[test]
     fn the_last_common_name_is_the_one() {
-        let mut writer = Writer::default();
-        alone(&mut writer, &COMMON_NAME, "first");
-        alone(&mut writer, &COMMON_NAME, "last");
-        alone(&mut writer, &USER_ID, "u");
-        let read = read(&writer.into_bytes()).unwrap();
+        let mut names = Vec::new();
+        alone(&mut names, &COMMON_NAME, "first");
+        alone(&mut names, &COMMON_NAME, "last");
+        alone(&mut names, &USER_ID, "u");
+        let read = read(&names).unwrap();
         assert_eq!(read.common_name, "last");
         assert_eq!(read.user_ids, ["u"]);
     }

@@ -1,8 +1,11 @@
-//! The extensions of a certificate, in the order and with the criticality of pki-api 16.1.
+//! The extensions of a certificate (RFC 5280, 4.2), in the order and with the criticality that
+//! Vault gives them.
+
+use der::{Encode, EncodeValue};
 
 use crate::ca::oid::ObjectIdentifier;
 
-use super::asn1::{Writer, bit_string_bits, tag};
+use super::asn1::{NamedBits, TaggedValue, Unsigned, Verbatim, append, encode, sequences, tag};
 use super::general_names::{self, DNS, EMAIL, IP, URI};
 use super::name_constraints::DIRECTORY;
 use super::permit::{
@@ -37,25 +40,108 @@ pub(in crate::ca) const OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1
 pub(in crate::ca) const CA_ISSUERS: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.2");
 
+/// RFC 5280, 4.1.
+#[derive(EncodeValue)]
+struct Extension<'a, T: Encode> {
+    oid: &'a ObjectIdentifier,
+    #[asn1(default = "bool::default")]
+    critical: bool,
+    /// The value inside of an OCTET STRING.
+    value: TaggedValue<T>,
+}
+
+impl<T: Encode> der::FixedTag for Extension<'_, T> {
+    const TAG: der::Tag = der::Tag::Sequence;
+}
+
+#[derive(EncodeValue)]
+struct BasicConstraintsValue<'a> {
+    #[asn1(default = "bool::default")]
+    is_authority: bool,
+    path_length: Option<Unsigned<'a>>,
+}
+
+/// RFC 5280, 4.2.1.1, with the keyIdentifier alone.
+#[derive(EncodeValue)]
+struct AuthorityKeyIdentifier<'a> {
+    key_identifier: TaggedValue<Verbatim<'a>>,
+}
+
+/// RFC 5280, 4.2.2.1.
+#[derive(EncodeValue)]
+struct AccessDescription<'a> {
+    method: &'a ObjectIdentifier,
+    location: TaggedValue<Verbatim<'a>>,
+}
+
+/// RFC 5280, 4.2.1.4.
+#[derive(EncodeValue)]
+struct PolicyInformation<'a> {
+    identifier: &'a ObjectIdentifier,
+    qualifiers: Option<TaggedValue<Verbatim<'a>>>,
+}
+
+#[derive(EncodeValue)]
+struct CpsQualifier<'a> {
+    identifier: &'a ObjectIdentifier,
+    statement: TaggedValue<Verbatim<'a>>,
+}
+
+#[derive(EncodeValue)]
+struct NoticeQualifier<'a> {
+    identifier: &'a ObjectIdentifier,
+    notice: UserNotice<'a>,
+}
+
+#[derive(EncodeValue)]
+struct UserNotice<'a> {
+    explicit_text: TaggedValue<Verbatim<'a>>,
+}
+
+/// RFC 5280, 4.2.1.10.
+#[derive(EncodeValue)]
+struct GeneralSubtree<'a> {
+    base: TaggedValue<Verbatim<'a>>,
+}
+
+#[derive(EncodeValue)]
+struct NameConstraintsValue<'a> {
+    permitted: Option<TaggedValue<Verbatim<'a>>>,
+    excluded: Option<TaggedValue<Verbatim<'a>>>,
+}
+
+/// RFC 5280, 4.2.1.13, with a full name of one URL.
+#[derive(EncodeValue)]
+struct DistributionPoint<'a> {
+    name: TaggedValue<TaggedValue<TaggedValue<Verbatim<'a>>>>,
+}
+
+sequences!(
+    BasicConstraintsValue<'_>,
+    AuthorityKeyIdentifier<'_>,
+    AccessDescription<'_>,
+    PolicyInformation<'_>,
+    CpsQualifier<'_>,
+    NoticeQualifier<'_>,
+    UserNotice<'_>,
+    GeneralSubtree<'_>,
+    NameConstraintsValue<'_>,
+    DistributionPoint<'_>
+);
+
 /// Appends one `Extension`.
 pub(in crate::ca) fn extension(
-    writer: &mut Writer,
+    list: &mut Vec<u8>,
     oid: &ObjectIdentifier,
     critical: bool,
-    value: impl FnOnce(&mut Writer),
+    value: impl Encode,
 ) {
-    writer.sequence(|writer| {
-        writer.oid(oid);
-        if critical {
-            writer.primitive(tag::BOOLEAN, &[0xff]);
-        }
-        writer.element(tag::OCTET_STRING, value);
-    });
+    append(list, &Extension { oid, critical, value: TaggedValue::new(tag::OCTET_STRING, value) });
 }
 
 /// Appends every extension of a certificate.
 pub(in crate::ca) fn write(
-    writer: &mut Writer,
+    list: &mut Vec<u8>,
     template: &Template,
     subject_key_identifier: &[u8],
     authority_key_identifier: Option<&[u8]>,
@@ -63,54 +149,54 @@ pub(in crate::ca) fn write(
 ) {
     let verbatim = &template.verbatim_extensions;
     let ours = |oid: &ObjectIdentifier| verbatim.iter().all(|extension| extension.oid != *oid);
-    usages(writer, template, ours);
+    usages(list, template, ours);
     if ours(&BASIC_CONSTRAINTS) {
-        basic_constraints(writer, template.basic_constraints);
+        basic_constraints(list, template.basic_constraints);
     }
     if ours(&SUBJECT_KEY_IDENTIFIER) {
-        extension(writer, &SUBJECT_KEY_IDENTIFIER, false, |writer| {
-            writer.primitive(tag::OCTET_STRING, subject_key_identifier);
-        });
+        let identifier = TaggedValue::of(tag::OCTET_STRING, subject_key_identifier);
+        extension(list, &SUBJECT_KEY_IDENTIFIER, false, identifier);
     }
     if let Some(identifier) = authority_key_identifier.filter(|_| ours(&AUTHORITY_KEY_IDENTIFIER)) {
-        write_authority_key_identifier(writer, identifier);
+        write_authority_key_identifier(list, identifier);
     }
     if ours(&AUTHORITY_INFO_ACCESS) {
-        authority_info_access(writer, template);
+        authority_info_access(list, template);
     }
-    // Other names and policy qualifiers move their extension behind the others (row 11).
+    // Vault writes other names and policy qualifiers behind all other extensions.
     let names = Some(&template.names).filter(|names| !names.is_empty() && ours(&SUBJECT_ALT_NAME));
     let late_names = !template.names.other.is_empty();
     let policies =
         Some(&template.policies).filter(|list| !list.is_empty() && ours(&CERTIFICATE_POLICIES));
     let late_policies = template.policies.iter().any(Policy::is_qualified);
     if let Some(names) = names.filter(|_| !late_names) {
-        subject_alt_name(writer, names, subject_is_empty);
+        subject_alt_name(list, names, subject_is_empty);
     }
     if let Some(policies) = policies.filter(|_| !late_policies) {
-        certificate_policies(writer, policies);
+        certificate_policies(list, policies);
     }
     if let Some(constraints) =
         template.name_constraints.as_ref().filter(|_| ours(&NAME_CONSTRAINTS))
     {
-        name_constraints(writer, constraints);
+        let value = name_constraints(constraints);
+        extension(list, &NAME_CONSTRAINTS, true, Verbatim(&value));
     }
     if ours(&CRL_DISTRIBUTION_POINTS) {
         let points = &template.urls.crl_distribution_points;
-        distribution_points(writer, &CRL_DISTRIBUTION_POINTS, points);
+        distribution_points(list, &CRL_DISTRIBUTION_POINTS, points);
     }
     for raw in verbatim {
-        extension(writer, &raw.oid, raw.critical, |writer| writer.raw(&raw.value));
+        extension(list, &raw.oid, raw.critical, Verbatim(&raw.value));
     }
     if let Some(names) = names.filter(|_| late_names) {
-        subject_alt_name(writer, names, subject_is_empty);
+        subject_alt_name(list, names, subject_is_empty);
     }
     if let Some(policies) = policies.filter(|_| late_policies) {
-        certificate_policies(writer, policies);
+        certificate_policies(list, policies);
     }
     if ours(&FRESHEST_CRL) {
         let points = &template.urls.delta_crl_distribution_points;
-        distribution_points(writer, &FRESHEST_CRL, points);
+        distribution_points(list, &FRESHEST_CRL, points);
     }
 }
 
@@ -120,185 +206,145 @@ impl Policy {
     }
 }
 
-fn usages(writer: &mut Writer, template: &Template, ours: impl Fn(&ObjectIdentifier) -> bool) {
+fn usages(list: &mut Vec<u8>, template: &Template, ours: impl Fn(&ObjectIdentifier) -> bool) {
     if template.key_usage != KeyUsage::default() && ours(&KEY_USAGE) {
-        key_usage(writer, template.key_usage);
+        key_usage(list, template.key_usage);
     }
     if !template.extended_key_usage.is_empty() && ours(&EXTENDED_KEY_USAGE) {
-        extension(writer, &EXTENDED_KEY_USAGE, false, |writer| {
-            writer.sequence(|writer| {
-                for usage in &template.extended_key_usage {
-                    writer.oid(usage);
-                }
-            });
-        });
+        let value = encode(&template.extended_key_usage);
+        extension(list, &EXTENDED_KEY_USAGE, false, Verbatim(&value));
     }
 }
 
 /// RFC 5280, 4.2.1.3.
-pub(in crate::ca) fn key_usage(writer: &mut Writer, usage: KeyUsage) {
-    extension(writer, &KEY_USAGE, true, |writer| {
-        writer.primitive(tag::BIT_STRING, &bit_string_bits(usage.0));
-    });
+pub(in crate::ca) fn key_usage(list: &mut Vec<u8>, usage: KeyUsage) {
+    extension(list, &KEY_USAGE, true, NamedBits(usage.0));
 }
 
 /// RFC 5280, 4.2.1.9.
-pub(in crate::ca) fn basic_constraints(writer: &mut Writer, constraints: BasicConstraints) {
-    let authority = match constraints {
+pub(in crate::ca) fn basic_constraints(list: &mut Vec<u8>, constraints: BasicConstraints) {
+    let (is_authority, path_length) = match constraints {
         BasicConstraints::Absent => return,
-        BasicConstraints::EndEntity => None,
-        BasicConstraints::Authority { path_length } => Some(path_length),
+        BasicConstraints::EndEntity => (false, None),
+        BasicConstraints::Authority { path_length } => (true, path_length.map(|length| [length])),
     };
-    extension(writer, &BASIC_CONSTRAINTS, true, |writer| {
-        writer.sequence(|writer| {
-            let Some(path_length) = authority else { return };
-            writer.primitive(tag::BOOLEAN, &[0xff]);
-            if let Some(length) = path_length {
-                writer.unsigned(&[length]);
-            }
-        });
-    });
+    let path_length = path_length.as_ref().map(|length| Unsigned(length));
+    extension(list, &BASIC_CONSTRAINTS, true, BasicConstraintsValue { is_authority, path_length });
 }
 
 /// RFC 5280, 4.2.1.1: keyIdentifier alone.
-pub(in crate::ca) fn write_authority_key_identifier(writer: &mut Writer, identifier: &[u8]) {
-    extension(writer, &AUTHORITY_KEY_IDENTIFIER, false, |writer| {
-        writer.sequence(|writer| writer.primitive(tag::implicit(0), identifier));
-    });
+pub(in crate::ca) fn write_authority_key_identifier(list: &mut Vec<u8>, identifier: &[u8]) {
+    let key_identifier = TaggedValue::of(tag::implicit(0), identifier);
+    extension(list, &AUTHORITY_KEY_IDENTIFIER, false, AuthorityKeyIdentifier { key_identifier });
 }
 
 /// RFC 5280, 4.2.2.1: OCSP first.
-fn authority_info_access(writer: &mut Writer, template: &Template) {
+fn authority_info_access(list: &mut Vec<u8>, template: &Template) {
     let urls = &template.urls;
     if urls.ocsp_servers.is_empty() && urls.issuing_certificates.is_empty() {
         return;
     }
-    extension(writer, &AUTHORITY_INFO_ACCESS, false, |writer| {
-        writer.sequence(|writer| {
-            for (method, urls) in
-                [(&OCSP, &urls.ocsp_servers), (&CA_ISSUERS, &urls.issuing_certificates)]
-            {
-                for url in urls {
-                    writer.sequence(|writer| {
-                        writer.oid(method);
-                        writer.primitive(URI, url.as_bytes());
-                    });
-                }
-            }
-        });
+    let methods = [(&OCSP, &urls.ocsp_servers), (&CA_ISSUERS, &urls.issuing_certificates)];
+    let descriptions = methods.into_iter().flat_map(|(method, urls)| {
+        urls.iter().map(move |url| {
+            let location = TaggedValue::of(URI, url.as_bytes());
+            AccessDescription { method, location }
+        })
     });
+    let descriptions: Vec<_> = descriptions.collect();
+    extension(list, &AUTHORITY_INFO_ACCESS, false, descriptions);
 }
 
 /// RFC 5280, 4.2.1.6: critical where the subject is empty.
 pub(in crate::ca) fn subject_alt_name(
-    writer: &mut Writer,
+    list: &mut Vec<u8>,
     names: &AlternativeNames,
     subject_is_empty: bool,
 ) {
-    extension(writer, &SUBJECT_ALT_NAME, subject_is_empty, |writer| {
-        general_names::write(writer, names);
-    });
+    let value = general_names::encode(names);
+    extension(list, &SUBJECT_ALT_NAME, subject_is_empty, Verbatim(&value));
 }
 
 /// RFC 5280, 4.2.1.4.
-fn certificate_policies(writer: &mut Writer, policies: &[Policy]) {
-    extension(writer, &CERTIFICATE_POLICIES, false, |writer| write_policies(writer, policies));
+fn certificate_policies(list: &mut Vec<u8>, policies: &[Policy]) {
+    let value = policy_list(policies);
+    extension(list, &CERTIFICATE_POLICIES, false, Verbatim(&value));
 }
 
-/// Appends the value of the extension: each policy once, with the qualifiers of all that name it; CPS
+/// The value of the extension: each policy once, with the qualifiers of all that name it; CPS
 /// before notice (RFC 5280, 4.2.1.4).
-pub(in crate::ca) fn write_policies(writer: &mut Writer, policies: &[Policy]) {
-    writer.sequence(|writer| {
-        for (position, policy) in policies.iter().enumerate() {
-            let same = |other: &&Policy| other.oid == policy.oid;
-            if policies.iter().take(position).any(|earlier| same(&earlier)) {
-                continue;
-            }
-            writer.sequence(|writer| {
-                writer.oid(&policy.oid);
-                if policies.iter().filter(same).any(Policy::is_qualified) {
-                    writer.sequence(|writer| {
-                        policies.iter().filter(same).for_each(|same| qualifiers(writer, same));
-                    });
-                }
-            });
+pub(in crate::ca) fn policy_list(policies: &[Policy]) -> Vec<u8> {
+    let mut list = Vec::new();
+    for (position, policy) in policies.iter().enumerate() {
+        let same = |other: &&Policy| other.oid == policy.oid;
+        if policies.iter().take(position).any(|earlier| same(&earlier)) {
+            continue;
         }
-    });
+        let mut all = Vec::new();
+        policies.iter().filter(same).for_each(|same| qualifiers(&mut all, same));
+        let qualifiers = (!all.is_empty()).then(|| TaggedValue::of(tag::SEQUENCE, &all));
+        append(&mut list, &PolicyInformation { identifier: &policy.oid, qualifiers });
+    }
+    encode(&TaggedValue::of(tag::SEQUENCE, &list))
 }
 
-fn qualifiers(writer: &mut Writer, policy: &Policy) {
+fn qualifiers(list: &mut Vec<u8>, policy: &Policy) {
     if let Some(cps) = &policy.cps {
-        writer.sequence(|writer| {
-            writer.oid(&CPS);
-            writer.primitive(tag::IA5_STRING, cps.as_bytes());
-        });
+        let statement = TaggedValue::of(tag::IA5_STRING, cps.as_bytes());
+        append(list, &CpsQualifier { identifier: &CPS, statement });
     }
     if let Some(notice) = &policy.notice {
-        writer.sequence(|writer| {
-            writer.oid(&USER_NOTICE);
-            writer.sequence(|writer| writer.primitive(tag::UTF8_STRING, notice.as_bytes()));
-        });
+        let explicit_text = TaggedValue::of(tag::UTF8_STRING, notice.as_bytes());
+        let notice = UserNotice { explicit_text };
+        append(list, &NoticeQualifier { identifier: &USER_NOTICE, notice });
     }
 }
 
-/// RFC 5280, 4.2.1.10: critical.
-fn name_constraints(writer: &mut Writer, constraints: &NameConstraints) {
-    extension(writer, &NAME_CONSTRAINTS, true, |writer| {
-        write_name_constraints(writer, constraints);
-    });
-}
-
-/// Appends the value of the extension.
-pub(in crate::ca) fn write_name_constraints(writer: &mut Writer, constraints: &NameConstraints) {
-    type Lists<'a> = ([(u8, &'a [String]); 3], &'a [Vec<u8>], &'a [Vec<u8>]);
-    let subtrees = |writer: &mut Writer, number: u8, (texts, ips, directory): Lists<'_>| {
-        let no_text = texts.iter().all(|(_, names)| names.is_empty());
-        if no_text && ips.is_empty() && directory.is_empty() {
-            return;
-        }
-        writer.element(tag::explicit(number), |writer| {
-            let [dns, email, uri] = texts;
-            let subtree = |writer: &mut Writer, tag: u8, value: &[u8]| {
-                writer.sequence(|writer| writer.primitive(tag, value));
-            };
-            dns.1.iter().for_each(|name| subtree(writer, dns.0, name.as_bytes()));
-            ips.iter().for_each(|range| subtree(writer, IP, range));
-            email.1.iter().for_each(|name| subtree(writer, email.0, name.as_bytes()));
-            uri.1.iter().for_each(|name| subtree(writer, uri.0, name.as_bytes()));
-            directory.iter().for_each(|name| subtree(writer, DIRECTORY, name));
-        });
+/// The value of the extension (RFC 5280, 4.2.1.10).
+pub(in crate::ca) fn name_constraints(constraints: &NameConstraints) -> Vec<u8> {
+    type Texts<'a> = [(u8, &'a [String]); 3];
+    let subtrees = |[dns, email, uri]: Texts<'_>, ips: &[Vec<u8>], directory: &[Vec<u8>]| {
+        let mut list = Vec::new();
+        let mut subtree = |tag: u8, value: &[u8]| {
+            append(&mut list, &GeneralSubtree { base: TaggedValue::of(tag, value) });
+        };
+        dns.1.iter().for_each(|name| subtree(dns.0, name.as_bytes()));
+        ips.iter().for_each(|range| subtree(IP, range));
+        email.1.iter().for_each(|name| subtree(email.0, name.as_bytes()));
+        uri.1.iter().for_each(|name| subtree(uri.0, name.as_bytes()));
+        directory.iter().for_each(|name| subtree(DIRECTORY, name));
+        list
     };
     let c = constraints;
-    writer.sequence(|writer| {
-        let permitted =
-            [(DNS, &*c.permitted_dns), (EMAIL, &*c.permitted_email), (URI, &*c.permitted_uri)];
-        subtrees(writer, 0, (permitted, &c.permitted_ip, &c.permitted_directory));
-        let excluded =
-            [(DNS, &*c.excluded_dns), (EMAIL, &*c.excluded_email), (URI, &*c.excluded_uri)];
-        subtrees(writer, 1, (excluded, &c.excluded_ip, &c.excluded_directory));
-    });
+    let permitted = subtrees(
+        [(DNS, &c.permitted_dns), (EMAIL, &c.permitted_email), (URI, &c.permitted_uri)],
+        &c.permitted_ip,
+        &c.permitted_directory,
+    );
+    let excluded = subtrees(
+        [(DNS, &c.excluded_dns), (EMAIL, &c.excluded_email), (URI, &c.excluded_uri)],
+        &c.excluded_ip,
+        &c.excluded_directory,
+    );
+    let unless_empty = |number, list| {
+        Some(TaggedValue::of(tag::explicit(number), list)).filter(|_| !list.is_empty())
+    };
+    let (permitted, excluded) = (unless_empty(0, &permitted), unless_empty(1, &excluded));
+    encode(&NameConstraintsValue { permitted, excluded })
 }
 
 /// RFC 5280, 4.2.1.13: one DistributionPoint a URL; nothing without URLs.
 pub(in crate::ca) fn distribution_points(
-    writer: &mut Writer,
+    list: &mut Vec<u8>,
     oid: &ObjectIdentifier,
     urls: &[String],
 ) {
     if urls.is_empty() {
         return;
     }
-    extension(writer, oid, false, |writer| {
-        writer.sequence(|writer| {
-            for url in urls {
-                writer.sequence(|writer| {
-                    writer.element(tag::explicit(0), |writer| {
-                        writer.element(tag::explicit(0), |writer| {
-                            writer.primitive(URI, url.as_bytes());
-                        });
-                    });
-                });
-            }
-        });
+    let points = urls.iter().map(|url| {
+        let full_name = TaggedValue::new(tag::explicit(0), TaggedValue::of(URI, url.as_bytes()));
+        DistributionPoint { name: TaggedValue::new(tag::explicit(0), full_name) }
     });
+    extension(list, oid, false, points.collect::<Vec<_>>());
 }

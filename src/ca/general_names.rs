@@ -2,7 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::asn1::{Reader, Writer, tag};
+use der::asn1::ContextSpecificRef;
+use der::{EncodeValue, TagMode, TagNumber};
+
+use crate::ca::oid::ObjectIdentifier;
+
+use super::asn1::{Reader, TaggedValue, Verbatim, append, encode as der_of, sequences, tag};
 use super::permit::{AlternativeNames, OtherName};
 
 /// rfc822Name
@@ -16,41 +21,45 @@ pub(in crate::ca) const IP: u8 = tag::implicit(7);
 /// otherName
 const OTHER: u8 = tag::explicit(0);
 
-/// Appends the SEQUENCE: other, DNS, e-mail, IP, URI.
-pub(in crate::ca) fn write(writer: &mut Writer, names: &AlternativeNames) {
-    writer.sequence(|writer| {
-        for other in &names.other {
-            writer.element(OTHER, |writer| {
-                writer.oid(&other.oid);
-                writer.element(tag::explicit(0), |writer| {
-                    writer.primitive(tag::UTF8_STRING, other.value.as_bytes());
-                });
-            });
-        }
-        for (tag, texts) in [(DNS, &names.dns), (EMAIL, &names.email)] {
-            for text in texts {
-                writer.primitive(tag, text.as_bytes());
-            }
-        }
-        for ip in &names.ip {
-            // An IPv4-mapped address is written as IPv4, as Go does.
-            match ip.to_canonical() {
-                IpAddr::V4(ip) => writer.primitive(IP, &ip.octets()),
-                IpAddr::V6(ip) => writer.primitive(IP, &ip.octets()),
-            }
-        }
-        for uri in &names.uri {
-            writer.primitive(URI, uri.as_bytes());
-        }
-    });
+/// The content of an otherName, with a UTF8String.
+#[derive(EncodeValue)]
+struct AnotherName<'a> {
+    identifier: &'a ObjectIdentifier,
+    value: TaggedValue<TaggedValue<Verbatim<'a>>>,
 }
 
-/// Names that were read, and whether there was an otherName that is no UTF8String.
+sequences!(AnotherName<'_>);
+
+/// The SEQUENCE: other, DNS, e-mail, IP, URI.
+pub(in crate::ca) fn encode(names: &AlternativeNames) -> Vec<u8> {
+    let mut list = Vec::with_capacity(64);
+    for other in &names.other {
+        let text = TaggedValue::of(tag::UTF8_STRING, other.value.as_bytes());
+        let value = TaggedValue::new(tag::explicit(0), text);
+        let value = &AnotherName { identifier: &other.oid, value };
+        let (tag_number, tag_mode) = (TagNumber(0), TagMode::Implicit);
+        append(&mut list, &ContextSpecificRef { tag_number, tag_mode, value });
+    }
+    let mut name = |tag, content: &[u8]| append(&mut list, &TaggedValue::of(tag, content));
+    names.dns.iter().for_each(|text| name(DNS, text.as_bytes()));
+    names.email.iter().for_each(|text| name(EMAIL, text.as_bytes()));
+    for ip in &names.ip {
+        // An IPv4-mapped address is written as IPv4, as Go does.
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => name(IP, &ip.octets()),
+            IpAddr::V6(ip) => name(IP, &ip.octets()),
+        }
+    }
+    names.uri.iter().for_each(|text| name(URI, text.as_bytes()));
+    der_of(&TaggedValue::of(tag::SEQUENCE, &list))
+}
+
+/// Names that were read, and whether there was an otherName that is not a UTF8String.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::ca) struct ReadNames {
     pub(in crate::ca) names: AlternativeNames,
     pub(in crate::ca) foreign_other: bool,
-    /// The kinds of names that were passed over, each once.
+    /// The kinds of names that are not read, each once.
     pub(in crate::ca) passed_over: Vec<&'static str>,
 }
 
@@ -129,8 +138,6 @@ fn other(content: &[u8]) -> Option<OtherName> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ca::oid::ObjectIdentifier;
-
     use super::*;
 
     #[test]
@@ -145,9 +152,7 @@ mod tests {
             ip: vec!["10.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
             uri: vec!["spiffe://example.org/w".to_owned()],
         };
-        let mut writer = Writer::default();
-        write(&mut writer, &names);
-        let read = read(&writer.into_bytes()).unwrap();
+        let read = read(&encode(&names)).unwrap();
         assert_eq!(read, ReadNames { names, ..ReadNames::default() });
     }
 
@@ -155,13 +160,11 @@ mod tests {
     fn a_mapped_address_is_written_as_ipv4() {
         let names =
             AlternativeNames { ip: vec!["::ffff:10.0.0.1".parse().unwrap()], ..Default::default() };
-        let mut writer = Writer::default();
-        write(&mut writer, &names);
-        assert_eq!(writer.into_bytes(), [0x30, 6, IP, 4, 10, 0, 0, 1]);
+        assert_eq!(encode(&names), [0x30, 6, IP, 4, 10, 0, 0, 1]);
     }
 
     #[test]
-    fn refuses_an_address_of_five_octets_and_a_dns_name_outside_ascii() {
+    fn refuses_an_address_of_five_bytes_and_a_dns_name_outside_ascii() {
         assert_eq!(
             read(&[0x30, 7, IP, 5, 1, 2, 3, 4, 5]).unwrap_err(),
             "x509: cannot parse IP address of length 5"

@@ -268,7 +268,7 @@ fn ip_range(content: &[u8]) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ca::asn1::Writer;
+    use crate::ca::asn1::{TaggedValue, encode};
     use crate::ca::extensions;
 
     fn words(texts: &[&str]) -> Vec<String> {
@@ -294,9 +294,7 @@ mod tests {
         assert_eq!(compiled.permitted_ip[1][16..22], [255, 255, 255, 255, 0x80, 0]);
         assert_eq!(compiled.excluded_ip[0], [0; 8]);
         assert_eq!(compiled.excluded_ip[1], [10, 0, 0, 1, 255, 255, 255, 255]);
-        let mut writer = Writer::default();
-        extensions::write_name_constraints(&mut writer, &compiled);
-        assert_eq!(read(&writer.into_bytes()).unwrap(), compiled);
+        assert_eq!(read(&extensions::name_constraints(&compiled)).unwrap(), compiled);
         assert_eq!(AskedConstraints::default().compile().unwrap(), None);
     }
 
@@ -347,13 +345,8 @@ mod tests {
     #[test]
     fn reads_no_other_kind_and_nothing_behind_it() {
         let subtrees = |bytes: &[u8]| {
-            let mut writer = Writer::default();
-            writer.sequence(|writer| {
-                writer.element(tag::explicit(0), |writer| {
-                    writer.sequence(|writer| writer.raw(bytes));
-                });
-            });
-            writer.into_bytes()
+            let subtree = TaggedValue::of(tag::SEQUENCE, bytes);
+            encode(&TaggedValue::new(tag::SEQUENCE, TaggedValue::new(tag::explicit(0), subtree)))
         };
         assert!(read(&subtrees(&[DNS, 1, b'a'])).is_ok());
         assert!(read(&subtrees(&[DNS, 0])).is_ok());

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 
 use crate::go::{self, url};
 
-use super::asn1::Writer;
 use super::certificate::Certificate;
 use super::distinguished_name::{self, Comparable};
 use super::name_constraints;
@@ -162,9 +161,7 @@ struct Facts {
 
 impl Facts {
     fn of(template: &Template) -> Result<Self, Refusal> {
-        let mut writer = Writer::with_capacity(128);
-        distinguished_name::write(&mut writer, &template.subject);
-        let der = writer.into_bytes();
+        let der = distinguished_name::encode(&template.subject);
         let wrong = |error: super::asn1::ReadError| Refusal { text: error.to_string(), hint: None };
         let attributes = distinguished_name::read_name(&der).map_err(wrong)?;
         let names = &template.names;

@@ -4,8 +4,9 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
+use der::EncodeValue;
 
-use super::asn1::{Reader, Writer, tag};
+use super::asn1::{Reader, TaggedValue, Verbatim, WholeBits, encode, sequences, tag};
 use super::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
 use crate::secret::Secret;
 
@@ -20,9 +21,9 @@ pub struct PublicKey {
 /// Why a SubjectPublicKeyInfo is not a key. The texts are Go's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicKeyError {
-    /// An algorithm that we do not know.
+    /// An algorithm that is not supported.
     UnknownAlgorithm,
-    /// A curve that we do not know.
+    /// A curve that is not supported.
     UnsupportedCurve,
     /// Anything else.
     Malformed(String),
@@ -67,6 +68,37 @@ const fn curve_oid(curve: Curve) -> &'static [u8] {
     }
 }
 
+/// RFC 5280, 4.1.
+#[derive(EncodeValue)]
+struct SubjectPublicKeyInfo<'a> {
+    algorithm: KeyAlgorithm<'a>,
+    subject_public_key: WholeBits<'a>,
+}
+
+#[derive(EncodeValue)]
+struct KeyAlgorithm<'a> {
+    algorithm: TaggedValue<Verbatim<'a>>,
+    parameters: Option<TaggedValue<Verbatim<'a>>>,
+}
+
+/// RFC 5208, 5.
+#[derive(EncodeValue)]
+struct PrivateKeyInfo<'a> {
+    version: u8,
+    algorithm: Verbatim<'a>,
+    private_key: TaggedValue<EcPrivateKey<'a>>,
+}
+
+/// RFC 5915, 3.
+#[derive(EncodeValue)]
+struct EcPrivateKey<'a> {
+    version: u8,
+    private_key: TaggedValue<Verbatim<'a>>,
+    public_key: TaggedValue<WholeBits<'a>>,
+}
+
+sequences!(SubjectPublicKeyInfo<'_>, KeyAlgorithm<'_>, PrivateKeyInfo<'_>, EcPrivateKey<'_>);
+
 impl PublicKey {
     /// Reads the DER of a SubjectPublicKeyInfo and writes it again, so that nothing is certified
     /// that was not read. An EC point must lie on its curve; keys that prove nothing are refused.
@@ -88,24 +120,18 @@ impl PublicKey {
     }
 
     /// A key that the library made, so that nothing has to be checked: the point of an EC key,
-    /// the octets of an Ed25519 key, or the `RSAPublicKey`.
+    /// the bytes of an Ed25519 key, or the `RSAPublicKey`.
     pub(crate) fn of_our_own(kind: KeyKind, bits: &[u8]) -> Self {
-        let mut writer = Writer::with_capacity(bits.len().saturating_add(40));
-        writer.sequence(|writer| {
-            writer.sequence(|writer| match kind {
-                KeyKind::Rsa(_) => {
-                    writer.primitive(tag::OBJECT_IDENTIFIER, RSA);
-                    writer.raw(&[5, 0]);
-                }
-                KeyKind::Ec(curve) => {
-                    writer.primitive(tag::OBJECT_IDENTIFIER, EC);
-                    writer.primitive(tag::OBJECT_IDENTIFIER, curve_oid(curve));
-                }
-                KeyKind::Ed25519 => writer.primitive(tag::OBJECT_IDENTIFIER, ED25519),
-            });
-            writer.octet_bits(bits);
+        let identifier = |content| TaggedValue::of(tag::OBJECT_IDENTIFIER, content);
+        let (algorithm, parameters) = match kind {
+            KeyKind::Rsa(_) => (RSA, Some(TaggedValue::of(tag::NULL, &[]))),
+            KeyKind::Ec(curve) => (EC, Some(identifier(curve_oid(curve)))),
+            KeyKind::Ed25519 => (ED25519, None),
+        };
+        let spki = encode(&SubjectPublicKeyInfo {
+            algorithm: KeyAlgorithm { algorithm: identifier(algorithm), parameters },
+            subject_public_key: WholeBits(bits),
         });
-        let spki = writer.into_bytes();
         let bits_start = spki.len().saturating_sub(bits.len());
         Self { spki, bits_start, kind }
     }
@@ -116,23 +142,17 @@ impl PublicKey {
         let KeyKind::Ec(_) = self.kind else { return None };
         let mut info = Reader::new(&self.spki).sequence("x509.publicKeyInfo").ok()?;
         let algorithm = info.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier").ok()?.whole;
-        // Room for all of it at once: a secret leaves no shorter copy of itself behind.
-        let room = scalar.len().saturating_add(self.spki.len()).saturating_add(64);
-        let mut writer = Writer::with_capacity(room);
-        writer.sequence(|writer| {
-            writer.unsigned(&[0]);
-            writer.raw(algorithm);
-            writer.element(tag::OCTET_STRING, |writer| {
-                writer.sequence(|writer| {
-                    writer.unsigned(&[1]);
-                    writer.primitive(tag::OCTET_STRING, scalar);
-                    writer.element(tag::explicit(1), |writer| {
-                        writer.octet_bits(self.subject_public_key())
-                    });
-                });
-            });
-        });
-        Some(Secret::new(writer.into_bytes()))
+        let private_key = EcPrivateKey {
+            version: 1,
+            private_key: TaggedValue::of(tag::OCTET_STRING, scalar),
+            public_key: TaggedValue::new(tag::explicit(1), WholeBits(self.subject_public_key())),
+        };
+        // `encode` allocates the whole length at once: a secret leaves no shorter copy of itself.
+        Some(Secret::new(encode(&PrivateKeyInfo {
+            version: 0,
+            algorithm: Verbatim(algorithm),
+            private_key: TaggedValue::new(tag::OCTET_STRING, private_key),
+        })))
     }
 
     /// The DER of the SubjectPublicKeyInfo.

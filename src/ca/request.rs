@@ -1,6 +1,8 @@
-//! Our own certificate signing requests, for `intermediate/generate` (pki-api 5.5).
+//! Certificate signing requests for the keys of this CA (RFC 2986), for `intermediate/generate`.
 
-use super::asn1::{Writer, tag};
+use der::EncodeValue;
+
+use super::asn1::{TaggedValue, Verbatim, encode, sequences, tag};
 use super::cert::{ComposeError, names_encodable};
 use super::csr::EXTENSION_REQUEST;
 use super::key::SignatureAlgorithm;
@@ -8,6 +10,7 @@ use super::permit::{AlternativeNames, BasicConstraints, KeyUsage, SubjectName};
 use super::public_key::PublicKey;
 use super::signed::ToSign;
 use super::{distinguished_name, extensions};
+use crate::ca::oid::ObjectIdentifier;
 
 /// The values of a request.
 #[derive(Clone, Debug)]
@@ -37,19 +40,38 @@ pub fn compose_request(
     algorithm: SignatureAlgorithm,
 ) -> Result<TbsRequest, ComposeError> {
     names_encodable(&values.names)?;
-    let mut writer = Writer::with_capacity(512);
-    writer.sequence(|writer| {
-        writer.unsigned(&[0]);
-        distinguished_name::write(writer, &values.subject);
-        writer.raw(key.spki());
-        writer.element(tag::explicit(0), |writer| attributes(writer, values));
+    let subject = distinguished_name::encode(&values.subject);
+    let attributes = attributes(values);
+    let der = encode(&CertificationRequestInfo {
+        version: 0,
+        subject: Verbatim(&subject),
+        subject_public_key_info: Verbatim(key.spki()),
+        attributes: TaggedValue::of(tag::explicit(0), &attributes),
     });
-    Ok(TbsRequest { der: writer.into_bytes(), algorithm })
+    Ok(TbsRequest { der, algorithm })
 }
 
+/// RFC 2986, 4.1.
+#[derive(EncodeValue)]
+struct CertificationRequestInfo<'a> {
+    version: u8,
+    subject: Verbatim<'a>,
+    subject_public_key_info: Verbatim<'a>,
+    attributes: TaggedValue<Verbatim<'a>>,
+}
+
+/// An attribute with one value, a SEQUENCE.
+#[derive(EncodeValue)]
+struct Attribute<'a> {
+    identifier: &'a ObjectIdentifier,
+    values: TaggedValue<TaggedValue<Verbatim<'a>>>,
+}
+
+sequences!(CertificationRequestInfo<'_>, Attribute<'_>);
+
 /// The extensionRequest (RFC 2985, 5.4.2), if anything is requested.
-fn attributes(writer: &mut Writer, values: &RequestValues) {
-    let mut list = Writer::with_capacity(128);
+fn attributes(values: &RequestValues) -> Vec<u8> {
+    let mut list = Vec::with_capacity(128);
     if values.key_usage != KeyUsage::default() {
         extensions::key_usage(&mut list, values.key_usage);
     }
@@ -60,14 +82,12 @@ fn attributes(writer: &mut Writer, values: &RequestValues) {
         let authority = BasicConstraints::Authority { path_length: None };
         extensions::basic_constraints(&mut list, authority);
     }
-    let list = list.into_bytes();
     if list.is_empty() {
-        return;
+        return list;
     }
-    writer.sequence(|writer| {
-        writer.oid(&EXTENSION_REQUEST);
-        writer.element(tag::SET, |writer| writer.primitive(tag::SEQUENCE, &list));
-    });
+    let list = TaggedValue::of(tag::SEQUENCE, &list);
+    let values = TaggedValue::new(tag::SET, list);
+    encode(&Attribute { identifier: &EXTENSION_REQUEST, values })
 }
 
 impl TbsRequest {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::alternative_names::{Holder, add_address, refuse_malformed, uris};
-use super::asn1::{ReadError, Reader, Writer, bit_string_bits, tag};
+use super::asn1::{NamedBits, ReadError, Reader, TaggedValue, encode, tag};
 use super::control::{first_control, refuse_control};
 use super::csr::ParsedCsr;
 use super::distinguished_name;
@@ -85,7 +85,7 @@ pub(in crate::ca) fn take(csr: &ParsedCsr, decided: Decided) -> Result<Requested
             }
             extensions::SUBJECT_ALT_NAME => {
                 taken.names = alternative_names(csr)?;
-                written(|writer| general_names::write(writer, &taken.names))
+                general_names::encode(&taken.names)
             }
             _ => again(&oid, &asked.value).map_err(|why| unreadable(&oid, &why))?,
         };
@@ -205,12 +205,6 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, Refusal> {
     Ok(names)
 }
 
-fn written(value: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(64);
-    value(&mut writer);
-    writer.into_bytes()
-}
-
 /// The value of an extension, read to its end and written again.
 fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
     let plain = |error: ReadError| error.to_string();
@@ -222,7 +216,7 @@ fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
             if identifier.is_empty() || identifier.len() > LONGEST_IDENTIFIER {
                 return Err(format!("it must have 1 to {LONGEST_IDENTIFIER} bytes"));
             }
-            Ok(written(|writer| writer.primitive(tag::OCTET_STRING, identifier)))
+            Ok(encode(&TaggedValue::of(tag::OCTET_STRING, identifier)))
         }
         extensions::KEY_USAGE => {
             let usage = reader.named_bits().map_err(plain)?;
@@ -234,21 +228,16 @@ fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
             if usages.is_empty() {
                 return Err("it names no usage".to_owned());
             }
-            Ok(written(|writer| {
-                writer.sequence(|writer| usages.iter().for_each(|usage| writer.oid(usage)));
-            }))
+            Ok(encode(&usages))
         }
         extensions::NAME_CONSTRAINTS => {
             let constraints = name_constraints::read(value)?;
             if constraints.has_an_empty_host() {
                 return Err("a subtree is an empty e-mail address or host of URIs, which Java does not read".to_owned());
             }
-            Ok(written(|writer| extensions::write_name_constraints(writer, &constraints)))
+            Ok(extensions::name_constraints(&constraints))
         }
-        extensions::CERTIFICATE_POLICIES => {
-            let policies = policies(value)?;
-            Ok(written(|writer| extensions::write_policies(writer, &policies)))
-        }
+        extensions::CERTIFICATE_POLICIES => Ok(extensions::policy_list(&policies(value)?)),
         extensions::CRL_DISTRIBUTION_POINTS | extensions::FRESHEST_CRL => {
             points(value)?;
             Ok(value.to_vec())
@@ -279,7 +268,7 @@ fn key_usage(usage: KeyUsage, length: usize) -> Result<Vec<u8>, String> {
     if !usage.contains(KeyUsage::KEY_CERT_SIGN) {
         return Err("lacks keyCertSign, so that the certificate could not sign".to_owned());
     }
-    Ok(written(|writer| writer.primitive(tag::BIT_STRING, &bit_string_bits(usage.0))))
+    Ok(encode(&NamedBits(usage.0)))
 }
 
 /// A SEQUENCE of object identifiers, each once.

@@ -3,8 +3,10 @@
 //! [`ToSign`] is a closed set: a linted certificate, revocation list or request of ours. A key
 //! in custody signs nothing else, so it is no oracle.
 
+use der::EncodeValue;
+
 use super::algorithm_identifier;
-use super::asn1::{Writer, header, tag};
+use super::asn1::{Verbatim, WholeBits, encode, sequences};
 use super::finding::Finding;
 use super::key::SignatureAlgorithm;
 
@@ -56,20 +58,25 @@ impl<T: ToSign> Linted<T> {
 
     /// Joins the bytes with their signature. Only `keys` calls this.
     pub(crate) fn with_signature(self, signature: &[u8]) -> Signed<T> {
-        let body = self.document.to_be_signed();
-        let algorithm = algorithm_identifier::encode(self.document.algorithm());
-        let mut tail = Writer::with_capacity(signature.len().saturating_add(32));
-        tail.raw(algorithm);
-        tail.octet_bits(signature);
-        let tail = tail.into_bytes();
-        let length = body.len().saturating_add(tail.len());
-        let mut der = Vec::with_capacity(length.saturating_add(6));
-        header(&mut der, tag::SEQUENCE, length);
-        der.extend_from_slice(body);
-        der.extend_from_slice(&tail);
+        let der = encode(&SignedDocument {
+            body: Verbatim(self.document.to_be_signed()),
+            algorithm: Verbatim(algorithm_identifier::encode(self.document.algorithm())),
+            signature: WholeBits(signature),
+        });
         Signed { der, facts: self.document.into_facts() }
     }
 }
+
+/// What certificates, revocation lists and requests have in common (RFC 5280, 4.1 and 5.1; RFC
+/// 2986, 4.2).
+#[derive(EncodeValue)]
+struct SignedDocument<'a> {
+    body: Verbatim<'a>,
+    algorithm: Verbatim<'a>,
+    signature: WholeBits<'a>,
+}
+
+sequences!(SignedDocument<'_>);
 
 /// A signed certificate, revocation list or request.
 #[derive(Debug)]

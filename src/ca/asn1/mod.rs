@@ -1,12 +1,15 @@
-//! The little of DER that certificates need (X.690): a strict reader and an appending writer.
+//! DER (X.690) as certificates need it: a strict reader, and what composed documents consist of.
 //!
 //! The reader's texts are those of Go's `encoding/asn1`, because clients of Vault know them.
+//! Composing is left to `der`, whose encoding is derived for the structures of RFC 5280.
 
 mod reader;
-mod writer;
+mod value;
 
 pub(in crate::ca) use reader::{ReadError, Reader};
-pub(in crate::ca) use writer::{Writer, bit_string_bits, header, time};
+pub(in crate::ca) use value::{
+    NamedBits, TaggedValue, Time, Unsigned, Verbatim, WholeBits, append, encode, sequences,
+};
 
 /// Tags of universal types, constructed where the type always is.
 pub(in crate::ca) mod tag {
@@ -14,6 +17,7 @@ pub(in crate::ca) mod tag {
     pub(in crate::ca) const INTEGER: u8 = 0x02;
     pub(in crate::ca) const BIT_STRING: u8 = 0x03;
     pub(in crate::ca) const OCTET_STRING: u8 = 0x04;
+    pub(in crate::ca) const NULL: u8 = 0x05;
     pub(in crate::ca) const OBJECT_IDENTIFIER: u8 = 0x06;
     pub(in crate::ca) const UTF8_STRING: u8 = 0x0c;
     pub(in crate::ca) const PRINTABLE_STRING: u8 = 0x13;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ca::asn1::Writer;
+use crate::ca::asn1::{TaggedValue, Verbatim, append, encode};
 use crate::ca::for_tests::{self, Pair};
 use crate::ca::key::{Curve, Hash};
 use crate::ca::lint::lint_request;
@@ -81,21 +81,15 @@ fn says_what_the_reference_says_of_broken_requests() {
 #[test]
 fn a_request_of_very_many_extensions_takes_no_time_beyond_its_length() {
     let attribute = |count: u32| {
-        let mut list = Writer::default();
+        let mut list = Vec::new();
         for arc in 0..count {
             let oid = ObjectIdentifier::new(&format!("1.3.{}", arc % 100_000)).unwrap();
-            list.sequence(|writer| {
-                writer.oid(&oid);
-                writer.primitive(tag::OCTET_STRING, &[]);
-            });
+            extensions::extension(&mut list, &oid, false, Verbatim(&[]));
         }
-        let list = list.into_bytes();
-        let mut writer = Writer::default();
-        writer.sequence(|writer| {
-            writer.oid(&EXTENSION_REQUEST);
-            writer.element(tag::SET, |writer| writer.primitive(tag::SEQUENCE, &list));
-        });
-        writer.into_bytes()
+        let mut attribute = encode(&EXTENSION_REQUEST);
+        let list = TaggedValue::of(tag::SEQUENCE, &list);
+        append(&mut attribute, &TaggedValue::new(tag::SET, list));
+        encode(&TaggedValue::of(tag::SEQUENCE, &attribute))
     };
     assert_eq!(requested_extensions(&attribute(100_000)).unwrap().len(), 100_000);
     let twice = requested_extensions(&attribute(100_001)).unwrap_err().to_string();

@@ -3,7 +3,7 @@
 use crate::ca::oid::ObjectIdentifier;
 
 use super::*;
-use crate::ca::asn1::{Writer, tag};
+use crate::ca::asn1::{TaggedValue, encode, tag};
 use crate::ca::cert::compose;
 use crate::ca::certificate::Certificate;
 use crate::ca::crl::{CrlValues, Entries, compose_crl};
@@ -117,9 +117,8 @@ fn an_extension_that_occurs_twice_is_refused() {
 
 #[test]
 fn names_without_subject_must_be_critical() {
-    let mut names = Writer::default();
-    names.sequence(|writer| writer.primitive(tag::implicit(2), b"a"));
-    let names = names.into_bytes();
+    let name = TaggedValue::of(tag::implicit(2), b"a");
+    let names = encode(&TaggedValue::new(tag::SEQUENCE, name));
     let change = |critical| {
         let names = names.clone();
         move |leaf: &mut Template| {

@@ -2,6 +2,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 
 use super::*;
+use crate::ca::asn1::Unsigned;
 
 const P256_PREFIX: [u8; 27] = [
     0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce,
@@ -82,12 +83,7 @@ fn modulus(bytes: usize) -> Vec<u8> {
 }
 
 fn rsa_bits(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.sequence(|writer| {
-        writer.unsigned(modulus);
-        writer.unsigned(exponent);
-    });
-    writer.into_bytes()
+    encode(&[Unsigned(modulus), Unsigned(exponent)])
 }
 
 /// The key as a request brings it, read.
