@@ -2,8 +2,8 @@
 //! reads them.
 
 use der::asn1::{AnyRef, ObjectIdentifier};
-use x509_cert::spki::AlgorithmIdentifierRef;
 
+use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 use crate::ca::pkcs12::shape::{
     HMAC_SHA1, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512, MacData, PBES2, PBKDF2, PBMAC1,
     Pbes1Parameters, Pbes2Parameters, Pbkdf2Parameters, Pbmac1Parameters, SHA1,

@@ -3,8 +3,8 @@
 use aws_lc_rs::rsa;
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, SliceReader};
-use x509_cert::spki::AlgorithmIdentifierRef;
 
+use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 use crate::ca::key::KeyKind;
 use crate::secret::Secret;
 

@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 use super::algorithms::{Algorithm, Derivation};
 use super::opened::{CertificateEntry, KeyEntry, OpenError, Opened, OtherFile};
 use super::order;
-use crate::ca::certificate::Certificate;
+use crate::ca::certificate::CertificateFields;
+use crate::ca::certificate::CertificateFields;
 use crate::ca::keystore::{MAX_ARCHIVE, StoreContents};
 use crate::ca::pkcs12::shape::{
     ContentInfo, DATA, ENCRYPTED_DATA, EncryptedData, EncryptedKey, FRIENDLY_NAME, HMAC_SHA1,
@@ -120,7 +121,7 @@ pub(super) fn read(archive: &[u8]) -> Result<Pfx<'_>, OpenError> {
     }
     let pfx = match Pfx::from_der(archive) {
         Ok(pfx) => pfx,
-        Err(_) if x509_cert::Certificate::from_der(archive).is_ok() => {
+        Err(_) if CertificateFields::read(archive).is_ok() => {
             return Err(OpenError::OtherFile(OtherFile::Certificate));
         }
         // Every archive begins with its version, 3 (RFC 7292, section 4).
