@@ -25,7 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("backend", &["go", "wire", "engine", "auth", "ca", "secret"]),
     ("http", &["go", "backend", "engine", "auth", "ca", "config", "secret", "clock"]),
     ("server", &["http", "engine", "ca", "config", "secret", "clock", "entropy", "store"]),
-    ("cli", &["go", "server", "client", "config", "wire", "ca", "secret", "entropy"]),
+    ("cli", &["go", "server", "client", "config", "wire", "ca", "secret", "clock", "entropy"]),
 ];
 
 fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {

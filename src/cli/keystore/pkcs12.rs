@@ -14,8 +14,7 @@ use zeroize::Zeroizing;
 use super::algorithms::{Algorithm, Derivation};
 use super::opened::{CertificateEntry, KeyEntry, OpenError, Opened, OtherFile};
 use super::order;
-use crate::ca::certificate::CertificateFields;
-use crate::ca::certificate::CertificateFields;
+use crate::ca::certificate::{Certificate, CertificateFields};
 use crate::ca::keystore::{MAX_ARCHIVE, StoreContents};
 use crate::ca::pkcs12::shape::{
     ContentInfo, DATA, ENCRYPTED_DATA, EncryptedData, EncryptedKey, FRIENDLY_NAME, HMAC_SHA1,
