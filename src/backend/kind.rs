@@ -54,8 +54,7 @@ pub trait Surface: Send + Sync {
     ) -> Option<BoxFuture<'a, Result<bool, Failure>>>;
 
     /// Runs the handler of a route. Only [`Permitted::run`](super::located::Permitted::run) calls it.
-    fn run<'a>(&self, core: &'a (dyn Any + Send + Sync), position: usize, call: Call)
-    -> Answer<'a>;
+    fn run(&self, core: Core, position: usize, call: Call) -> Answer;
 }
 
 /// The one implementation of [`Surface`].
@@ -113,14 +112,9 @@ impl<B: Backend> Surface for Kind<B> {
         route.exists.map(|exists| exists(kind, captures))
     }
 
-    fn run<'a>(
-        &self,
-        core: &'a (dyn Any + Send + Sync),
-        position: usize,
-        call: Call,
-    ) -> Answer<'a> {
-        match (core.downcast_ref::<B>(), B::ROUTES.get(position)) {
-            (Some(kind), Some(route)) => (route.run)(kind, call),
+    fn run(&self, core: Core, position: usize, call: Call) -> Answer {
+        match (core.downcast::<B>(), B::ROUTES.get(position)) {
+            (Ok(kind), Some(route)) => (route.run)(kind, call),
             _ => {
                 let why = format!("a mount of the type {} holds another type", B::TYPE);
                 Box::pin(ready(Err(Failure::Fault(why))))

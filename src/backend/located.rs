@@ -19,8 +19,7 @@ use super::fields::{FieldError, Fields};
 use super::kind::{Core, Surface};
 use super::pattern::{Captures, Found};
 use super::registry::{self, Holder};
-use super::response::Response;
-use super::route::{Access, Operation, RouteInfo};
+use super::route::{Access, Answer, Operation, RouteInfo};
 
 /// What a request asks for, and what answers it. It says nothing to the caller until it is authorised.
 pub struct Located {
@@ -275,18 +274,10 @@ impl Permitted {
         &self.fields
     }
 
-    /// Runs the handler.
-    ///
-    /// # Errors
-    /// What the use case refuses.
-    pub async fn run(
-        self,
-        now: Timestamp,
-        slot: Option<IssuanceSlot>,
-    ) -> Result<Response, Failure> {
+    /// Runs the handler. The future is its own, without one of this door around it.
+    pub fn run(self, now: Timestamp, slot: Option<IssuanceSlot>) -> Answer {
         let Self { target, grant, fields, raw } = self;
         let Target { surface, core, position, captures, .. } = target;
-        let call = Call { now, grant, captures, fields, raw, slot };
-        surface.run(&*core, position, call).await
+        surface.run(core, position, Call { now, grant, captures, fields, raw, slot })
     }
 }

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::auth::Capability;
 use crate::engine::Failure;
@@ -18,7 +19,7 @@ use super::response::Response;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a handler answers.
-pub type Answer<'a> = BoxFuture<'a, Result<Response, Failure>>;
+pub type Answer = BoxFuture<'static, Result<Response, Failure>>;
 
 /// What a request asks of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,7 +154,7 @@ impl RouteInfo {
     }
 }
 
-type Run<B> = for<'a> fn(&'a B, Call) -> Answer<'a>;
+type Run<B> = fn(Arc<B>, Call) -> Answer;
 type Exists<B> = for<'a> fn(&'a B, &'a Captures) -> BoxFuture<'a, Result<bool, Failure>>;
 
 /// One route of a kind of mount.

@@ -96,10 +96,10 @@ pub(crate) const ATTEMPTS: usize = 16;
 /// Repeats read, decide, commit while the commit conflicts with another one. A macro, because the
 /// compiler cannot yet prove that a future that borrows through an async closure is `Send`.
 macro_rules! retry_on_conflict {
-    ($attempt:block) => {{
+    ($attempt:expr) => {{
         let mut outcome = Err($crate::engine::Failure::Busy);
         for _ in 0..$crate::engine::ATTEMPTS {
-            match async { $attempt }.await {
+            match $attempt.await {
                 Err($crate::engine::Failure::Conflict) => {}
                 other => {
                     outcome = other;

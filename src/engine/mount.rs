@@ -228,7 +228,7 @@ impl Engine {
     pub async fn mount(&self, record: MountRecord) -> Result<(), Failure> {
         let id = parse_uuid(&record.uuid)
             .ok_or_else(|| Failure::Fault("a mount's identifier is malformed".to_owned()))?;
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let table = self.current_mounts().await?;
             if let Some(other) = table.overlapping_mount(&record.path) {
                 return Err(Failure::refused(format!(
@@ -255,7 +255,7 @@ impl Engine {
         path: &str,
         change: impl Fn(&mut MountRecord) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let mount = self.current_mounts().await?.at(path).cloned().ok_or(Failure::Missing)?;
             let mut record = mount.entry.record.clone();
             change(&mut record)?;

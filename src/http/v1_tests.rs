@@ -34,13 +34,13 @@ impl Backend for Echo {
 static ECHO: Kind<Echo> = Kind::new();
 
 /// The number of bytes of a raw body, as a status.
-async fn length(_echo: &Echo, call: Call) -> Result<Response, Failure> {
+async fn length(_echo: Arc<Echo>, call: Call) -> Result<Response, Failure> {
     let status = 200 + u16::try_from(call.raw.len()).unwrap_or_default();
     Ok(Response::Status(StatusCode::from_u16(status).unwrap_or_default()))
 }
 
 /// 201 for what is created, 202 for what is changed; 203 with `sudo`.
-async fn granted(_echo: &Echo, call: Call) -> Result<Response, Failure> {
+async fn granted(_echo: Arc<Echo>, call: Call) -> Result<Response, Failure> {
     let action = call.grant.action();
     assert_eq!(action.mount, Some([7; 16]));
     Ok(Response::Status(match action.capability {

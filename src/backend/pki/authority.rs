@@ -1,6 +1,7 @@
 //! Roots and intermediates: generate, sign, set.
 
 use std::mem::take;
+use std::sync::Arc;
 
 use crate::backend::call::Call;
 use crate::backend::params::{Seconds, params};
@@ -215,13 +216,13 @@ fn exported(key: &KeyInUse, format: Format, document: &mut String) -> ExportedKe
     ExportedKey { private_key: Some(text), private_key_type: Some(kind) }
 }
 
-pub(super) async fn generate_root(pki: &Pki, call: Call) -> Result<Response, Failure> {
-    root(pki, call, false).await
+pub(super) async fn generate_root(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
+    root(&pki, call, false).await
 }
 
 /// The issuer is named `next` if no name is sent.
-pub(super) async fn rotate_root(pki: &Pki, call: Call) -> Result<Response, Failure> {
-    root(pki, call, true).await
+pub(super) async fn rotate_root(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
+    root(&pki, call, true).await
 }
 
 async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Failure> {
@@ -270,14 +271,14 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
     Ok(Response::with_warnings(answer, warnings).warned(call.warnings()))
 }
 
-pub(super) async fn generate_intermediate(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn generate_intermediate(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     let kind = call.captures.get("exported").to_owned();
-    intermediate(pki, call, &kind).await
+    intermediate(&pki, call, &kind).await
 }
 
 /// A request with a key that is there, to be signed by another authority too.
-pub(super) async fn cross_sign(pki: &Pki, call: Call) -> Result<Response, Failure> {
-    intermediate(pki, call, "existing").await
+pub(super) async fn cross_sign(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
+    intermediate(&pki, call, "existing").await
 }
 
 async fn intermediate(pki: &Pki, mut call: Call, kind: &str) -> Result<Response, Failure> {
@@ -301,7 +302,7 @@ async fn intermediate(pki: &Pki, mut call: Call, kind: &str) -> Result<Response,
     Ok(Response::with_warnings(answer, made.warnings).warned(call.warnings()))
 }
 
-pub(super) async fn sign(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn sign(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let (names, subject): (Names, SubjectFields) = (call.read(), call.read());
     let constraints: Constraints = call.read();
     let (key_store, mut signing): (KeyStore, Signing) = (call.read(), call.read());
@@ -343,7 +344,7 @@ pub(super) async fn sign(pki: &Pki, mut call: Call) -> Result<Response, Failure>
     Ok(Response::with_warnings(answer, warnings).warned(call.warnings()))
 }
 
-pub(super) async fn set_signed(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn set_signed(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let Signed { certificate, pem_bundle } = call.read();
     if !certificate.is_empty() && !pem_bundle.is_empty() {
         return Err(Failure::refused(

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 use crate::backend::call::Call;
 use crate::backend::params::params;
@@ -53,15 +54,15 @@ struct Form {
     without_roots: bool,
 }
 
-pub(super) async fn issue(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn issue(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let key: NewKey = call.read();
     let key = KeySource::Generate { key_type: key.key_type, key_bits: key.key_bits };
-    answer(pki, call, key).await
+    answer(&pki, call, key).await
 }
 
-pub(super) async fn sign(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn sign(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let request: Csr = call.read();
-    answer(pki, call, KeySource::Csr(request.csr)).await
+    answer(&pki, call, KeySource::Csr(request.csr)).await
 }
 
 async fn answer(pki: &Pki, mut call: Call, key: KeySource) -> Result<Response, Failure> {

@@ -47,25 +47,25 @@ pub(super) fn reference(call: &Call) -> String {
     call.captures.get("issuer_ref").to_owned()
 }
 
-pub(super) async fn read(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn read(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     Ok(described(authorities.issuer(&reference(&call))?, Vec::new()))
 }
 
-pub(super) async fn delete(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn delete(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     Ok(Response::done(pki.delete_issuer(&reference(&call), call.now).await?).or_null())
 }
 
 /// POST replaces: what is not sent goes back to its default.
-pub(super) async fn replace(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn replace(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let change = replaced(change(call.read()));
-    changed(pki, &call, &change).await
+    changed(&pki, &call, &change).await
 }
 
 /// PATCH keeps what is not sent.
-pub(super) async fn patch(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn patch(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let change = change(call.read());
-    changed(pki, &call, &change).await
+    changed(&pki, &call, &change).await
 }
 
 async fn changed(pki: &Pki, call: &Call, change: &IssuerChange) -> Result<Response, Failure> {
@@ -73,7 +73,7 @@ async fn changed(pki: &Pki, call: &Call, change: &IssuerChange) -> Result<Respon
     Ok(described(&issuer, warnings).warned(call.warnings()))
 }
 
-pub(super) async fn revoke(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn revoke(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     let (issuer, warnings) = pki.revoke_issuer(&reference(&call), call.now).await?;
     Ok(described(&issuer, warnings).warned(call.warnings()))
 }
@@ -153,7 +153,7 @@ pub(super) fn with_newlines(issuer: &Issuer) -> Vec<String> {
     issuer.chain_der.iter().map(|der| with_newline(der)).collect()
 }
 
-pub(super) async fn list(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn list(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let keys: Vec<_> = authorities.issuers.keys().map(format_uuid).collect();
     let of = |issuer: &Arc<Issuer>| {
@@ -169,7 +169,7 @@ pub(super) async fn list(pki: &Pki, _call: Call) -> Result<Response, Failure> {
     Response::keys_with(keys, Some(info))
 }
 
-pub(super) async fn list_keys(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn list_keys(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let keys: Vec<_> = authorities.keys.keys().map(format_uuid).collect();
     let default = authorities.defaults.key;
@@ -181,7 +181,7 @@ pub(super) async fn list_keys(pki: &Pki, _call: Call) -> Result<Response, Failur
     Response::keys_with(keys, Some(info))
 }
 
-pub(super) async fn read_key(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn read_key(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let (id, entry) = authorities.key(call.captures.get("key_ref"))?;
     Ok(Response::data(KeyAnswer {
@@ -192,6 +192,6 @@ pub(super) async fn read_key(pki: &Pki, call: Call) -> Result<Response, Failure>
     }))
 }
 
-pub(super) async fn delete_key(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn delete_key(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     Ok(Response::done(pki.delete_key(call.captures.get("key_ref"), call.now).await?))
 }

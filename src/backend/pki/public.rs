@@ -91,20 +91,20 @@ async fn default_issuer(pki: &Pki) -> Result<Arc<Issuer>, Failure> {
 }
 
 /// `ca`, `ca/pem`, `cert/ca/raw`
-pub(super) async fn ca(pki: &Pki, _call: Call, form: Form) -> Result<Response, Failure> {
-    let der = default_issuer(pki).await.map(|issuer| issuer.certificate.der().to_vec());
+pub(super) async fn ca(pki: Arc<Pki>, _call: Call, form: Form) -> Result<Response, Failure> {
+    let der = default_issuer(&pki).await.map(|issuer| issuer.certificate.der().to_vec());
     certificate_file(der, form)
 }
 
 /// `ca_chain`
-pub(super) async fn ca_chain(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn ca_chain(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let chain = authorities.issuer("default").map(|issuer| issuer.chain_pem().join("\n"));
     Ok(file(PKIX_CERT, chain.ok().map(|chain| (Bytes::from(chain), None))))
 }
 
 /// `crl`, `crl/pem`
-pub(super) async fn crl(pki: &Pki, call: Call, form: Form) -> Result<Response, Failure> {
+pub(super) async fn crl(pki: Arc<Pki>, call: Call, form: Form) -> Result<Response, Failure> {
     let list = if_there(pki.crl("default", call.now).await)?.flatten();
     Ok(match list {
         Some(list) => list_file(&list, form, false),
@@ -114,7 +114,7 @@ pub(super) async fn crl(pki: &Pki, call: Call, form: Form) -> Result<Response, F
 
 /// `cert/:serial/raw`
 pub(super) async fn certificate_raw(
-    pki: &Pki,
+    pki: Arc<Pki>,
     call: Call,
     form: Form,
 ) -> Result<Response, Failure> {
@@ -123,27 +123,27 @@ pub(super) async fn certificate_raw(
 }
 
 /// `cert/ca`
-pub(super) async fn ca_json(pki: &Pki, _call: Call) -> Result<Response, Failure> {
-    let issuer = default_issuer(pki).await?;
+pub(super) async fn ca_json(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
+    let issuer = default_issuer(&pki).await?;
     let pem = pem::encode(pem::CERTIFICATE, issuer.certificate.der());
     Ok(Response::data(of_pem(pem)))
 }
 
 /// `cert/ca_chain`
-pub(super) async fn ca_chain_json(pki: &Pki, _call: Call) -> Result<Response, Failure> {
-    let chain = default_issuer(pki).await?.chain_pem().join("\n");
+pub(super) async fn ca_chain_json(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
+    let chain = default_issuer(&pki).await?.chain_pem().join("\n");
     let ca_chain = Some(chain.clone());
     Ok(Response::data(CertificateAnswer { ca_chain, ..of_pem(chain) }))
 }
 
 /// `cert/crl`
-pub(super) async fn crl_json(pki: &Pki, call: Call) -> Result<Response, Failure> {
-    let list = list_of(pki, "default", call.now).await?;
+pub(super) async fn crl_json(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
+    let list = list_of(&pki, "default", call.now).await?;
     Ok(Response::data(of_pem(text(&list.pem()))))
 }
 
 /// `cert/:serial`
-pub(super) async fn certificate_json(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn certificate_json(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     let StoredCertificate { der, issuer, revoked } =
         pki.read_certificate(call.captures.get("serial")).await?;
     Ok(Response::data(CertificateAnswer {
@@ -155,7 +155,7 @@ pub(super) async fn certificate_json(pki: &Pki, call: Call) -> Result<Response, 
 }
 
 /// `issuer/:ref/json`
-pub(super) async fn issuer_json(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn issuer_json(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let issuer = authorities.issuer(&reference(&call))?;
     Ok(Response::data(PublicIssuerAnswer {
@@ -167,7 +167,7 @@ pub(super) async fn issuer_json(pki: &Pki, call: Call) -> Result<Response, Failu
 }
 
 /// `issuer/:ref/der`, `issuer/:ref/pem`
-pub(super) async fn issuer_raw(pki: &Pki, call: Call, form: Form) -> Result<Response, Failure> {
+pub(super) async fn issuer_raw(pki: Arc<Pki>, call: Call, form: Form) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
     let certificate: &Certificate = &authorities.issuer(&reference(&call))?.certificate;
     Ok(match form {
@@ -177,14 +177,14 @@ pub(super) async fn issuer_raw(pki: &Pki, call: Call, form: Form) -> Result<Resp
 }
 
 /// `issuer/:ref/crl`
-pub(super) async fn issuer_crl_json(pki: &Pki, call: Call) -> Result<Response, Failure> {
-    let list = list_of(pki, &reference(&call), call.now).await?;
+pub(super) async fn issuer_crl_json(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
+    let list = list_of(&pki, &reference(&call), call.now).await?;
     Ok(Response::data(CrlAnswer { crl: text(&list.pem_line()) }))
 }
 
 /// `issuer/:ref/crl/der`, `issuer/:ref/crl/pem`
-pub(super) async fn issuer_crl(pki: &Pki, call: Call, form: Form) -> Result<Response, Failure> {
-    let list = list_of(pki, &reference(&call), call.now).await?;
+pub(super) async fn issuer_crl(pki: Arc<Pki>, call: Call, form: Form) -> Result<Response, Failure> {
+    let list = list_of(&pki, &reference(&call), call.now).await?;
     Ok(list_file(&list, form, true))
 }
 

@@ -7,6 +7,7 @@ use crate::engine::Failure;
 use crate::engine::pki::Pki;
 use crate::engine::pki::revoke::{Revocation, RevokeRequest, Revoked};
 use crate::wire::pki::{RevokedAnswer, RotatedAnswer};
+use std::sync::Arc;
 
 params! {
     /// The certificate to revoke, in one of two ways.
@@ -18,7 +19,7 @@ params! {
     }
 }
 
-pub(super) async fn revoke(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn revoke(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let Revoke { serial_number, certificate } = call.read();
     let request = match (serial_number, certificate) {
         (Some(_), Some(_)) => {
@@ -53,11 +54,11 @@ pub(super) async fn revoke(pki: &Pki, mut call: Call) -> Result<Response, Failur
     })
 }
 
-pub(super) async fn rotate_crl(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn rotate_crl(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     let warnings = pki.rotate_crls(call.now).await?;
     Ok(Response::with_warnings(RotatedAnswer { success: true }, warnings))
 }
 
-pub(super) async fn list_certificates(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn list_certificates(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     Response::long_list(pki.list_certificates()).await
 }

@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 use crate::backend::call::Call;
 use crate::backend::field::{Field, FieldKind};
@@ -111,7 +112,7 @@ impl FieldValue for Vec<PolicyFields> {
     }
 }
 
-pub(super) async fn list(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn list(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     Response::keys(pki.list_roles().await?)
 }
 
@@ -120,17 +121,17 @@ fn name(call: &Call) -> String {
     call.captures.get("name").to_owned()
 }
 
-pub(super) async fn read(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn read(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     Ok(Response::data(RoleAnswer(pki.read_role(&name(&call)).await?)))
 }
 
-pub(super) async fn delete(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn delete(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     pki.delete_role(&name(&call)).await?;
     Ok(Response::done(Vec::new()))
 }
 
 /// POST replaces: what is not sent has its default.
-pub(super) async fn write(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn write(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let role = written(&mut call.fields);
     let (role, warnings) = pki.write_role(&name(&call), role, call.now).await?;
     let answer = RoleAnswer(role.fields().clone());
@@ -138,7 +139,7 @@ pub(super) async fn write(pki: &Pki, mut call: Call) -> Result<Response, Failure
 }
 
 /// PATCH keeps what is not sent.
-pub(super) async fn patch(pki: &Pki, call: Call) -> Result<Response, Failure> {
+pub(super) async fn patch(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     let change = |role| Ok(patched(role, call.fields.clone()));
     let (role, warnings) = pki.patch_role(&name(&call), change, call.now).await?;
     let answer = RoleAnswer(role.fields().clone());

@@ -8,6 +8,7 @@ use crate::engine::identifier::format_uuid;
 use crate::engine::pki::records::{ClusterRecord, UrlsRecord};
 use crate::engine::pki::{Authorities, Pki};
 use crate::wire::pki::{ClusterConfig, IssuersConfig, KeysConfig, UrlsConfig};
+use std::sync::Arc;
 
 params! {
     /// The default issuer.
@@ -78,33 +79,33 @@ fn cluster(record: &ClusterRecord) -> ClusterConfig {
     ClusterConfig { aia_path: record.aia_path.clone(), path: record.path.clone() }
 }
 
-pub(super) async fn read_issuers(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn read_issuers(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     Ok(Response::data(issuers(&*pki.read_authorities().await?)))
 }
 
-pub(super) async fn write_issuers(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn write_issuers(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let DefaultIssuer { default, default_follows_latest_issuer } = call.read();
     let (authorities, warnings) =
         pki.set_default_issuer(&default, default_follows_latest_issuer).await?;
     Ok(Response::with_warnings(issuers(&authorities), warnings).warned(call.warnings()))
 }
 
-pub(super) async fn read_keys(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn read_keys(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     Ok(Response::data(keys(&*pki.read_authorities().await?)))
 }
 
-pub(super) async fn write_keys(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn write_keys(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let DefaultKey { default } = call.read();
     let authorities = pki.set_default_key(&default).await?;
     Ok(Response::data(keys(&authorities)).warned(call.warnings()))
 }
 
-pub(super) async fn read_urls(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn read_urls(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     Ok(Response::data(urls(&pki.read_authorities().await?.urls)))
 }
 
 /// Each list is kept if it was not sent.
-pub(super) async fn write_urls(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn write_urls(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let sent: Urls = call.read();
     let change = |old: UrlsRecord| {
         let list = |sent: &Option<Vec<String>>, old| sent.clone().unwrap_or(old);
@@ -126,11 +127,11 @@ pub(super) async fn write_urls(pki: &Pki, mut call: Call) -> Result<Response, Fa
     Ok(Response::with_warnings(urls(&record), warnings).warned(call.warnings()))
 }
 
-pub(super) async fn read_cluster(pki: &Pki, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn read_cluster(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     Ok(Response::data(cluster(&pki.read_authorities().await?.cluster)))
 }
 
-pub(super) async fn write_cluster(pki: &Pki, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn write_cluster(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let Cluster { path, aia_path } = call.read();
     let record = pki.set_cluster(path.as_deref(), aia_path.as_deref()).await?;
     Ok(Response::data(cluster(&record)).warned(call.warnings()))

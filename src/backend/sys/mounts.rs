@@ -1,6 +1,7 @@
 //! `sys/mounts`: enable, tune, read, list, disable.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -101,8 +102,8 @@ impl Tune {
 /// Paths that belong to the system.
 const PROTECTED: [&str; 5] = ["audit/", "auth/", "cubbyhole/", "sys/", "identity/"];
 
-pub(super) async fn list(engine: &Engine, _call: Call) -> Result<Response, Failure> {
-    Ok(Response::copied(all(engine)))
+pub(super) async fn list(engine: Arc<Engine>, _call: Call) -> Result<Response, Failure> {
+    Ok(Response::copied(all(&engine)))
 }
 
 /// Every mount by its path, the system's own mount among them.
@@ -112,7 +113,7 @@ fn all(engine: &Engine) -> BTreeMap<String, MountAnswer> {
     described.chain([("sys/".to_owned(), system())]).collect()
 }
 
-pub(super) async fn visible(engine: &Engine, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn visible(engine: Arc<Engine>, _call: Call) -> Result<Response, Failure> {
     let token = AuthMountAnswer {
         accessor: "auth_token_00000000".to_owned(),
         description: "token based credentials".to_owned(),
@@ -120,10 +121,10 @@ pub(super) async fn visible(engine: &Engine, _call: Call) -> Result<Response, Fa
         ..AuthMountAnswer::default()
     };
     let auth = BTreeMap::from([("token/".to_owned(), token)]);
-    Ok(Response::data(VisibleMounts { auth, secret: all(engine) }))
+    Ok(Response::data(VisibleMounts { auth, secret: all(&engine) }))
 }
 
-pub(super) async fn preflight(engine: &Engine, call: Call) -> Result<Response, Failure> {
+pub(super) async fn preflight(engine: Arc<Engine>, call: Call) -> Result<Response, Failure> {
     let mounts = engine.mounts();
     let path = mount_path(&call);
     let Some((mount, _)) = mounts.resolve(&path) else {
@@ -140,7 +141,7 @@ fn mount_path(call: &Call) -> String {
     format!("{}/", call.captures.get("path"))
 }
 
-pub(super) async fn read(engine: &Engine, call: Call) -> Result<Response, Failure> {
+pub(super) async fn read(engine: Arc<Engine>, call: Call) -> Result<Response, Failure> {
     let (mounts, path) = (engine.mounts(), mount_path(&call));
     let mount = mounts
         .at(&path)
@@ -148,7 +149,7 @@ pub(super) async fn read(engine: &Engine, call: Call) -> Result<Response, Failur
     Ok(Response::copied(described(mount)))
 }
 
-pub(super) async fn disable(engine: &Engine, call: Call) -> Result<Response, Failure> {
+pub(super) async fn disable(engine: Arc<Engine>, call: Call) -> Result<Response, Failure> {
     let path = mount_path(&call);
     if PROTECTED.contains(&path.as_str()) {
         return Err(Failure::refused(format!("cannot unmount \"{path}\"")));
@@ -220,7 +221,7 @@ fn options(record: &MountRecord) -> Option<BTreeMap<String, String>> {
     (!record.options.is_empty()).then(|| record.options.clone())
 }
 
-pub(super) async fn enable(engine: &Engine, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn enable(engine: Arc<Engine>, mut call: Call) -> Result<Response, Failure> {
     let path = mount_path(&call);
     let asked: Enable = call.read();
     let kind = if asked.r#type == "plugin" { asked.plugin_name } else { asked.r#type };
@@ -250,7 +251,7 @@ pub(super) async fn enable(engine: &Engine, mut call: Call) -> Result<Response, 
     if let Some(KeyValues(options)) = asked.options {
         record.options = options;
     }
-    check_lifetimes(&record, engine)?;
+    check_lifetimes(&record, &engine)?;
     engine.mount(record).await?;
     Ok(Response::done(Vec::new()))
 }
@@ -300,7 +301,7 @@ fn check_lifetimes(record: &MountRecord, engine: &Engine) -> Result<(), Failure>
     Ok(())
 }
 
-pub(super) async fn tuned(engine: &Engine, call: Call) -> Result<Response, Failure> {
+pub(super) async fn tuned(engine: Arc<Engine>, call: Call) -> Result<Response, Failure> {
     let (mounts, path) = (engine.mounts(), mount_path(&call));
     let mount = mounts
         .at(&path)
@@ -317,7 +318,7 @@ pub(super) async fn tuned(engine: &Engine, call: Call) -> Result<Response, Failu
     }))
 }
 
-pub(super) async fn tune(engine: &Engine, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn tune(engine: Arc<Engine>, mut call: Call) -> Result<Response, Failure> {
     let path = mount_path(&call);
     let sent: Tune = call.read();
     if sent.token_type.is_some() {
@@ -331,7 +332,7 @@ pub(super) async fn tune(engine: &Engine, mut call: Call) -> Result<Response, Fa
         if let Some(KeyValues(options)) = &sent.options {
             record.options.extend(options.clone());
         }
-        check_lifetimes(record, engine)
+        check_lifetimes(record, &engine)
     };
     match engine.remount(&path, change).await {
         Err(Failure::Missing) => {

@@ -1,6 +1,7 @@
 //! `sys/internal/specs/openapi`: every route of every mount as one OpenAPI document.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::StatusCode;
 use serde::Serialize;
@@ -119,7 +120,7 @@ struct Schema {
     additional_properties: Option<Box<Self>>,
 }
 
-pub(super) async fn document(engine: &Engine, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn document(engine: Arc<Engine>, _call: Call) -> Result<Response, Failure> {
     let mut paths = BTreeMap::new();
     let mounts = engine.mounts();
     let stored = mounts.iter().map(|mount| {

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde::Serialize;
+use std::sync::Arc;
 
 use crate::backend::call::Call;
 use crate::backend::params::params;
@@ -63,7 +64,7 @@ fn code(text: &str) -> Option<StatusCode> {
     code.and_then(|code| StatusCode::from_u16(code).ok())
 }
 
-pub(super) async fn health(engine: &Engine, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn health(engine: Arc<Engine>, mut call: Call) -> Result<Response, Failure> {
     let status = engine.status().await;
     let codes: Codes = call.read();
     if codes.all().into_iter().flatten().any(|text| code(text).is_none()) {
@@ -98,7 +99,7 @@ pub(super) async fn health(engine: &Engine, mut call: Call) -> Result<Response, 
     Ok(Response::plain(code, health))
 }
 
-pub(super) async fn seal_status(engine: &Engine, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn seal_status(engine: Arc<Engine>, _call: Call) -> Result<Response, Failure> {
     let status = engine.status().await;
     // A seal that opens by itself counts as one share.
     let shares = u32::from(status.initialized);
@@ -121,7 +122,7 @@ pub(super) async fn seal_status(engine: &Engine, _call: Call) -> Result<Response
 }
 
 /// Without high availability. The address is that of the configuration.
-pub(super) async fn leader(engine: &Engine, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn leader(engine: Arc<Engine>, _call: Call) -> Result<Response, Failure> {
     let leader = Leader {
         active_time: "0001-01-01T00:00:00Z".to_owned(),
         leader_address: engine.installation().api_addr.clone().unwrap_or_default(),
@@ -130,7 +131,7 @@ pub(super) async fn leader(engine: &Engine, _call: Call) -> Result<Response, Fai
     Ok(Response::plain(StatusCode::OK, leader))
 }
 
-pub(super) async fn initialized(engine: &Engine, _call: Call) -> Result<Response, Failure> {
+pub(super) async fn initialized(engine: Arc<Engine>, _call: Call) -> Result<Response, Failure> {
     let initialized = engine.status().await.initialized;
     Ok(Response::plain(StatusCode::OK, InitStatus { initialized }))
 }
@@ -159,7 +160,7 @@ params! {
 }
 
 /// The seal opens by itself: there are no key shares, and the answer is the only one with the root token.
-pub(super) async fn init(engine: &Engine, mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn init(engine: Arc<Engine>, mut call: Call) -> Result<Response, Failure> {
     let init: Init = call.read();
     if init.secret_shares > 0 || init.secret_threshold > 0 {
         return Err(Failure::refused(format!(

@@ -3,6 +3,7 @@
 use crate::engine::Failure;
 use crate::engine::token::Tokens;
 use crate::wire::token::TokenAnswer;
+use std::sync::Arc;
 
 use super::call::Call;
 use super::kind::Backend;
@@ -20,7 +21,7 @@ impl Backend for Tokens {
     ];
 }
 
-async fn lookup_self(_tokens: &Tokens, call: Call) -> Result<Response, Failure> {
+async fn lookup_self(_tokens: Arc<Tokens>, call: Call) -> Result<Response, Failure> {
     let (Some(token), Some(presented)) = (call.grant.token(), call.grant.presented()) else {
         return Err(Failure::Fault("a route that needs a token was run without one".to_owned()));
     };
@@ -45,6 +46,6 @@ async fn lookup_self(_tokens: &Tokens, call: Call) -> Result<Response, Failure> 
 }
 
 /// A root token does not expire, so there is no lease to renew.
-async fn renew_self(_tokens: &Tokens, _call: Call) -> Result<Response, Failure> {
+async fn renew_self(_tokens: Arc<Tokens>, _call: Call) -> Result<Response, Failure> {
     Err(Failure::refused("lease is not renewable"))
 }

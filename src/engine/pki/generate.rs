@@ -143,7 +143,7 @@ impl Pki {
         request: &RootRequest,
         now: Timestamp,
     ) -> Result<Root, Failure> {
-        let mut root = retry_on_conflict!({
+        let mut root = retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
             let key = self.obtain_key(&authorities, &request.key).await?;

@@ -42,7 +42,7 @@ impl Pki {
     /// Refuses private keys, certificates of no authority, and what is no PEM.
     pub async fn set_signed(&self, bundle: &str, now: Timestamp) -> Result<Imported, Failure> {
         let certificates = read_bundle(bundle)?;
-        let mut imported = retry_on_conflict!({
+        let mut imported = retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             self.import(&authorities, &certificates).await
         })?;

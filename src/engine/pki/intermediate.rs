@@ -90,7 +90,7 @@ impl Pki {
         &self,
         request: &IntermediateRequest,
     ) -> Result<Intermediate, Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             let key = self.obtain_key(&authorities, &request.key).await?;
             let mut warnings = Vec::new();
@@ -131,7 +131,7 @@ impl Pki {
         request: &SignIntermediateRequest,
         now: Timestamp,
     ) -> Result<SignedIntermediate, Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             let issuer = issuing(&authorities, &request.issuer_ref, now)?;
             if !request.format_is_known {

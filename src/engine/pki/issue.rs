@@ -145,7 +145,7 @@ impl Pki {
         request: &LeafRequest,
         now: Timestamp,
     ) -> Result<Recorded<Leaf>, Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let SignedLeaf { leaf, batch } = self.make(request, now).await?;
             if let Some(batch) = batch {
                 self.env().store.commit(batch).await?;
@@ -167,7 +167,7 @@ impl Pki {
         slot: IssuanceSlot,
     ) -> Result<Recorded<(Leaf, Archives)>, Failure> {
         let mut slot = Some(slot);
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             // An attempt after a conflict waits for a slot of its own.
             let held = match slot.take() {
                 Some(slot) => slot,

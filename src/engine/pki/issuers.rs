@@ -59,7 +59,7 @@ impl Pki {
         reference: &str,
         change: &IssuerChange,
     ) -> Result<(Arc<Issuer>, Arc<Authorities>, Vec<String>), Failure> {
-        let id = retry_on_conflict!({
+        let id = retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             let issuer = authorities.issuer(reference)?;
             let record = changed(&authorities, issuer, change)?;
@@ -87,7 +87,7 @@ impl Pki {
         reference: &str,
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
-        let mut warnings = retry_on_conflict!({
+        let mut warnings = retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             let Ok(issuer) = authorities.issuer(reference) else { return Ok(Vec::new()) };
             let mut defaults = authorities.defaults.clone();

@@ -26,7 +26,7 @@ impl Pki {
         reference: &str,
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let (snapshot, authorities) = self.snapshot_and_authorities().await?;
             let Ok((id, _)) = authorities.key(reference) else { return Ok(Vec::new()) };
             let mut users = authorities.issuers.values();

@@ -64,7 +64,8 @@ impl Pki {
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<Revoked, Failure> {
-        let (outcome, stored) = retry_on_conflict!({ self.mark_revoked(request, now).await })?;
+        let (outcome, stored) =
+            retry_on_conflict!(async { self.mark_revoked(request, now).await })?;
         // Also if it was revoked before: that request may have failed before it published.
         let mut warnings = Vec::new();
         if let Revocation::Revoked(at) = outcome {

@@ -48,7 +48,7 @@ impl Pki {
         now: Timestamp,
     ) -> Result<(Arc<Issuer>, Vec<String>), Failure> {
         let RevokedIssuer { issuer, pending, mut warnings } =
-            retry_on_conflict!({ self.mark_issuer_revoked(reference, now).await })?;
+            retry_on_conflict!(async { self.mark_issuer_revoked(reference, now).await })?;
         for revocation in pending {
             warnings.extend(self.publish_revocation(revocation, now).await?);
         }

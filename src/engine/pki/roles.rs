@@ -46,7 +46,7 @@ impl Pki {
         change: impl Fn(RoleFields) -> Result<RoleFields, Failure>,
         now: Timestamp,
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let snapshot = self.env().store.snapshot().await?;
             let key = key::role(self.id(), name);
             let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {

@@ -24,7 +24,7 @@ impl Pki {
         reference: &str,
         follows_latest: Option<bool>,
     ) -> Result<(Arc<Authorities>, Vec<String>), Failure> {
-        let warnings = retry_on_conflict!({
+        let warnings = retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
@@ -50,7 +50,7 @@ impl Pki {
     /// # Errors
     /// Refuses an empty or unknown reference.
     pub async fn set_default_key(&self, reference: &str) -> Result<Arc<Authorities>, Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             if reference.is_empty() || reference.eq_ignore_ascii_case("default") {
                 return Err(Failure::refused(
@@ -77,7 +77,7 @@ impl Pki {
         &self,
         change: impl Fn(UrlsRecord) -> UrlsRecord,
     ) -> Result<(UrlsRecord, Vec<String>), Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             let urls = change(authorities.urls.clone());
             check_urls(&urls)?;
@@ -105,7 +105,7 @@ impl Pki {
         path: Option<&str>,
         aia_path: Option<&str>,
     ) -> Result<ClusterRecord, Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let authorities = self.authorities().await?;
             let mut cluster = authorities.cluster.clone();
             if let Some(path) = path {

@@ -44,7 +44,7 @@ impl Pki {
         now: Timestamp,
         mode: BuildMode,
     ) -> Result<Option<Arc<List>>, Failure> {
-        retry_on_conflict!({
+        retry_on_conflict!(async {
             let start = self.state.begin_build();
             let (snapshot, authorities) = self.snapshot_and_authorities().await?;
             let Some(issuer) = signer(&authorities) else { return Ok(None) };
