@@ -291,6 +291,7 @@ mod tests {
             fields: &[],
             help: "",
             when_sealed: false,
+            file: None,
         }
     }
 

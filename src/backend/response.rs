@@ -24,7 +24,7 @@ pub enum Response {
     Keys(Vec<String>, Box<Serials>),
     /// JSON without envelope, with its status.
     Plain(StatusCode, Data),
-    /// A file that everybody may read.
+    /// A public file: it needs no token, and caches may keep it.
     File(PublicFile),
     /// A status without a body.
     Status(StatusCode),
@@ -41,17 +41,35 @@ pub struct Envelope {
     pub copied: bool,
 }
 
-/// A certificate, a chain or a revocation list in a form of its own.
+/// A certificate, a chain or a revocation list in a raw form.
 #[derive(Debug)]
 pub struct PublicFile {
     /// `application/pkix-crl`
     pub media: &'static str,
-    /// The bytes; empty means that there is nothing to serve, which is 204.
+    /// The bytes.
     pub body: Bytes,
+    /// Names these bytes: another file has another tag. Letters, digits, `-` and `_`.
+    pub tag: String,
     /// When it last changed, if that is known.
     pub changed: Option<Timestamp>,
-    /// When a cache must ask again; `None` where no time is known.
-    pub fresh_until: Option<Timestamp>,
+    /// How long the path answers with these bytes.
+    pub stability: Stability,
+}
+
+/// How long a path answers with the same public file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stability {
+    /// Always: a certificate by its serial number.
+    Fixed,
+    /// Until an operator chooses another: the certificate of the default issuer.
+    Replaceable,
+    /// Until the next revocation, and at most until nextUpdate: a revocation list.
+    List {
+        /// thisUpdate
+        this_update: Timestamp,
+        /// nextUpdate
+        next_update: Timestamp,
+    },
 }
 
 impl Response {

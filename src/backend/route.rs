@@ -130,6 +130,8 @@ pub struct RouteInfo {
     pub help: &'static str,
     /// Does it answer while the store is sealed?
     pub when_sealed: bool,
+    /// The media type, where it answers with a public file ([`Response::File`]).
+    pub file: Option<&'static str>,
 }
 
 impl RouteInfo {
@@ -177,6 +179,7 @@ impl<B> Route<B> {
             fields: &[],
             help: "",
             when_sealed: false,
+            file: None,
         };
         Self { info, run, exists: None }
     }
@@ -211,6 +214,15 @@ impl<B> Route<B> {
     pub const fn public(mut self) -> Self {
         self.info.access = Access::Public;
         self
+    }
+
+    /// Answers without a token, with a public file of this media type. Listeners for public files serve
+    /// these routes and no others.
+    #[must_use]
+    pub const fn file(self, media: &'static str) -> Self {
+        let mut route = self.public();
+        route.info.file = Some(media);
+        route
     }
 
     /// Another access than [`Access::Token`].

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod budget;
+mod caching;
 mod connection;
 mod finishing;
 pub mod form;

@@ -3,17 +3,30 @@
 //! No arm is a catch-all: a new failure must decide here what the caller is told.
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::auth::Denied;
 use crate::backend::located::Refused;
-use crate::backend::response::{Data, Envelope, PublicFile, Response};
+use crate::backend::response::{Data, Envelope, Response};
+use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 use crate::engine::pki::certificates::Serials;
 
+use super::caching;
 use super::sending::{HttpResponse, Sending};
+
+/// What an answer depends on in its request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// The identifier that the answer carries.
+    pub id: &'a str,
+    /// The one instant of the request.
+    pub now: Timestamp,
+    /// Its headers: a request for a public file may be conditional.
+    pub headers: &'a HeaderMap,
+}
 
 /// The envelope as it is sent.
 #[derive(Serialize)]
@@ -46,20 +59,22 @@ impl<'a> Sent<'a> {
 }
 
 /// The HTTP response to an answer.
-pub fn into_response(answer: Response, request_id: &str, mount_type: &str) -> HttpResponse {
+pub fn into_response(
+    answer: Response,
+    request: &RequestFacts<'_>,
+    mount_type: &str,
+) -> HttpResponse {
     match answer {
         Response::Envelope(envelope) => {
-            let sent = Sent::new(&envelope, request_id, mount_type);
+            let sent = Sent::new(&envelope, request.id, mount_type);
             match envelope.copied {
                 true => json_response(StatusCode::OK, &copied(&sent)),
                 false => json_response(StatusCode::OK, &sent),
             }
         }
-        Response::Keys(first, rest) => long_list(first, *rest, request_id, mount_type),
+        Response::Keys(first, rest) => long_list(first, *rest, request.id, mount_type),
         Response::Plain(status, data) => json_response(status, &data),
-        Response::File(PublicFile { media, body, .. }) => {
-            response(StatusCode::OK, Some(media), body.into())
-        }
+        Response::File(file) => caching::into_response(file, request.headers, request.now),
         Response::Status(status) => response(status, None, Bytes::new().into()),
     }
 }

@@ -26,7 +26,7 @@ use super::head::{Head, content_type};
 use super::headers;
 use super::limits::Limits;
 use super::parameters::Unparsed;
-use super::reply::{Wording, failure, into_response, refusal};
+use super::reply::{RequestFacts, Wording, failure, into_response, refusal};
 use super::sending::HttpResponse;
 
 /// The API over an engine.
@@ -44,6 +44,12 @@ struct Received<'a> {
     now: Timestamp,
     parts: &'a request::Parts,
     limits: &'a Limits,
+}
+
+impl<'a> Received<'a> {
+    const fn facts(&self) -> RequestFacts<'a> {
+        RequestFacts { id: self.id, now: self.now, headers: &self.parts.headers }
+    }
 }
 
 /// What every answer of a route has in common.
@@ -144,7 +150,7 @@ impl Api {
     async fn help(&self, received: &Received<'_>, path: &str) -> HttpResponse {
         let token = token_of(&received.parts.headers);
         match help::answer(&self.engine, path, token, received.now).await {
-            Ok(response) => into_response(response, received.id, ""),
+            Ok(response) => into_response(response, &received.facts(), ""),
             Err(refused) => refusal(&refused, Wording::Authenticated, received.id),
         }
     }
@@ -246,7 +252,7 @@ impl Api {
             trail.ended(permitted.run(now, slot).await)
         };
         match Finishing::new(work).await {
-            Ok(Ok(response)) => into_response(response, received.id, manner.label.kind()),
+            Ok(Ok(response)) => into_response(response, &received.facts(), manner.label.kind()),
             Ok(Err(refused)) => told(&refused),
             Err(Panicked) => {
                 tracing::error!(request = received.id, "the work of a request panicked");

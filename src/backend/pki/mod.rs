@@ -16,7 +16,7 @@ use crate::engine::pki::Pki;
 use authority::{AuthorityKey, Constraints, RequestOptions, Signed, Signing, SubjectFields};
 use issue::{Csr, LeafOptions, NewKey};
 use names::{KeyStore, Names};
-use public::Form;
+use public::{Form, PEM_CHAIN, PEM_FILE, PKIX_CERT, PKIX_CRL};
 
 /// What paths for leaves take.
 const ISSUE: &[&[crate::backend::field::Field]] =
@@ -163,19 +163,19 @@ impl Backend for Pki {
             .help("Sets the addresses that templates of URLs use."),
         // Without a token.
         Route::read("ca", handler!(public::ca, Form::Der))
-            .public()
+            .file(PKIX_CERT)
             .help("The default issuer's certificate, DER."),
         Route::read("ca/pem", handler!(public::ca, Form::Pem))
-            .public()
+            .file(PEM_CHAIN)
             .help("The default issuer's certificate, PEM."),
         Route::read("ca_chain", handler!(public::ca_chain))
-            .public()
+            .file(PKIX_CERT)
             .help("The default issuer's chain, PEM."),
         Route::read("crl", handler!(public::crl, Form::Der))
-            .public()
+            .file(PKIX_CRL)
             .help("The default issuer's revocation list, DER."),
         Route::read("crl/pem", handler!(public::crl, Form::Pem))
-            .public()
+            .file(PEM_FILE)
             .help("The default issuer's revocation list, PEM."),
         Route::read("cert/ca", handler!(public::ca_json))
             .public()
@@ -190,34 +190,34 @@ impl Backend for Pki {
             .public()
             .help("A stored certificate, JSON."),
         Route::read("cert/{serial:serial}/raw", handler!(public::certificate_raw, Form::Der))
-            .public()
+            .file(PKIX_CERT)
             .help("A stored certificate, DER."),
         Route::read("cert/{serial:serial}/raw/pem", handler!(public::certificate_raw, Form::Pem))
-            .public()
+            .file(PEM_CHAIN)
             .help("A stored certificate, PEM."),
         Route::read("cert/ca/raw", handler!(public::ca, Form::Der))
-            .public()
+            .file(PKIX_CERT)
             .help("The default issuer's certificate, DER."),
         Route::read("cert/ca/raw/pem", handler!(public::ca, Form::Pem))
-            .public()
+            .file(PEM_CHAIN)
             .help("The default issuer's certificate, PEM."),
         Route::read("issuer/{issuer_ref}/json", handler!(public::issuer_json))
             .public()
             .help("An issuer's certificate and chain, JSON."),
         Route::read("issuer/{issuer_ref}/der", handler!(public::issuer_raw, Form::Der))
-            .public()
+            .file(PKIX_CERT)
             .help("An issuer's certificate, DER."),
         Route::read("issuer/{issuer_ref}/pem", handler!(public::issuer_raw, Form::Pem))
-            .public()
+            .file(PEM_CHAIN)
             .help("An issuer's certificate, PEM."),
         Route::read("issuer/{issuer_ref}/crl", handler!(public::issuer_crl_json))
             .public()
             .help("An issuer's revocation list, JSON."),
         Route::read("issuer/{issuer_ref}/crl/der", handler!(public::issuer_crl, Form::Der))
-            .public()
+            .file(PKIX_CRL)
             .help("An issuer's revocation list, DER."),
         Route::read("issuer/{issuer_ref}/crl/pem", handler!(public::issuer_crl, Form::Pem))
-            .public()
+            .file(PEM_FILE)
             .help("An issuer's revocation list, PEM."),
     ];
 }

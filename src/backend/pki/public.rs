@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use data_encoding::BASE64URL_NOPAD;
 use http::StatusCode;
 
 use crate::backend::call::Call;
-use crate::backend::response::{PublicFile, Response};
+use crate::backend::response::{PublicFile, Response, Stability};
 use crate::ca::certificate::Certificate;
 use crate::ca::pem;
 use crate::ca::time::Timestamp;
@@ -19,10 +21,10 @@ use crate::wire::pki::{CertificateAnswer, CrlAnswer, PublicIssuerAnswer};
 
 use super::issuers::{reference, with_newline, with_newlines};
 
-const PKIX_CERT: &str = "application/pkix-cert";
-const PEM_CHAIN: &str = "application/pem-certificate-chain";
-const PKIX_CRL: &str = "application/pkix-crl";
-const PEM_FILE: &str = "application/x-pem-file";
+pub(super) const PKIX_CERT: &str = "application/pkix-cert";
+pub(super) const PEM_CHAIN: &str = "application/pem-certificate-chain";
+pub(super) const PKIX_CRL: &str = "application/pkix-crl";
+pub(super) const PEM_FILE: &str = "application/x-pem-file";
 
 /// The form of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,21 +33,16 @@ pub(super) enum Form {
     Pem,
 }
 
-/// A file, or 204 where there is nothing to serve.
-fn file(media: &'static str, file: Option<(Bytes, Option<Validity>)>) -> Response {
-    let Some((body, validity)) = file else { return Response::Status(StatusCode::NO_CONTENT) };
-    let (changed, fresh_until) = match validity {
-        Some(Validity { changed, fresh_until }) => (Some(changed), fresh_until),
-        None => (None, None),
-    };
-    Response::File(PublicFile { media, body, changed, fresh_until })
+/// A file that another one may replace. When it did is not known: a certificate that an operator chooses may
+/// be older than the one before it, so that its notBefore is no time of a change.
+fn replaceable(media: &'static str, body: Bytes) -> Response {
+    let tag = tag_of(&body);
+    let stability = Stability::Replaceable;
+    Response::File(PublicFile { media, body, tag, changed: None, stability })
 }
 
-/// Since when a file is what it is, and how long a cache may keep it.
-#[derive(Clone, Copy, Debug)]
-struct Validity {
-    changed: Timestamp,
-    fresh_until: Option<Timestamp>,
+fn tag_of(body: &[u8]) -> String {
+    BASE64URL_NOPAD.encode(digest(&SHA256, body).as_ref())
 }
 
 /// Nothing to serve is 204. A read error must not become 204: a client that takes an empty answer as
@@ -60,28 +57,36 @@ fn if_there<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
     }
 }
 
-fn certificate_file(found: Result<Vec<u8>, Failure>, form: Form) -> Result<Response, Failure> {
-    let der = if_there(found)?;
-    Ok(match form {
-        Form::Pem => {
-            let pem = |der: Vec<u8>| (Bytes::from(pem::encode(pem::CERTIFICATE, &der)), None);
-            file(PEM_CHAIN, der.map(pem))
-        }
-        Form::Der => file(PKIX_CERT, der.map(|der| (Bytes::from(der), None))),
+/// A certificate in a raw form: media type and bytes.
+fn encoded(der: &[u8], form: Form) -> (&'static str, Bytes) {
+    match form {
+        Form::Der => (PKIX_CERT, Bytes::copy_from_slice(der)),
+        Form::Pem => (PEM_CHAIN, pem::encode(pem::CERTIFICATE, der).into()),
+    }
+}
+
+/// A list changes when the next one is signed. Its forms are functions of its DER, so the tag of each is the
+/// digest of the DER with a suffix.
+fn list_file(list: &List, form: Form, with_line_end: bool) -> Response {
+    let (media, body, suffix) = match (form, with_line_end) {
+        (Form::Der, _) => (PKIX_CRL, list.der(), ""),
+        (Form::Pem, true) => (PEM_FILE, list.pem_line(), "-pem-line"),
+        (Form::Pem, false) => (PEM_FILE, list.pem(), "-pem"),
+    };
+    let this_update = Timestamp::from_unix(list.this_update());
+    let next_update = Timestamp::from_unix(list.next_update());
+    Response::File(PublicFile {
+        media,
+        body,
+        tag: format!("{}{suffix}", BASE64URL_NOPAD.encode(list.digest())),
+        changed: Some(this_update),
+        stability: Stability::List { this_update, next_update },
     })
 }
 
-/// A list changes when the next one is signed, and is not to be kept longer than it is valid.
-fn list_file(list: &List, form: Form, with_line_end: bool) -> Response {
-    let validity = Validity {
-        changed: Timestamp::from_unix(list.this_update()),
-        fresh_until: Some(Timestamp::from_unix(list.next_update())),
-    };
-    match (form, with_line_end) {
-        (Form::Der, _) => file(PKIX_CRL, Some((list.der(), Some(validity)))),
-        (Form::Pem, true) => file(PEM_FILE, Some((list.pem_line(), Some(validity)))),
-        (Form::Pem, false) => file(PEM_FILE, Some((list.pem(), Some(validity)))),
-    }
+/// 204: there is nothing to serve.
+const fn nothing() -> Response {
+    Response::Status(StatusCode::NO_CONTENT)
 }
 
 async fn default_issuer(pki: &Pki) -> Result<Arc<Issuer>, Failure> {
@@ -92,24 +97,22 @@ async fn default_issuer(pki: &Pki) -> Result<Arc<Issuer>, Failure> {
 
 /// `ca`, `ca/pem`, `cert/ca/raw`
 pub(super) async fn ca(pki: Arc<Pki>, _call: Call, form: Form) -> Result<Response, Failure> {
-    let der = default_issuer(&pki).await.map(|issuer| issuer.certificate.der().to_vec());
-    certificate_file(der, form)
+    let Some(issuer) = if_there(default_issuer(&pki).await)? else { return Ok(nothing()) };
+    let (media, body) = encoded(issuer.certificate.der(), form);
+    Ok(replaceable(media, body))
 }
 
 /// `ca_chain`
 pub(super) async fn ca_chain(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     let authorities = pki.read_authorities().await?;
-    let chain = authorities.issuer("default").map(|issuer| issuer.chain_pem().join("\n"));
-    Ok(file(PKIX_CERT, chain.ok().map(|chain| (Bytes::from(chain), None))))
+    let Ok(issuer) = authorities.issuer("default") else { return Ok(nothing()) };
+    Ok(replaceable(PKIX_CERT, issuer.chain_pem().join("\n").into()))
 }
 
 /// `crl`, `crl/pem`
 pub(super) async fn crl(pki: Arc<Pki>, call: Call, form: Form) -> Result<Response, Failure> {
     let list = if_there(pki.crl("default", call.now).await)?.flatten();
-    Ok(match list {
-        Some(list) => list_file(&list, form, false),
-        None => Response::Status(StatusCode::NO_CONTENT),
-    })
+    Ok(list.map_or_else(nothing, |list| list_file(&list, form, false)))
 }
 
 /// `cert/:serial/raw`
@@ -119,7 +122,11 @@ pub(super) async fn certificate_raw(
     form: Form,
 ) -> Result<Response, Failure> {
     let found = pki.read_certificate(call.captures.get("serial")).await;
-    certificate_file(found.map(|stored| stored.der), form)
+    let Some(StoredCertificate { der, .. }) = if_there(found)? else { return Ok(nothing()) };
+    let (media, body) = encoded(&der, form);
+    let changed = Certificate::parse(der).ok().map(|certificate| certificate.not_before());
+    let tag = tag_of(&body);
+    Ok(Response::File(PublicFile { media, body, tag, changed, stability: Stability::Fixed }))
 }
 
 /// `cert/ca`
@@ -171,8 +178,8 @@ pub(super) async fn issuer_raw(pki: Arc<Pki>, call: Call, form: Form) -> Result<
     let authorities = pki.read_authorities().await?;
     let certificate: &Certificate = &authorities.issuer(&reference(&call))?.certificate;
     Ok(match form {
-        Form::Der => file(PKIX_CERT, Some((Bytes::copy_from_slice(certificate.der()), None))),
-        Form::Pem => file(PEM_CHAIN, Some((with_newline(certificate.der()).into(), None))),
+        Form::Der => replaceable(PKIX_CERT, Bytes::copy_from_slice(certificate.der())),
+        Form::Pem => replaceable(PEM_CHAIN, with_newline(certificate.der()).into()),
     })
 }
 

