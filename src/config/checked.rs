@@ -1,13 +1,13 @@
 //! The configuration as meant: every value final, every default filled in.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Fault;
 use crate::config::file::{Place, Setting, Written, from_text};
 use crate::config::files::Examine;
+use crate::config::listener::Listener;
 use crate::config::manual::{Key, SECTIONS, Section};
 use crate::config::seal::{self, Seal, SealKey};
 
@@ -34,51 +34,6 @@ pub struct Checked {
     pub pid_file: Option<PathBuf>,
     /// What works and is dangerous, for the log and for `config check`.
     pub warnings: Vec<Fault>,
-}
-
-/// One address to serve on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// The address; port 0 takes a free one.
-    pub address: SocketAddr,
-    /// `None` serves in clear.
-    pub tls: Option<ListenerTls>,
-    /// Octets of a body.
-    pub max_request_size: usize,
-    /// Octets of the headers.
-    pub max_request_header_size: usize,
-    /// Time of a whole request.
-    pub max_request_duration: Duration,
-    /// Connections at once.
-    pub max_connections: usize,
-    /// Time of the headers.
-    pub http_read_header_timeout: Duration,
-    /// How long a silent connection stays.
-    pub http_idle_timeout: Duration,
-    /// Time of the TLS handshake.
-    pub tls_handshake_timeout: Duration,
-    /// Time for requests in flight at the end.
-    pub shutdown_timeout: Duration,
-}
-
-/// A listener's TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// The certificate and its chain, PEM.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-    /// The oldest version.
-    pub minimum: TlsVersion,
-}
-
-/// A version of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsVersion {
-    /// RFC 5246.
-    Tls12,
-    /// RFC 8446.
-    Tls13,
 }
 
 /// Where records lie.
@@ -221,13 +176,13 @@ fn is_url(url: &str) -> bool {
 }
 
 /// The values of one section: what was set, else the default of the manual.
-struct Values {
+pub(super) struct Values {
     section: &'static Section,
     set: Vec<(&'static str, Place, Setting)>,
 }
 
 impl Values {
-    fn of(written: &Written) -> Self {
+    pub(super) fn of(written: &Written) -> Self {
         let mut values = Self { section: written.section, set: Vec::new() };
         values.add(written);
         values
@@ -244,7 +199,7 @@ impl Values {
         self.set.push((name, place, setting));
     }
 
-    fn place(&self, name: &str) -> Option<&Place> {
+    pub(super) fn place(&self, name: &str) -> Option<&Place> {
         self.set.iter().find(|(known, ..)| *known == name).map(|(_, place, _)| place)
     }
 
@@ -256,19 +211,19 @@ impl Values {
         from_text(key, key.default)
     }
 
-    fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.value(name) {
             Some(Setting::Text(text)) => Some(text),
             _ => None,
         }
     }
 
-    fn yes(&self, name: &str) -> bool {
+    pub(super) fn yes(&self, name: &str) -> bool {
         self.value(name) == Some(Setting::Bool(true))
     }
 
     /// Zero only for a key without a default, of which there is none; a test looks.
-    fn duration(&self, name: &str) -> Duration {
+    pub(super) fn duration(&self, name: &str) -> Duration {
         match self.value(name) {
             Some(Setting::Duration(duration)) => duration,
             _ => Duration::ZERO,
@@ -276,7 +231,7 @@ impl Values {
     }
 
     /// As [`Values::duration`].
-    fn count(&self, name: &str) -> usize {
+    pub(super) fn count(&self, name: &str) -> usize {
         match self.value(name) {
             Some(Setting::Count(count)) => count,
             _ => 0,
@@ -303,68 +258,10 @@ impl Checking<'_> {
         self.faults.push(Fault { warning: true, ..fault });
     }
 
-    fn missing(&mut self, message: &str) {
+    pub(super) fn missing(&mut self, message: &str) {
         if !self.broken {
             self.fault(None, message);
         }
-    }
-
-    fn listeners(&mut self, sections: &[Written]) -> Vec<Listener> {
-        let blocks: Vec<_> = named(sections, "listener").collect();
-        if blocks.is_empty() {
-            self.missing("no listener: add listener \"tcp\" { address = \"127.0.0.1:8200\" … }");
-        }
-        let listeners: Vec<_> =
-            blocks.into_iter().filter_map(|block| self.listener(block)).collect();
-        self.look_at_addresses(&listeners);
-        listeners.into_iter().map(|(listener, _)| listener).collect()
-    }
-
-    fn listener(&mut self, block: &Written) -> Option<(Listener, Place)> {
-        let values = Values::of(block);
-        let address = values.text("address").and_then(|text| address(&text));
-        let place = values.place("address").unwrap_or(&block.place).clone();
-        if address.is_none() {
-            self.fault(Some(&place), "`address` must be an IP address and a port: 127.0.0.1:8200");
-        }
-        let tls = self.tls(block, &values);
-        if let Some(tls) = &tls {
-            self.look_at_tls(tls, |key| values.place(key).cloned());
-        }
-        let listener = Listener {
-            tls,
-            max_request_size: values.count("max_request_size"),
-            max_request_header_size: values.count("max_request_header_size"),
-            max_request_duration: values.duration("max_request_duration"),
-            max_connections: values.count("max_connections"),
-            http_read_header_timeout: values.duration("http_read_header_timeout"),
-            http_idle_timeout: values.duration("http_idle_timeout"),
-            tls_handshake_timeout: values.duration("tls_handshake_timeout"),
-            shutdown_timeout: values.duration("shutdown_timeout"),
-            address: address?,
-        };
-        Some((listener, place))
-    }
-
-    fn tls(&mut self, block: &Written, values: &Values) -> Option<ListenerTls> {
-        if values.yes("tls_disable") {
-            return None;
-        }
-        for name in ["tls_cert_file", "tls_key_file"] {
-            // A value in a wrong form has its fault already.
-            if values.text(name).is_none() && !block.misshapen.contains(name) {
-                let message = format!("this listener needs `{name}`, or tls_disable = true");
-                self.fault(Some(&block.place), message);
-            }
-        }
-        Some(ListenerTls {
-            certificate: values.text("tls_cert_file")?.into(),
-            key: values.text("tls_key_file")?.into(),
-            minimum: match values.text("tls_min_version").as_deref() {
-                Some("tls13") => TlsVersion::Tls13,
-                _ => TlsVersion::Tls12,
-            },
-        })
     }
 
     fn storage(&mut self, sections: &[Written]) -> Option<Storage> {
@@ -475,23 +372,6 @@ impl Checking<'_> {
     }
 }
 
-fn named<'a>(sections: &'a [Written], name: &str) -> impl Iterator<Item = &'a Written> {
+pub(super) fn named<'a>(sections: &'a [Written], name: &str) -> impl Iterator<Item = &'a Written> {
     sections.iter().filter(move |written| written.section.name == name)
-}
-
-fn address(text: &str) -> Option<SocketAddr> {
-    const PORT: u16 = 8200;
-    if let Ok(address) = text.parse() {
-        return Some(address);
-    }
-    if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse() {
-        return Some(SocketAddr::new(address, PORT));
-    }
-    let (host, port) = text.rsplit_once(':').unwrap_or((text, "8200"));
-    let host = match host {
-        "" => Ipv4Addr::UNSPECIFIED,
-        "localhost" => Ipv4Addr::LOCALHOST,
-        _ => return None,
-    };
-    Some(SocketAddr::from((host, port.parse().ok()?)))
 }

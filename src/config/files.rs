@@ -10,8 +10,9 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::checked::{Checking, Listener, ListenerTls};
+use super::checked::Checking;
 use super::file::Place;
+use super::listener::{Listener, ListenerTls};
 
 /// What is wrong with a file of a listener's TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -131,6 +131,12 @@ pub(super) const SECTIONS: &[Section] = &[
                 "IP address and port. `:8200` means every IPv4 address; `localhost` means 127.0.0.1; port 0 takes a free one; without a port it is 8200.",
             ),
             key(
+                "purpose",
+                Form::OneOf(&["api", "public"]),
+                "api",
+                "`public` serves certificates, chains and revocation lists in their raw forms and answers 404 to all else, whatever token is sent; see docs/security.md. It needs no TLS: without `tls_cert_file` and `tls_key_file` it serves plain HTTP.",
+            ),
+            key(
                 "tls_cert_file",
                 Form::Text,
                 "",
@@ -153,13 +159,13 @@ pub(super) const SECTIONS: &[Section] = &[
                 "max_request_size",
                 Form::Count,
                 "33554432",
-                "Octets of a request's body. Those above 16 KiB need a valid token and share four times as much memory.",
+                "Bytes of a request's body. Those above 16 KiB need a valid token and share four times as much memory.",
             ),
             key(
                 "max_request_header_size",
                 Form::Count,
                 "32768",
-                "Octets of a request's headers; below 8192 counts as 8192.",
+                "Bytes of a request's headers; below 8192 counts as 8192.",
             ),
             key(
                 "max_request_duration",

@@ -6,6 +6,7 @@
 mod checked;
 mod file;
 mod files;
+mod listener;
 pub mod logs;
 mod manual;
 mod seal;
@@ -13,8 +14,9 @@ mod seal;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use checked::{Checked, Listener, ListenerTls, Log, LogFormat, LogLevel, Storage, TlsVersion};
+pub use checked::{Checked, Log, LogFormat, LogLevel, Storage};
 pub use files::{Examine, Remark};
+pub use listener::{Listener, ListenerTls, Purpose, TlsVersion};
 pub use manual::manual;
 pub use seal::{Seal, SealKey};
 

@@ -66,6 +66,7 @@ fn every_key_means_what_it_says() {
     assert_eq!(previous.key.expose().as_slice(), octets);
     let first = Listener {
         address: "[::1]:8200".parse().unwrap(),
+        purpose: Purpose::Api,
         tls: Some(ListenerTls {
             certificate: "server.pem".into(),
             key: "server-key.pem".into(),
@@ -83,6 +84,44 @@ fn every_key_means_what_it_says() {
     assert_eq!(config.listeners[0], first);
     assert_eq!(config.listeners[1].address, "127.0.0.1:8201".parse().unwrap());
     assert_eq!(config.listeners[1].tls, None);
+    let public = &config.listeners[2];
+    assert_eq!((public.purpose, &public.tls), (Purpose::Public, &None));
+}
+
+#[test]
+fn a_public_listener_needs_no_tls_and_may_have_it() {
+    let of = |keys: &str| {
+        let text = format!(
+            "listener \"tcp\" {{ tls_disable = true }} storage \"inmem\" {{}}\n\
+             listener \"tcp\" {{ address = \":80\" purpose = \"public\" {keys} }}"
+        );
+        loaded(&text).map(|config| {
+            assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+            let listener = config.listeners[1].clone();
+            assert_eq!(listener.purpose, Purpose::Public);
+            listener.tls.is_some()
+        })
+    };
+    assert_eq!(of(""), Ok(false));
+    assert_eq!(of("tls_disable = true"), Ok(false));
+    assert_eq!(of("tls_cert_file = \"a\" tls_key_file = \"b\""), Ok(true));
+    let faults = of("tls_cert_file = \"a\"").unwrap_err();
+    assert_eq!(
+        faults,
+        ["signet.hcl:2:1: this listener needs `tls_key_file`, or tls_disable = true"]
+    );
+    let faults = of("tls_key_file = [1]").unwrap_err();
+    assert!(faults.iter().any(|fault| fault.contains("needs `tls_cert_file`")), "{faults:?}");
+}
+
+#[test]
+fn a_server_has_a_listener_for_the_api() {
+    let public = "listener \"tcp\" { purpose = \"public\" } storage \"inmem\" {}";
+    let faults = loaded(public).unwrap_err();
+    assert!(faults[0].starts_with("signet.hcl: every listener is public: add one"), "{faults:?}");
+    let faults = loaded(&public.replace("public", "private")).unwrap_err();
+    let text = "`purpose` must be one of \"api\", \"public\"";
+    assert!(faults.iter().any(|fault| fault.contains(text)), "{faults:?}");
 }
 
 #[test]
@@ -124,7 +163,7 @@ fn shows_all_faults_at_once_with_their_places() {
             "signet.hcl:3:1: this listener needs `tls_key_file`, or tls_disable = true",
             "signet.hcl:4:13: `address` must be an IP address and a port: 127.0.0.1:8200",
             "signet.hcl:5:3: unknown key `tls_cert`: did you mean `tls_cert_file`?",
-            "signet.hcl:6:3: unknown key `proxy_protocol_behavior`: remove it; known here are address, tls_cert_file, tls_key_file, tls_disable, tls_min_version, max_request_size, max_request_header_size, max_request_duration, max_connections, http_read_header_timeout, http_idle_timeout, tls_handshake_timeout, shutdown_timeout",
+            "signet.hcl:6:3: unknown key `proxy_protocol_behavior`: remove it; known here are address, purpose, tls_cert_file, tls_key_file, tls_disable, tls_min_version, max_request_size, max_request_header_size, max_request_duration, max_connections, http_read_header_timeout, http_idle_timeout, tls_handshake_timeout, shutdown_timeout",
             "signet.hcl:8:1: there is no listener \"unix\": write listener \"tcp\"",
             "signet.hcl:9:1: this storage needs `path`: the database's folder",
             "signet.hcl:10:1: a second storage: keep one",

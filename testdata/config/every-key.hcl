@@ -25,6 +25,7 @@ listener "tcp" {
   shutdown_timeout = "10s"
 }
 listener "tcp" { address = "localhost:8201", tls_disable = 1 } // for the machine itself
+listener "tcp" { address = ":8202", purpose = "public" } // revocation lists
 
 storage "rocksdb" { path = "/var/lib/signet" }
 
