@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use crate::ca::role::TtlLimits;
 use crate::ca::spiffe::SpiffeId;
 use crate::clock::Clock;
-use crate::config::{self, Checked, Seal, SealKey, Storage, TlsVersion};
+use crate::config::{self, Checked, Purpose, Seal, SealKey, Storage, TlsVersion};
 use crate::engine::{Engine, Env, Failure, Installation};
 use crate::entropy::Entropy;
+use crate::http::app::App;
 use crate::http::body::Room;
 use crate::http::limits::Limits;
 use crate::http::listener::{Listener, Signals};
@@ -43,10 +44,12 @@ pub struct Development {
 /// What a server tells once it can be reached.
 #[derive(Debug)]
 pub struct Announcement {
-    /// The addresses that were really bound.
+    /// The addresses of the API that were really bound.
     pub addresses: Vec<SocketAddr>,
-    /// Is the first of them encrypted?
+    /// Does the first of them speak TLS?
     pub tls: bool,
+    /// The addresses that serve public files alone, and whether they speak TLS.
+    pub public: Vec<(SocketAddr, bool)>,
     /// The root token of a development server.
     pub root_token: Option<Secret<String>>,
     /// The certificate to trust, PEM, of a development server with TLS.
@@ -102,6 +105,7 @@ pub async fn run(
     let mut announcement = Announcement {
         addresses: Vec::new(),
         tls: false,
+        public: Vec::new(),
         root_token: None,
         trust: None,
         initialized: status.initialized,
@@ -119,19 +123,26 @@ pub async fn run(
     for listener in &config.listeners {
         let tls = match &listener.tls {
             Some(files) => Some(load_tls(files, &clock)?),
-            None if dev_tls => {
+            None if dev_tls && listener.purpose == Purpose::Api => {
                 let (tls, trust) = made_up_tls(&clock)?;
                 announcement.trust = Some(trust);
                 Some(tls)
             }
             None => None,
         };
-        announcement.tls |= tls.is_some() && listeners.is_empty();
-        let bound = Listener::bind(listener.address, tls.map(Arc::new), Limits::from(listener))
+        let has_tls = tls.is_some();
+        let limits = Limits::from(listener);
+        let bound = Listener::bind(listener.address, tls.map(Arc::new), limits)
             .await
             .map_err(|error| ServerError::Bind(listener.address, error))?;
-        announcement.addresses.push(bound.address());
-        listeners.push((bound, Limits::from(listener)));
+        match listener.purpose {
+            Purpose::Public => announcement.public.push((bound.address(), has_tls)),
+            Purpose::Api => {
+                announcement.tls |= has_tls && announcement.addresses.is_empty();
+                announcement.addresses.push(bound.address());
+            }
+        }
+        listeners.push((bound, limits, listener.purpose));
     }
     let _process_file = config.pid_file.as_deref().and_then(ProcessFile::write);
     announce(&announcement);
@@ -140,20 +151,27 @@ pub async fn run(
     Ok(())
 }
 
-async fn serve(listeners: Vec<(Listener, Limits)>, engine: &Arc<Engine>, signals: Signals) {
+async fn serve(
+    listeners: Vec<(Listener, Limits, Purpose)>,
+    engine: &Arc<Engine>,
+    signals: Signals,
+) {
     let mut serving = JoinSet::new();
-    let largest = listeners.iter().map(|(_, limits)| limits.body_size).max();
+    let largest = listeners.iter().map(|(_, limits, _)| limits.body_size).max();
     let room = Room::new(largest.unwrap_or_default());
     let api = Api::sharing(Arc::clone(engine), room);
     let budget = SendBudget::default();
-    for (listener, limits) in listeners {
-        let api = api.clone();
+    for (listener, limits, purpose) in listeners {
+        let app = Arc::new(match purpose {
+            Purpose::Api => App::new(api.clone(), limits),
+            Purpose::Public => App::public(api.clone(), limits),
+        });
         let (listener, signals) = (listener.sharing(budget.clone()), signals.clone());
         serving.spawn(async move {
             // Boxed: what holds it moves it several times.
-            let handler = move |request: Request<Incoming>, _info| {
-                let api = api.clone();
-                Box::pin(async move { api.serve(request, &limits).await })
+            let handler = move |request: Request<Incoming>, connection| {
+                let app = Arc::clone(&app);
+                Box::pin(async move { app.serve(request, connection).await })
             };
             listener.serve(handler, signals).await
         });

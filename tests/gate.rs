@@ -5,14 +5,19 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use signet::backend::audit::{Audit, Device, Ending, NotRecorded, Request as Recorded};
 use signet::backend::registry::kinds;
 use signet::backend::route::{Operation, RouteInfo};
+use signet::http::app::App;
+use signet::http::limits::Limits;
+use signet::http::listener::ConnectionInfo;
 use signet::http::v1::Api;
 use support::{ROOT_TOKEN, Server};
 
@@ -217,6 +222,7 @@ async fn a_sealed_server_reads_no_value() {
 struct Recorder {
     entries: Mutex<Vec<String>>,
     refuses: bool,
+    remotes: Mutex<Vec<Option<SocketAddr>>>,
 }
 
 impl Recorder {
@@ -235,6 +241,7 @@ impl Recorder {
 
 impl Device for Recorder {
     fn request(&self, request: &Recorded<'_>) -> Result<(), NotRecorded> {
+        self.remotes.lock().unwrap().push(request.remote);
         let who = request.token.map_or("-", |token| token.display_name.as_str());
         self.keep(format!("{} {:?} {who}", request.path, request.operation))
     }
@@ -296,4 +303,186 @@ async fn a_request_that_cannot_be_audited_is_refused_and_does_nothing() {
         assert_eq!(sent(&api, &sample, None).await, 500, "{}", sample.path);
     }
     assert_eq!(server.memory.tally().batches, batches, "nothing was written");
+}
+
+/// The other end of the connection by which requests come.
+const PEER: &str = "192.0.2.7:4711";
+
+/// One request as a listener hands it on; status, headers and body of the answer.
+async fn asked(
+    app: &App,
+    (method, target): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &'static str,
+) -> (u16, HeaderMap, Bytes) {
+    let mut request = Request::builder().method(method).uri(target);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap();
+    let connection = ConnectionInfo { peer: PEER.parse().unwrap(), tls: false };
+    let (parts, body) = app.serve(request, connection).await.into_parts();
+    (parts.status.as_u16(), parts.headers, body.collect().await.unwrap().to_bytes())
+}
+
+const NOTHING_THERE: &str = "{\"errors\":[]}\n";
+
+/// Every route, the serial number being that of a certificate.
+async fn samples_with_a_certificate(server: &Server) -> Vec<Sample> {
+    let names = json!({ "common_name": "a.example.org" });
+    let issued = server.post("pki/issue/web", names).await.ok();
+    let serial = issued.text("serial_number");
+    let path = |path: &str| path.replace("cert/01", &format!("cert/{serial}"));
+    samples().into_iter().map(|one| Sample { path: path(&one.path), ..one }).collect()
+}
+
+#[tokio::test]
+async fn a_public_listener_answers_public_files_alone_whatever_token_is_sent() {
+    let server = server().await;
+    let app = App::public(Api::new(Arc::clone(&server.engine)), Limits::default());
+    let mut files = 0;
+    for Sample { method, path, info } in samples_with_a_certificate(&server).await {
+        let target = format!("/v1/{path}");
+        for token in ["", "wrong", ROOT_TOKEN] {
+            let token = [("X-Vault-Token", token)];
+            let (status, headers, body) = asked(&app, (method, &target), &token, "").await;
+            let Some(media) = info.file else {
+                assert_eq!((status, &body[..]), (404, NOTHING_THERE.as_bytes()), "{method} {path}");
+                continue;
+            };
+            assert_eq!(status, 200, "{method} {path}");
+            assert_eq!(headers["content-type"], media, "{path}");
+            assert!(!body.is_empty(), "{path}");
+            files += 1;
+        }
+    }
+    assert_eq!(files, 3 * 13);
+    let outside = ["/", "/v1", "/v1/", "/v1/nothing", "/v2/pki/ca", "/v1/pki/../pki/ca", "/v1/%00"];
+    for target in outside {
+        let (status, headers, body) = asked(&app, ("GET", target), &[], "").await;
+        assert_eq!((status, &body[..]), (404, NOTHING_THERE.as_bytes()), "{target}");
+        assert_eq!(headers["cache-control"], "no-store", "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_public_listener_takes_no_body_and_no_other_method_than_get_and_head() {
+    let server = server().await;
+    let app = App::public(Api::new(Arc::clone(&server.engine)), Limits::default());
+    for method in ["POST", "PUT", "DELETE", "LIST", "PATCH", "OPTIONS", "TRACE"] {
+        let (status, _, body) = asked(&app, (method, "/v1/pki/ca"), &[], "").await;
+        assert_eq!((status, &body[..]), (404, NOTHING_THERE.as_bytes()), "{method}");
+    }
+    for query in ["list=true", "help=1", "list=x"] {
+        let target = format!("/v1/pki/ca?{query}");
+        assert_eq!(asked(&app, ("GET", &target), &[], "").await.0, 404, "{query}");
+    }
+    for request in [("GET", "/v1/pki/ca"), ("POST", "/v1/pki/ca"), ("POST", "/v1/sys/init")] {
+        assert_eq!(asked(&app, request, &[], "{}").await.0, 413, "{request:?}");
+    }
+    server.engine.seal().await;
+    assert_eq!(asked(&app, ("GET", "/v1/pki/ca"), &[], "").await.0, 503);
+    assert_eq!(asked(&app, ("GET", "/v1/sys/health"), &[], "").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_client_that_has_a_public_file_gets_304_on_every_listener() {
+    let server = server().await;
+    let samples = samples_with_a_certificate(&server).await;
+    // A time within the second of a change is not sent.
+    server.advance(1);
+    let api = || Api::new(Arc::clone(&server.engine));
+    let apps = [App::new(api(), Limits::default()), App::public(api(), Limits::default())];
+    for app in &apps {
+        for Sample { path, .. } in samples.iter().filter(|one| one.info.file.is_some()) {
+            let target = format!("/v1/{path}");
+            let (status, full, body) = asked(app, ("GET", &target), &[], "").await;
+            assert_eq!(status, 200, "{path}");
+            let tag = full["etag"].to_str().unwrap();
+            let (status, head, nothing) = asked(app, ("HEAD", &target), &[], "").await;
+            assert_eq!((status, nothing.len()), (200, 0), "{path}");
+            assert_eq!(head["content-length"], body.len().to_string(), "{path}");
+            assert_eq!(head["etag"], tag, "{path}");
+            let kept = [("If-None-Match", tag)];
+            for method in ["GET", "HEAD"] {
+                let (status, short, nothing) = asked(app, (method, &target), &kept, "").await;
+                assert_eq!((status, nothing.len()), (304, 0), "{method} {path}");
+                for name in ["etag", "cache-control", "last-modified"] {
+                    assert_eq!(short.get(name), full.get(name), "{path} {name}");
+                }
+                assert!(!short.contains_key("content-length"), "{path}");
+            }
+            let has_time = path.contains("crl") || path.contains("/raw") && !path.contains("/ca/");
+            assert_eq!(full.contains_key("last-modified"), has_time, "{path}");
+            if let Some(time) = full.get("last-modified") {
+                let kept = [("If-Modified-Since", time.to_str().unwrap())];
+                assert_eq!(asked(app, ("GET", &target), &kept, "").await.0, 304, "{path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_gives_a_list_another_tag_in_every_form() {
+    let server = server().await;
+    let app = App::new(Api::new(Arc::clone(&server.engine)), Limits::default());
+    let paths = ["pki/crl", "pki/crl/pem", "pki/issuer/root/crl/der", "pki/issuer/root/crl/pem"];
+    let tags = async || {
+        let mut tags = Vec::new();
+        for path in paths {
+            let (_, headers, _) = asked(&app, ("GET", &format!("/v1/{path}")), &[], "").await;
+            tags.push(headers["etag"].to_str().unwrap().to_owned());
+        }
+        tags
+    };
+    let before = tags().await;
+    assert_eq!(before[0], before[2]);
+    assert_ne!(before[0], before[1]);
+    assert_ne!(before[1], before[3], "they differ in a line end");
+    let issued = server.post("pki/issue/web", json!({ "common_name": "a.example.org" })).await;
+    let serial = issued.text("serial_number");
+    server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
+    let after = tags().await;
+    for (path, (before, after)) in paths.iter().zip(before.iter().zip(&after)) {
+        assert_ne!(before, after, "{path}");
+        let kept = [("If-None-Match", before.as_str())];
+        let (status, headers, _) = asked(&app, ("GET", &format!("/v1/{path}")), &kept, "").await;
+        assert_eq!(status, 200, "{path}");
+        assert_eq!(headers["cache-control"], "public, max-age=3600, must-revalidate");
+    }
+}
+
+#[tokio::test]
+async fn errors_and_json_and_empty_answers_are_not_kept_by_caches() {
+    let server = server().await;
+    let app = App::new(Api::new(Arc::clone(&server.engine)), Limits::default());
+    for (target, expected) in [
+        ("/v1/pki/cert/ca", 200),
+        ("/v1/pki/issuer/root/crl", 200),
+        ("/v1/pki/cert/01/raw", 204),
+        ("/v1/pki/issuer/none/der", 400),
+        ("/v1/sys/health", 200),
+        ("/v1/nothing", 403),
+        ("/nothing", 404),
+    ] {
+        let kept = [("If-None-Match", "*")];
+        let (status, headers, _) = asked(&app, ("GET", target), &kept, "").await;
+        assert_eq!(headers["cache-control"], "no-store", "{target}");
+        assert!(!headers.contains_key("etag"), "{target}");
+        assert!(status != 304 && (status == expected || status >= 400), "{target}: {status}");
+        assert!(headers.contains_key("x-request-id"), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn an_audit_device_is_told_the_address_of_the_caller() {
+    let server = server().await;
+    let recorder = Arc::new(Recorder::default());
+    let devices: Vec<Arc<dyn Device>> = vec![Arc::<Recorder>::clone(&recorder)];
+    let api = Api::new(Arc::clone(&server.engine)).audited(Audit::new(devices));
+    let peer = Some(PEER.parse().unwrap());
+    for app in [App::new(api.clone(), Limits::default()), App::public(api, Limits::default())] {
+        assert_eq!(asked(&app, ("GET", "/v1/pki/ca"), &[], "").await.0, 200);
+        assert_eq!(std::mem::take(&mut *recorder.remotes.lock().unwrap()), [peer]);
+    }
 }

@@ -5,6 +5,7 @@
 //! cannot record is not sent.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::auth::{Denied, TokenRecord};
@@ -38,6 +39,8 @@ pub struct Request<'a> {
     pub id: &'a str,
     /// The one instant of this request.
     pub now: Timestamp,
+    /// Address and port of the other end of the connection; `None` where the request came by none.
+    pub remote: Option<SocketAddr>,
     /// The path behind `/v1/`.
     pub path: &'a str,
     /// What is asked of the path.
@@ -128,6 +131,7 @@ pub struct Trail {
 struct Entry {
     id: String,
     now: Timestamp,
+    remote: Option<SocketAddr>,
     path: String,
     operation: Operation,
     label: Label,
@@ -142,6 +146,7 @@ impl Entry {
         Request {
             id: &self.id,
             now: self.now,
+            remote: self.remote,
             path: &self.path,
             operation: self.operation,
             label: self.label,
@@ -162,11 +167,18 @@ impl Entry {
 
 impl Trail {
     /// The audit of a request that was located.
-    pub fn new(audit: &Audit, id: &str, now: Timestamp, located: &Located) -> Self {
+    pub fn new(
+        audit: &Audit,
+        id: &str,
+        now: Timestamp,
+        remote: Option<SocketAddr>,
+        located: &Located,
+    ) -> Self {
         let entry = (!audit.devices.is_empty()).then(|| {
             Box::new(Entry {
                 id: id.to_owned(),
                 now,
+                remote,
                 path: located.path().to_owned(),
                 operation: located.operation(),
                 label: located.label(),

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ca::spiffe::SpiffeId;
-use crate::config::{self, Checked, Fault};
+use crate::config::{self, Checked, Fault, Purpose};
 use crate::server::{self, Announcement, Development, Levers};
 
 use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
@@ -195,7 +195,8 @@ fn configuration(
             .or_else(|| context.variable("DEV_LISTEN_ADDRESS"))
             .unwrap_or_else(|| DEVELOPMENT_ADDRESS.to_owned());
         let address = address_of(&address)?;
-        for listener in config.listeners.iter_mut().take(1) {
+        let mut listeners = config.listeners.iter_mut();
+        if let Some(listener) = listeners.find(|listener| listener.purpose == Purpose::Api) {
             listener.address = address;
         }
     }
@@ -226,6 +227,10 @@ fn introduce(
     let scheme = if announcement.tls { "https" } else { "http" };
     for address in &announcement.addresses {
         context.output.line(&format!("address: {scheme}://{address}"))?;
+    }
+    for (address, has_tls) in &announcement.public {
+        let scheme = if *has_tls { "https" } else { "http" };
+        context.output.line(&format!("public files: {scheme}://{address}"))?;
     }
     let Some(address) = announcement.addresses.first() else { return Ok(()) };
     let mut paste = vec![format!("export SIGNET_ADDR={scheme}://{address}")];

@@ -1,5 +1,6 @@
 //! The only place that knows HTTP: connections, the way of a request, answers.
 
+pub mod app;
 pub mod body;
 pub mod budget;
 mod caching;

@@ -23,6 +23,8 @@ pub enum Sending {
     Whole(Bytes),
     /// It comes in pieces, each when the one before is on its way.
     Pieces(mpsc::Receiver<Result<Bytes, Broken>>),
+    /// A route of the router outside the API makes it while it is sent.
+    Stream(axum::body::Body),
 }
 
 /// The rest of a body could not be made: the connection is cut, so that nobody takes what came for
@@ -47,7 +49,7 @@ impl Sending {
     pub(super) const fn whole(&self) -> Option<&Bytes> {
         match self {
             Self::Whole(body) => Some(body),
-            Self::Pieces(_) => None,
+            Self::Pieces(_) | Self::Stream(_) => None,
         }
     }
 }
@@ -100,6 +102,9 @@ impl Body for Sending {
             Self::Pieces(pieces) => {
                 pieces.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
             }
+            Self::Stream(body) => Pin::new(body)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(|_| Broken))),
         }
     }
 
@@ -107,6 +112,7 @@ impl Body for Sending {
         match self {
             Self::Whole(body) => body.is_empty(),
             Self::Pieces(_) => false,
+            Self::Stream(body) => body.is_end_stream(),
         }
     }
 
@@ -114,6 +120,7 @@ impl Body for Sending {
         match self {
             Self::Whole(body) => SizeHint::with_exact(body.len() as u64),
             Self::Pieces(_) => SizeHint::default(),
+            Self::Stream(body) => body.size_hint(),
         }
     }
 }

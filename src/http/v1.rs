@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, request};
 use http_body_util::Full;
 use hyper::body::Body;
 use serde_json::Map;
@@ -15,18 +15,19 @@ use serde_json::Map;
 use crate::backend::audit::{Audit, Trail};
 use crate::backend::help;
 use crate::backend::located::{Authorized, Label, Located, Permitted, Refused};
-use crate::backend::route::{BodyKind, Class};
+use crate::backend::route::{BodyKind, Class, Operation};
 use crate::ca::time::Timestamp;
 use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
 
 use super::body::{BodyError, Held, Length, Room, read_body};
+use super::connection::ConnectionInfo;
 use super::finishing::{Finishing, Panicked};
 use super::head::{Head, content_type};
 use super::headers;
 use super::limits::Limits;
 use super::parameters::Unparsed;
-use super::reply::{RequestFacts, Wording, failure, into_response, refusal};
+use super::reply::{RequestFacts, Wording, errors_response, failure, into_response, refusal};
 use super::sending::HttpResponse;
 
 /// The API over an engine.
@@ -36,6 +37,16 @@ pub struct Api {
     room: Room,
     audit: Audit,
     request_id: HeaderName,
+    exposure: Exposure,
+}
+
+/// Which routes are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exposure {
+    /// Every route.
+    All,
+    /// The routes of public files, to GET and HEAD without a body.
+    PublicFiles,
 }
 
 /// What is known of a request before its body is read.
@@ -44,6 +55,7 @@ struct Received<'a> {
     now: Timestamp,
     parts: &'a request::Parts,
     limits: &'a Limits,
+    connection: Option<&'a ConnectionInfo>,
 }
 
 impl<'a> Received<'a> {
@@ -84,7 +96,14 @@ impl Api {
     /// The API over this engine; what it parses takes its memory from this room.
     pub fn sharing(engine: Arc<Engine>, room: Room) -> Self {
         let request_id = HeaderName::from_static("x-request-id");
-        Self { engine, room, audit: Audit::default(), request_id }
+        Self { engine, room, audit: Audit::default(), request_id, exposure: Exposure::All }
+    }
+
+    /// The same for public files alone: whatever token is sent, every other path is answered as one that
+    /// does not exist.
+    #[must_use]
+    pub fn public_files(self) -> Self {
+        Self { exposure: Exposure::PublicFiles, ..self }
     }
 
     /// The same with an audit log.
@@ -95,11 +114,16 @@ impl Api {
 
     /// Answers one request whose body is in memory.
     pub async fn answer(&self, parts: request::Parts, body: Bytes) -> HttpResponse {
-        self.serve(Request::from_parts(parts, Full::new(body)), &Limits::default()).await
+        self.serve(Request::from_parts(parts, Full::new(body)), &Limits::default(), None).await
     }
 
-    /// Answers one request.
-    pub async fn serve<B>(&self, request: Request<B>, limits: &Limits) -> HttpResponse
+    /// Answers one request, which came by this connection.
+    pub async fn serve<B>(
+        &self,
+        request: Request<B>,
+        limits: &Limits,
+        connection: Option<&ConnectionInfo>,
+    ) -> HttpResponse
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -107,13 +131,27 @@ impl Api {
         let now = self.engine.env().clock.now();
         let span = tracing::info_span!("request", id);
         let (parts, body) = request.into_parts();
-        let received = Received { id: &id, now, parts: &parts, limits };
-        let (label, mut response) = match self.asked(&received).await {
+        let received = Received { id: &id, now, parts: &parts, limits, connection };
+        let asked = match self.exposure {
+            Exposure::All => self.asked(&received).await,
+            // No route of a public file takes a body, so that not a byte of it is read.
+            Exposure::PublicFiles if !body.is_end_stream() => {
+                Err(Box::new(BodyError::Unread.into_response()))
+            }
+            Exposure::PublicFiles => self.public_file(&received).await,
+        };
+        let (label, mut response) = match asked {
             Ok(Asked::Route(located)) => {
                 (located.label(), self.answered(&received, located, body).await)
             }
             Ok(Asked::Help(path)) => (Label::NONE, Box::pin(self.help(&received, &path)).await),
-            Err(response) => (Label::NONE, self.refuse(*response, &received, body).await),
+            Err(response) => (
+                Label::NONE,
+                match self.exposure {
+                    Exposure::All => self.refuse(*response, &received, body).await,
+                    Exposure::PublicFiles => *response,
+                },
+            ),
         };
         tracing::info!(
             parent: &span,
@@ -146,6 +184,22 @@ impl Api {
         Ok(Asked::Route(located))
     }
 
+    /// The public file that the request asks for. Of all other paths it is not told whether they exist.
+    async fn public_file(&self, received: &Received<'_>) -> Result<Asked, Box<HttpResponse>> {
+        let not_found = || Box::new(errors_response(StatusCode::NOT_FOUND, &[]));
+        let head = Head::read(received.parts, received.now).map_err(|_| not_found())?;
+        if head.help || head.operation != Operation::Read {
+            return Err(not_found());
+        }
+        let located = Located::find(&self.engine, head.path.clone(), head.operation).await;
+        let located = located.map_err(|refused| Box::new(failure(&refused, Wording::Public)))?;
+        if located.info().is_none_or(|info| info.file.is_none()) {
+            return Err(not_found());
+        }
+        headers::check(&received.parts.headers, &head)?;
+        Ok(Asked::Route(located))
+    }
+
     /// Answers a request for help about a path.
     async fn help(&self, received: &Received<'_>, path: &str) -> HttpResponse {
         let token = token_of(&received.parts.headers);
@@ -162,7 +216,8 @@ impl Api {
         let wording =
             if located.needs_no_token() { Wording::Public } else { Wording::Authenticated };
         let manner = Manner { label: located.label(), wording };
-        let mut trail = Trail::new(&self.audit, received.id, received.now, &located);
+        let remote = received.connection.map(|connection| connection.peer);
+        let mut trail = Trail::new(&self.audit, received.id, received.now, remote, &located);
         let token = token_of(&received.parts.headers);
         let authorized = match located.authorize(self.engine.gate(), token, received.now).await {
             Ok(authorized) => authorized,
