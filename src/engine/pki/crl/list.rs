@@ -42,8 +42,7 @@ impl List {
         line.slice(..line.len().saturating_sub(1))
     }
 
-    /// SHA-256 of the DER. It is computed once, when it is first asked for: a list of a million entries takes
-    /// 20 milliseconds.
+    /// SHA-256 of the DER. It is computed once, when it is first asked for: a list may have megabytes.
     pub fn digest(&self) -> &[u8] {
         self.digest.get_or_init(|| digest(&SHA256, &self.der)).as_ref()
     }
