@@ -78,8 +78,13 @@ async fn status(path: &str, token: Option<&str>, media: &str, body: &'static [u8
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
     let limits = Limits::default();
-    let received =
-        Received { id: "id", now: Timestamp::from_unix(0), parts: &parts, limits: &limits };
+    let received = Received {
+        id: "id",
+        now: Timestamp::from_unix(0),
+        parts: &parts,
+        limits: &limits,
+        connection: None,
+    };
     let located = Located::at(&ECHO, Arc::new(Echo), path, Operation::Update);
     let (api, body) = (api().await, Full::new(Bytes::from_static(body)));
     api.answered(&received, located, body).await.status().as_u16()
