@@ -9,7 +9,8 @@ use crate::engine::Failure;
 
 use super::call::Call;
 use super::pattern::{Captures, Found, Matcher};
-use super::route::{Answer, BoxFuture, Operation, Route, RouteInfo};
+use super::route::{Operation, RouteInfo};
+use super::table::{Answer, BoxFuture, Route};
 
 /// What stands behind a mount, without its type.
 pub type Core = Arc<dyn Any + Send + Sync>;

@@ -19,7 +19,8 @@ use super::fields::{FieldError, Fields};
 use super::kind::{Core, Surface};
 use super::pattern::{Captures, Found};
 use super::registry::{self, Holder};
-use super::route::{Access, Answer, Operation, RouteInfo};
+use super::route::{Access, Operation, RouteInfo};
+use super::table::Answer;
 
 /// What a request asks for, and what answers it. It says nothing to the caller until it is authorised.
 pub struct Located {

@@ -18,4 +18,5 @@ pub mod registry;
 pub mod response;
 pub mod route;
 pub mod sys;
+pub mod table;
 pub mod token;

@@ -268,6 +268,13 @@ pub(super) fn plain(pattern: &'static str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
+impl RouteInfo {
+    /// The path behind the mount as people read it: `issue/{role}`.
+    pub fn path(&self) -> String {
+        plain(self.pattern)
+    }
+}
+
 /// `\w(([\w-.]+)?\w)?`: what Vault allows as the name of a role, an issuer or a key.
 fn is_name(name: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';

@@ -10,7 +10,8 @@ pub mod roles;
 mod settings;
 
 use crate::backend::kind::Backend;
-use crate::backend::route::{Class, Route, handler};
+use crate::backend::route::Class;
+use crate::backend::table::{Route, handler};
 use crate::engine::pki::Pki;
 
 use authority::{AuthorityKey, Constraints, RequestOptions, Signed, Signing, SubjectFields};

@@ -7,7 +7,7 @@ mod status;
 use crate::engine::Engine;
 
 use super::kind::Backend;
-use super::route::{Route, handler};
+use super::table::{Route, handler};
 
 pub use status::VERSION;
 

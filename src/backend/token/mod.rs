@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::call::Call;
 use super::kind::Backend;
 use super::response::Response;
-use super::route::{Route, handler};
+use super::table::{Route, handler};
 
 impl Backend for Tokens {
     const TYPE: &'static str = "token";
