@@ -15,7 +15,7 @@
 //! | `02` mount(16) | `mounts/`: path, type, settings of one mount | mount | `engine/mount` |
 //! | `03` hash(32) | `token/`: HMAC of the token under the sealed salt | hash | `auth` |
 //! | `04` hash(32) | `accessor/`: HMAC of the accessor, leads to its token | hash | `auth` |
-//! | `10` mount(16) `01` name | `config/`: issuers, keys, urls, crl, departed | name | `engine/pki` |
+//! | `10` mount(16) `01` name | `config/`: issuers, urls, cluster, departed, auto-tidy, tidy | name | `engine/pki` |
 //! | `10` mount(16) `02` name | `role/` | name | `engine/pki/roles` |
 //! | `10` mount(16) `03` issuer(16) | `issuer/` | issuer | `engine/pki/issuers` |
 //! | `10` mount(16) `04` key(16) | `key/`: a private key of a CA | key | `keys` |
@@ -268,6 +268,13 @@ impl Prefix {
 }
 
 impl KeyRange {
+    /// The keys from `first` to `last`, both inside.
+    pub fn spanning(first: &Key, last: &Key) -> Self {
+        let mut to = last.0.clone();
+        to.push(0);
+        Self { from: first.0.clone(), to }
+    }
+
     /// The same range without `key` and what precedes it: where the next page starts.
     #[must_use]
     pub fn after(mut self, key: &Key) -> Self {
@@ -440,6 +447,15 @@ mod tests {
         assert!(expired.contains(&certificate(OTHER_ID, &serial)));
         serial[..4].copy_from_slice(&[0x01, 0xc0, 0, 0]);
         assert!(!expired.contains(&certificate(OTHER_ID, &serial)));
+    }
+
+    #[test]
+    fn a_range_spans_from_its_first_key_to_its_last() {
+        let names = ["a", "b", "c", "d"].map(|name| role(MOUNT_ID, name));
+        let range = KeyRange::spanning(&names[1], &names[2]);
+        let inside = names.map(|key| range.contains(&key));
+        assert_eq!(inside, [false, true, true, false]);
+        assert!(!range.contains(&role(MOUNT_ID, "c\0")));
     }
 
     #[test]

@@ -6,9 +6,10 @@
 //! read or written.
 //!
 //! Nonces are 96 random bits, so one data key may seal 2^32 values (NIST SP 800-38D, 8.3). An
-//! estimate of their number is stored (`usage`); a line in the log tells when it comes near the bound, and
-//! at the bound nothing more is written. [`Sealed::add_data_key`] puts a new key in front, every key
-//! goes on reading. The root key encrypts once for each data key, of which there are fewer than
+//! estimate of their number is stored (`usage`). At [`ROTATE_AT`] values a job calls
+//! [`Sealed::add_data_key`], which puts a new key in front; every older key still reads. If that
+//! fails, a line in the log tells when the number comes near the bound, and at the bound nothing
+//! more is written. The root key encrypts once for each data key, of which there are fewer than
 //! 2^32; the key of a seal once for each new store and each change of it, at most once a start. So
 //! neither of the two needs a count.
 //!
@@ -30,6 +31,7 @@ use tokio::sync::Mutex;
 pub use self::error::SealError;
 pub use self::keyring::Salt;
 pub use self::seal::{Seal, StaticKey};
+pub use self::usage::ROTATE_AT;
 
 use self::keyring::{Keyring, KeyringRecord};
 use self::seal::WrappedRoot;
@@ -238,32 +240,46 @@ impl Sealed {
         self.keyring.store(None);
     }
 
-    /// Makes a new data key; from now on it seals, and every older one still opens.
+    /// Makes a new data key; from now on it seals, and every older one still opens. If the commit may
+    /// have happened, or another process was faster, the keyring is read again.
     ///
     /// # Errors
-    /// See [`SealError`]; a conflict means that another process did the same: unseal again.
+    /// See [`SealError`]; the key in use stays then.
     pub async fn add_data_key(&self) -> Result<(), SealError> {
         leave_no_trace(self.make_data_key()).await
     }
 
     async fn make_data_key(&self) -> Result<(), SealError> {
         let _one_at_a_time = self.changing.lock().await;
+        let in_use = self.keyring.load_full();
+        let Some(newest) = in_use.as_ref().map(|keyring| keyring.newest()) else {
+            return Err(SealError::Read(ReadError::Sealed));
+        };
         let (_, wrapped) = self.wrapped_root().await?;
         let root = self.seal.unwrap(&wrapped)?;
         let (revision, mut record) = self.stored_keyring(&root).await?;
         let all_used = || SealError::Damaged("the keyring has no number for another key".into());
         let number = record.add_key(&self.entropy).ok_or_else(all_used)?;
-        let usage = Arc::new(Usage::after(0));
-        let keyring = Keyring::new(&record, usage).map_err(SealError::Damaged)?;
         let written = self.engine.written();
         let unused = UsageRecord { key: number, before: 0, block: 0, written };
         let batch = Batch::new()
             .expect(key::keyring(), revision)
             .put(key::keyring(), record.lock(&root, &self.entropy))
             .put_record(key::usage(), &unused);
-        drop(record);
-        self.engine.commit(batch).await.map_err(SealError::Commit)?;
-        self.keyring.store(Some(Arc::new(keyring)));
+        let usage = match self.engine.commit(batch).await {
+            Ok(_) => Arc::new(Usage::after(0)),
+            Err(error @ (CommitError::Conflict { .. } | CommitError::MaybeDone(_))) => {
+                record = self.stored_keyring(&root).await?.1;
+                if record.newest() == newest {
+                    return Err(SealError::Commit(error));
+                }
+                self.usage_of(record.newest()).await?
+            }
+            Err(error) => return Err(SealError::Commit(error)),
+        };
+        let keyring = Keyring::new(&record, usage).map_err(SealError::Damaged)?;
+        // A store that was sealed meanwhile stays sealed.
+        self.keyring.compare_and_swap(&in_use, Some(Arc::new(keyring)));
         Ok(())
     }
 
@@ -339,7 +355,9 @@ impl Sealed {
             let stored = self.stored_usage().await.map_err(|error| not_done(&error))?;
             let (revision, record) = stored.unzip();
             let written = self.engine.written();
-            let before = UsageRecord::estimate(record.as_ref(), keyring.newest(), written);
+            let estimate = UsageRecord::estimate(record.as_ref(), keyring.newest(), written);
+            // The record may be about a newer key that this process does not have yet.
+            let before = estimate.max(usage.reserved());
             let block = usage.next_block(before, count).ok_or_else(|| not_done(&EXHAUSTED))?;
             // The record itself is written, and seals nothing.
             let written = written.saturating_add(1);

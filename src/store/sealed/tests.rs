@@ -4,6 +4,8 @@ use super::super::memory::Fault;
 use super::super::{Memory, Store};
 use super::*;
 
+mod data_key_tests;
+
 const MOUNT: &[u8; 16] = &[7; 16];
 const SECRET: &[u8] = b"-----BEGIN PRIVATE KEY-----";
 
@@ -149,25 +151,6 @@ async fn an_older_key_opens_once_and_is_not_needed_again() {
     assert_eq!(store.hmac(b"token").unwrap(), salted);
     let old = sealed_by(&memory, static_key("2026", 1), None).unseal().await;
     assert_eq!(old, Err(SealError::UnknownKey { wanted: "2027".into() }));
-}
-
-#[tokio::test]
-async fn a_new_data_key_writes_and_the_older_ones_read() {
-    let (memory, sealed, store) = open().await;
-    store.commit(Batch::new().put(key::role(MOUNT, "old"), b"1".to_vec())).await.unwrap();
-    assert_eq!(sealed.values_sealed(), Some(1));
-    sealed.add_data_key().await.unwrap();
-    assert_eq!(sealed.values_sealed(), Some(0));
-    store.commit(Batch::new().put(key::role(MOUNT, "new"), b"2".to_vec())).await.unwrap();
-    let again = sealed_by(&memory, static_key("2026", 1), None);
-    again.unseal().await.unwrap();
-    let snapshot = Store::from(again).snapshot().await.unwrap();
-    let entries = snapshot.scan(&key::roles(MOUNT).range(), 10).await.unwrap();
-    let values: Vec<_> = entries.into_iter().map(|entry| entry.value).collect();
-    assert_eq!(values, [b"2".to_vec(), b"1".to_vec()]);
-    let below = Store::danger_unsealed(memory).snapshot().await.unwrap();
-    let (_, stored) = below.get(&key::role(MOUNT, "new")).await.unwrap().unwrap();
-    assert_eq!(stored[..5], [1, 0, 0, 0, 2]);
 }
 
 fn put(name: &str) -> Batch {

@@ -18,14 +18,20 @@ use super::super::record::Record;
 
 /// The most values that one data key may seal.
 pub(super) const BOUND: u64 = 1 << 32;
+/// A data key that has sealed so many values is due for replacement. Half of the bound: with random
+/// nonces the chance that two of n values share one grows with n² (NIST SP 800-38D, 8.3), so here it
+/// is a quarter of what the bound allows, and the other half is left for the time until the new key
+/// is stored.
+pub const ROTATE_AT: u64 = BOUND / 2;
 /// The block that a new store begins with, and the largest one: it is written once in a million
 /// values.
 const LARGEST: u64 = 1 << 20;
 /// The first block of a process that opens a store: a server that starts again and again, and writes
 /// a value each time, reaches the bound after four million starts.
 const FIRST: u64 = 1 << 10;
-/// Each of these shares of the bound is worth a line in the log, in percent.
-const SHARES: [u64; 5] = [50, 75, 90, 95, 99];
+/// Each of these shares of the bound is worth a line in the log, in percent. A key reaches the first
+/// of them only if it could not be replaced at [`ROTATE_AT`].
+const SHARES: [u64; 4] = [75, 90, 95, 99];
 
 /// The block that was reserved last, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -187,10 +193,10 @@ mod tests {
 
     #[test]
     fn each_share_is_told_once_and_of_several_the_highest() {
-        let half = BOUND / 100 * 50;
-        assert_eq!(share_passed(0, half - 1), None);
-        assert_eq!(share_passed(half - 1, half), Some(50));
-        assert_eq!(share_passed(half, half + 1), None);
+        let share = BOUND / 100 * 75;
+        assert_eq!(share_passed(0, share - 1), None);
+        assert_eq!(share_passed(share - 1, share), Some(75));
+        assert_eq!(share_passed(share, share + 1), None);
         assert_eq!(share_passed(0, BOUND), Some(99));
     }
 }
