@@ -9,6 +9,7 @@ mod cpu_pool;
 pub mod env;
 pub mod failure;
 pub mod identifier;
+pub mod jobs;
 pub mod kinds;
 pub mod limiter;
 pub mod mount;

@@ -37,11 +37,11 @@ pub use list::List;
 const LIFETIME: i64 = 72 * 3600;
 
 /// If the clock is set back by at most this many seconds, thisUpdate stays.
-const CLOCK_STEP: i64 = 60;
+pub(in crate::engine) const CLOCK_STEP: i64 = 60;
 
 /// The most seconds between the latest CRL and the next one that a reader without a token causes.
 /// Beyond that, the clock is trusted only for a caller with a token.
-const MAX_READER_GAP: i64 = 365 * 24 * 3600;
+pub(in crate::engine) const MAX_READER_GAP: i64 = 365 * 24 * 3600;
 
 /// Whether a CRL of this time is in the first half of its lifetime.
 const fn is_current(this_update: i64, now: Timestamp) -> bool {

@@ -1,0 +1,3 @@
+//! What the server does on its own.
+
+pub mod plan;
