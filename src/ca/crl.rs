@@ -103,14 +103,6 @@ impl Entries {
         Ok(count)
     }
 
-    /// Do both name the same serial numbers?
-    ///
-    /// # Errors
-    /// As [`Entries::complete`].
-    pub fn names_the_same_as(&self, others: &Self) -> Result<bool, String> {
-        Ok(self.count == others.count && self.missing(others)?.is_empty())
-    }
-
     /// The entries of `others` whose serial numbers are not here, by serial number.
     fn missing<'a>(&self, others: &'a Self) -> Result<BTreeMap<&'a [u8], &'a [u8]>, String> {
         let mut missing = BTreeMap::new();
@@ -333,9 +325,6 @@ mod tests {
         assert_eq!(entries.complete(&of(&[200, 7, 2, 7])), Ok(1));
         assert_eq!(entries, of(&[9, 2, 200, 7]));
         assert_eq!(entries.complete(&of(&[9, 7])), Ok(0));
-        assert_eq!(entries.names_the_same_as(&of(&[7, 2, 200, 9])), Ok(true));
-        assert_eq!(entries.names_the_same_as(&of(&[7, 2, 200])), Ok(false));
-        assert_eq!(entries.names_the_same_as(&of(&[7, 2, 200, 8])), Ok(false));
         assert_eq!(Entries::default().complete(&entries), Ok(4));
     }
 

@@ -161,7 +161,7 @@ struct CrlBuild {
 
 /// Its entries.
 enum BuildEntries {
-    /// Every recorded revocation; and the last CRL, if it can be reused when it names the same.
+    /// Every recorded revocation; and the last CRL, which is reused if it names them all.
     All { entries: Entries, last: Option<CrlRecord> },
     /// Those of the last CRL, and the pending ones.
     Added { last: CrlRecord, pending: Entries },
@@ -192,8 +192,9 @@ impl CrlBuild {
         let entries = match self.entries {
             BuildEntries::All { entries, last: None } => entries,
             BuildEntries::All { entries, last: Some(last) } => {
-                let listed = Entries::of(&last.der).map_err(Failure::Fault)?;
-                if listed.names_the_same_as(&entries).map_err(Failure::Fault)? {
+                // It may name more: tidy removes revocations of certificates that have expired.
+                let mut listed = Entries::of(&last.der).map_err(Failure::Fault)?;
+                if listed.complete(&entries).map_err(Failure::Fault)? == 0 {
                     return Ok(BuildOutcome::Unchanged(last));
                 }
                 entries
