@@ -26,6 +26,7 @@ use crate::secret::Secret;
 use crate::store::sealed::StaticKey;
 use crate::store::{Engine as StoreEngine, Memory, Rocks, Sealed, Store, sealed};
 
+mod jobs;
 mod process_file;
 
 use process_file::ProcessFile;
@@ -147,7 +148,18 @@ pub async fn run(
     let _process_file = config.pid_file.as_deref().and_then(ProcessFile::write);
     announce(&announcement);
     drop(announcement);
+    let jobs = tokio::spawn(jobs::run(Arc::clone(&engine), signals.stop.clone()));
+    let stop = signals.stop.clone();
     serve(listeners, &engine, signals).await;
+    // Without a word to stop, every listener ended abnormally: nothing would end the jobs.
+    if !*stop.borrow() {
+        jobs.abort();
+    }
+    if let Err(error) = jobs.await
+        && !error.is_cancelled()
+    {
+        tracing::error!(%error, "the jobs ended abnormally");
+    }
     Ok(())
 }
 

@@ -20,12 +20,19 @@ const LAST_MINUTE: i64 = 0x7FFF_FFFF;
 impl Serial {
     /// The serial number of a certificate that ends at `not_after`.
     pub fn new(not_after: Timestamp, random: [u8; 16]) -> Self {
-        let minute = not_after.unix().div_euclid(60).clamp(FIRST_MINUTE, LAST_MINUTE);
         let mut octets = [0; 20];
         let (position, rest) = octets.split_at_mut(4);
-        position.copy_from_slice(&u32::try_from(minute).unwrap_or(u32::MAX >> 1).to_be_bytes());
+        position.copy_from_slice(&Self::minute(not_after).to_be_bytes());
         rest.copy_from_slice(&random);
         Self(octets)
+    }
+
+    /// The number that the serial of a certificate begins with that ends at `not_after`. All serials
+    /// with a smaller one belong to certificates that ended before; those with the last one possible
+    /// may belong to any that end then or later.
+    pub fn minute(not_after: Timestamp) -> u32 {
+        let minute = not_after.unix().div_euclid(60).clamp(FIRST_MINUTE, LAST_MINUTE);
+        u32::try_from(minute).unwrap_or(u32::MAX >> 1)
     }
 
     /// The 20 octets, big-endian.

@@ -3,14 +3,17 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use minicbor::{Decode, Encode};
 
 use super::identifier::{MountId, parse_uuid};
+use super::jobs::plan::{Job, MountState};
 use super::{Engine, Failure, kinds, retry_on_conflict};
 use crate::ca::role::TtlLimits;
+use crate::ca::time::Timestamp;
 use crate::store::{Batch, CommitError, Key, Record, Revision, key};
 
 /// A mount as it was configured. TTLs in seconds; 0 means the system's.
@@ -89,7 +92,27 @@ impl MountEntry {
 pub trait MountCore: Any + Debug + Send + Sync {
     /// The same mount, with the same memory, under a changed configuration.
     fn with_entry(&self, entry: Arc<MountEntry>) -> Arc<dyn MountCore>;
+
+    /// What may be due here; nothing, where a kind has no jobs.
+    fn job_state(&self) -> BoxFuture<'_, Result<MountState, Failure>> {
+        Box::pin(async { Ok(MountState::default()) })
+    }
+
+    /// Does a job of this mount. `started` is when this process looked for jobs first, seconds since
+    /// the Unix epoch.
+    fn run_job(
+        &self,
+        job: Job,
+        started: i64,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), Failure>> {
+        let _ = (job, started, now);
+        Box::pin(async { Ok(()) })
+    }
 }
+
+/// A future of a trait's method.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A mount that answers.
 #[derive(Debug)]
@@ -103,6 +126,21 @@ impl Mount {
     /// Its use cases, for a kind that finds them by their type.
     pub fn shared_core(&self) -> Arc<dyn Any + Send + Sync> {
         Arc::<dyn MountCore>::clone(&self.core)
+    }
+
+    /// What may be due here.
+    pub(super) async fn job_state(&self) -> Result<MountState, Failure> {
+        self.core.job_state().await
+    }
+
+    /// Does a job of this mount.
+    pub(super) async fn run_job(
+        &self,
+        job: Job,
+        started: i64,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        self.core.run_job(job, started, now).await
     }
 
     /// Its use cases, if it is of this kind.

@@ -2,6 +2,7 @@
 
 use super::Env;
 use super::cpu_pool::CpuPool;
+use super::jobs::Jobs;
 use super::limiter::IssuanceLimiter;
 
 /// The environment of the use cases, and the limits that apply to all mounts together.
@@ -10,11 +11,17 @@ pub struct Services {
     env: Env,
     limiter: IssuanceLimiter,
     pub(super) cpu: CpuPool,
+    pub(super) jobs: Jobs,
 }
 
 impl Services {
     pub(super) fn new(env: Env) -> Self {
-        Self { env, limiter: IssuanceLimiter::default(), cpu: CpuPool::default() }
+        Self {
+            env,
+            limiter: IssuanceLimiter::default(),
+            cpu: CpuPool::default(),
+            jobs: Jobs::default(),
+        }
     }
 
     /// What use cases may touch.

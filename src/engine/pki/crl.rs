@@ -2,12 +2,15 @@
 //!
 //! Issuers with the same subject and key share one CRL (`group.rs`), stored under the identifier of
 //! the issuer that signed it last. It is built when a certificate is revoked, when an issuer is added
-//! or deleted, when an operator rotates it, and when a reader finds it past half of its lifetime. Its
-//! number only grows. Its thisUpdate goes back only if the last one lies in the future.
+//! or deleted, when an operator rotates it, and past half of its lifetime: by a job, or for a reader.
+//! Its number only grows. Its thisUpdate goes back only if the last one lies in the future.
 //!
 //! A revocation is committed first and published next; a crash or a failure in between leaves it
 //! unpublished. So the first build after a start, a failure or an issuer change reads all
 //! revocations, as do renewals; other builds append the pending ones to the previous CRL.
+//!
+//! A CRL may name more certificates than are on record: tidy removes revocations of certificates
+//! that have expired, and their entries are dropped at the next renewal.
 //!
 //! Readers need no token, so they must cost little. Those that find no current CRL wait in one queue
 //! (`renewals.rs`): one at a time requests a build, and the others share its outcome, also a
@@ -17,6 +20,7 @@
 mod build;
 mod group;
 mod list;
+mod upkeep;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | done | is deleted in the same commit |
 //! | not done: a conflict, or the store refused | is deleted in a commit of its own: nothing is recorded, and the certificate is dropped |
-//! | unknown, or the server stopped | stays, and each start logs it |
+//! | unknown, or the server stopped | stays; a job logs it once, and deletes it 72 hours later (`unfinished.rs`) |
 
 use crate::ca::serial::Serial;
 use crate::ca::time::Timestamp;
@@ -23,7 +23,7 @@ impl Pki {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let key = key::intent(self.id(), serial.as_bytes());
-        let record = IntentRecord { tbs, at: now.unix() };
+        let record = IntentRecord { tbs, at: now.unix(), told: None };
         let batch = Batch::new().expect_absent(key.clone()).put_record(key, &record);
         self.env().store.commit(batch).await?;
         Ok(())

@@ -1,6 +1,7 @@
 //! The PKI engine: one verb, one file.
 
 pub mod authorities;
+pub mod auto_tidy;
 pub mod certificates;
 pub mod crl;
 pub mod generate;
@@ -21,15 +22,20 @@ pub mod settings;
 mod standing;
 pub mod state;
 mod subject;
+mod tidy;
+mod unfinished;
+mod upkeep;
 mod urls;
 
 use std::sync::Arc;
 
 use super::identifier::MountId;
-use super::mount::{MountCore, MountEntry};
+use super::jobs::plan::{Job, MountState};
+use super::mount::{BoxFuture, MountCore, MountEntry};
 use super::services::Services;
 use super::{Env, Failure};
 use crate::ca::role::TtlLimits;
+use crate::ca::time::Timestamp;
 use crate::store::Snapshot;
 
 pub use authorities::{Authorities, Issuer};
@@ -46,6 +52,19 @@ pub struct Pki {
 impl MountCore for Pki {
     fn with_entry(&self, entry: Arc<MountEntry>) -> Arc<dyn MountCore> {
         Arc::new(Self { entry, ..self.clone() })
+    }
+
+    fn job_state(&self) -> BoxFuture<'_, Result<MountState, Failure>> {
+        Box::pin(self.state_for_jobs())
+    }
+
+    fn run_job(
+        &self,
+        job: Job,
+        started: i64,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(self.do_job(job, started, now))
     }
 }
 

@@ -326,6 +326,10 @@ pub struct IntentRecord {
     /// When, seconds since the Unix epoch.
     #[n(1)]
     pub at: i64,
+    /// When the log told that it was not finished, seconds since the Unix epoch. Absent in older
+    /// records.
+    #[n(2)]
+    pub told: Option<i64>,
 }
 
 impl Record for IntentRecord {}

@@ -7,6 +7,7 @@ use crate::ca::role::{Ask, RoleFields};
 use crate::ca::spiffe::SpiffeId;
 use crate::ca::time::Timestamp;
 use crate::engine::pki::Pki;
+use crate::engine::pki::auto_tidy::AutoTidyChange;
 use crate::engine::pki::generate::{KeyOrigin, KeyWish, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
 use crate::engine::{Engine, Failure};
@@ -64,6 +65,15 @@ impl Engine {
         let bundle = [&signed.der, &root.der].map(|der| pem::encode("CERTIFICATE", der)).join("\n");
         below.set_signed(&bundle, now).await?;
         below.write_role("spiffe", role(domain), now).await?;
+        let tidy = AutoTidyChange {
+            enabled: Some(true),
+            tidy_cert_store: Some(true),
+            tidy_revoked_certs: Some(true),
+            ..AutoTidyChange::default()
+        };
+        for mount in [above, below] {
+            mount.write_auto_tidy(&tidy, now).await?;
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::ca::time::Timestamp;
 use crate::entropy::Entropy;
 use crate::secret::Secret;
 use crate::store::sealed::{Salt, SealError};
-use crate::store::{Batch, Record, Snapshot, key};
+use crate::store::{Batch, Record, key};
 
 use super::mount::MountRecord;
 use super::{Engine, Failure};
@@ -82,23 +82,6 @@ impl Engine {
                 "the store is initialized and holds no token, so no request can be authorized: put back \
                  a copy of the storage folder that has one"
             );
-        }
-        self.tell_unfinished(&snapshot).await
-    }
-
-    /// What was about to be signed when the power went (design D6): signed or not, nobody has
-    /// it. The record stays, so that an auditor can read what it was.
-    async fn tell_unfinished(&self, snapshot: &Snapshot) -> Result<(), Failure> {
-        for mount in self.mounts().iter() {
-            let unfinished =
-                snapshot.keys(&key::intents(&mount.entry.id).range(), usize::MAX).await?;
-            if !unfinished.is_empty() {
-                tracing::warn!(
-                    mount = mount.entry.record.path,
-                    count = unfinished.len(),
-                    "authorities were about to be signed when the server stopped; nobody has them"
-                );
-            }
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ impl Authorities {
     }
 
     /// Every issuer that signs a CRL.
-    pub(super) fn list_signers(&self) -> impl Iterator<Item = &Arc<Issuer>> {
+    pub(in crate::engine::pki) fn list_signers(&self) -> impl Iterator<Item = &Arc<Issuer>> {
         let all = self.issuers.values().chain(self.gone());
         all.filter(|issuer| self.list_signer(issuer).is_some_and(|signer| signer.id == issuer.id))
     }
@@ -67,7 +67,7 @@ impl Authorities {
     }
 
     /// The identifiers of this group, deleted issuers last.
-    pub(super) fn members_of(&self, certificate: &Certificate) -> Vec<Id> {
+    pub(in crate::engine::pki) fn members_of(&self, certificate: &Certificate) -> Vec<Id> {
         let all = self.group_of(certificate).chain(self.deleted_like(certificate));
         all.map(|issuer| issuer.id).collect()
     }

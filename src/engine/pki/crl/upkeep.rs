@@ -1,0 +1,48 @@
+//! Lists that are renewed by a job, before a reader finds them past half of their life.
+
+use std::sync::Arc;
+
+use crate::ca::time::Timestamp;
+use crate::engine::Failure;
+use crate::engine::jobs::plan::ListState;
+use crate::engine::pki::records::Id;
+use crate::engine::pki::{Authorities, Issuer, Pki};
+
+use super::build::BuildMode;
+use super::{LIFETIME, List};
+
+impl Pki {
+    /// The lists that were published. One that never was is made for its first reader.
+    pub(in crate::engine::pki) async fn published_lists(&self) -> Result<Vec<ListState>, Failure> {
+        let authorities = self.authorities().await?;
+        let mut found = Vec::new();
+        for signer in authorities.list_signers() {
+            let published = self.published(&authorities, signer).await?;
+            found.extend(published.map(|list| ListState {
+                issuer: signer.id,
+                this_update: list.this_update(),
+                latest: list.latest(),
+                renew_at: list.this_update().saturating_add(LIFETIME / 2),
+            }));
+        }
+        Ok(found)
+    }
+
+    /// The list that this issuer signs, naming every revocation on record, and built anew if it is
+    /// not current. As for a reader without a token, a clock that is more than a year past the newest
+    /// list is not believed. `None` if the issuer signs no list.
+    ///
+    /// # Errors
+    /// Fails with the store; [`Failure::Refused`] where there can be no list.
+    pub(in crate::engine::pki) async fn complete_list(
+        &self,
+        signer: Id,
+        now: Timestamp,
+    ) -> Result<Option<Arc<List>>, Failure> {
+        let find = move |now: &Authorities| -> Option<Arc<Issuer>> {
+            let issuer = now.present_or_deleted(&signer)?;
+            now.list_signer(issuer).filter(|found| found.id == signer).cloned()
+        };
+        self.build(find, now, BuildMode::Reader).await
+    }
+}

@@ -1,0 +1,375 @@
+//! Tidy: removes certificates, revocations and issuers that expired longer ago than their safety
+//! buffer.
+//!
+//! Serial numbers begin with the minute of expiry (`ca/serial.rs`), so certificates lie in the order
+//! of their expiry, and what is removed is one range a page, apart from these:
+//!
+//! | what | until when it stays |
+//! |---|---|
+//! | a certificate of an issuer that the mount has, or had | for good: what it signed may be barred by its revocation |
+//! | a certificate that was revoked | until the safety buffer of revoked certificates is over, too |
+//! | a certificate that ends in the last minute that a serial number can tell (year 6053), or later | for good |
+//! | a certificate whose serial number Signet did not make | for good: it lies elsewhere (`store/key.rs`) |
+//! | the revocation of a certificate | until a list whose thisUpdate lies past the certificate's end has named it (RFC 5280, 3.3); without `tidy_revoked_certs`, for good |
+//!
+//! A list keeps the entries of removed revocations until it is renewed: nothing is built here but a
+//! list that is not current.
+//!
+//! A run commits page by page; the last page carries the record of the run. If the server stops
+//! between two pages, the run begins again and finds less. Whether it runs at all is decided in
+//! `jobs/plan.rs`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::ca::serial::Serial;
+use crate::ca::time::Timestamp;
+use crate::engine::identifier::format_uuid;
+use crate::engine::jobs::plan::TidyStep;
+use crate::engine::{Failure, retry_on_conflict};
+use crate::store::{Batch, Key, KeyRange, Snapshot, key, record};
+
+use super::auto_tidy::{AutoTidyRecord, StoredTidy, TidyRunRecord};
+use super::certificates::certificate_key;
+use super::records::{Id, RevocationRecord};
+use super::{Authorities, Pki};
+
+/// How many keys one page of a scan holds.
+const PAGE: usize = 4096;
+
+/// What ended before these instants is removed. Seconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    certificates: i64,
+    revocations: i64,
+    issuers: i64,
+}
+
+impl Limits {
+    fn of(config: &AutoTidyRecord, now: Timestamp) -> Self {
+        let before = |buffer: i64| now.unix().saturating_sub(buffer);
+        Self {
+            certificates: before(config.safety_buffer),
+            revocations: before(config.revoked_safety_buffer()),
+            issuers: before(config.issuer_safety_buffer),
+        }
+    }
+}
+
+/// What a run removed, and the batch of its last page, which is not committed yet.
+#[derive(Debug, Default)]
+struct Removal {
+    pending: Batch,
+    certificates: usize,
+    revocations: usize,
+    issuers: usize,
+}
+
+/// The ranges of keys that follow each other and are all to be removed, and how many keys they hold.
+fn ranges<'key>(page: impl Iterator<Item = (&'key Key, bool)>) -> (Vec<KeyRange>, usize) {
+    let (mut found, mut count) = (Vec::new(), 0_usize);
+    let mut current: Option<(&Key, &Key)> = None;
+    for (key, goes) in page {
+        if goes {
+            count = count.saturating_add(1);
+            current = Some((current.map_or(key, |(first, _)| first), key));
+        } else {
+            found.extend(current.take().map(|(first, last)| KeyRange::spanning(first, last)));
+        }
+    }
+    found.extend(current.map(|(first, last)| KeyRange::spanning(first, last)));
+    (found, count)
+}
+
+impl Pki {
+    /// Runs, or is put off, or waits, as the plan says of this instant.
+    ///
+    /// # Errors
+    /// Fails with the store; what was removed so far stays removed.
+    pub(super) async fn tidy(&self, started: i64, now: Timestamp) -> Result<(), Failure> {
+        retry_on_conflict!(async {
+            let snapshot = self.env().store.snapshot().await?;
+            let stored = self.stored_tidy(&snapshot).await?;
+            drop(snapshot);
+            let state = stored.state(self.id());
+            let step = state.map(|state| state.step(started, now.unix()));
+            match step {
+                None | Some(TidyStep::Wait(_)) => Ok(()),
+                Some(TidyStep::Run) => self.remove_expired(&stored, now).await,
+                Some(TidyStep::PutOff) => {
+                    self.put_off_tidy(&stored, state.and_then(|state| state.last), now).await
+                }
+            }
+        })
+    }
+
+    async fn put_off_tidy(
+        &self,
+        stored: &StoredTidy,
+        last: Option<i64>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let run = TidyRunRecord { at: now.unix(), put_off: true };
+        let batch = self.authorities().await?.batch_if_unchanged(self.id());
+        self.env().store.commit(stored.put_run(self.id(), batch, run)).await?;
+        tracing::warn!(
+            mount = self.entry.record.path,
+            last = last.map(|last| Timestamp::from_unix(last).to_string()),
+            now = now.to_string(),
+            "nothing was tidied: the clock does not go on from the last run, so what looks expired \
+             may still be valid; if the server was stopped in between, the next run comes after the \
+             interval, at the earliest in 12 hours; if the clock is wrong, set it before that"
+        );
+        Ok(())
+    }
+
+    async fn remove_expired(&self, stored: &StoredTidy, now: Timestamp) -> Result<(), Failure> {
+        let (config, limits) = (&stored.config, Limits::of(&stored.config, now));
+        let mut removal = Removal::default();
+        if config.tidy_expired_issuers {
+            removal.issuers = self.remove_expired_issuers(limits.issuers, now).await?;
+        }
+        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
+        if config.tidy_revoked_certs {
+            self.remove_revocations(&snapshot, &authorities, limits.revocations, &mut removal, now)
+                .await?;
+        }
+        if config.tidy_cert_store {
+            self.remove_certificates(&snapshot, &authorities, limits, &mut removal).await?;
+        }
+        drop(snapshot);
+        let run = TidyRunRecord { at: now.unix(), put_off: false };
+        let unchanged = authorities.batch_if_unchanged(self.id());
+        self.remove(&mut removal, stored.put_run(self.id(), unchanged, run)).await?;
+        self.env().store.commit(std::mem::take(&mut removal.pending)).await?;
+        let Removal { certificates, revocations, issuers, .. } = removal;
+        if certificates > 0 || revocations > 0 || issuers > 0 {
+            tracing::info!(
+                mount = self.entry.record.path,
+                certificates,
+                revocations,
+                issuers,
+                "removed what had expired"
+            );
+        }
+        Ok(())
+    }
+
+    /// Adds a page; the batch of the page before is committed when a new one does not fit into it.
+    async fn remove(&self, removal: &mut Removal, mut page: Batch) -> Result<(), Failure> {
+        let pending = &mut removal.pending;
+        let length = pending.deletes.len().saturating_add(pending.range_deletes.len());
+        if length >= PAGE {
+            self.env().store.commit(std::mem::take(pending)).await?;
+        }
+        let pending = &mut removal.pending;
+        pending.expectations.append(&mut page.expectations);
+        pending.puts.append(&mut page.puts);
+        pending.deletes.append(&mut page.deletes);
+        pending.range_deletes.append(&mut page.range_deletes);
+        Ok(())
+    }
+
+    /// Removes certificates but for those that stay (see the head of this file). No value is read.
+    async fn remove_certificates(
+        &self,
+        snapshot: &Snapshot,
+        authorities: &Arc<Authorities>,
+        limits: Limits,
+        removal: &mut Removal,
+    ) -> Result<(), Failure> {
+        let mut kept = own_certificates(authorities, self.id());
+        if limits.revocations < limits.certificates {
+            kept.extend(self.revoked_between(snapshot, limits).await?);
+        }
+        let mut rest = key::certificates_before(
+            self.id(),
+            Serial::minute(Timestamp::from_unix(limits.certificates)),
+        );
+        loop {
+            let page = snapshot.keys(&rest, PAGE).await?;
+            let (gone, count) = ranges(page.iter().map(|key| (key, !kept.contains(key))));
+            if count > 0 {
+                let unchanged = authorities.batch_if_unchanged(self.id());
+                let batch = gone.into_iter().fold(unchanged, Batch::delete_range);
+                self.remove(removal, batch).await?;
+                removal.certificates = removal.certificates.saturating_add(count);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => rest = rest.after(last),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// The certificates that were revoked and whose own safety buffer is not over.
+    async fn revoked_between(
+        &self,
+        snapshot: &Snapshot,
+        limits: Limits,
+    ) -> Result<BTreeSet<Key>, Failure> {
+        let (mut rest, mut found) = (Some(key::revocations(self.id()).range()), BTreeSet::new());
+        while let Some(page) = self.next_revocations(snapshot, &mut rest).await? {
+            let between = limits.revocations..limits.certificates;
+            let kept = page.into_iter().filter(|revoked| between.contains(&revoked.not_after));
+            found.extend(kept.map(|revoked| revoked.certificate));
+        }
+        Ok(found)
+    }
+
+    /// Removes revocations, and the certificates that they are about. Those that no issuer signs a
+    /// list for stay.
+    async fn remove_revocations(
+        &self,
+        snapshot: &Snapshot,
+        authorities: &Arc<Authorities>,
+        limit: i64,
+        removal: &mut Removal,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let kept = own_certificates(authorities, self.id());
+        let expired = |one: &Revoked| one.not_after < limit && !kept.contains(&one.certificate);
+        for signer in authorities.list_signers() {
+            let mut listed_until = None;
+            for issuer in authorities.members_of(&signer.certificate) {
+                let mut rest = Some(key::revoked_by(self.id(), &issuer).range());
+                while let Some(page) = self.next_revocations(snapshot, &mut rest).await? {
+                    if listed_until.is_none() && page.iter().any(expired) {
+                        // Newer than the snapshot: the list names all that is in it.
+                        listed_until = Some(self.listed_until(signer.id, now).await?);
+                    }
+                    let goes = |one: &Revoked| {
+                        expired(one) && listed_until.is_some_and(|until| one.not_after < until)
+                    };
+                    let (gone, count) = ranges(page.iter().map(|one| (&one.entry, goes(one))));
+                    let unchanged = authorities.batch_if_unchanged(self.id());
+                    let batch = gone.into_iter().fold(unchanged, Batch::delete_range);
+                    let certificates = page.iter().filter(|one| goes(one));
+                    let batch = certificates
+                        .fold(batch, |batch, one| batch.delete(one.certificate.clone()));
+                    self.remove(removal, batch).await?;
+                    removal.revocations = removal.revocations.saturating_add(count);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next page of revocations; `rest` is what comes behind it.
+    async fn next_revocations(
+        &self,
+        snapshot: &Snapshot,
+        rest: &mut Option<KeyRange>,
+    ) -> Result<Option<Vec<Revoked>>, Failure> {
+        let Some(range) = rest.take() else { return Ok(None) };
+        let page = snapshot.scan(&range, PAGE).await?;
+        let last = page.last().filter(|_| page.len() == PAGE);
+        *rest = last.map(|last| range.after(&last.key));
+        let prefix = key::revocations(self.id());
+        let revoked = page.into_iter().map(|entry| {
+            let record: RevocationRecord =
+                record::decode(&entry.value).map_err(|error| Failure::Fault(error.to_string()))?;
+            let serial = prefix.rest(&entry.key).and_then(|rest| rest.get(ISSUER..));
+            let certificate = certificate_key(self.id(), serial.unwrap_or_default());
+            Ok(Revoked { entry: entry.key, certificate, not_after: record.not_after })
+        });
+        revoked.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// What ended before this instant, and was revoked, stood on a list that was made after its end.
+    async fn listed_until(&self, signer: Id, now: Timestamp) -> Result<i64, Failure> {
+        let list = match self.complete_list(signer, now).await {
+            Ok(list) => list,
+            // There can be no such list now: its revocations stay.
+            Err(Failure::Refused { text, .. }) => {
+                let issuer = format_uuid(&signer);
+                tracing::warn!(
+                    issuer,
+                    why = text,
+                    "revocations stay: there is no list of this issuer"
+                );
+                None
+            }
+            Err(why) => return Err(why),
+        };
+        let at = list.map(|list| list.this_update()).filter(|at| *at <= now.unix());
+        Ok(at.unwrap_or(i64::MIN))
+    }
+
+    /// Deletes issuers, but never the default one, and no key.
+    async fn remove_expired_issuers(&self, limit: i64, now: Timestamp) -> Result<usize, Failure> {
+        let authorities = self.authorities().await?;
+        let expired: Vec<_> = authorities
+            .issuers
+            .values()
+            .filter(|issuer| issuer.certificate.not_after().unix() < limit)
+            .filter(|issuer| authorities.defaults.issuer != Some(issuer.id))
+            .map(|issuer| format_uuid(&issuer.id))
+            .collect();
+        for issuer in &expired {
+            tracing::info!(
+                mount = self.entry.record.path,
+                issuer,
+                "an issuer that had expired is deleted; its key stays"
+            );
+            self.delete_issuer(issuer, now).await?;
+        }
+        Ok(expired.len())
+    }
+}
+
+/// The bytes of an issuer's identifier, which precede the serial number of a revocation.
+const ISSUER: usize = 16;
+
+/// Where the certificates of the mount's issuers lie, also of those that were deleted.
+fn own_certificates(authorities: &Authorities, mount: &[u8; 16]) -> BTreeSet<Key> {
+    let issuers = authorities.issuers.values().chain(&authorities.deleted);
+    issuers.map(|issuer| certificate_key(mount, issuer.certificate.serial())).collect()
+}
+
+/// A revocation on record.
+struct Revoked {
+    entry: Key,
+    /// Where the certificate lies, if it is stored.
+    certificate: Key,
+    /// When the certificate ends.
+    not_after: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: u8) -> Key {
+        key::certificate(&[7; 16], &[name; 20])
+    }
+
+    #[test]
+    fn keys_that_follow_each_other_are_one_range() {
+        let (keys, goes) = ([1, 2, 3, 4, 5, 6].map(key), [true, true, false, true, false, true]);
+        let (found, count) = ranges(keys.iter().zip(goes));
+        let expected = [(0, 1), (3, 3), (5, 5)];
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(from, to)| KeyRange::spanning(&keys[*from], &keys[*to]))
+            .collect();
+        assert_eq!((found, count), (expected, 4));
+        for (key, goes) in keys.iter().zip(goes) {
+            let (found, _) = ranges([(key, goes)].into_iter());
+            assert_eq!(found.iter().any(|range| range.contains(key)), goes);
+        }
+        assert_eq!(ranges(std::iter::empty()), (vec![], 0));
+    }
+
+    #[test]
+    fn each_kind_has_its_own_buffer() {
+        let config = AutoTidyRecord {
+            safety_buffer: 10,
+            revoked_safety_buffer: Some(20),
+            issuer_safety_buffer: 30,
+            ..AutoTidyRecord::default()
+        };
+        let limits = Limits::of(&config, Timestamp::from_unix(100));
+        assert_eq!(limits, Limits { certificates: 90, revocations: 80, issuers: 70 });
+    }
+}

@@ -1,0 +1,96 @@
+//! Signatures that were not finished: intents that no commit took away (see `intent.rs`).
+//!
+//! The log tells of each once, with what was to be signed; 72 hours later it is removed. A record
+//! of the store says which were told, so that a restart does not repeat it.
+
+use x509_cert::certificate::{Rfc5280, TbsCertificateInner};
+use x509_cert::der::Decode;
+
+use crate::ca::serial::colon_hex;
+use crate::ca::time::Timestamp;
+use crate::engine::Failure;
+use crate::engine::jobs::plan::IntentState;
+use crate::store::{Batch, CommitError, Entry, Snapshot, key, record};
+
+use super::Pki;
+use super::records::IntentRecord;
+
+/// How many intents are looked at at once. There is one for each loss of power in the middle of the
+/// signature of an authority.
+const MOST: usize = 128;
+
+impl Pki {
+    /// The intents on record, those of the smallest serial numbers if they are many.
+    pub(super) async fn intents(&self, snapshot: &Snapshot) -> Result<Vec<IntentState>, Failure> {
+        let found = snapshot.scan(&key::intents(self.id()).range(), MOST).await?;
+        found.iter().map(|entry| Ok(state_of(&decoded(entry)?))).collect()
+    }
+
+    /// Tells of those that were not told yet, and removes those that were told long enough ago.
+    ///
+    /// # Errors
+    /// Fails only with the store.
+    pub(super) async fn remove_intents(&self, started: i64, now: Timestamp) -> Result<(), Failure> {
+        let snapshot = self.env().store.snapshot().await?;
+        let found = snapshot.scan(&key::intents(self.id()).range(), MOST).await?;
+        drop(snapshot);
+        for entry in &found {
+            let mut intent = decoded(entry)?;
+            let state = state_of(&intent);
+            let batch = Batch::new().expect(entry.key.clone(), entry.revision);
+            let is_over = state.is_over(started, now.unix());
+            let batch = if is_over {
+                batch.delete(entry.key.clone())
+            } else if state.is_to_be_told(started, now.unix()) {
+                intent.told = Some(now.unix());
+                batch.put_record(entry.key.clone(), &intent)
+            } else {
+                continue;
+            };
+            match self.env().store.commit(batch).await {
+                Ok(_) => self.tell(entry, &intent, is_over),
+                // It was finished meanwhile.
+                Err(CommitError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, entry: &Entry, intent: &IntentRecord, is_over: bool) {
+        let (mount, recorded) = (&self.entry.record.path, Timestamp::from_unix(intent.at));
+        let serial = key::intents(self.id()).rest(&entry.key).map(colon_hex).unwrap_or_default();
+        let subject = subject_of(&intent.tbs);
+        if is_over {
+            tracing::info!(
+                mount,
+                serial,
+                subject,
+                recorded = recorded.to_string(),
+                "the record of an authority that was not signed to the end is removed"
+            );
+        } else {
+            tracing::warn!(
+                mount,
+                serial,
+                subject,
+                recorded = recorded.to_string(),
+                "an authority was about to be signed when the server stopped; no copy of it was \
+                 handed out: ask for it again; its record is removed in 72 hours"
+            );
+        }
+    }
+}
+
+fn state_of(intent: &IntentRecord) -> IntentState {
+    IntentState { at: intent.at, told: intent.told }
+}
+
+fn decoded(entry: &Entry) -> Result<IntentRecord, Failure> {
+    record::decode(&entry.value).map_err(|error| Failure::Fault(error.to_string()))
+}
+
+fn subject_of(tbs: &[u8]) -> String {
+    TbsCertificateInner::<Rfc5280>::from_der(tbs)
+        .map_or_else(|error| format!("unreadable: {error}"), |tbs| tbs.subject().to_string())
+}
