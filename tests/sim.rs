@@ -9,6 +9,8 @@
 //! - no serial number is given twice;
 //! - an acknowledged revocation is on the list, with its time; numbers of lists only grow,
 //!   thisUpdate goes back only from a future that the clock left, and one number is one list;
+//! - what a tidy may have removed is gone only past its end and its safety buffer, by the latest
+//!   reading of the clock at which jobs ran;
 //! - no leaf is signed by an issuer that is revoked or not valid;
 //! - no leaf outlives its issuer unless the issuer permits it, none outlives its role;
 //! - no name was signed that no role in force allows, by a second judgement;
@@ -59,6 +61,8 @@ mod shape;
 mod shrink;
 #[path = "sim/steps.rs"]
 mod steps;
+#[path = "sim/upkeep.rs"]
+mod upkeep;
 #[path = "sim/world.rs"]
 mod world;
 
@@ -132,12 +136,18 @@ fn rate(total: &Tally, elapsed: Duration) -> f64 {
 fn what_was_answered_stays_true_whatever_happens() {
     let total = simulate(FEW, 1, false);
     // A simulation in which nothing succeeds finds nothing either.
-    for (kind, at_least) in
-        [("Issue", 700), ("Sign", 150), ("Revoke", 500), ("ReadCrl", 1500), ("Odd", 200)]
-    {
+    for (kind, at_least) in [
+        ("Issue", 700),
+        ("Sign", 150),
+        ("Revoke", 500),
+        ("ReadCrl", 1500),
+        ("Odd", 200),
+        ("Jobs", 500),
+    ] {
         let succeeded = total.succeeded(kind);
         assert!(succeeded >= at_least, "only {succeeded} of {kind} succeeded\n{total}");
     }
+    assert!(total.removed >= 300, "only {} certificates were removed\n{total}", total.removed);
 }
 
 #[test]

@@ -61,6 +61,11 @@ impl Model {
         if matches!((asked.op, there), (Op::Enable { .. }, false) | (Op::Disable { .. }, true)) {
             return Err(Finding::new(format!("a table of mounts that did not change: {asked:?}")));
         }
+        if let Subject::Certificate(serial) = &asked.subject
+            && seen.certificates.iter().any(|one| one.serial == *serial && seen.may_be_removed(one))
+        {
+            return Ok(());
+        }
         let must = match asked.op {
             Op::WriteRole { .. } | Op::Request { .. } => there,
             Op::Root { same_key: false, .. } => there && !seen.has_odd_urls,
@@ -78,7 +83,7 @@ impl Model {
                 !seen.authorities().any(|issuer| serial_of(issuer) == *serial)
                     && !self.authorities_named(serial)
             }
-            Op::List { .. } => !seen.certificates.is_empty(),
+            Op::List { .. } => seen.certificates.iter().any(|one| !seen.may_be_removed(one)),
             _ => false,
         };
         if must && !answer.is_success() && round.is_plain() {
@@ -246,7 +251,8 @@ impl Model {
     fn listed(&self, asked: &Asked, data: &Value) -> Result<(), Finding> {
         let keys: Vec<_> =
             data["keys"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let mut known = self.mounts[asked.mount].certificates.iter();
+        let seen = &self.mounts[asked.mount];
+        let mut known = seen.certificates.iter().filter(|one| !seen.may_be_removed(one));
         match known.find(|known| !keys.contains(&known.serial.as_str())) {
             Some(lost) => Err(Finding::new(format!("a certificate not listed: {}", lost.serial))),
             None => Ok(()),
@@ -280,7 +286,7 @@ fn may_sign(seen: &MountSeen, issuer: &Certificate, round: &Round) -> Result<(),
     }
     let serial = hexadecimal(issuer.serial());
     let its_own = seen.certificates.iter().find(|one| one.serial == serial);
-    match its_own.map(|one| one.revoked) {
+    match its_own.filter(|one| !seen.may_be_unlisted(one)).map(|one| one.revoked) {
         Some(Revoked::At(_)) => Err("a leaf of an issuer that was revoked"),
         _ => Ok(()),
     }

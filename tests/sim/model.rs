@@ -11,6 +11,7 @@ use crate::odd::Shape;
 use crate::possible::{Change, Ending, Making, Tracked};
 use crate::requests::{Asked, Subject};
 use crate::steps::Op;
+use crate::upkeep::{Removed, Tidy};
 use crate::world::Answer;
 
 /// Everything that was told.
@@ -37,6 +38,9 @@ pub(crate) struct MountSeen {
     pub(crate) certificates: Vec<Recorded>,
     /// The newest list of each group.
     pub(crate) lists: BTreeMap<Group, List>,
+    pub(crate) tidy: Tracked<Tidy>,
+    /// What a tidy may have removed.
+    pub(crate) removed: Removed,
     /// URLs of an odd shape may stand in what it signs, or keep it from signing.
     pub(crate) has_odd_urls: bool,
 }
@@ -195,6 +199,13 @@ impl Model {
                 role.was_also(&before);
             }
         }
+        seen.tidy.settle(&round.changes(mount, replaced, |asked| match asked.op {
+            Op::AutoTidy { tidy, .. } => Some(Box::new(move |_: &Tidy| tidy) as Making<'_, Tidy>),
+            _ => None,
+        }));
+        if round.asked.iter().any(|asked| matches!(asked.op, Op::Jobs { .. })) {
+            seen.removed.extend(&seen.tidy, round.clock.1);
+        }
         for issuer in &mut seen.issuers {
             let subject = Subject::Issuer(issuer.id.clone());
             let mine = |asked: &&Asked| asked.subject == subject;
@@ -265,12 +276,24 @@ impl MountSeen {
             issuers: Vec::new(),
             certificates: Vec::new(),
             lists: BTreeMap::new(),
+            tidy: Tracked::new(Tidy::OFF),
+            removed: Removed::default(),
             has_odd_urls: false,
         }
     }
 
     pub(super) fn certificate(&mut self, serial: &str) -> Option<&mut Recorded> {
         self.certificates.iter_mut().find(|found| found.serial == serial)
+    }
+
+    /// May a tidy have removed this certificate?
+    pub(super) fn may_be_removed(&self, certificate: &Recorded) -> bool {
+        certificate.not_after < self.removed.certificates
+    }
+
+    /// May a tidy have removed its revocation?
+    pub(super) fn may_be_unlisted(&self, certificate: &Recorded) -> bool {
+        certificate.not_after < self.removed.revocations
     }
 
     pub(super) fn issuer(&self, id: &str) -> Option<&IssuerSeen> {

@@ -37,7 +37,11 @@ impl<T: Clone + PartialEq> Possible<T> {
         self.0.iter().all(holds)
     }
 
-    /// The states that somebody could have met while the changes were under way.
+    pub(crate) fn each(&self, visit: impl FnMut(&T)) {
+        self.0.iter().for_each(visit);
+    }
+
+    /// The states that a request could have met while the changes were under way.
     pub(crate) fn during(&self, changes: &[Change<'_, T>]) -> Self {
         let mut states = self.0.clone();
         for _ in changes {

@@ -13,6 +13,8 @@ pub(crate) struct Tally {
     pub(crate) jumps: u64,
     /// Commits and reads that an injected fault made fail.
     pub(crate) failures: u64,
+    /// Reads of certificates that a tidy had removed.
+    pub(crate) removed: u64,
     /// Operations with nothing to refer to.
     pub(crate) impossible: u64,
     /// By operation: succeeded, refused, failed, unanswered.
@@ -22,6 +24,9 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn answered(&mut self, op: Op, status: Option<u16>) {
+        if matches!((op, status), (Op::ReadCertificate { .. }, Some(404))) {
+            self.removed += 1;
+        }
         let column = match status {
             Some(..300) => 0,
             Some(..500) => 1,
@@ -40,6 +45,7 @@ impl Tally {
         self.crashes += other.crashes;
         self.jumps += other.jumps;
         self.failures += other.failures;
+        self.removed += other.removed;
         self.impossible += other.impossible;
         for (name, counts) in &other.operations {
             let own = self.operations.entry(name.clone()).or_default();
@@ -78,8 +84,8 @@ impl fmt::Display for Tally {
         }
         writeln!(
             formatter,
-            "\n{} steps, {} losses of power, {} jumps of the clock, {} failures of the store met, {} operations without a subject",
-            self.steps, self.crashes, self.jumps, self.failures, self.impossible
+            "\n{} steps, {} losses of power, {} jumps of the clock, {} failures of the store met, {} reads of removed certificates, {} operations without a subject",
+            self.steps, self.crashes, self.jumps, self.failures, self.removed, self.impossible
         )
     }
 }

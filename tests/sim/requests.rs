@@ -6,6 +6,7 @@ use crate::model::Model;
 use crate::names::NAMES;
 use crate::odd::{self, Shape};
 use crate::steps::Op;
+use crate::upkeep;
 use crate::world::{Request, TOKEN};
 
 /// Where the two mounts are.
@@ -59,6 +60,8 @@ fn parts(op: Op, model: &Model, mount: usize) -> Option<Parts> {
             (nothing, "POST", String::new(), Some(json!({ "type": "pki", "config": config })))
         }
         Op::Disable { .. } => (nothing, "DELETE", String::new(), None),
+        Op::Jobs { .. } => (nothing, upkeep::JOBS, String::new(), None),
+        Op::AutoTidy { tidy, .. } => (nothing, upkeep::AUTO_TIDY, String::new(), Some(tidy.body())),
         Op::WriteRole { role, rules, .. } => {
             let mut body = rules.parameters(0xff);
             body["key_type"] = "ed25519".into();

@@ -126,7 +126,7 @@ fn judge_list(
     for certificate in seen.certificates.iter().filter(|one| one.group == *group) {
         let is_listed = list.serials.iter().any(|one| hexadecimal(one) == certificate.serial);
         match certificate.revoked {
-            Revoked::At(_) if !is_listed => {
+            Revoked::At(_) if !is_listed && !seen.may_be_unlisted(certificate) => {
                 return Err(no(&format!("without the revoked {}", certificate.serial)));
             }
             Revoked::Never if is_listed => {

@@ -20,6 +20,8 @@ pub(crate) struct Run {
 /// The store waits up to so many polls at each commit and read while requests overlap.
 const PACE: u32 = 3;
 
+const HOUR: i64 = 3600;
+
 /// Runs these steps, and then looks at everything, before and after a loss of power. The answer
 /// is a digest of every octet that came back.
 pub(crate) fn run(seed: u64, steps: &[Step]) -> (Tally, Result<u64, Finding>) {
@@ -77,6 +79,13 @@ impl Run {
             Step::Jump(seconds) => {
                 self.world.jump(seconds);
                 self.tally.jumps += 1;
+                Ok(())
+            }
+            Step::Pass(hours) => {
+                for _ in 0..hours {
+                    self.world.jump(HOUR);
+                    self.ask(&[(Op::Jobs { mount: 0 }, plain)], None)?;
+                }
                 Ok(())
             }
             Step::Inject(nth, trouble) => {

@@ -66,6 +66,7 @@ fn plainer(step: Step) -> Vec<Step> {
         Step::Leave { op, .. } => vec![Step::Do(op)],
         Step::CrashIn { op, .. } => vec![Step::Crash, Step::Do(op)],
         Step::Jump(seconds) if seconds.abs() > 1 => vec![Step::Jump(seconds / 2)],
+        Step::Pass(hours) if hours > 1 => vec![Step::Pass(hours / 2)],
         Step::Inject(nth, trouble) if nth > 1 => vec![Step::Inject(nth - 1, trouble)],
         _ => Vec::new(),
     }

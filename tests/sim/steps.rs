@@ -7,6 +7,7 @@
 use crate::chance::Chance;
 use crate::names::{NAMES, Rules};
 use crate::odd::Shape;
+use crate::upkeep::Tidy;
 
 /// One step of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) enum Step {
     Crash,
     /// The clock moves by so many seconds.
     Jump(i64),
+    /// So many hours pass, and jobs run in each, as while a server runs.
+    Pass(u8),
     /// The nth commit, or read, from now goes wrong.
     Inject(u8, Trouble),
 }
@@ -49,7 +52,7 @@ pub(crate) enum Trouble {
     ReadPending(u8),
 }
 
-/// One request. `mount` is 0 or 1, `role` below 3; other numbers count from the newest.
+/// One request; `Jobs` are those that are due in every mount. `mount` is 0 or 1, `role` below 3; other numbers count from the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Enable { mount: u8 },
@@ -74,6 +77,8 @@ pub(crate) enum Op {
     List { mount: u8 },
     ReadRole { mount: u8, role: u8 },
     Stranger { mount: u8 },
+    Jobs { mount: u8 },
+    AutoTidy { mount: u8, tidy: Tidy },
     Odd { mount: u8, shape: Shape, pick: u8 },
 }
 
@@ -102,6 +107,8 @@ impl Op {
             | Self::List { mount }
             | Self::ReadRole { mount, .. }
             | Self::Stranger { mount }
+            | Self::Jobs { mount }
+            | Self::AutoTidy { mount, .. }
             | Self::Odd { mount, .. } => mount,
         }
     }
@@ -122,6 +129,7 @@ pub(crate) fn generate(seed: u64, length: usize) -> Vec<Step> {
         Step::Do(Op::Root { mount: 0, name: 0, same_key: false, ttl: YEAR }),
         Step::Do(Op::WriteRole { mount: 0, role: 0, rules: Rules::GENEROUS }),
         Step::Do(Op::WriteRole { mount: 0, role: 1, rules: Rules::any(chance.next()) }),
+        Step::Do(Op::AutoTidy { mount: 0, tidy: Tidy::any(chance.next()) }),
         Step::Do(Op::Enable { mount: 1 }),
         Step::Do(Op::Root { mount: 1, name: 1, same_key: false, ttl: 9 * YEAR }),
         Step::Do(Op::WriteRole { mount: 1, role: 0, rules: Rules::GENEROUS }),
@@ -140,7 +148,8 @@ fn step(chance: &mut Chance) -> Step {
         2..=6 => Step::CrashIn { op: op(chance), polls, pace: chance.below(1 << 16) },
         7..=11 => Step::Leave { op: op(chance), polls, pace: chance.below(1 << 16) },
         12..=18 => Step::Jump(jump(chance)),
-        19..=33 => Step::Inject(1 + chance.small() % 4, trouble(chance)),
+        19 => Step::Pass(1 + chance.byte() % 40),
+        20..=33 => Step::Inject(1 + chance.small() % 4, trouble(chance)),
         34..=55 => Step::Both {
             first: op(chance),
             second: op(chance),
@@ -195,7 +204,7 @@ fn op(chance: &mut Chance) -> Op {
     if chance.one_in(20) {
         return Op::Odd { mount, shape: odd(chance), pick: certificate };
     }
-    match chance.below(100) {
+    match chance.below(108) {
         0..=1 => Op::Enable { mount },
         2 if chance.one_in(2) => Op::Disable { mount: u8::from(!chance.one_in(4)) },
         2..=5 => Op::Root {
@@ -230,7 +239,9 @@ fn op(chance: &mut Chance) -> Op {
         86..=92 => Op::ReadCertificate { mount, certificate },
         93..=95 => Op::List { mount },
         96..=97 => Op::ReadRole { mount, role },
-        _ => Op::Stranger { mount },
+        98..=99 => Op::Stranger { mount },
+        100..=105 => Op::Jobs { mount },
+        _ => Op::AutoTidy { mount, tidy: Tidy::any(chance.next()) },
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::Finding;
 use crate::steps::Trouble;
+use crate::upkeep;
 
 /// The token that may do everything.
 pub(crate) const TOKEN: &str = "root";
@@ -197,7 +198,7 @@ impl World {
         for caller in callers {
             if let Some(request) = caller.request.take_if(|_| round >= caller.timing.starts) {
                 self.jump(caller.timing.jump);
-                caller.waiting = self.life().ok().map(|life| send(life.api.clone(), request));
+                caller.waiting = self.life().ok().map(|life| self.send(life, request));
             }
             if caller.timing.leaves.is_some_and(|leaves| caller.polls >= leaves) {
                 caller.waiting = None;
@@ -213,6 +214,17 @@ impl World {
             idle &= caller.request.is_none() && caller.waiting.is_none();
         }
         idle
+    }
+
+    fn send(&self, life: &Life, request: Request) -> Pin<Box<dyn Future<Output = Answer>>> {
+        let (engine, now) = (Arc::clone(&life.engine), self.clock.now());
+        match request.method {
+            upkeep::JOBS => Box::pin(async move { upkeep::run_jobs(&engine, now).await }),
+            upkeep::AUTO_TIDY => {
+                Box::pin(async move { upkeep::write_auto_tidy(&engine, request, now).await })
+            }
+            _ => send(life.api.clone(), request),
+        }
     }
 
     pub(crate) fn jump(&self, seconds: i64) {
