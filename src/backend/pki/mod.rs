@@ -1,6 +1,7 @@
 //! The PKI engine's routes.
 
 mod authority;
+mod auto_tidy;
 mod issue;
 mod issuers;
 mod names;
@@ -162,6 +163,11 @@ impl Backend for Pki {
         Route::update("config/cluster", handler!(settings::write_cluster))
             .takes(&[settings::Cluster::FIELDS])
             .help("Sets the addresses that templates of URLs use."),
+        Route::read("config/auto-tidy", handler!(auto_tidy::read))
+            .help("Reads what is removed automatically after its expiry."),
+        Route::update("config/auto-tidy", handler!(auto_tidy::write))
+            .takes(&[auto_tidy::AutoTidy::FIELDS])
+            .help("Sets what is removed automatically after its expiry."),
         // Without a token.
         Route::read("ca", handler!(public::ca, Form::Der))
             .file(PKIX_CERT)

@@ -1,6 +1,7 @@
 //! Answers of the PKI engine.
 
 mod authority;
+mod auto_tidy;
 mod certificate;
 mod issuer;
 mod key;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use authority::{ExportedKey, ImportAnswer, RequestAnswer, RootAnswer, SignedAnswer};
+pub use auto_tidy::AutoTidyConfig;
 pub use certificate::{
     CertificateAnswer, CrlAnswer, PublicIssuerAnswer, RevokedAnswer, RotatedAnswer,
 };
