@@ -148,10 +148,20 @@ pub async fn run(
     let _process_file = config.pid_file.as_deref().and_then(ProcessFile::write);
     announce(&announcement);
     drop(announcement);
-    let jobs = tokio::spawn(jobs::run(Arc::clone(&engine), signals.stop.clone()));
+    serve_and_run_jobs(listeners, &engine, signals).await;
+    Ok(())
+}
+
+/// Serves and runs jobs until the server stops.
+async fn serve_and_run_jobs(
+    listeners: Vec<(Listener, Limits, Purpose)>,
+    engine: &Arc<Engine>,
+    signals: Signals,
+) {
     let stop = signals.stop.clone();
-    serve(listeners, &engine, signals).await;
-    // Without a word to stop, every listener ended abnormally: nothing would end the jobs.
+    let jobs = tokio::spawn(jobs::run(Arc::clone(engine), stop.clone()));
+    serve(listeners, engine, signals).await;
+    // Every listener ended abnormally, so no signal ends the jobs.
     if !*stop.borrow() {
         jobs.abort();
     }
@@ -160,7 +170,6 @@ pub async fn run(
     {
         tracing::error!(%error, "the jobs ended abnormally");
     }
-    Ok(())
 }
 
 async fn serve(

@@ -93,6 +93,20 @@ async fn mounts(transcript: &mut Transcript, server: &Server) {
     transcript.read(server, &paths).await;
 }
 
+/// Every field of `config/auto-tidy`.
+fn auto_tidy() -> Value {
+    json!({
+        "enabled": true, "interval_duration": "24h", "min_startup_backoff_duration": 1,
+        "max_startup_backoff_duration": "2", "tidy_cert_store": true, "tidy_revoked_certs": true,
+        "tidy_revoked_cert_issuer_associations": true, "tidy_expired_issuers": true,
+        "tidy_move_legacy_ca_bundle": true, "tidy_acme": true, "tidy_invalid_certs": true,
+        "safety_buffer": "3s", "revoked_safety_buffer": "4s", "issuer_safety_buffer": "5s",
+        "acme_account_safety_buffer": "6s", "pause_duration": "7m", "page_size": 8,
+        "maintain_stored_certificate_counts": true,
+        "publish_stored_certificate_count_metrics": true,
+    })
+}
+
 async fn authorities(transcript: &mut Transcript, server: &Server) {
     let paths = [
         "pki/config/issuers",
@@ -129,23 +143,13 @@ async fn authorities(transcript: &mut Transcript, server: &Server) {
     });
     let cluster =
         json!({ "path": "https://c.example/v1/pki", "aia_path": "https://d.example/pki" });
-    let tidy = json!({
-        "enabled": true, "interval_duration": "24h", "min_startup_backoff_duration": 1,
-        "max_startup_backoff_duration": "2", "tidy_cert_store": true, "tidy_revoked_certs": true,
-        "tidy_revoked_cert_issuer_associations": true, "tidy_expired_issuers": true,
-        "tidy_move_legacy_ca_bundle": true, "tidy_acme": true, "tidy_invalid_certs": true,
-        "safety_buffer": "3s", "revoked_safety_buffer": "4s", "issuer_safety_buffer": "5s",
-        "acme_account_safety_buffer": "6s", "pause_duration": "7m", "page_size": 8,
-        "maintain_stored_certificate_counts": true,
-        "publish_stored_certificate_count_metrics": true,
-    });
     let latest = json!({ "default": "second", "default_follows_latest_issuer": true });
     for (path, body) in [
         ("pki/issuer/first", issuer),
         ("pki/issuer/second/revoke", json!({})),
         ("pki/config/urls", urls),
         ("pki/config/cluster", cluster),
-        ("pki/config/auto-tidy", tidy),
+        ("pki/config/auto-tidy", auto_tidy()),
         ("pki/config/issuers", latest),
         ("pki/config/keys", json!({ "default": "named" })),
     ] {

@@ -57,7 +57,7 @@ params! {
 
 /// # Errors
 /// Refuses a `pause_duration` that is no duration.
-fn change(sent: AutoTidy) -> Result<AutoTidyChange, Failure> {
+fn change(sent: &AutoTidy) -> Result<AutoTidyChange, Failure> {
     let seconds = |sent: Option<Seconds>| sent.map(|Seconds(seconds)| seconds);
     Ok(AutoTidyChange {
         enabled: sent.enabled,
@@ -124,7 +124,7 @@ pub(super) async fn read(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure
 }
 
 pub(super) async fn write(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
-    let change = change(call.read())?;
+    let change = change(&call.read())?;
     let record = pki.write_auto_tidy(&change, call.now).await?;
     Ok(Response::data(config(&record)).warned(call.warnings()))
 }
