@@ -12,7 +12,7 @@ use crate::auth::{Denied, TokenRecord};
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 
-use super::fields::Fields;
+use super::call::Fields;
 use super::located::{Authorized, Label, Located, Permitted, Refused};
 use super::response::Response;
 use super::route::{Operation, RouteInfo};

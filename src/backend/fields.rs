@@ -8,86 +8,14 @@ use serde_json::{Map, Value};
 use crate::go::duration::{self, Span};
 use crate::go::parse_bool;
 
-use super::field::{Field, FieldKind};
+use super::field::FieldKind;
 
 /// A parameter that cannot be converted: Vault's text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FieldError(pub String);
 
-/// The parameters of one request, converted.
-/// No `Debug`: passwords of key stores are among them.
-#[derive(Clone, Default)]
-pub struct Fields {
-    // A handful: looking through them is faster than hashing a name.
-    values: Vec<(&'static str, Value)>,
-    warnings: Vec<String>,
-}
-
-impl Fields {
-    /// Converts what was sent. What the path captured wins over the body.
-    ///
-    /// # Errors
-    /// The first parameter that cannot be converted.
-    pub fn read(
-        sent: Map<String, Value>,
-        captures: &[&str],
-        groups: &[&'static [Field]],
-    ) -> Result<Self, FieldError> {
-        let known = |name: &str| {
-            groups.iter().flat_map(|group| group.iter()).find(|field| field.name == name)
-        };
-        let mut ignored = Vec::new();
-        let mut replaced = Vec::new();
-        let mut values = Vec::with_capacity(sent.len());
-        for (name, value) in sent {
-            if captures.contains(&name.as_str()) {
-                replaced.push(name);
-            } else if let Some(field) = known(&name) {
-                values.push((field.name, convert(field.name, field.kind, value)?));
-            } else {
-                ignored.push(name);
-            }
-        }
-        let mut warnings = Vec::new();
-        for (names, text) in [
-            (&mut ignored, "Endpoint ignored these unrecognized parameters"),
-            (
-                &mut replaced,
-                "Endpoint replaced the value of these parameters with the values captured from the endpoint's path",
-            ),
-        ] {
-            if !names.is_empty() {
-                names.sort();
-                warnings.push(format!("{text}: [{}]", names.join(" ")));
-            }
-        }
-        Ok(Self { values, warnings })
-    }
-
-    /// The framework's warnings: what was ignored, what was replaced.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
-    }
-
-    /// Was it sent?
-    pub fn has(&self, name: &str) -> bool {
-        self.values.iter().any(|(known, _)| *known == name)
-    }
-
-    /// Takes out what was sent under this name, converted to the kind of its field.
-    pub fn take(&mut self, name: &str) -> Option<Value> {
-        let at = self.values.iter().position(|(known, _)| *known == name)?;
-        Some(self.values.swap_remove(at).1)
-    }
-
-    /// What was sent, for an audit record.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.values.iter().map(|(name, value)| (*name, value))
-    }
-}
-
 /// The converted value. `null` is not the same as nothing: it is the empty value of its kind.
-fn convert(name: &str, kind: FieldKind, value: Value) -> Result<Value, FieldError> {
+pub(super) fn convert(name: &str, kind: FieldKind, value: Value) -> Result<Value, FieldError> {
     let wrong = |why: String| {
         Err(FieldError(format!(
             "Field validation failed: error converting input for field \"{name}\": {why}"
@@ -276,6 +204,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::backend::call::Fields;
+    use crate::backend::field::Field;
 
     fn one(kind: FieldKind, value: Value) -> Result<Value, String> {
         convert("ttl", kind, value).map_err(|error| {

@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use crate::engine::Failure;
 
 use super::call::Call;
-use super::pattern::{Captures, Found, Matcher};
+use super::call::Captures;
+use super::pattern::{Found, Matcher};
 use super::route::{Operation, RouteInfo};
 use super::table::{Answer, BoxFuture, Route};
 

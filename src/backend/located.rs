@@ -15,9 +15,11 @@ use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
 
 use super::call::Call;
-use super::fields::{FieldError, Fields};
+use super::call::Captures;
+use super::call::Fields;
+use super::fields::FieldError;
 use super::kind::{Core, Surface};
-use super::pattern::{Captures, Found};
+use super::pattern::Found;
 use super::registry::{self, Holder};
 use super::route::{Access, Operation, RouteInfo};
 use super::table::Answer;

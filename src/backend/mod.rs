@@ -11,7 +11,6 @@ pub mod fields;
 pub mod help;
 pub mod kind;
 pub mod located;
-pub mod params;
 pub mod pattern;
 pub mod pki;
 pub mod registry;

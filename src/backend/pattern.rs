@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::call::Captures;
 use super::route::{Operation, RouteInfo};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,28 +26,6 @@ enum Shape {
 enum Segment {
     Literal(&'static str),
     Capture(&'static str, Shape),
-}
-
-/// What a path captured: names of parameters, and their texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Captures(Vec<(&'static str, String)>);
-
-impl Captures {
-    /// The text of a parameter; empty if the pattern does not have it, which a test of every table rules
-    /// out.
-    pub fn get(&self, name: &str) -> &str {
-        self.optional(name).unwrap_or_default()
-    }
-
-    /// The text of a parameter that only some patterns of a handler have.
-    pub fn optional(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str())
-    }
-
-    /// Every parameter.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, text)| (*name, text.as_str()))
-    }
 }
 
 /// What a path means to a kind of mount.
@@ -174,7 +153,7 @@ impl Path {
                 _ => return None,
             }
         }
-        Some(Captures(captures))
+        Some(Captures::new(captures))
     }
 }
 

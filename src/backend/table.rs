@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::engine::Failure;
 
 use super::call::Call;
+use super::call::Captures;
 use super::field::Field;
-use super::pattern::Captures;
 use super::response::Response;
 use super::route::{Access, BodyKind, Class, Operation, RouteInfo};
 

@@ -18,6 +18,8 @@ use der::{Decode, Encode, Reader, Sequence, SliceReader};
 use zeroize::Zeroizing;
 
 use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
+use crate::ca::key::KeyKind;
+use crate::secret::Secret;
 
 /// The label of a certificate.
 pub const CERTIFICATE: &str = "CERTIFICATE";
@@ -339,6 +341,53 @@ fn sec1(info: &PrivateKeyInfo<'_>, pkcs8: &[u8]) -> Result<Zeroizing<Vec<u8>>, U
     };
     let key = EcPrivateKey { curve: Some(curve), public: Some(public), ..inner };
     Ok(Zeroizing::new(key.to_der()?))
+}
+
+/// A private key that an answer returns. Its encodings are made before anything is signed, because
+/// making them can fail.
+#[derive(Debug)]
+pub struct ExportedKey {
+    kind: KeyKind,
+    /// As it was made.
+    raw: Secret<Vec<u8>>,
+    traditional: EncodedKey,
+    /// If the request asks for it.
+    pkcs8: Option<EncodedKey>,
+}
+
+impl ExportedKey {
+    /// Encodes the key, traditional and in the form of the request.
+    ///
+    /// # Errors
+    /// Fails only on bytes that are not a PKCS#8 key.
+    pub fn encode(kind: KeyKind, raw: Secret<Vec<u8>>, form: KeyForm) -> Result<Self, UnknownKey> {
+        let traditional = private_key(raw.expose(), KeyForm::Traditional)?;
+        let pkcs8 = match form {
+            KeyForm::Pkcs8 => Some(private_key(raw.expose(), form)?),
+            KeyForm::Traditional => None,
+        };
+        Ok(Self { kind, traditional, pkcs8, raw })
+    }
+
+    /// Its kind.
+    pub const fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// In the form of the request.
+    pub fn requested(&self) -> &EncodedKey {
+        self.pkcs8.as_ref().unwrap_or(&self.traditional)
+    }
+
+    /// PKCS#1 for RSA, SEC 1 for EC, PKCS#8 for Ed25519: the form of `pem_bundle`.
+    pub const fn traditional(&self) -> &EncodedKey {
+        &self.traditional
+    }
+
+    /// The PKCS#8 of a key store.
+    pub fn into_pkcs8(self) -> Secret<Vec<u8>> {
+        self.raw
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::ca::finding::Findings;
+use crate::ca::pem::UnknownKey;
 use crate::ca::role::{Refusal, RoleError};
 use crate::store::{CommitError, ReadError};
 
@@ -101,6 +102,12 @@ impl From<RoleError> for Failure {
             RoleError::Invalid(text) => Self::refused(text),
             RoleError::InvalidWrapped(text) => Self::Mistaken(text),
         }
+    }
+}
+
+impl From<UnknownKey> for Failure {
+    fn from(error: UnknownKey) -> Self {
+        Self::Fault(error.to_string())
     }
 }
 

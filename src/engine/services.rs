@@ -8,7 +8,7 @@ use super::limiter::IssuanceLimiter;
 /// The environment of the use cases, and the limits that apply to all mounts together.
 #[derive(Debug)]
 pub struct Services {
-    env: Env,
+    pub(super) env: Env,
     limiter: IssuanceLimiter,
     pub(super) cpu: CpuPool,
     pub(super) jobs: Jobs,

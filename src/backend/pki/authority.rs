@@ -4,7 +4,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use crate::backend::call::Call;
-use crate::backend::params::{Seconds, params};
+use crate::backend::call::{Seconds, params};
 use crate::backend::response::Response;
 use crate::ca::authority::AuthorityAsk;
 use crate::ca::name_constraints::AskedConstraints;
@@ -18,8 +18,7 @@ use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequ
 use crate::engine::pki::output::{ArchiveKind, FORMATS, Format};
 use crate::wire::pki::{ExportedKey, ImportAnswer, RequestAnswer, RootAnswer, SignedAnswer};
 
-use super::issue::key_form;
-use super::names::{KeyStore, Names};
+use super::issue::{KeyStore, Names, key_form};
 
 params! {
     /// Subject and signature of an authority.

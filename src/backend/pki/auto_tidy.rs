@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::call::Call;
-use crate::backend::params::{Seconds, params};
+use crate::backend::call::{Seconds, params};
 use crate::backend::response::Response;
 use crate::engine::Failure;
 use crate::engine::pki::Pki;

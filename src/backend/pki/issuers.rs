@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::backend::call::Call;
-use crate::backend::params::params;
+use crate::backend::call::params;
 use crate::backend::response::Response;
 use crate::ca::pem;
 use crate::ca::serial::{colon_hex, colon_hex_whole};

@@ -4,7 +4,6 @@ mod authority;
 mod auto_tidy;
 mod issue;
 mod issuers;
-mod names;
 mod public;
 mod revoke;
 pub mod roles;
@@ -16,8 +15,7 @@ use crate::backend::table::{Route, handler};
 use crate::engine::pki::Pki;
 
 use authority::{AuthorityKey, Constraints, RequestOptions, Signed, Signing, SubjectFields};
-use issue::{Csr, LeafOptions, NewKey};
-use names::{KeyStore, Names};
+use issue::{Csr, KeyStore, LeafOptions, Names, NewKey};
 use public::{Form, PEM_CHAIN, PEM_FILE, PKIX_CERT, PKIX_CRL};
 
 /// What paths for leaves take.

@@ -1,7 +1,7 @@
 //! `revoke`, `crl/rotate`, `certs`.
 
 use crate::backend::call::Call;
-use crate::backend::params::params;
+use crate::backend::call::params;
 use crate::backend::response::Response;
 use crate::engine::Failure;
 use crate::engine::pki::Pki;

@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 use crate::backend::call::Call;
+use crate::backend::call::Fields;
+use crate::backend::call::{ListOrJson, Parameter};
 use crate::backend::field::{Field, FieldKind};
-use crate::backend::fields::Fields;
-use crate::backend::params::{ListOrJson, Parameter};
 use crate::backend::response::Response;
 use crate::ca::role::{PolicyFields, RoleFields, role_fields};
 use crate::engine::Failure;

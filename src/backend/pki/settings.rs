@@ -1,7 +1,7 @@
 //! `config/issuers`, `config/keys`, `config/urls`, `config/cluster`.
 
 use crate::backend::call::Call;
-use crate::backend::params::params;
+use crate::backend::call::params;
 use crate::backend::response::Response;
 use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;

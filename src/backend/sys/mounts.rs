@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::backend::call::Call;
-use crate::backend::fields::{FieldError, Fields, seconds};
-use crate::backend::params::{KeyValues, Parameters, params};
+use crate::backend::call::Fields;
+use crate::backend::call::{KeyValues, Parameters, params};
+use crate::backend::fields::{FieldError, seconds};
 use crate::backend::response::Response;
 use crate::engine::mount::{Mount, MountRecord};
 use crate::engine::sys::new_mount;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 use crate::backend::call::Call;
-use crate::backend::params::params;
+use crate::backend::call::params;
 use crate::backend::response::Response;
 use crate::engine::{Engine, Failure};
 use crate::wire::sys::{Health, InitAnswer, InitStatus, Leader, SealStatus};

@@ -200,7 +200,7 @@ impl Authorities {
         let own = issuer.map(|issuer| &issuer.record.urls).filter(|urls| urls.is_configured());
         let urls = own.unwrap_or(&self.urls);
         if !urls.templating {
-            return Ok(urls.urls());
+            return Ok(urls.as_written());
         }
         self.render(urls, issuer.map(|issuer| &issuer.id))
     }
@@ -243,6 +243,23 @@ impl Authorities {
 }
 
 impl Issuer {
+    /// May it sign certificates at this instant? That its key and its usage allow it is asked
+    /// elsewhere.
+    ///
+    /// Only its own validity counts, not that of the issuers above it: a verifier does not look
+    /// at the validity of its anchors (RFC 5280, 6.1.1 (d)), an issuer in the middle may be one,
+    /// and a cross-signed parent may end while another path goes on.
+    ///
+    /// # Errors
+    /// Refuses if it is revoked or not valid, or hangs on a revoked issuer alone.
+    pub fn may_sign_at(&self, now: Timestamp) -> Result<(), Failure> {
+        let (from, until) = (self.certificate.not_before(), self.certificate.not_after());
+        if self.barred_by.is_none() && from <= now && now <= until {
+            return Ok(());
+        }
+        Err(self.why_not(now))
+    }
+
     /// Its chain, itself first: identifier, DER, and the PEM as a JSON string.
     pub fn chain_texts(&self) -> impl Iterator<Item = (&Id, &[u8], &RawValue)> {
         let forms = self.chain_der.iter().zip(&self.chain_json);
@@ -300,6 +317,25 @@ pub fn is_self_signed(certificate: &Certificate) -> bool {
             certificate.is_self_issued()
                 && (certificate.signature_algorithm().is_none()
                     || certificate.verify_signed_by(certificate.public_key()))
+        }
+    }
+}
+
+impl UrlsRecord {
+    /// Whether it names a place for the issuer, the CRL or OCSP. Delta CRLs alone do not count.
+    pub const fn is_configured(&self) -> bool {
+        !(self.issuing_certificates.is_empty()
+            && self.crl_distribution_points.is_empty()
+            && self.ocsp_servers.is_empty())
+    }
+
+    /// URLs that are no templates, as certificates carry them.
+    fn as_written(&self) -> IssuingUrls {
+        IssuingUrls {
+            issuing_certificates: self.issuing_certificates.clone(),
+            crl_distribution_points: self.crl_distribution_points.clone(),
+            delta_crl_distribution_points: self.delta_crl_distribution_points.clone(),
+            ocsp_servers: self.ocsp_servers.clone(),
         }
     }
 }

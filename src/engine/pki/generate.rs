@@ -15,7 +15,7 @@ use crate::ca::cert::{Tbs, compose_self_signed};
 use crate::ca::certificate::Certificate;
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::lint;
-use crate::ca::pem::KeyForm;
+use crate::ca::pem::{ExportedKey, KeyForm};
 use crate::ca::permit::Permit;
 use crate::ca::role::key_kind;
 use crate::ca::serial::Serial;
@@ -31,7 +31,7 @@ use crate::store::{Batch, key};
 use super::Pki;
 use super::authorities::Authorities;
 use super::notices::{REQUEST, notices};
-use super::output::{ArchiveContents, ArchiveWish, Archives, ExportedKey};
+use super::output::{ArchiveContents, ArchiveWish, Archives};
 use super::records::{CertificateRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord};
 
 /// The `:type` of a generating path.
@@ -147,7 +147,7 @@ impl Pki {
             let authorities = self.authorities().await?;
             let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
             let key = self.obtain_key(&authorities, &request.key).await?;
-            let limits = self.lifetimes();
+            let limits = self.lifetimes;
             let templated = authorities.urls.names_its_issuer();
             let urls = if templated {
                 crate::ca::permit::IssuingUrls::default()
@@ -285,7 +285,11 @@ impl Pki {
                 .map_err(|error| Failure::Fault(error.to_string()))?;
                 let id = self.env().entropy.bytes(Purpose::Identifier);
                 let exported = if wish.origin == KeyOrigin::Exported {
-                    Some(ExportedKey::encode(kind, pkcs8_of(&key)?, wish.form)?)
+                    Some(ExportedKey::encode(
+                        kind,
+                        pkcs8_of(&key).map_err(|error| Failure::Fault(error.to_string()))?,
+                        wish.form,
+                    )?)
                 } else {
                     None
                 };

@@ -151,7 +151,7 @@ impl Pki {
                 not_after: issuer.certificate.not_after(),
                 key_kind: issuer.certificate.public_key().kind(),
             };
-            let limits = self.lifetimes();
+            let limits = self.lifetimes;
             let permit = request.ask.permit_intermediate(&csr, above, limits, urls, now)?;
             let mut warnings = signing_warnings(permit.warnings(), &permit, &authorities, &issuer);
             let verified = csr.verify().map_err(|error| csr_failure(&error))?;

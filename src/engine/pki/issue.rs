@@ -18,12 +18,12 @@ use std::sync::Arc;
 
 use crate::ca::cert::{Tbs, compose};
 use crate::ca::csr::ParsedCsr;
-use crate::ca::key::KeyKind;
+use crate::ca::key::{Curve, KeyKind};
 use crate::ca::lint;
-use crate::ca::pem::KeyForm;
+use crate::ca::pem::{ExportedKey, KeyForm};
 use crate::ca::permit::Permit;
 use crate::ca::public_key::PublicKey;
-use crate::ca::role::{Ask, Bounds, Refusal, Role, shell_word};
+use crate::ca::role::{Ask, Bounds, Refusal, Role, RoleKey, key_kind, shell_word};
 use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
@@ -38,10 +38,10 @@ use crate::store::{Batch, Revision, key};
 use super::Pki;
 use super::authorities::{Authorities, Issuer};
 use super::notices::notices;
-use super::output::{ArchiveContents, ArchiveWish, Archives, ExportedKey, FORMATS, Format};
+use super::output::{ArchiveContents, ArchiveWish, Archives, FORMATS, Format};
 use super::records::CertificateRecord;
 use super::subject::{
-    checked_kind, csr_facts, csr_failure, generated_kind, lost_from_csr, read_csr,
+    checked_kind, csr_facts, csr_failure, lost_from_csr, read_csr, unsupported_curve,
 };
 
 /// A request for a leaf certificate.
@@ -282,7 +282,7 @@ impl Pki {
         Ok(Bounds {
             issuer_end: issuer.certificate.not_after(),
             behavior: issuer.leaf_behavior(),
-            mount: self.lifetimes(),
+            mount: self.lifetimes,
             urls,
         })
     }
@@ -371,6 +371,38 @@ impl PreparedLeaf {
     /// Whether its key or its issuer's is an RSA key.
     fn uses_rsa(&self) -> bool {
         matches!(self.kind, KeyKind::Rsa(_)) || self.issuer.signs_by_rsa()
+    }
+}
+
+/// The kind of key that Signet makes.
+fn generated_kind(
+    role: &Role,
+    key_type: &str,
+    key_bits: i64,
+    warnings: &mut Vec<String>,
+) -> Result<KeyKind, Failure> {
+    let asked = !key_type.is_empty() || key_bits != 0;
+    let kind = match role.key() {
+        RoleKey::Kind(kind) => {
+            if asked {
+                warnings.push(
+                    "parameters key_type and key_bits ignored as role had specific values"
+                        .to_owned(),
+                );
+            }
+            kind
+        }
+        RoleKey::Any if key_type.is_empty() => {
+            return Err(Failure::refused(
+                "role key type \"any\" not allowed for issuing certificates without providing key_type and/or key_bits request parameters",
+            ));
+        }
+        RoleKey::Any => key_kind(key_type, key_bits)
+            .map_err(|why| Failure::Mistaken(format!("failed to validate role: {why}")))?,
+    };
+    match kind {
+        KeyKind::Ec(Curve::P224) => Err(unsupported_curve()),
+        kind => Ok(kind),
     }
 }
 

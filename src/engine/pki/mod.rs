@@ -34,9 +34,9 @@ use super::jobs::plan::{Job, MountState};
 use super::mount::{BoxFuture, MountCore, MountEntry};
 use super::services::Services;
 use super::{Env, Failure};
-use crate::ca::role::TtlLimits;
+use crate::ca::role::{Role, RoleFields, TtlLimits};
 use crate::ca::time::Timestamp;
-use crate::store::Snapshot;
+use crate::store::{Revision, Snapshot, key};
 
 pub use authorities::{Authorities, Issuer};
 use state::PkiState;
@@ -46,12 +46,15 @@ use state::PkiState;
 pub struct Pki {
     services: Arc<Services>,
     entry: Arc<MountEntry>,
+    /// The mount's lifetimes, with the system's filled in.
+    lifetimes: TtlLimits,
     state: Arc<PkiState>,
 }
 
 impl MountCore for Pki {
     fn with_entry(&self, entry: Arc<MountEntry>) -> Arc<dyn MountCore> {
-        Arc::new(Self { entry, ..self.clone() })
+        let lifetimes = entry.lifetimes(self.env().lifetimes);
+        Arc::new(Self { entry, lifetimes, ..self.clone() })
     }
 
     fn job_state(&self) -> BoxFuture<'_, Result<MountState, Failure>> {
@@ -74,12 +77,13 @@ impl Pki {
 
     /// A mount of which nothing is in memory yet.
     pub(super) fn open(services: Arc<Services>, entry: Arc<MountEntry>) -> Arc<dyn MountCore> {
-        Arc::new(Self { services, entry, state: Arc::default() })
+        let lifetimes = entry.lifetimes(services.env.lifetimes);
+        Arc::new(Self { services, entry, lifetimes, state: Arc::default() })
     }
 
     /// What its use cases may touch.
     fn env(&self) -> &Env {
-        self.services.env()
+        &self.services.env
     }
 
     /// What every mount shares.
@@ -89,10 +93,6 @@ impl Pki {
 
     fn id(&self) -> &MountId {
         &self.entry.id
-    }
-
-    fn lifetimes(&self) -> TtlLimits {
-        self.entry.lifetimes(self.env().lifetimes)
     }
 
     /// The authorities of the mount as they are now.
@@ -122,6 +122,27 @@ impl Pki {
         let loaded = Arc::new(Authorities::load(&snapshot, self.id(), generation).await?);
         self.state.authorities.store(Some(Arc::clone(&loaded)));
         Ok((snapshot, loaded))
+    }
+
+    /// The compiled role of this name, if there is one, and the commit that wrote it.
+    pub(crate) async fn role(&self, name: &str) -> Result<Option<(Revision, Arc<Role>)>, Failure> {
+        let key = key::role(self.id(), name);
+        let Some(revision) = self.env().store.revision(&key).await? else { return Ok(None) };
+        if let Some(role) = self.state.roles.get(name, revision) {
+            return Ok(Some((revision, role)));
+        }
+        let snapshot = self.env().store.snapshot().await?;
+        let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
+            return Ok(None);
+        };
+        // It was compiled before it was stored, perhaps by a program that asked for less.
+        let (role, _) = fields.compile(name).map_err(|error| {
+            Failure::refused(format!("role {name} cannot be used until it is corrected: {error}"))
+        })?;
+        self.prefetch_keys_for(&role);
+        let role = Arc::new(role);
+        self.state.roles.insert(name.to_owned(), revision, Arc::clone(&role));
+        Ok(Some((revision, role)))
     }
 }
 
@@ -174,7 +195,7 @@ mod tests {
         let before = [pki(&engine, "one/"), pki(&engine, "two/")];
         engine.remount("one/", for_a_minute).await.unwrap();
         let after = [pki(&engine, "one/"), pki(&engine, "two/")];
-        assert_eq!([&after[0], &after[1]].map(|pki| pki.lifetimes().max), [60, SYSTEM_TTL]);
+        assert_eq!([&after[0], &after[1]].map(|pki| pki.lifetimes.max), [60, SYSTEM_TTL]);
         for (before, after) in before.iter().zip(&after) {
             assert!(Arc::ptr_eq(&before.state, &after.state));
         }

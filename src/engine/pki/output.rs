@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use crate::ca::certificate::Certificate;
 use crate::ca::jks;
-use crate::ca::key::KeyKind;
 use crate::ca::keystore::{self, KeyStoreError, StoreContents};
-use crate::ca::pem::{self, EncodedKey, KeyForm};
 use crate::ca::pkcs12::{self, Encoder};
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
@@ -282,54 +280,5 @@ fn store_failure(error: KeyStoreError) -> Failure {
             Failure::refused(error.to_string())
         }
         other => Failure::Fault(other.to_string()),
-    }
-}
-
-/// A private key that an answer returns. Its encodings are made before anything is signed, because
-/// making them can fail.
-#[derive(Debug)]
-pub struct ExportedKey {
-    kind: KeyKind,
-    /// As it was made.
-    raw: Secret<Vec<u8>>,
-    traditional: EncodedKey,
-    /// If the request asks for it.
-    pkcs8: Option<EncodedKey>,
-}
-
-impl ExportedKey {
-    /// # Errors
-    /// Fails only on bytes that are not a PKCS#8 key.
-    pub(super) fn encode(
-        kind: KeyKind,
-        raw: Secret<Vec<u8>>,
-        form: KeyForm,
-    ) -> Result<Self, Failure> {
-        let encode = |form| {
-            pem::private_key(raw.expose(), form).map_err(|error| Failure::Fault(error.to_string()))
-        };
-        let traditional = encode(KeyForm::Traditional)?;
-        let pkcs8 = (form == KeyForm::Pkcs8).then(|| encode(form)).transpose()?;
-        Ok(Self { kind, traditional, pkcs8, raw })
-    }
-
-    /// Its kind.
-    pub const fn kind(&self) -> KeyKind {
-        self.kind
-    }
-
-    /// In the form of the request.
-    pub fn requested(&self) -> &EncodedKey {
-        self.pkcs8.as_ref().unwrap_or(&self.traditional)
-    }
-
-    /// PKCS#1 for RSA, SEC 1 for EC, PKCS#8 for Ed25519: the form of `pem_bundle`.
-    pub const fn traditional(&self) -> &EncodedKey {
-        &self.traditional
-    }
-
-    /// The PKCS#8 of a key store.
-    pub(super) fn into_pkcs8(self) -> Secret<Vec<u8>> {
-        self.raw
     }
 }

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::ca::certificate::Certificate;
-use crate::ca::permit::{IssuingUrls, KeyUsage};
+use crate::ca::permit::KeyUsage;
 use crate::ca::role::RoleFields;
 use crate::ca::time::Timestamp;
 use crate::store::Record;
@@ -122,13 +122,6 @@ pub struct UrlsRecord {
 impl Record for UrlsRecord {}
 
 impl UrlsRecord {
-    /// Does it name a place for issuer, CRL or OCSP? Delta CRLs alone do not count (pki-api 6.3).
-    pub const fn is_configured(&self) -> bool {
-        !(self.issuing_certificates.is_empty()
-            && self.crl_distribution_points.is_empty()
-            && self.ocsp_servers.is_empty())
-    }
-
     /// Does a template ask for the issuer? A root that is being made has none.
     pub fn names_its_issuer(&self) -> bool {
         let lists = [
@@ -138,16 +131,6 @@ impl UrlsRecord {
             &self.ocsp_servers,
         ];
         self.templating && lists.into_iter().flatten().any(|url| url.contains("{{issuer_id}}"))
-    }
-
-    /// As certificates carry them.
-    pub fn urls(&self) -> IssuingUrls {
-        IssuingUrls {
-            issuing_certificates: self.issuing_certificates.clone(),
-            crl_distribution_points: self.crl_distribution_points.clone(),
-            delta_crl_distribution_points: self.delta_crl_distribution_points.clone(),
-            ocsp_servers: self.ocsp_servers.clone(),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::ca::role::{Role, RoleFields, RoleKey};
 use crate::ca::time::Timestamp;
 use crate::engine::pki::Pki;
 use crate::engine::{Failure, retry_on_conflict};
-use crate::store::{Batch, Revision, key};
+use crate::store::{Batch, key};
 
 impl Pki {
     /// Creates or replaces a role. The warnings come with it.
@@ -19,7 +19,7 @@ impl Pki {
         fields: RoleFields,
         now: Timestamp,
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
-        let limits = self.lifetimes();
+        let limits = self.lifetimes;
         let (role, mut warnings) = fields.accept(name, limits, now)?;
         let authorities = self.authorities().await?;
         let reference = &role.fields().issuer_ref;
@@ -52,7 +52,7 @@ impl Pki {
             let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
                 return Err(Failure::refused("Unable to fetch role entry to patch"));
             };
-            let limits = self.lifetimes();
+            let limits = self.lifetimes;
             let (role, warnings) = change(fields)?.accept(name, limits, now)?;
             let batch = Batch::new().expect(key.clone(), revision).put_record(key, role.fields());
             self.env().store.commit(batch).await?;
@@ -95,29 +95,8 @@ impl Pki {
         Ok(())
     }
 
-    /// The compiled role of this name, if there is one, and the commit that wrote it.
-    pub(crate) async fn role(&self, name: &str) -> Result<Option<(Revision, Arc<Role>)>, Failure> {
-        let key = key::role(self.id(), name);
-        let Some(revision) = self.env().store.revision(&key).await? else { return Ok(None) };
-        if let Some(role) = self.state.known_role(name, revision) {
-            return Ok(Some((revision, role)));
-        }
-        let snapshot = self.env().store.snapshot().await?;
-        let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
-            return Ok(None);
-        };
-        // It was compiled before it was stored, perhaps by a program that asked for less.
-        let (role, _) = fields.compile(name).map_err(|error| {
-            Failure::refused(format!("role {name} cannot be used until it is corrected: {error}"))
-        })?;
-        self.prefetch_keys_for(&role);
-        let role = Arc::new(role);
-        self.state.remember_role(name, revision, &role);
-        Ok(Some((revision, role)))
-    }
-
     /// A role that names RSA keys will be asked for some.
-    fn prefetch_keys_for(&self, role: &Role) {
+    pub(super) fn prefetch_keys_for(&self, role: &Role) {
         if let RoleKey::Kind(kind) = role.key() {
             self.services.cpu.prefetch(kind);
         }

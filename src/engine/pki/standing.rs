@@ -15,25 +15,8 @@ use super::certificates::{certificate_key, revocation};
 use super::records::{CertificateRecord, Id, IssuerRecord};
 
 impl Issuer {
-    /// May it sign certificates at this instant? That its key and its usage allow it is asked
-    /// elsewhere.
-    ///
-    /// Only its own validity counts, not that of the issuers above it: a verifier does not look
-    /// at the validity of its anchors (RFC 5280, 6.1.1 (d)), an issuer in the middle may be one,
-    /// and a cross-signed parent may end while another path goes on.
-    ///
-    /// # Errors
-    /// Refuses if it is revoked or not valid, or hangs on a revoked issuer alone.
-    pub fn may_sign_at(&self, now: Timestamp) -> Result<(), Failure> {
-        let (from, until) = (self.certificate.not_before(), self.certificate.not_after());
-        if self.barred_by.is_none() && from <= now && now <= until {
-            return Ok(());
-        }
-        Err(self.why_not(now))
-    }
-
     #[cold]
-    fn why_not(&self, now: Timestamp) -> Failure {
+    pub(super) fn why_not(&self, now: Timestamp) -> Failure {
         let (from, until) = (self.certificate.not_before(), self.certificate.not_after());
         let itself = format!("issuer [id:{} / name:{}]", format_uuid(&self.id), self.record.name);
         Failure::refused(match (self.barred_by, self.revoked) {

@@ -19,7 +19,8 @@ use crate::store::{ParsedCache, Revision};
 pub struct PkiState {
     pub(super) authorities: ArcSwapOption<Authorities>,
     pub(super) leaves: LeafBatcher,
-    roles: ParsedCache<String, Role, MAX_ROLES>,
+    /// Compiled roles by name.
+    pub(super) roles: ParsedCache<String, Role, MAX_ROLES>,
     /// One CRL build at a time.
     pub(super) crl: tokio::sync::Mutex<()>,
     /// Readers that wait for a build.
@@ -155,14 +156,5 @@ impl PkiState {
 
     fn crls(&self) -> MutexGuard<'_, CrlStatus> {
         self.crls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The compiled role that this commit wrote, if it is in memory.
-    pub(super) fn known_role(&self, name: &str, revision: Revision) -> Option<Arc<Role>> {
-        self.roles.get(name, revision)
-    }
-
-    pub(super) fn remember_role(&self, name: &str, revision: Revision, role: &Arc<Role>) {
-        self.roles.insert(name.to_owned(), revision, Arc::clone(role));
     }
 }

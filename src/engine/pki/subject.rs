@@ -5,7 +5,7 @@ use crate::ca::dropped::{self, Takes};
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::pem;
 use crate::ca::permit::Template;
-use crate::ca::role::{CsrFacts, Role, RoleKey, key_kind};
+use crate::ca::role::{CsrFacts, Role, RoleKey};
 use crate::engine::Failure;
 
 /// Steps 5 to 8.
@@ -43,41 +43,14 @@ pub(super) fn lost_from_csr(csr: &ParsedCsr, role: &Role, template: &Template) -
     dropped::from_leaf(csr, template, takes)
 }
 
-/// Step 2: what kind of key Signet makes.
-pub(super) fn generated_kind(
-    role: &Role,
-    key_type: &str,
-    key_bits: i64,
-    warnings: &mut Vec<String>,
-) -> Result<KeyKind, Failure> {
-    let asked = !key_type.is_empty() || key_bits != 0;
-    let kind = match role.key() {
-        RoleKey::Kind(kind) => {
-            if asked {
-                warnings.push(
-                    "parameters key_type and key_bits ignored as role had specific values"
-                        .to_owned(),
-                );
-            }
-            kind
-        }
-        RoleKey::Any if key_type.is_empty() => {
-            return Err(Failure::refused(
-                "role key type \"any\" not allowed for issuing certificates without providing key_type and/or key_bits request parameters",
-            ));
-        }
-        RoleKey::Any => key_kind(key_type, key_bits)
-            .map_err(|why| Failure::Mistaken(format!("failed to validate role: {why}")))?,
-    };
-    supported(kind)
+/// P-224 is recognised and never issued: aws-lc-rs does not have it.
+fn supported(kind: KeyKind) -> Result<KeyKind, Failure> {
+    if kind == KeyKind::Ec(Curve::P224) { Err(unsupported_curve()) } else { Ok(kind) }
 }
 
-/// P-224 is recognised and never issued (design D2).
-fn supported(kind: KeyKind) -> Result<KeyKind, Failure> {
-    if kind == KeyKind::Ec(Curve::P224) {
-        return Err(Failure::refused("P-224 keys are not supported; use key_bits 256, 384 or 521"));
-    }
-    Ok(kind)
+/// The refusal of P-224.
+pub(super) fn unsupported_curve() -> Failure {
+    Failure::refused("P-224 keys are not supported; use key_bits 256, 384 or 521")
 }
 
 /// Steps 9 and 10: the CSR's key is of the role's type and at least of its size.
