@@ -33,7 +33,7 @@ params! {
         local: bool,
         /// Values are wrapped by the seal too; stored, and every value is sealed in any case.
         seal_wrap: bool,
-        /// Randomness comes from a device; refused, because there is none.
+        /// Randomness comes from a device; refused, because this server has no such device.
         external_entropy_access: bool,
         /// Name of the plugin where the type is `plugin`.
         plugin_name: String,

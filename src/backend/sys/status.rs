@@ -36,7 +36,7 @@ params! {
     }
 }
 
-/// The answer to a code that is none: Vault's, without a text.
+/// The answer to a text that is not a status code: Vault's, which says nothing more.
 #[derive(Serialize)]
 struct Errors {
     errors: [&'static str; 0],
