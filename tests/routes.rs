@@ -115,6 +115,9 @@ async fn help_needs_a_valid_token_and_a_path_that_exists() {
     assert_eq!(without.status, 403);
     assert_eq!(help(&server, "pki/nowhere").await.0, 404);
     assert_eq!(help(&server, "nowhere").await.0, 404);
+    let namespace = [("X-Vault-Namespace", "team-a")];
+    let other = server.send("GET", "pki?help=1", Some(ROOT_TOKEN), &namespace, Bytes::new()).await;
+    assert_eq!((other.status, other.errors()), (404, vec!["namespace not found".to_owned()]));
 }
 
 #[tokio::test]

@@ -176,6 +176,7 @@ impl Api {
         let parts = received.parts;
         headers::check_origin(&parts.headers, head.operation, parts.uri.authority())?;
         if head.help {
+            headers::check(&parts.headers, &head)?;
             return Ok(Asked::Help(head.path));
         }
         let located = Located::find(&self.engine, head.path.clone(), head.operation).await;
