@@ -1,7 +1,7 @@
 //! Who is calling, and what may they touch.
 //!
 //! Today there is one token, the root token. [`Gate::authorize`] and [`Gate::admit_unauthenticated`] alone
-//! make a [`Granted`], and the only door to a handler takes one.
+//! make a [`Granted`], and no handler runs without one.
 
 mod gate;
 mod token;

@@ -68,7 +68,7 @@ pub struct Authorized {
     grant: Granted,
 }
 
-/// A route that the caller may call with these parameters. The only door to a handler.
+/// A route that the caller may call with these parameters. Nothing else runs a handler.
 pub struct Permitted {
     target: Target,
     grant: Granted,
@@ -277,7 +277,7 @@ impl Permitted {
         &self.fields
     }
 
-    /// Runs the handler. The future is its own, without one of this door around it.
+    /// Runs the handler, and returns its future as it is: one more around it would be a frame of every issue.
     pub fn run(self, now: Timestamp, slot: Option<IssuanceSlot>) -> Answer {
         let Self { target, grant, fields, raw } = self;
         let Target { surface, core, position, captures, .. } = target;

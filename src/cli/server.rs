@@ -157,7 +157,7 @@ fn development(context: &Context<'_>, matches: &ArgMatches) -> Result<Developmen
     };
     Ok(Development {
         root_token: text(matches, "dev-root-token-id")
-            // As in Vault, an empty one is made up: a variable that is not set must not lock everybody out.
+            // As in Vault, an empty one is made up: a variable that is not set must not lock every user out.
             .filter(|token| !token.is_empty())
             .map(str::to_owned)
             .or_else(|| context.variable("DEV_ROOT_TOKEN_ID")),
