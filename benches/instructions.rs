@@ -29,14 +29,16 @@ use std::hint::black_box;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use signet::ca::authority::AuthorityAsk;
+use signet::ca::authority::CaCertificateParams;
 use signet::ca::cert::{Tbs, compose, compose_self_signed};
 use signet::ca::certificate::Certificate;
 use signet::ca::key::KeyKind;
 use signet::ca::lint::{lint, lint_self_signed};
 use signet::ca::pem;
 use signet::ca::permit::{IssuingUrls, Permit};
-use signet::ca::role::{Ask, Bounds, LeafNotAfterBehavior, Role, RoleFields, TtlLimits};
+use signet::ca::role::{
+    CertificateParams, IssuanceLimits, LeafNotAfterBehavior, Role, RoleFields, TtlLimits,
+};
 use signet::ca::serial::Serial;
 use signet::ca::time::Timestamp;
 use signet::engine::pki::records::CertificateRecord;
@@ -146,14 +148,14 @@ struct Bench {
     key: PrivateKey,
     root: Certificate,
     role: Role,
-    ask: Ask,
-    bounds: Bounds,
+    ask: CertificateParams,
+    bounds: IssuanceLimits,
 }
 
 impl Bench {
     fn new() -> Self {
         let key = PrivateKey::generate(KIND).unwrap();
-        let mut root = AuthorityAsk::default();
+        let mut root = CaCertificateParams::default();
         root.ask.common_name = "root".to_owned();
         let permit = root.permit_root(LIMITS, IssuingUrls::default(), NOW).unwrap();
         let serial = Serial::new(permit.template().not_after, [7; 16]);
@@ -165,8 +167,9 @@ impl Bench {
         fields.key_type = "ed25519".to_owned();
         fields.require_cn = false;
         let (role, _) = fields.compile("svid").unwrap();
-        let ask = Ask { uri_sans: vec![NAME.to_owned()], ..Ask::default() };
-        let bounds = Bounds {
+        let ask =
+            CertificateParams { uri_sans: vec![NAME.to_owned()], ..CertificateParams::default() };
+        let bounds = IssuanceLimits {
             issuer_end: root.not_after(),
             behavior: LeafNotAfterBehavior::Truncate,
             mount: LIMITS,

@@ -7,16 +7,18 @@ use std::hint::black_box;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use signet::ca::authority::AuthorityAsk;
+use signet::ca::authority::CaCertificateParams;
 use signet::ca::cert::{Tbs, compose, compose_self_signed};
 use signet::ca::certificate::Certificate;
-use signet::ca::crl::{CrlValues, Entries, compose_crl};
+use signet::ca::crl::{CrlEntries, CrlValues, compose_crl};
 use signet::ca::csr::ParsedCsr;
-use signet::ca::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
+use signet::ca::key::{Curve, KeyKind, SignatureAlgorithm, SignatureHash};
 use signet::ca::lint::{lint, lint_crl, lint_request, lint_self_signed};
 use signet::ca::permit::{IssuingUrls, Permit, SubjectName};
 use signet::ca::request::{RequestValues, compose_request};
-use signet::ca::role::{Ask, Bounds, LeafNotAfterBehavior, Role, RoleFields, TtlLimits};
+use signet::ca::role::{
+    CertificateParams, IssuanceLimits, LeafNotAfterBehavior, Role, RoleFields, TtlLimits,
+};
 use signet::ca::serial::Serial;
 use signet::ca::time::Timestamp;
 use signet::keys::{PrivateKey, SubjectKey};
@@ -30,14 +32,14 @@ struct Bench {
     key: PrivateKey,
     root: Certificate,
     role: Role,
-    ask: Ask,
-    bounds: Bounds,
+    ask: CertificateParams,
+    bounds: IssuanceLimits,
 }
 
 impl Bench {
     fn new() -> Self {
         let key = PrivateKey::generate(P256).unwrap();
-        let mut root = AuthorityAsk::default();
+        let mut root = CaCertificateParams::default();
         root.ask.common_name = "root".to_owned();
         let permit = root.permit_root(LIMITS, IssuingUrls::default(), NOW).unwrap();
         let serial = Serial::new(permit.template().not_after, [7; 16]);
@@ -51,8 +53,8 @@ impl Bench {
         fields.require_cn = false;
         let (role, _) = fields.compile("svid").unwrap();
         let uris = vec!["spiffe://example.com/payments/api".to_owned()];
-        let ask = Ask { uri_sans: uris, ..Ask::default() };
-        let bounds = Bounds {
+        let ask = CertificateParams { uri_sans: uris, ..CertificateParams::default() };
+        let bounds = IssuanceLimits {
             issuer_end: root.not_after(),
             behavior: LeafNotAfterBehavior::Truncate,
             mount: LIMITS,
@@ -118,7 +120,7 @@ fn request(criterion: &mut Criterion) {
         basic_constraints: false,
         key_usage: Default::default(),
     };
-    let algorithm = SignatureAlgorithm::Ecdsa(Hash::Sha256);
+    let algorithm = SignatureAlgorithm::Ecdsa(SignatureHash::Sha256);
     let request = compose_request(&values, key.public(), algorithm).unwrap();
     let der = key.sign(lint_request(request).unwrap()).unwrap().into_der();
     criterion.bench_function("request/parse", |bencher| {
@@ -131,7 +133,7 @@ fn request(criterion: &mut Criterion) {
 
 fn list(criterion: &mut Criterion) {
     let bench = Bench::new();
-    let mut entries = Entries::default();
+    let mut entries = CrlEntries::default();
     for number in 0..1_000_000_u128 {
         entries.push(&(number | 1 << 124).to_be_bytes(), NOW).unwrap();
     }
@@ -139,7 +141,7 @@ fn list(criterion: &mut Criterion) {
         number: 1,
         this_update: NOW,
         next_update: NOW.plus(3600),
-        algorithm: SignatureAlgorithm::Ecdsa(Hash::Sha256),
+        algorithm: SignatureAlgorithm::Ecdsa(SignatureHash::Sha256),
         freshest_crl: &[],
     };
     let view = bench.root.issuer_view();

@@ -73,7 +73,7 @@ impl From<Vec<u8>> for Secret<Vec<u8>> {
 /// thread that gets no other work would keep copies there.
 ///
 /// The future itself lies on the heap, where the allocator overwrites what is given back.
-pub async fn leave_no_trace<F: Future + Send>(work: F) -> F::Output {
+pub async fn with_stack_wiped<F: Future + Send>(work: F) -> F::Output {
     let mut work: Pin<Box<dyn Future<Output = F::Output> + Send + '_>> = Box::pin(work);
     poll_fn(|context| {
         let outcome = step(work.as_mut(), context);

@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use crate::ca::role::TtlLimits;
 use crate::ca::spiffe::SpiffeId;
 use crate::clock::Clock;
-use crate::config::{self, Checked, Purpose, Seal, SealKey, Storage, TlsVersion};
+use crate::config::{self, Checked, ListenerPurpose, SealConfig, SealKey, Storage, TlsVersion};
 use crate::engine::{Engine, Env, Failure, Installation};
 use crate::entropy::Entropy;
 use crate::http::app::App;
-use crate::http::body::Room;
+use crate::http::body::BodyBudget;
 use crate::http::limits::Limits;
 use crate::http::listener::{Listener, Signals};
 use crate::http::outgoing::SendBudget;
@@ -24,7 +24,7 @@ use crate::http::tls::{MinimumVersion, Tls, TlsError, TlsFiles, self_signed};
 use crate::http::v1::Api;
 use crate::secret::Secret;
 use crate::store::sealed::StaticKey;
-use crate::store::{Engine as StoreEngine, Memory, Rocks, Sealed, Store, sealed};
+use crate::store::{Memory, Rocks, Sealed, StorageEngine, Store, sealed};
 
 mod jobs;
 mod process_file;
@@ -33,7 +33,7 @@ use process_file::ProcessFile;
 
 /// A server for one evening: it initialises itself and keeps everything in memory.
 #[derive(Debug, Default)]
-pub struct Development {
+pub struct DevOptions {
     /// The root token; made up if `None`.
     pub root_token: Option<String>,
     /// Serve TLS with a certificate made for the occasion.
@@ -44,7 +44,7 @@ pub struct Development {
 
 /// What a server tells once it can be reached.
 #[derive(Debug)]
-pub struct Announcement {
+pub struct ServerInfo {
     /// The addresses of the API that were really bound.
     pub addresses: Vec<SocketAddr>,
     /// Does the first of them speak TLS?
@@ -95,15 +95,15 @@ const USED_STORE: &str = "-dev prepares a new store, and this one is initialized
 /// See [`ServerError`]; nothing is served in that case.
 pub async fn run(
     config: Checked,
-    development: Option<Development>,
-    announce: impl FnOnce(&Announcement),
+    development: Option<DevOptions>,
+    announce: impl FnOnce(&ServerInfo),
     signals: Signals,
 ) -> Result<(), ServerError> {
     let clock = Clock::System;
     let entropy = Entropy::System;
     let engine = open_engine(&config, clock.clone(), entropy)?;
     let status = engine.start().await.map_err(|failure| start_error(&failure))?;
-    let mut announcement = Announcement {
+    let mut announcement = ServerInfo {
         addresses: Vec::new(),
         tls: false,
         public: Vec::new(),
@@ -124,8 +124,8 @@ pub async fn run(
     for listener in &config.listeners {
         let tls = match &listener.tls {
             Some(files) => Some(load_tls(files, &clock)?),
-            None if dev_tls && listener.purpose == Purpose::Api => {
-                let (tls, trust) = made_up_tls(&clock)?;
+            None if dev_tls && listener.purpose == ListenerPurpose::Api => {
+                let (tls, trust) = self_signed_tls(&clock)?;
                 announcement.trust = Some(trust);
                 Some(tls)
             }
@@ -137,8 +137,8 @@ pub async fn run(
             .await
             .map_err(|error| ServerError::Bind(listener.address, error))?;
         match listener.purpose {
-            Purpose::Public => announcement.public.push((bound.address(), has_tls)),
-            Purpose::Api => {
+            ListenerPurpose::Public => announcement.public.push((bound.address(), has_tls)),
+            ListenerPurpose::Api => {
                 announcement.tls |= has_tls && announcement.addresses.is_empty();
                 announcement.addresses.push(bound.address());
             }
@@ -154,7 +154,7 @@ pub async fn run(
 
 /// Serves and runs jobs until the server stops.
 async fn serve_and_run_jobs(
-    listeners: Vec<(Listener, Limits, Purpose)>,
+    listeners: Vec<(Listener, Limits, ListenerPurpose)>,
     engine: &Arc<Engine>,
     signals: Signals,
 ) {
@@ -173,19 +173,19 @@ async fn serve_and_run_jobs(
 }
 
 async fn serve(
-    listeners: Vec<(Listener, Limits, Purpose)>,
+    listeners: Vec<(Listener, Limits, ListenerPurpose)>,
     engine: &Arc<Engine>,
     signals: Signals,
 ) {
     let mut serving = JoinSet::new();
     let largest = listeners.iter().map(|(_, limits, _)| limits.body_size).max();
-    let room = Room::new(largest.unwrap_or_default());
+    let room = BodyBudget::new(largest.unwrap_or_default());
     let api = Api::sharing(Arc::clone(engine), room);
     let budget = SendBudget::default();
     for (listener, limits, purpose) in listeners {
         let app = Arc::new(match purpose {
-            Purpose::Api => App::new(api.clone(), limits),
-            Purpose::Public => App::public(api.clone(), limits),
+            ListenerPurpose::Api => App::new(api.clone(), limits),
+            ListenerPurpose::Public => App::public(api.clone(), limits),
         });
         let (listener, signals) = (listener.sharing(budget.clone()), signals.clone());
         serving.spawn(async move {
@@ -219,7 +219,7 @@ fn open_engine(
     clock: Clock,
     entropy: Entropy,
 ) -> Result<Arc<Engine>, ServerError> {
-    let (engine, storage_type): (StoreEngine, _) = match &config.storage {
+    let (engine, storage_type): (StorageEngine, _) = match &config.storage {
         Storage::Inmem => (Memory::new().into(), "inmem"),
         Storage::Rocksdb { path } => {
             let store = Rocks::open(path, end_process)
@@ -254,12 +254,12 @@ fn end_process(why: &str) {
     std::process::abort();
 }
 
-fn seal(seal: &Seal, entropy: &Entropy) -> sealed::Seal {
+fn seal(seal: &SealConfig, entropy: &Entropy) -> sealed::Seal {
     let key =
         |key: &SealKey| StaticKey { id: key.id.clone(), key: Secret::apart(key.key.expose()) };
     match seal {
-        Seal::Ephemeral => sealed::Seal::ephemeral(entropy),
-        Seal::Static { current, previous } => {
+        SealConfig::Ephemeral => sealed::Seal::ephemeral(entropy),
+        SealConfig::Static { current, previous } => {
             sealed::Seal::Static { current: key(current), previous: previous.as_ref().map(key) }
         }
     }
@@ -267,7 +267,7 @@ fn seal(seal: &Seal, entropy: &Entropy) -> sealed::Seal {
 
 async fn prepare(
     engine: &Arc<Engine>,
-    development: &Development,
+    development: &DevOptions,
 ) -> Result<Secret<String>, Failure> {
     let now = engine.env().clock.now();
     let given = development.root_token.as_deref();
@@ -291,7 +291,7 @@ fn tls_files(files: &config::ListenerTls) -> (TlsFiles, MinimumVersion) {
     (TlsFiles { certificate: files.certificate.clone(), key: files.key.clone() }, minimum)
 }
 
-fn made_up_tls(clock: &Clock) -> Result<(Tls, String), ServerError> {
+fn self_signed_tls(clock: &Clock) -> Result<(Tls, String), ServerError> {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     let made = self_signed(&names, clock.now()).map_err(ServerError::Tls)?;
     let tls = Tls::from_pem(
@@ -310,16 +310,16 @@ fn start_error(failure: &Failure) -> ServerError {
 
 /// Senders of the signals that a server listens to.
 #[derive(Debug)]
-pub struct Levers {
+pub struct Controls {
     /// `true` stops the server.
     pub stop: watch::Sender<bool>,
     /// Any change makes it look at its certificates again.
     pub reload: watch::Sender<u64>,
 }
 
-/// A pair of ends: the levers for whoever runs the server, the signals for [`run`].
-pub fn levers() -> (Levers, Signals) {
+/// The two ends of the control channels: the controls for the caller that runs the server, the signals for [`run`].
+pub fn control_channels() -> (Controls, Signals) {
     let (stop, stopped) = watch::channel(false);
     let (reload, reloaded) = watch::channel(0);
-    (Levers { stop, reload }, Signals { stop: stopped, reload: reloaded })
+    (Controls { stop, reload }, Signals { stop: stopped, reload: reloaded })
 }

@@ -12,30 +12,30 @@ use std::net::SocketAddr;
 
 use der::pem::LineEnding;
 use serde_json::{Value, json};
-use signet::server::{Announcement, Development, Levers, levers, run};
+use signet::server::{Controls, DevOptions, ServerInfo, control_channels, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A development server on a free port with a root and a role; it stops when dropped.
 struct Server {
     address: SocketAddr,
-    levers: Levers,
+    controls: Controls,
 }
 
 impl Server {
     async fn start() -> Self {
         let mut config = signet::config::in_memory(&|_| None).expect("the built-in configuration");
         config.listeners[0].address = "127.0.0.1:0".parse().unwrap();
-        let (levers, signals) = levers();
+        let (controls, signals) = control_channels();
         let (told, announced) = tokio::sync::oneshot::channel();
-        let development = Development { root_token: Some("root".to_owned()), ..Default::default() };
+        let development = DevOptions { root_token: Some("root".to_owned()), ..Default::default() };
         tokio::spawn(run(
             config,
             Some(development),
             |announcement| told.send(announcement.addresses[0]).unwrap(),
             signals,
         ));
-        let server = Self { address: announced.await.expect("the server starts"), levers };
+        let server = Self { address: announced.await.expect("the server starts"), controls };
         server.write("sys/mounts/pki", &json!({ "type": "pki" })).await;
         let root = json!({ "common_name": "Root", "key_type": "ec", "key_bits": 256 });
         server.write("pki/root/generate/internal", &root).await;
@@ -98,7 +98,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _already_gone = self.levers.stop.send(true);
+        let _already_gone = self.controls.stop.send(true);
     }
 }
 
@@ -225,11 +225,11 @@ async fn a_long_body_is_read_only_of_who_shows_a_token_that_is_known() {
 async fn a_server_that_can_look_up_no_token_says_so_and_calls_nobody_a_stranger() {
     let mut config = signet::config::in_memory(&|_| None).unwrap();
     config.listeners[0].address = "127.0.0.1:0".parse().unwrap();
-    let (levers, signals) = levers();
+    let (controls, signals) = control_channels();
     let (told, announced) = tokio::sync::oneshot::channel();
-    let told = |announcement: &Announcement| told.send(announcement.addresses[0]).unwrap();
+    let told = |announcement: &ServerInfo| told.send(announcement.addresses[0]).unwrap();
     tokio::spawn(run(config, None, told, signals));
-    let server = Server { address: announced.await.expect("the server starts"), levers };
+    let server = Server { address: announced.await.expect("the server starts"), controls };
     let long = json!({ "allowed_domains": "a.example,".repeat(2_000) });
     assert_eq!(server.write("pki/roles/long", &long).await.0, 503);
 }

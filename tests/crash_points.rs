@@ -11,16 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use signet::ca::authority::AuthorityAsk;
+use signet::ca::authority::CaCertificateParams;
 use signet::ca::pem::KeyForm;
-use signet::ca::role::{Ask, RoleFields, TtlLimits};
+use signet::ca::role::{CertificateParams, RoleFields, TtlLimits};
 use signet::ca::time::Timestamp;
 use signet::clock::Clock;
 use signet::engine::env::SYSTEM_TTL;
 use signet::engine::identifier::MountId;
 use signet::engine::pki::Pki;
 use signet::engine::pki::certificates::Serials;
-use signet::engine::pki::generate::{KeyOrigin, KeyWish, RootRequest};
+use signet::engine::pki::generate::{KeyOrigin, KeySpec, RootRequest};
 use signet::engine::pki::issue::{KeySource, LeafRequest};
 use signet::engine::pki::output::Format;
 use signet::engine::pki::revoke::RevokeRequest;
@@ -29,7 +29,7 @@ use signet::engine::{Engine, Env, Failure};
 use signet::entropy::Entropy;
 use signet::http::v1::Api;
 use signet::secret::Secret;
-use signet::store::memory::Fault;
+use signet::store::memory::CommitFault;
 use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Batch, Memory, Sealed, Store, key};
 use tokio::sync::Notify;
@@ -94,10 +94,11 @@ impl World {
     }
 
     async fn root(&self, name: &str) -> Result<(), Failure> {
-        let ask = Ask { common_name: name.to_owned(), ..Ask::default() };
+        let ask =
+            CertificateParams { common_name: name.to_owned(), ..CertificateParams::default() };
         let request = RootRequest {
-            ask: AuthorityAsk { ask, ..AuthorityAsk::default() },
-            key: KeyWish {
+            ask: CaCertificateParams { ask, ..CaCertificateParams::default() },
+            key: KeySpec {
                 origin: KeyOrigin::Internal,
                 key_type: Some("ec".to_owned()),
                 key_bits: Some(256),
@@ -126,13 +127,13 @@ impl World {
 
     /// Names of the mount's issuers.
     async fn issuers(&self) -> BTreeSet<String> {
-        let authorities = self.pki().read_authorities().await.unwrap();
+        let authorities = self.pki().read_ca_state().await.unwrap();
         authorities.issuers.values().map(|issuer| issuer.record.name.clone()).collect()
     }
 
     /// How many keys the mount holds.
     async fn keys(&self) -> usize {
-        self.pki().read_authorities().await.unwrap().keys.len()
+        self.pki().read_ca_state().await.unwrap().keys.len()
     }
 
     /// How many intents are on record.
@@ -168,7 +169,7 @@ fn leaf(uri: &str) -> LeafRequest {
     LeafRequest {
         role: "workload".to_owned(),
         issuer_ref: None,
-        ask: Ask { uri_sans: vec![uri.to_owned()], ..Ask::default() },
+        ask: CertificateParams { uri_sans: vec![uri.to_owned()], ..CertificateParams::default() },
         format: Some(Format::Pem),
         key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
         key_form: KeyForm::Traditional,
@@ -181,10 +182,10 @@ fn now() -> Timestamp {
 
 /// What the next program finds after `fault` met the `nth` commit of an initialisation: `true` if the
 /// store says that it is initialised.
-async fn initialised_after(memory: &Memory, nth: u64, fault: Fault) -> bool {
+async fn initialised_after(memory: &Memory, nth: u64, fault: CommitFault) -> bool {
     memory.danger_inject(nth, fault);
     let dying = engine(memory, Entropy::System);
-    assert!(matches!(dying.initialize(None, Some(TOKEN), now()).await, Err(Failure::Fault(_))));
+    assert!(matches!(dying.initialize(None, Some(TOKEN), now()).await, Err(Failure::Internal(_))));
     engine(memory, Entropy::System).start().await.unwrap().initialized
 }
 
@@ -202,7 +203,7 @@ async fn an_initialisation_is_one_commit() {
 
 #[tokio::test]
 async fn an_initialisation_that_was_not_recorded_can_be_asked_for_again() {
-    for fault in [Fault::FailedNotDone, Fault::LostRequest] {
+    for fault in [CommitFault::FailedNotDone, CommitFault::LostRequest] {
         let memory = Memory::new();
         assert!(!initialised_after(&memory, 1, fault).await);
         let engine = engine(&memory, Entropy::System);
@@ -214,7 +215,7 @@ async fn an_initialisation_that_was_not_recorded_can_be_asked_for_again() {
 #[tokio::test]
 async fn an_initialisation_that_was_recorded_and_not_answered_has_its_token() {
     let memory = Memory::new();
-    assert!(initialised_after(&memory, 1, Fault::LostResponse).await);
+    assert!(initialised_after(&memory, 1, CommitFault::LostResponse).await);
     let engine = engine(&memory, Entropy::System);
     engine.start().await.unwrap();
     assert!(admits_root(&engine).await);
@@ -235,8 +236,8 @@ async fn a_refused_leaf_leaves_nothing() {
 async fn a_leaf_whose_commit_was_not_done_is_gone_and_nobody_saw_it() {
     let world = World::new().await;
     let before = world.serials().await;
-    world.memory.danger_inject(1, Fault::FailedNotDone);
-    assert!(matches!(world.issue("/a").await, Err(Failure::Fault(_))));
+    world.memory.danger_inject(1, CommitFault::FailedNotDone);
+    assert!(matches!(world.issue("/a").await, Err(Failure::Internal(_))));
     assert_eq!(world.serials().await, before);
     assert_eq!(world.restarted().await.serials().await, before);
 }
@@ -245,8 +246,8 @@ async fn a_leaf_whose_commit_was_not_done_is_gone_and_nobody_saw_it() {
 async fn a_leaf_whose_commit_was_lost_on_its_way_is_an_error_and_absent() {
     let world = World::new().await;
     let before = world.serials().await;
-    world.memory.danger_inject(1, Fault::LostRequest);
-    assert!(matches!(world.issue("/a").await, Err(Failure::Fault(_))));
+    world.memory.danger_inject(1, CommitFault::LostRequest);
+    assert!(matches!(world.issue("/a").await, Err(Failure::Internal(_))));
     let world = world.restarted().await;
     assert_eq!(world.serials().await, before);
     let (serial, _) = world.issue("/a").await.unwrap();
@@ -257,8 +258,8 @@ async fn a_leaf_whose_commit_was_lost_on_its_way_is_an_error_and_absent() {
 async fn a_leaf_whose_commit_was_not_answered_is_an_error_and_on_record() {
     let world = World::new().await;
     let before = world.serials().await;
-    world.memory.danger_inject(1, Fault::LostResponse);
-    assert!(matches!(world.issue("/a").await, Err(Failure::Fault(_))));
+    world.memory.danger_inject(1, CommitFault::LostResponse);
+    assert!(matches!(world.issue("/a").await, Err(Failure::Internal(_))));
     let world = world.restarted().await;
     let unanswered: Vec<String> = world.serials().await.difference(&before).cloned().collect();
     assert_eq!(unanswered.len(), 1);
@@ -272,7 +273,7 @@ async fn a_leaf_whose_commit_was_not_answered_is_an_error_and_on_record() {
 async fn a_leaf_that_met_another_commit_is_signed_again_under_a_new_serial_number() {
     let world = World::new().await;
     let before = world.serials().await;
-    world.memory.danger_inject(1, Fault::Conflict);
+    world.memory.danger_inject(1, CommitFault::Conflict);
     let (serial, _) = world.issue("/a").await.unwrap();
     let after = world.serials().await;
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), [&serial]);
@@ -305,8 +306,8 @@ async fn a_leaf_that_was_answered_is_on_record_octet_for_octet() {
 #[tokio::test]
 async fn a_root_whose_intent_was_lost_leaves_nothing() {
     let world = World::new().await;
-    world.memory.danger_inject(1, Fault::LostRequest);
-    assert!(matches!(world.root("second").await, Err(Failure::Fault(_))));
+    world.memory.danger_inject(1, CommitFault::LostRequest);
+    assert!(matches!(world.root("second").await, Err(Failure::Internal(_))));
     let world = world.restarted().await;
     assert_eq!((world.intents().await, world.keys().await), (0, 1));
     assert_eq!(world.issuers().await, BTreeSet::from(["first".to_owned()]));
@@ -315,8 +316,8 @@ async fn a_root_whose_intent_was_lost_leaves_nothing() {
 #[tokio::test]
 async fn a_root_that_died_after_its_intent_was_never_signed_and_the_intent_tells() {
     let world = World::new().await;
-    world.memory.danger_inject(1, Fault::LostResponse);
-    assert!(matches!(world.root("second").await, Err(Failure::Fault(_))));
+    world.memory.danger_inject(1, CommitFault::LostResponse);
+    assert!(matches!(world.root("second").await, Err(Failure::Internal(_))));
     let world = world.restarted().await;
     assert_eq!((world.intents().await, world.keys().await), (1, 1));
     assert_eq!(world.issuers().await, BTreeSet::from(["first".to_owned()]));
@@ -326,8 +327,8 @@ async fn a_root_that_died_after_its_intent_was_never_signed_and_the_intent_tells
 async fn a_root_that_was_signed_and_not_recorded_leaves_its_intent() {
     let world = World::new().await;
     let before = world.serials().await;
-    world.memory.danger_inject(2, Fault::LostRequest);
-    assert!(matches!(world.root("second").await, Err(Failure::Fault(_))));
+    world.memory.danger_inject(2, CommitFault::LostRequest);
+    assert!(matches!(world.root("second").await, Err(Failure::Internal(_))));
     let world = world.restarted().await;
     assert_eq!((world.intents().await, world.keys().await), (1, 1));
     assert_eq!(world.serials().await, before);
@@ -338,7 +339,7 @@ async fn a_root_that_was_signed_and_not_recorded_leaves_its_intent() {
 
 #[tokio::test]
 async fn a_root_whose_record_was_refused_leaves_no_intent() {
-    for fault in [Fault::Conflict, Fault::FailedNotDone] {
+    for fault in [CommitFault::Conflict, CommitFault::FailedNotDone] {
         let world = World::new().await;
         world.memory.danger_inject(2, fault);
         // After a conflict it is signed again.
@@ -350,8 +351,8 @@ async fn a_root_whose_record_was_refused_leaves_no_intent() {
 #[tokio::test]
 async fn a_root_that_was_recorded_and_not_answered_is_whole() {
     let world = World::new().await;
-    world.memory.danger_inject(2, Fault::LostResponse);
-    assert!(matches!(world.root("second").await, Err(Failure::Fault(_))));
+    world.memory.danger_inject(2, CommitFault::LostResponse);
+    assert!(matches!(world.root("second").await, Err(Failure::Internal(_))));
     let world = world.restarted().await;
     assert_eq!((world.intents().await, world.keys().await), (0, 2));
     assert_eq!(world.issuers().await, ["first", "second"].map(str::to_owned).into());
@@ -369,11 +370,11 @@ async fn a_root_that_was_answered_leaves_no_intent() {
 /// The first commit records the revocation, the second one the list.
 #[tokio::test]
 async fn a_revocation_whose_list_was_lost_is_on_the_list_after_the_restart() {
-    for fault in [Fault::FailedNotDone, Fault::LostRequest, Fault::LostResponse] {
+    for fault in [CommitFault::FailedNotDone, CommitFault::LostRequest, CommitFault::LostResponse] {
         let world = World::new().await;
         let (serial, _) = world.issue("/a").await.unwrap();
         world.memory.danger_inject(2, fault);
-        assert!(matches!(world.revoke(&serial).await, Err(Failure::Fault(_))));
+        assert!(matches!(world.revoke(&serial).await, Err(Failure::Internal(_))));
         assert!(world.restarted().await.on_crl(&serial).await);
     }
 }
@@ -382,8 +383,8 @@ async fn a_revocation_whose_list_was_lost_is_on_the_list_after_the_restart() {
 async fn a_revocation_that_is_asked_for_again_is_on_the_list_before_it_is_answered() {
     let world = World::new().await;
     let (serial, _) = world.issue("/a").await.unwrap();
-    world.memory.danger_inject(2, Fault::LostRequest);
-    assert!(matches!(world.revoke(&serial).await, Err(Failure::Fault(_))));
+    world.memory.danger_inject(2, CommitFault::LostRequest);
+    assert!(matches!(world.revoke(&serial).await, Err(Failure::Internal(_))));
     world.revoke(&serial).await.unwrap();
     assert!(world.on_crl(&serial).await);
 }
@@ -440,7 +441,7 @@ async fn while_the_disk_does_not_answer_a_bounded_number_of_leaves_is_in_flight(
     let slots = 128 * u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
     let gate = Arc::new(Notify::new());
     for nth in 1..=slots {
-        world.memory.danger_inject(nth, Fault::Slow(Arc::clone(&gate)));
+        world.memory.danger_inject(nth, CommitFault::Slow(Arc::clone(&gate)));
     }
     let before = world.memory.tally().batches;
     let mut in_flight = JoinSet::new();

@@ -22,7 +22,7 @@ use signet::engine::jobs::plan::Job;
 use signet::engine::pki::Pki;
 use signet::engine::pki::auto_tidy::AutoTidyChange;
 use signet::engine::pki::records::{IntentRecord, RevocationRecord};
-use signet::store::memory::Fault;
+use signet::store::memory::CommitFault;
 use signet::store::sealed::ROTATE_AT;
 use signet::store::{Batch, KeyRange, Record, Store, key};
 use support::{Answer, Server};
@@ -249,9 +249,9 @@ async fn issuers_that_expired_are_deleted_but_the_default_one_and_keys() {
     };
     configure(&server, &change).await;
     pass(&server, DAY).await;
-    assert_eq!(pki(&server).read_authorities().await.unwrap().issuers.len(), 3);
+    assert_eq!(pki(&server).read_ca_state().await.unwrap().issuers.len(), 3);
     pass(&server, 4 * DAY).await;
-    let authorities = pki(&server).read_authorities().await.unwrap();
+    let authorities = pki(&server).read_ca_state().await.unwrap();
     let names: BTreeSet<_> =
         authorities.issuers.values().map(|issuer| issuer.record.name.as_str()).collect();
     assert_eq!(names, BTreeSet::from(["root", "old"]));
@@ -281,7 +281,12 @@ async fn a_clock_that_jumps_removes_nothing_before_it_has_gone_on_for_twelve_hou
 
 #[tokio::test]
 async fn a_tidy_that_is_interrupted_anywhere_begins_again_and_finds_less() {
-    for fault in [Fault::FailedNotDone, Fault::LostRequest, Fault::LostResponse, Fault::Conflict] {
+    for fault in [
+        CommitFault::FailedNotDone,
+        CommitFault::LostRequest,
+        CommitFault::LostResponse,
+        CommitFault::Conflict,
+    ] {
         for nth in 1..4 {
             let server = server().await;
             enable(&server).await;
@@ -307,7 +312,7 @@ async fn pages_end_where_they_end() {
     for many in [0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE] {
         let server = server().await;
         let (mount, store) = (mount_id(&server), server.engine.env().store.clone());
-        let issuer = *pki(&server).read_authorities().await.unwrap().issuers.keys().next().unwrap();
+        let issuer = *pki(&server).read_ca_state().await.unwrap().issuers.keys().next().unwrap();
         let mut batch = Batch::new();
         for number in 0..many {
             let mut serial = [0x01; 20];
@@ -353,10 +358,10 @@ async fn a_job_that_fails_is_retried_later_and_keeps_other_mounts_from_nothing()
     let root = json!({ "common_name": "Edge", "key_type": "ec", "ttl": "87600h" });
     server.post("edge/root/generate/internal", root).await.ok();
     server.advance(37 * HOUR);
-    server.memory.danger_inject(1, Fault::FailedNotDone);
+    server.memory.danger_inject(1, CommitFault::FailedNotDone);
     let outcome = jobs(&server).await;
     assert_eq!((outcome.done.len(), outcome.failed.len()), (1, 1), "{outcome:?}");
-    assert!(matches!(outcome.failed[0].1, Failure::Fault(_)));
+    assert!(matches!(outcome.failed[0].1, Failure::Internal(_)));
     server.advance(59);
     assert_eq!(jobs(&server).await.done, []);
     server.advance(1);
@@ -367,7 +372,7 @@ async fn a_job_that_fails_is_retried_later_and_keeps_other_mounts_from_nothing()
 async fn an_unfinished_signature_is_told_once_and_removed_after_three_days() {
     let server = server().await;
     let root = json!({ "common_name": "Second", "key_type": "ec", "ttl": "87600h" });
-    server.memory.danger_inject(2, Fault::LostRequest);
+    server.memory.danger_inject(2, CommitFault::LostRequest);
     assert_eq!(server.post("pki/root/generate/internal", root).await.status, 500);
     let range = key::intents(&mount_id(&server)).range();
     let told = async |server: &Server| {
@@ -422,7 +427,7 @@ async fn a_data_key_is_replaced_when_it_has_sealed_half_of_its_bound() {
     let server = server.restarted().await;
     assert_eq!(jobs(&server).await.done, []);
     issue(&server, "1h").await;
-    server.memory.danger_inject(1, Fault::FailedNotDone);
+    server.memory.danger_inject(1, CommitFault::FailedNotDone);
     let failed = jobs(&server).await;
     assert_eq!(failed.failed.len(), 1, "{failed:?}");
     server.advance(60);

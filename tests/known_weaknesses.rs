@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use der::Decode;
 use serde_json::{Value, json};
-use signet::store::memory::Fault;
+use signet::store::memory::CommitFault;
 use support::{Answer, ROOT_TOKEN, Server, der, pem};
 use tokio::sync::Notify;
 use x509_cert::Certificate;
@@ -255,7 +255,7 @@ async fn a_caller_that_hangs_up_leaves_nothing_half_done() {
     let before = recorded().await;
     let gate = Arc::new(Notify::new());
     let batches = server.memory.tally().batches;
-    server.memory.danger_inject(1, Fault::Slow(Arc::clone(&gate)));
+    server.memory.danger_inject(1, CommitFault::Slow(Arc::clone(&gate)));
     let caller = {
         let server = Arc::clone(&server);
         tokio::spawn(async move { issue(&server).await })
@@ -302,7 +302,7 @@ async fn of_many_that_initialise_at_once_exactly_one_wins() {
 async fn a_failed_initialisation_tells_no_token() {
     for nth in 1..=3 {
         let server = Server::uninitialised();
-        server.memory.danger_inject(nth, Fault::FailedNotDone);
+        server.memory.danger_inject(nth, CommitFault::FailedNotDone);
         let answer = server.send("POST", "sys/init", None, &[], Bytes::from_static(b"{}")).await;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(answer.status == 200 || !text.contains("hvs."), "{nth}: {text}");

@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use signet::engine::identifier::MountId;
 use signet::engine::pki::certificates::Serials;
-use signet::store::memory::{Fault, ReadFault};
+use signet::store::memory::{CommitFault, ReadFault};
 use signet::store::{Batch, key};
 use support::{Answer, Server, der, pem};
 use tokio::sync::Notify;
@@ -221,7 +221,7 @@ async fn a_list_that_cannot_be_renewed_is_served_while_it_is_true_and_valid() {
     let server = server().await;
     let (number, _) = crl(&server).await;
     server.advance(37 * 3600);
-    server.memory.danger_inject(1, Fault::FailedNotDone);
+    server.memory.danger_inject(1, CommitFault::FailedNotDone);
     assert_eq!(crl(&server).await.0, number, "past half of its life, and the store refuses");
     assert_eq!(crl(&server).await.0, number + 1, "the store writes again");
 }
@@ -231,14 +231,14 @@ async fn a_list_that_is_over_or_owes_an_entry_is_an_error_and_not_an_empty_answe
     let server = server().await;
     crl(&server).await;
     server.advance(73 * 3600);
-    server.memory.danger_inject(1, Fault::FailedNotDone);
+    server.memory.danger_inject(1, CommitFault::FailedNotDone);
     assert_eq!(server.get("pki/crl").await.status, 500, "it is over");
     crl(&server).await;
     let serial = issue(&server).await.ok().text("serial_number");
-    server.memory.danger_inject(2, Fault::FailedNotDone);
+    server.memory.danger_inject(2, CommitFault::FailedNotDone);
     let revoked = server.post("pki/revoke", json!({ "serial_number": serial })).await;
     assert_eq!(revoked.status, 500, "recorded, and its list failed");
-    server.memory.danger_inject(1, Fault::FailedNotDone);
+    server.memory.danger_inject(1, CommitFault::FailedNotDone);
     assert_eq!(server.get("pki/crl/pem").await.status, 500, "it owes an entry");
     assert_eq!(crl(&server).await.1, [serial]);
 }
@@ -271,7 +271,7 @@ async fn an_expired_certificate_is_not_revoked_any_more() {
 async fn a_conflict_is_tried_again_and_nobody_notices() {
     let server = server().await;
     let before = list(&server, "pki/certs").await.len();
-    server.memory.danger_inject(1, Fault::Conflict);
+    server.memory.danger_inject(1, CommitFault::Conflict);
     issue(&server).await.ok();
     assert_eq!(list(&server, "pki/certs").await.len(), before + 1);
 }
@@ -280,7 +280,7 @@ async fn a_conflict_is_tried_again_and_nobody_notices() {
 async fn no_certificate_leaves_the_house_that_is_not_on_record() {
     let server = server().await;
     let before = list(&server, "pki/certs").await;
-    for fault in [Fault::FailedNotDone, Fault::LostRequest, Fault::LostResponse] {
+    for fault in [CommitFault::FailedNotDone, CommitFault::LostRequest, CommitFault::LostResponse] {
         server.memory.danger_inject(1, fault.clone());
         let answer = issue(&server).await;
         assert_eq!(answer.status, 500, "{fault:?}: {answer:?}");
@@ -299,7 +299,7 @@ async fn issue_while<F: Future<Output = ()>>(
 ) -> Answer {
     let gate = Arc::new(Notify::new());
     let batches = server.memory.tally().batches;
-    server.memory.danger_inject(1, Fault::Slow(Arc::clone(&gate)));
+    server.memory.danger_inject(1, CommitFault::Slow(Arc::clone(&gate)));
     let issuing = {
         let server = Arc::clone(server);
         tokio::spawn(async move { issue(&server).await })

@@ -8,15 +8,17 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use data_encoding::BASE64;
-use signet::ca::authority::AuthorityAsk;
+use signet::ca::authority::CaCertificateParams;
 use signet::ca::cert::{compose, compose_self_signed};
 use signet::ca::certificate::Certificate;
-use signet::ca::crl::{CrlValues, Entries, compose_crl};
+use signet::ca::crl::{CrlEntries, CrlValues, compose_crl};
 use signet::ca::key::{Curve, KeyKind, SignatureAlgorithm, SignaturePreference};
 use signet::ca::lint::{lint, lint_crl, lint_request, lint_self_signed};
 use signet::ca::permit::{AlternativeNames, IssuingUrls, KeyUsage, SubjectName};
 use signet::ca::request::{RequestValues, compose_request};
-use signet::ca::role::{Ask, Bounds, LeafNotAfterBehavior, RoleFields, TtlLimits};
+use signet::ca::role::{
+    CertificateParams, IssuanceLimits, LeafNotAfterBehavior, RoleFields, TtlLimits,
+};
 use signet::ca::serial::Serial;
 use signet::ca::time::Timestamp;
 use signet::keys::{PrivateKey, SubjectKey};
@@ -71,10 +73,10 @@ fn write(folder: &Path, name: &str, label: &str, der: &[u8]) {
 }
 
 fn root(key: &PrivateKey, signature: SignaturePreference) -> Certificate {
-    let mut asked = AuthorityAsk {
+    let mut asked = CaCertificateParams {
         signature_bits: signature.bits.into(),
         use_pss: signature.pss,
-        ..AuthorityAsk::default()
+        ..CaCertificateParams::default()
     };
     asked.ask.common_name = "Root".to_owned();
     asked.ask.ttl = 86_400;
@@ -92,12 +94,12 @@ fn leaf(issuer: &Certificate, key: &PrivateKey, subject: &SubjectKey) -> (Vec<u8
     fields.allow_any_name = true;
     fields.key_type = "any".to_owned();
     let (role, _) = fields.compile("svid").unwrap();
-    let ask = Ask {
+    let ask = CertificateParams {
         common_name: "a.example.com".to_owned(),
         uri_sans: vec!["spiffe://example.com/payments/api".to_owned()],
-        ..Ask::default()
+        ..CertificateParams::default()
     };
-    let bounds = Bounds {
+    let bounds = IssuanceLimits {
         issuer_end: issuer.not_after(),
         behavior: LeafNotAfterBehavior::Err,
         mount: LIMITS,
@@ -111,7 +113,7 @@ fn leaf(issuer: &Certificate, key: &PrivateKey, subject: &SubjectKey) -> (Vec<u8
 }
 
 fn list(issuer: &Certificate, key: &PrivateKey, serials: &[Serial]) -> Vec<u8> {
-    let mut entries = Entries::default();
+    let mut entries = CrlEntries::default();
     for serial in serials {
         entries.push(serial.as_bytes(), NOW).unwrap();
     }

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::work::Ask;
+use super::work::LoadRequest;
 
 /// Where requests go, and how.
 #[derive(Clone)]
@@ -86,7 +86,7 @@ impl Caller {
     ///
     /// # Errors
     /// There was no answer; the text says why.
-    pub async fn send(&mut self, ask: &Ask) -> Result<Answer, String> {
+    pub async fn send(&mut self, ask: &LoadRequest) -> Result<Answer, String> {
         if matches!(self.target.way, Way::TlsEach(_))
             || self.sender.as_ref().is_none_or(SendRequest::is_closed)
         {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::connect::{Answer, Caller, Target, Way, text};
 use super::machine::ON_THE_FIRST_CORE;
-use super::work::{Ask, Expect};
+use super::work::{Expect, LoadRequest};
 
 /// A running reference server. Dropping it kills it.
 pub struct Peer {
@@ -85,7 +85,7 @@ impl Peer {
 
     async fn ask(&self, method: Method, path: &str, body: &Value) -> Result<Answer, String> {
         let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-        let ask = Ask { method, path: path.to_owned(), body, expect: Expect::Success };
+        let ask = LoadRequest { method, path: path.to_owned(), body, expect: Expect::Success };
         let target =
             Target { address: self.address.clone(), token: self.token.clone(), way: Way::Clear };
         Caller::new(target).send(&ask).await

@@ -15,7 +15,7 @@ use super::connect::{Caller, Target, Way, connector, text};
 use super::machine::ON_THE_FIRST_CORE;
 use super::peer::Peer;
 use super::usage::Watcher;
-use super::work::{Ask, Expect};
+use super::work::{Expect, LoadRequest};
 use crate::process;
 
 /// A running server, with its addresses and its token.
@@ -202,7 +202,7 @@ impl Running {
 
     /// One request over a new connection, which must succeed.
     pub async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
-        let ask = Ask {
+        let ask = LoadRequest {
             method: method.parse().expect("a method"),
             path: path.to_owned(),
             body: if body.is_null() { Default::default() } else { body.to_string().into() },

@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
-use signet::http::body::{Length, Room, read_body};
+use signet::http::body::{BodyBudget, Length, read_body};
 use signet::http::limits::Limits;
 use signet::http::listener::{Listener, Signals};
 use signet::http::sending::HttpResponse;
-use signet::server::levers;
+use signet::server::control_channels;
 
 /// The length of the answer to an issue of an EC key.
 const BYTES: usize = 2_500;
@@ -22,18 +22,18 @@ pub fn serve() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let (levers, signals) = levers();
+        let (controls, signals) = control_channels();
         let any = ([127, 0, 0, 1], 0).into();
         let listener = Listener::bind(any, None, Limits::default()).await.expect("an address");
         println!("address: http://{}", listener.address());
         run(listener, signals).await;
-        drop(levers);
+        drop(controls);
     });
 }
 
 async fn run(listener: Listener, signals: Signals) {
     let limits = Limits::default();
-    let room = Room::new(limits.body_size);
+    let room = BodyBudget::new(limits.body_size);
     let handler = move |request: Request<Incoming>, _info| {
         let room = room.clone();
         async move {

@@ -10,7 +10,7 @@ use serde_json::json;
 use signet::ca::pem;
 
 /// One request.
-pub struct Ask {
+pub struct LoadRequest {
     pub method: Method,
     pub path: String,
     pub body: Bytes,
@@ -56,7 +56,7 @@ pub type Memory = VecDeque<String>;
 const REMEMBERED: usize = 32;
 
 impl Work {
-    pub fn ask(&self, sequence: u64, memory: &mut Memory) -> Ask {
+    pub fn ask(&self, sequence: u64, memory: &mut Memory) -> LoadRequest {
         match self {
             Self::Issue(path) => issue(path, sequence),
             Self::Sign(path, requests) => {
@@ -81,7 +81,7 @@ impl Work {
 }
 
 /// 87 requests, the rare ones spread among the others.
-fn mixed(sequence: u64, memory: &mut Memory) -> Ask {
+fn mixed(sequence: u64, memory: &mut Memory) -> LoadRequest {
     match sequence % 87 {
         7 | 50 => match memory.pop_back() {
             Some(serial) => revoke(&serial),
@@ -93,23 +93,23 @@ fn mixed(sequence: u64, memory: &mut Memory) -> Ask {
     }
 }
 
-pub fn revoke(serial: &str) -> Ask {
+pub fn revoke(serial: &str) -> LoadRequest {
     let body = json!({ "serial_number": serial }).to_string();
     post("pki/revoke", body.into(), Expect::Success)
 }
 
-pub fn get(path: &str) -> Ask {
+pub fn get(path: &str) -> LoadRequest {
     let (method, path) = (Method::GET, path.to_owned());
-    Ask { method, path, body: Bytes::new(), expect: Expect::Success }
+    LoadRequest { method, path, body: Bytes::new(), expect: Expect::Success }
 }
 
-pub fn issue(path: &str, sequence: u64) -> Ask {
+pub fn issue(path: &str, sequence: u64) -> LoadRequest {
     let (name, body) = names(sequence);
     post(path, body, Expect::Issued(name))
 }
 
-fn post(path: &str, body: Bytes, expect: Expect) -> Ask {
-    Ask { method: Method::POST, path: path.to_owned(), body, expect }
+fn post(path: &str, body: Bytes, expect: Expect) -> LoadRequest {
+    LoadRequest { method: Method::POST, path: path.to_owned(), body, expect }
 }
 
 fn names(sequence: u64) -> (String, Bytes) {

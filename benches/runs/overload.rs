@@ -14,7 +14,7 @@ use crate::load::histogram::Histogram;
 use crate::load::machine::{idle_priority, normal_priority, normal_priority_here, pin};
 use crate::load::open::{self, Schedule};
 use crate::load::server::Running;
-use crate::load::work::{Ask, Work, get, issue, revoke};
+use crate::load::work::{LoadRequest, Work, get, issue, revoke};
 
 /// The most requests in flight; a further arrival is not sent.
 const OUTSTANDING: usize = 1_024;
@@ -132,7 +132,7 @@ async fn revoke_some(mut caller: Caller, length: Duration) -> Probed {
 }
 
 impl Probed {
-    async fn ask(&mut self, caller: &mut Caller, ask: &Ask) {
+    async fn ask(&mut self, caller: &mut Caller, ask: &LoadRequest) {
         let start = Instant::now();
         match caller.send(ask).await {
             Ok(answer) if answer.status.is_success() => self.latencies.record(start.elapsed()),

@@ -13,7 +13,7 @@ use crate::load::machine::pin;
 use crate::load::seed_store::{Seed, Seeded, seed_store};
 use crate::load::server::{Running, bytes_by_extension};
 use crate::load::usage::{memory, processor_time};
-use crate::load::work::{Ask, Expect, Work, get, revoke};
+use crate::load::work::{Expect, LoadRequest, Work, get, revoke};
 
 /// Repetitions of what can be repeated.
 const TIMES: usize = 3;
@@ -162,7 +162,7 @@ async fn issue(options: &Options, server: &Running) -> Value {
 }
 
 /// Sends one request. Returns its time, the processor time of the server, and the answer.
-async fn timed(server: &Running, ask: &Ask) -> (Value, Answer) {
+async fn timed(server: &Running, ask: &LoadRequest) -> (Value, Answer) {
     let spent = || {
         let (user, system) = processor_time(server.process);
         user + system

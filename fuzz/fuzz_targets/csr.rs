@@ -8,14 +8,16 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use signet::ca::authority::{Above, AuthorityAsk};
+use signet::ca::authority::{CaCertificateParams, IssuerConstraints};
 use signet::ca::cert::compose;
 use signet::ca::certificate::Certificate;
 use signet::ca::csr::{ParsedCsr, VerifiedCsr};
 use signet::ca::lint::lint;
 use signet::ca::name_limits::IssuerLimits;
 use signet::ca::permit::{IssuingUrls, Permit};
-use signet::ca::role::{Ask, Bounds, CsrFacts, LeafNotAfterBehavior, Role, RoleFields, TtlLimits};
+use signet::ca::role::{
+    CertificateParams, CsrFields, IssuanceLimits, LeafNotAfterBehavior, Role, RoleFields, TtlLimits,
+};
 use signet::ca::serial::Serial;
 use signet::ca::time::Timestamp;
 use signet::ca::uri;
@@ -77,19 +79,19 @@ static ROLES: LazyLock<Vec<Role>> = LazyLock::new(|| {
 
 fn sign(issuer: &Certificate, csr: &VerifiedCsr) {
     let (parsed, limits) = (csr.parsed(), IssuerLimits::new(issuer, &[]));
-    let above = Above {
+    let above = IssuerConstraints {
         limits: &limits,
         not_after: issuer.not_after(),
         key_kind: issuer.public_key().kind(),
     };
     for use_csr_values in [true, false] {
-        let asked = AuthorityAsk { use_csr_values, ..AuthorityAsk::default() };
+        let asked = CaCertificateParams { use_csr_values, ..CaCertificateParams::default() };
         let urls = IssuingUrls::default();
         if let Ok(permit) = asked.permit_intermediate(parsed, above, LIMITS, urls, NOW) {
             composed(issuer, csr, permit, true);
         }
     }
-    let facts = CsrFacts {
+    let facts = CsrFields {
         common_name: parsed.common_name().to_owned(),
         serial_number: parsed.serial_number().to_owned(),
         user_ids: parsed.user_ids().to_vec(),
@@ -98,13 +100,13 @@ fn sign(issuer: &Certificate, csr: &VerifiedCsr) {
         has_basic_constraints: parsed.has_basic_constraints(),
     };
     for role in ROLES.iter() {
-        let bounds = Bounds {
+        let bounds = IssuanceLimits {
             issuer_end: issuer.not_after(),
             behavior: LeafNotAfterBehavior::Err,
             mount: LIMITS,
             urls: IssuingUrls::default(),
         };
-        let ask = Ask::default();
+        let ask = CertificateParams::default();
         let permit = role.permit(&ask, Some(&facts), parsed.key_kind(), &bounds, NOW);
         if let Ok(permit) = permit
             && limits.check(permit.template()).is_ok()

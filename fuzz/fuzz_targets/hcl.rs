@@ -7,7 +7,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use signet::config;
-use signet::hcl::{Body, Kind, Position, Value, parse};
+use signet::hcl::{Body, Position, Value, ValueKind, parse};
 
 fuzz_target!(|text: &str| {
     let Ok(tree) = parse(text).inspect_err(|error| assert!(lies_in(error.position, text))) else {
@@ -19,7 +19,7 @@ fuzz_target!(|text: &str| {
     let mut strings = Vec::new();
     for_each(&tree, 0, &mut |value, depth| {
         assert!(lies_in(value.position, text) && depth <= 65);
-        if let Kind::String(string) = &value.kind {
+        if let ValueKind::String(string) = &value.kind {
             strings.push(string.clone());
         }
     });
@@ -80,8 +80,10 @@ fn for_each(body: &Body, depth: usize, visit: &mut impl FnMut(&Value, usize)) {
     fn value(one: &Value, depth: usize, visit: &mut dyn FnMut(&Value, usize)) {
         visit(one, depth);
         match &one.kind {
-            Kind::List(values) => values.iter().for_each(|inner| value(inner, depth + 1, visit)),
-            Kind::Object(body) => {
+            ValueKind::List(values) => {
+                values.iter().for_each(|inner| value(inner, depth + 1, visit))
+            }
+            ValueKind::Object(body) => {
                 body.entries.iter().for_each(|entry| value(&entry.value, depth + 1, visit));
             }
             _ => {}
@@ -129,12 +131,12 @@ fn write_body(body: &Body, out: &mut String) {
 
 fn write_value(value: &Value, out: &mut String) {
     match &value.kind {
-        Kind::String(text) => write_text(text, out),
-        Kind::Integer(number) => out.push_str(&number.to_string()),
-        Kind::Float(number) => out.push_str(&format!("{number:?}")),
-        Kind::Bool(flag) => out.push_str(&flag.to_string()),
-        Kind::Object(body) => write_body(body, out),
-        Kind::List(values) => {
+        ValueKind::String(text) => write_text(text, out),
+        ValueKind::Integer(number) => out.push_str(&number.to_string()),
+        ValueKind::Float(number) => out.push_str(&format!("{number:?}")),
+        ValueKind::Bool(flag) => out.push_str(&flag.to_string()),
+        ValueKind::Object(body) => write_body(body, out),
+        ValueKind::List(values) => {
             out.push('[');
             for (position, value) in values.iter().enumerate() {
                 out.push_str(if position == 0 { "" } else { "," });
@@ -152,7 +154,7 @@ fn write_text(text: &str, out: &mut String) {
 fn same_body(one: &Body, other: &Body) -> bool {
     one.entries.len() == other.entries.len()
         && one.entries.iter().zip(&other.entries).all(|(one, other)| {
-            let words = |entry: &signet::hcl::Entry| {
+            let words = |entry: &signet::hcl::HclEntry| {
                 std::iter::once(&entry.key)
                     .chain(&entry.labels)
                     .map(|word| word.text.clone())
@@ -164,8 +166,8 @@ fn same_body(one: &Body, other: &Body) -> bool {
 
 fn same(one: &Value, other: &Value) -> bool {
     match (&one.kind, &other.kind) {
-        (Kind::Object(one), Kind::Object(other)) => same_body(one, other),
-        (Kind::List(one), Kind::List(other)) => {
+        (ValueKind::Object(one), ValueKind::Object(other)) => same_body(one, other),
+        (ValueKind::List(one), ValueKind::List(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
         }
         (one, other) => one == other,

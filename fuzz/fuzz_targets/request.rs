@@ -10,11 +10,11 @@ use http::{Method, Request, Uri};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
-use signet::backend::pattern::Found;
+use signet::backend::pattern::PathMatch;
 use signet::backend::registry::kinds;
 use signet::backend::route::Operation;
 use signet::ca::time::Timestamp;
-use signet::http::body::Held;
+use signet::http::body::BudgetPermit;
 use signet::http::budget::{Budget, MOST_NODES};
 use signet::http::form::percent_decoded;
 use signet::http::head::Head;
@@ -76,7 +76,7 @@ fn call(line: &Line<'_>, target: &str) {
     let now = Timestamp::from_unix(1_900_000_000);
     let Ok(head) = Head::read(&parts, now) else { return };
     let body = Bytes::copy_from_slice(line.body);
-    let unparsed = Unparsed::of(&parts, head.operation, body, Held::default());
+    let unparsed = Unparsed::of(&parts, head.operation, body, BudgetPermit::default());
     let Ok(parameters) = unparsed.without_token() else { return };
     assert!(!head.path.starts_with('/'), "{:?}", head.path);
     assert!(!head.path.chars().any(|c| c.is_control() || c == '\u{fffd}'), "{:?}", head.path);
@@ -98,7 +98,7 @@ fn route(rest: &str) {
                 // One slash at the end counts for nothing.
                 assert_eq!(kind.find(&format!("{rest}/"), operation), found, "{rest:?}");
             }
-            let Found::Route(position, captures) = found else { continue };
+            let PathMatch::Route(position, captures) = found else { continue };
             let info = kind.route(position).expect("a position in its table");
             assert_eq!(info.operation, operation);
             assert!(captures.iter().all(|(_, text)| !text.is_empty()), "{rest:?}");

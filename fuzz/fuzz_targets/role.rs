@@ -5,9 +5,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
-use signet::ca::role::{Role, RoleFields};
 use signet::backend::call::Fields;
 use signet::backend::pki::roles::{FIELDS, RoleAnswer, patched, written};
+use signet::ca::role::{Role, RoleFields};
 use signet::http::json::parameters;
 use signet::store::record;
 

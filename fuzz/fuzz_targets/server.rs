@@ -113,7 +113,10 @@ fuzz_target!(|input: &[u8]| {
             let text = String::from_utf8_lossy(&answer[..answer.len().min(300)]);
             assert!(status < 500, "{method} {path}: {status} {text}");
             let allowed = FREE + (EACH * length).min(ALL_NODES) + TEXT * length;
-            assert!(taken <= allowed, "{method} {path}: {taken} for {length} bytes: {status} {text}");
+            assert!(
+                taken <= allowed,
+                "{method} {path}: {taken} for {length} bytes: {status} {text}"
+            );
         });
     });
 });

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use signet::ca::authority::AuthorityAsk;
-use signet::ca::role::Ask;
+use signet::ca::authority::CaCertificateParams;
+use signet::ca::role::CertificateParams;
 use signet::ca::spiffe::SpiffeId;
 use signet::go::url;
 
@@ -28,8 +28,9 @@ fn check(text: &str) {
 
 /// Whatever has the scheme, in any case, is an ID without a path in an authority, or refused.
 fn is_signed_only_as_an_id(text: &str, id: Option<&SpiffeId>) {
-    let ask = Ask { uri_sans: vec![text.to_owned()], ..Ask::default() };
-    let Ok((_, names)) = (AuthorityAsk { ask, ..AuthorityAsk::default() }).request(&mut Vec::new())
+    let ask = CertificateParams { uri_sans: vec![text.to_owned()], ..CertificateParams::default() };
+    let Ok((_, names)) =
+        (CaCertificateParams { ask, ..CaCertificateParams::default() }).request(&mut Vec::new())
     else {
         return;
     };

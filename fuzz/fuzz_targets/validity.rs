@@ -6,11 +6,13 @@
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use signet::backend::fields::seconds;
 use signet::ca::key::KeyKind;
 use signet::ca::permit::{IssuingUrls, Template};
-use signet::ca::role::{Ask, Bounds, LeafNotAfterBehavior, RoleFields, TtlLimits};
+use signet::ca::role::{
+    CertificateParams, IssuanceLimits, LeafNotAfterBehavior, RoleFields, TtlLimits,
+};
 use signet::ca::time::{LAST_SECOND, Timestamp};
-use signet::backend::fields::seconds;
 use signet::go::duration;
 
 #[derive(Arbitrary, Debug)]
@@ -114,14 +116,14 @@ fuzz_target!(|input: Input| {
         BeforeBound::Forbid => "forbid".to_owned(),
     };
     let Ok((role, _)) = fields.compile("web") else { return };
-    let ask = Ask {
+    let ask = CertificateParams {
         common_name: "a.example.org".to_owned(),
         ttl: input.ttl.number(),
         not_after: Moment::text(input.not_after),
         not_before: Moment::text(input.not_before),
-        ..Ask::default()
+        ..CertificateParams::default()
     };
-    let bounds = Bounds {
+    let bounds = IssuanceLimits {
         issuer_end: input.issuer_end.instant(),
         behavior: match input.behavior {
             Behavior::Err => LeafNotAfterBehavior::Err,
@@ -137,7 +139,7 @@ fuzz_target!(|input: Input| {
     ends(permit.template(), role.fields(), &ask, &bounds, now);
 });
 
-fn starts(permitted: &Template, role: &RoleFields, ask: &Ask, now: Timestamp) {
+fn starts(permitted: &Template, role: &RoleFields, ask: &CertificateParams, now: Timestamp) {
     let start = permitted.not_before;
     assert!(start < permitted.not_after && start.whole() <= permitted.not_after.whole());
     assert!(start.unix() >= -62_135_596_800);
@@ -146,7 +148,7 @@ fn starts(permitted: &Template, role: &RoleFields, ask: &Ask, now: Timestamp) {
     }
     let backdate = if role.not_before_duration == 0 { 30 } else { role.not_before_duration };
     let earliest = now.plus(backdate.saturating_neg());
-    // Bounds hold what a request names, not the role's own times (pki-api 15.8, 15.9).
+    // IssuanceLimits hold what a request names, not the role's own times (pki-api 15.8, 15.9).
     let may_go_back = role.allow_backdating && role.not_before_bound != "duration";
     if role.not_before.is_empty() && !may_go_back {
         assert!(start >= earliest, "{start} {earliest}");
@@ -156,7 +158,13 @@ fn starts(permitted: &Template, role: &RoleFields, ask: &Ask, now: Timestamp) {
     }
 }
 
-fn ends(permitted: &Template, role: &RoleFields, ask: &Ask, bounds: &Bounds, now: Timestamp) {
+fn ends(
+    permitted: &Template,
+    role: &RoleFields,
+    ask: &CertificateParams,
+    bounds: &IssuanceLimits,
+    now: Timestamp,
+) {
     let end = permitted.not_after;
     assert!(end.unix() <= LAST_SECOND);
     if bounds.behavior != LeafNotAfterBehavior::Permit {

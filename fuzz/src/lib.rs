@@ -9,7 +9,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use signet::secret::Secret;
 
 use der::{
-    BIT_STRING, BOOLEAN, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, UTF8_STRING, element,
+    BIT_STRING, BOOLEAN, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, UTF8_STRING,
+    element,
 };
 
 /// The one key of the targets.

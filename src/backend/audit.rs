@@ -13,7 +13,7 @@ use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 
 use super::call::Fields;
-use super::located::{Authorized, Label, Located, Permitted, Refused};
+use super::located::{Authorized, Label, Located, Permitted, Rejection};
 use super::response::Response;
 use super::route::{Operation, RouteInfo};
 
@@ -82,7 +82,7 @@ impl std::error::Error for NotRecorded {}
 
 impl From<NotRecorded> for Failure {
     fn from(error: NotRecorded) -> Self {
-        Self::Fault(error.to_string())
+        Self::Internal(error.to_string())
     }
 }
 
@@ -202,25 +202,25 @@ impl Trail {
     ///
     /// # Errors
     /// It could not be recorded, and must not run.
-    pub fn request(&mut self, permitted: &Permitted) -> Result<(), Refused> {
+    pub fn request(&mut self, permitted: &Permitted) -> Result<(), Rejection> {
         let Some(entry) = &mut self.entry else { return Ok(()) };
         entry.fields = Some(permitted.fields().clone());
-        entry.record(&self.audit).map_err(|error| Refused::Failed(error.into()))
+        entry.record(&self.audit).map_err(|error| Rejection::Failed(error.into()))
     }
 
     /// Records that the request was refused. What is returned is told to the caller.
-    pub fn refused(&mut self, refused: Refused) -> Refused {
+    pub fn refused(&mut self, refused: Rejection) -> Rejection {
         let Some(entry) = &mut self.entry else { return refused };
         let ending = match &refused {
-            Refused::Denied(denied) => Ending::Denied(denied),
-            Refused::Failed(failure) => Ending::Failed(failure),
-            Refused::NoMount(_) => Ending::NoMount,
+            Rejection::Denied(denied) => Ending::Denied(denied),
+            Rejection::Failed(failure) => Ending::Failed(failure),
+            Rejection::NoMount(_) => Ending::NoMount,
         };
         let recorded =
             entry.record(&self.audit).and_then(|()| self.audit.response(&entry.request(), ending));
         match recorded {
             Ok(()) => refused,
-            Err(error) => Refused::Failed(error.into()),
+            Err(error) => Rejection::Failed(error.into()),
         }
     }
 
@@ -228,12 +228,12 @@ impl Trail {
     ///
     /// # Errors
     /// What the handler refused; and an answer that could not be recorded.
-    pub fn ended(mut self, result: Result<Response, Failure>) -> Result<Response, Refused> {
-        let response = result.map_err(|failure| self.refused(Refused::Failed(failure)))?;
+    pub fn ended(mut self, result: Result<Response, Failure>) -> Result<Response, Rejection> {
+        let response = result.map_err(|failure| self.refused(Rejection::Failed(failure)))?;
         if let Some(entry) = &self.entry {
             self.audit
                 .response(&entry.request(), Ending::Answered(&response))
-                .map_err(|error| Refused::Failed(error.into()))?;
+                .map_err(|error| Rejection::Failed(error.into()))?;
         }
         Ok(response)
     }

@@ -12,9 +12,9 @@ use crate::secret::Secret;
 
 use super::field::FieldKind;
 use super::kind::Surface;
-use super::located::Refused;
+use super::located::Rejection;
 use super::pattern::{captured, regex};
-use super::registry::{Holder, holder};
+use super::registry::{MountAtPath, holder};
 use super::response::Response;
 use super::route::{Operation, RouteInfo};
 
@@ -33,18 +33,18 @@ pub async fn answer(
     path: &str,
     token: Option<Secret<String>>,
     now: Timestamp,
-) -> Result<Response, Refused> {
-    let mounts = engine.current_mounts().await.map_err(Refused::Failed)?;
-    let _caller = engine.gate().authenticate(token, now).await.map_err(Refused::Denied)?;
+) -> Result<Response, Rejection> {
+    let mounts = engine.current_mounts().await.map_err(Rejection::Failed)?;
+    let _caller = engine.gate().authenticate(token, now).await.map_err(Rejection::Denied)?;
     let path = path.strip_suffix('/').unwrap_or(path);
     let with_slash = format!("{path}/");
-    let Some(Holder { surface, rest, .. }) = holder(engine, &mounts, &with_slash) else {
-        return Err(Refused::NoMount(path.to_owned()));
+    let Some(MountAtPath { surface, rest, .. }) = holder(engine, &mounts, &with_slash) else {
+        return Err(Rejection::NoMount(path.to_owned()));
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let help = match surface.routes_at(rest) {
         _ if rest.is_empty() => of_mount(surface),
-        routes if routes.is_empty() => return Err(Refused::Failed(Failure::UnsupportedPath)),
+        routes if routes.is_empty() => return Err(Rejection::Failed(Failure::UnsupportedPath)),
         routes => of_path(rest, &routes),
     };
     Ok(Response::plain(StatusCode::OK, HelpAnswer { help }))
@@ -52,7 +52,7 @@ pub async fn answer(
 
 impl FieldKind {
     /// The name of the kind in path help.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::String => "string",
             Self::Bool => "bool",
@@ -97,7 +97,7 @@ fn of_path(request: &str, routes: &[&'static RouteInfo]) -> String {
             routes
                 .iter()
                 .flat_map(|info| info.fields())
-                .map(|field| (field.name, field.kind.word(), field.help)),
+                .map(|field| (field.name, field.kind.as_str(), field.help)),
         )
         .collect();
     fields.sort_unstable();

@@ -6,12 +6,13 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use crate::engine::Failure;
+use crate::engine::mount::BoxFuture;
 
 use super::call::Call;
 use super::call::Captures;
-use super::pattern::{Found, Matcher};
+use super::pattern::{Matcher, PathMatch};
 use super::route::{Operation, RouteInfo};
-use super::table::{Answer, BoxFuture, Route};
+use super::table::{HandlerFuture, Route};
 
 /// What stands behind a mount, without its type.
 pub type Core = Arc<dyn Any + Send + Sync>;
@@ -42,7 +43,7 @@ pub trait Surface: Send + Sync {
     fn route(&self, position: usize) -> Option<&'static RouteInfo>;
 
     /// What a path behind the mount means.
-    fn find(&self, path: &str, operation: Operation) -> Found;
+    fn find(&self, path: &str, operation: Operation) -> PathMatch;
 
     /// Every route of a path behind the mount.
     fn routes_at(&self, path: &str) -> Vec<&'static RouteInfo>;
@@ -56,29 +57,29 @@ pub trait Surface: Send + Sync {
     ) -> Option<BoxFuture<'a, Result<bool, Failure>>>;
 
     /// Runs the handler of a route. Only [`Permitted::run`](super::located::Permitted::run) calls it.
-    fn run(&self, core: Core, position: usize, call: Call) -> Answer;
+    fn run(&self, core: Core, position: usize, call: Call) -> HandlerFuture;
 }
 
 /// The one implementation of [`Surface`].
-pub struct Kind<B> {
+pub struct MountKind<B> {
     matcher: OnceLock<Matcher>,
     kind: PhantomData<fn() -> B>,
 }
 
-impl<B> Kind<B> {
+impl<B> MountKind<B> {
     /// The kind, for the registry.
     pub(crate) const fn new() -> Self {
         Self { matcher: OnceLock::new(), kind: PhantomData }
     }
 }
 
-impl<B: Backend> Kind<B> {
+impl<B: Backend> MountKind<B> {
     fn matcher(&self) -> &Matcher {
         self.matcher.get_or_init(|| Matcher::new(B::ROUTES.iter().map(|route| &route.info)))
     }
 }
 
-impl<B: Backend> Surface for Kind<B> {
+impl<B: Backend> Surface for MountKind<B> {
     fn kind(&self) -> &'static str {
         B::TYPE
     }
@@ -95,7 +96,7 @@ impl<B: Backend> Surface for Kind<B> {
         B::ROUTES.get(position).map(|route| &route.info)
     }
 
-    fn find(&self, path: &str, operation: Operation) -> Found {
+    fn find(&self, path: &str, operation: Operation) -> PathMatch {
         self.matcher().find(path, operation)
     }
 
@@ -114,12 +115,12 @@ impl<B: Backend> Surface for Kind<B> {
         route.exists.map(|exists| exists(kind, captures))
     }
 
-    fn run(&self, core: Core, position: usize, call: Call) -> Answer {
+    fn run(&self, core: Core, position: usize, call: Call) -> HandlerFuture {
         match (core.downcast::<B>(), B::ROUTES.get(position)) {
             (Ok(kind), Some(route)) => (route.run)(kind, call),
             _ => {
                 let why = format!("a mount of the type {} holds another type", B::TYPE);
-                Box::pin(ready(Err(Failure::Fault(why))))
+                Box::pin(ready(Err(Failure::Internal(why))))
             }
         }
     }

@@ -19,10 +19,10 @@ use super::call::Captures;
 use super::call::Fields;
 use super::fields::FieldError;
 use super::kind::{Core, Surface};
-use super::pattern::Found;
-use super::registry::{self, Holder};
+use super::pattern::PathMatch;
+use super::registry::{self, MountAtPath};
 use super::route::{Access, Operation, RouteInfo};
-use super::table::Answer;
+use super::table::HandlerFuture;
 
 /// What a request asks for, and what answers it. It says nothing to the caller until it is authorised.
 pub struct Located {
@@ -50,15 +50,15 @@ enum NotFound {
 }
 
 /// The route of what stands behind a mount.
-fn target_in(holder: &Holder<'_>, operation: Operation) -> Result<Target, NotFound> {
+fn target_in(holder: &MountAtPath<'_>, operation: Operation) -> Result<Target, NotFound> {
     let (surface, core) = (holder.surface, &holder.core);
     match surface.find(holder.rest, operation) {
-        Found::Route(position, captures) => {
+        PathMatch::Route(position, captures) => {
             let info = surface.route(position).ok_or(NotFound::Path)?;
             Ok(Target { surface, core: Arc::clone(core), position, info, captures })
         }
-        Found::NoOperation { is_public } => Err(NotFound::Operation { is_public }),
-        Found::Nothing => Err(NotFound::Path),
+        PathMatch::NoOperation { is_public } => Err(NotFound::Operation { is_public }),
+        PathMatch::Nothing => Err(NotFound::Path),
     }
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for Label {
 
 /// Why a request does not come to a handler, or what its handler refuses.
 #[derive(Debug)]
-pub enum Refused {
+pub enum Rejection {
     /// The caller is not let in.
     Denied(Denied),
     /// The caller is let in, and there is nothing to call.
@@ -158,7 +158,7 @@ impl Located {
         path: &str,
         operation: Operation,
     ) -> Self {
-        let holder = Holder { surface, core, mount: [7; 16], rest: path };
+        let holder = MountAtPath { surface, core, mount: [7; 16], rest: path };
         let (target, mount) = (target_in(&holder, operation), Some(holder.mount));
         Self { path: path.to_owned(), operation, mount, target }
     }
@@ -202,25 +202,27 @@ impl Located {
         gate: &Gate,
         token: Option<Secret<String>>,
         now: Timestamp,
-    ) -> Result<Authorized, Refused> {
+    ) -> Result<Authorized, Rejection> {
         let needs_no_token = self.needs_no_token();
         let caller = match needs_no_token {
             true => None,
-            false => Some(gate.authenticate(token, now).await.map_err(Refused::Denied)?),
+            false => Some(gate.authenticate(token, now).await.map_err(Rejection::Denied)?),
         };
-        let capability = self.capability().await.map_err(Refused::Failed)?;
+        let capability = self.capability().await.map_err(Rejection::Failed)?;
         let Self { path, mount, target, .. } = self;
         let needs_sudo = target.as_ref().is_ok_and(|target| target.info.access == Access::Sudo);
         let action = Action { path, mount, capability, needs_sudo };
         let grant = match caller {
             None => gate.admit_unauthenticated(action),
-            Some(caller) => gate.authorize(caller, action).map_err(Refused::Denied)?,
+            Some(caller) => gate.authorize(caller, action).map_err(Rejection::Denied)?,
         };
         match target {
             Ok(target) => Ok(Authorized { target, grant }),
-            Err(NotFound::Mount) => Err(Refused::NoMount(grant.action().path.clone())),
-            Err(NotFound::Path) => Err(Refused::Failed(Failure::UnsupportedPath)),
-            Err(NotFound::Operation { .. }) => Err(Refused::Failed(Failure::UnsupportedOperation)),
+            Err(NotFound::Mount) => Err(Rejection::NoMount(grant.action().path.clone())),
+            Err(NotFound::Path) => Err(Rejection::Failed(Failure::UnsupportedPath)),
+            Err(NotFound::Operation { .. }) => {
+                Err(Rejection::Failed(Failure::UnsupportedOperation))
+            }
         }
     }
 
@@ -278,7 +280,7 @@ impl Permitted {
     }
 
     /// Runs the handler, and returns its future as it is: one more around it would be a frame of every issue.
-    pub fn run(self, now: Timestamp, slot: Option<IssuanceSlot>) -> Answer {
+    pub fn run(self, now: Timestamp, slot: Option<IssuanceSlot>) -> HandlerFuture {
         let Self { target, grant, fields, raw } = self;
         let Target { surface, core, position, captures, .. } = target;
         surface.run(core, position, Call { now, grant, captures, fields, raw, slot })

@@ -30,7 +30,7 @@ enum Segment {
 
 /// What a path means to a kind of mount.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum PathMatch {
     /// The route at this position of the table.
     Route(usize, Captures),
     /// There is the path, without this operation.
@@ -91,12 +91,12 @@ impl Matcher {
     }
 
     /// What this path behind the mount means. One slash at its end counts for nothing.
-    pub(super) fn find(&self, path: &str, operation: Operation) -> Found {
-        let Some((found, captures)) = self.path(path) else { return Found::Nothing };
+    pub(super) fn find(&self, path: &str, operation: Operation) -> PathMatch {
+        let Some((found, captures)) = self.path(path) else { return PathMatch::Nothing };
         let route = found.routes.iter().find(|(known, _)| *known == operation);
         match route {
-            Some((_, position)) => Found::Route(*position, captures),
-            None => Found::NoOperation { is_public: found.is_public },
+            Some((_, position)) => PathMatch::Route(*position, captures),
+            None => PathMatch::NoOperation { is_public: found.is_public },
         }
     }
 
@@ -294,12 +294,12 @@ mod tests {
 
     fn found(path: &str, operation: Operation) -> (Option<&'static str>, Vec<String>) {
         match Matcher::new(TABLE.iter()).find(path, operation) {
-            Found::Route(at, captures) => (
+            PathMatch::Route(at, captures) => (
                 Some(TABLE[at].pattern),
                 captures.iter().map(|(_, text)| text.to_owned()).collect(),
             ),
-            Found::NoOperation { .. } => (Some("no operation"), Vec::new()),
-            Found::Nothing => (None, Vec::new()),
+            PathMatch::NoOperation { .. } => (Some("no operation"), Vec::new()),
+            PathMatch::Nothing => (None, Vec::new()),
         }
     }
 
@@ -337,8 +337,8 @@ mod tests {
     fn a_path_is_public_if_it_is_read_without_a_token() {
         let matcher = Matcher::new(TABLE.iter());
         let missing = |path| matcher.find(path, Operation::Delete);
-        assert_eq!(missing("cert/ca"), Found::NoOperation { is_public: true });
-        assert_eq!(missing("mounts"), Found::NoOperation { is_public: false });
+        assert_eq!(missing("cert/ca"), PathMatch::NoOperation { is_public: true });
+        assert_eq!(missing("mounts"), PathMatch::NoOperation { is_public: false });
     }
 
     #[test]

@@ -7,11 +7,11 @@ use crate::engine::mount::MountTable;
 use crate::engine::pki::Pki;
 use crate::engine::token::Tokens;
 
-use super::kind::{Core, Kind, Surface};
+use super::kind::{Core, MountKind, Surface};
 
-static SYSTEM: Kind<Engine> = Kind::new();
-static TOKEN: Kind<Tokens> = Kind::new();
-static PKI: Kind<Pki> = Kind::new();
+static SYSTEM: MountKind<Engine> = MountKind::new();
+static TOKEN: MountKind<Tokens> = MountKind::new();
+static PKI: MountKind<Pki> = MountKind::new();
 
 /// Every kind of mount. A new kind is one line here and one in `engine::kinds`.
 static KINDS: [&dyn Surface; 3] = [&SYSTEM, &TOKEN, &PKI];
@@ -35,7 +35,7 @@ pub fn kind(name: &str) -> Option<&'static dyn Surface> {
 }
 
 /// A mount that holds a path.
-pub(super) struct Holder<'p> {
+pub(super) struct MountAtPath<'p> {
     pub(super) surface: &'static dyn Surface,
     pub(super) core: Core,
     pub(super) mount: [u8; 16],
@@ -48,16 +48,21 @@ pub(super) fn holder<'p>(
     engine: &Arc<Engine>,
     mounts: &MountTable,
     path: &'p str,
-) -> Option<Holder<'p>> {
+) -> Option<MountAtPath<'p>> {
     if let Some(rest) = path.strip_prefix(SYSTEM_PATH) {
         let core: Core = Arc::<Engine>::clone(engine);
-        return Some(Holder { surface: &SYSTEM, core, mount: SYSTEM_MOUNT, rest });
+        return Some(MountAtPath { surface: &SYSTEM, core, mount: SYSTEM_MOUNT, rest });
     }
     if let Some(rest) = path.strip_prefix(TOKEN_PATH) {
         let core: Core = Arc::<Tokens>::clone(engine.tokens());
-        return Some(Holder { surface: &TOKEN, core, mount: TOKEN_MOUNT, rest });
+        return Some(MountAtPath { surface: &TOKEN, core, mount: TOKEN_MOUNT, rest });
     }
     let (mount, rest) = mounts.resolve(path)?;
     let core: Core = mount.shared_core();
-    Some(Holder { surface: kind(&mount.entry.record.kind)?, core, mount: mount.entry.id, rest })
+    Some(MountAtPath {
+        surface: kind(&mount.entry.record.kind)?,
+        core,
+        mount: mount.entry.id,
+        rest,
+    })
 }

@@ -21,7 +21,7 @@ pub enum Response {
     /// Vault's envelope.
     Envelope(Envelope),
     /// Vault's envelope around a list that is too long to be held in memory: its first page, and the rest.
-    Keys(Vec<String>, Box<Serials>),
+    KeyList(Vec<String>, Box<Serials>),
     /// JSON without envelope, with its status.
     Plain(StatusCode, Data),
     /// A public file: it needs no token, and caches may keep it.
@@ -109,7 +109,7 @@ impl Response {
     /// A list of keys; an empty one is 404.
     ///
     /// # Errors
-    /// [`Failure::Missing`] if there is nothing to list.
+    /// [`Failure::NotFound`] if there is nothing to list.
     pub fn keys(keys: Vec<String>) -> Result<Self, Failure> {
         Self::keys_with(keys, None::<()>)
     }
@@ -117,21 +117,21 @@ impl Response {
     /// A list of keys with what is told of each of them; an empty one is 404.
     ///
     /// # Errors
-    /// [`Failure::Missing`] if there is nothing to list.
+    /// [`Failure::NotFound`] if there is nothing to list.
     pub fn keys_with(
         keys: Vec<String>,
         key_info: Option<impl Serialize + Send + Sync + 'static>,
     ) -> Result<Self, Failure> {
         #[derive(Serialize)]
-        struct Keys<T> {
+        struct KeyList<T> {
             keys: Vec<String>,
             #[serde(skip_serializing_if = "Option::is_none")]
             key_info: Option<T>,
         }
         if keys.is_empty() {
-            return Err(Failure::Missing);
+            return Err(Failure::NotFound);
         }
-        Ok(Self::data(Keys { keys, key_info }))
+        Ok(Self::data(KeyList { keys, key_info }))
     }
 
     /// A list of serial numbers, which may be very long.
@@ -143,7 +143,7 @@ impl Response {
         if first.len() < Serials::PAGE {
             return Self::keys(first);
         }
-        Ok(Self::Keys(first, Box::new(serials)))
+        Ok(Self::KeyList(first, Box::new(serials)))
     }
 
     /// 200 with `data: null` where others answer 204.
@@ -170,7 +170,7 @@ impl fmt::Debug for Response {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Envelope(_) => "Envelope(…)",
-            Self::Keys(..) => "Keys(…)",
+            Self::KeyList(..) => "KeyList(…)",
             Self::Plain(..) => "Plain(…)",
             Self::File(_) => "File(…)",
             Self::Status(_) => "Status(…)",

@@ -1,10 +1,9 @@
 //! The entries of a table of routes: a route as data, and its handler.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::engine::Failure;
+use crate::engine::mount::BoxFuture;
 
 use super::call::Call;
 use super::call::Captures;
@@ -12,13 +11,10 @@ use super::field::Field;
 use super::response::Response;
 use super::route::{Access, BodyKind, Class, Operation, RouteInfo};
 
-/// A boxed future, so that each request holds the memory of its own handler and not of the largest.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// What a handler returns: boxed, so that each request holds the memory of its own handler and not of the largest.
+pub type HandlerFuture = BoxFuture<'static, Result<Response, Failure>>;
 
-/// What a handler answers.
-pub type Answer = BoxFuture<'static, Result<Response, Failure>>;
-
-type Run<B> = fn(Arc<B>, Call) -> Answer;
+type Run<B> = fn(Arc<B>, Call) -> HandlerFuture;
 type Exists<B> = for<'a> fn(&'a B, &'a Captures) -> BoxFuture<'a, Result<bool, Failure>>;
 
 /// One route of a kind of mount.

@@ -3,8 +3,8 @@
 use der::Sequence;
 use der::asn1::{AnyRef, ObjectIdentifier};
 
-use super::asn1::Reader;
-use super::key::{Hash, SignatureAlgorithm};
+use super::asn1::DerReader;
+use super::key::{SignatureAlgorithm, SignatureHash};
 
 /// The identifier of any algorithm, as key documents and key stores have it (RFC 5280, 4.1.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Sequence)]
@@ -16,15 +16,15 @@ pub(crate) struct AlgorithmIdentifierRef<'a> {
 /// The DER of the identifier: NULL parameters for PKCS#1, explicit ones for PSS, none else.
 pub(in crate::ca) const fn encode(algorithm: SignatureAlgorithm) -> &'static [u8] {
     match algorithm {
-        SignatureAlgorithm::Ecdsa(Hash::Sha256) => const { &ecdsa(2) },
-        SignatureAlgorithm::Ecdsa(Hash::Sha384) => const { &ecdsa(3) },
-        SignatureAlgorithm::Ecdsa(Hash::Sha512) => const { &ecdsa(4) },
-        SignatureAlgorithm::RsaPkcs1(Hash::Sha256) => const { &pkcs1(11) },
-        SignatureAlgorithm::RsaPkcs1(Hash::Sha384) => const { &pkcs1(12) },
-        SignatureAlgorithm::RsaPkcs1(Hash::Sha512) => const { &pkcs1(13) },
-        SignatureAlgorithm::RsaPss(Hash::Sha256) => const { &pss(1, 32) },
-        SignatureAlgorithm::RsaPss(Hash::Sha384) => const { &pss(2, 48) },
-        SignatureAlgorithm::RsaPss(Hash::Sha512) => const { &pss(3, 64) },
+        SignatureAlgorithm::Ecdsa(SignatureHash::Sha256) => const { &ecdsa(2) },
+        SignatureAlgorithm::Ecdsa(SignatureHash::Sha384) => const { &ecdsa(3) },
+        SignatureAlgorithm::Ecdsa(SignatureHash::Sha512) => const { &ecdsa(4) },
+        SignatureAlgorithm::RsaPkcs1(SignatureHash::Sha256) => const { &pkcs1(11) },
+        SignatureAlgorithm::RsaPkcs1(SignatureHash::Sha384) => const { &pkcs1(12) },
+        SignatureAlgorithm::RsaPkcs1(SignatureHash::Sha512) => const { &pkcs1(13) },
+        SignatureAlgorithm::RsaPss(SignatureHash::Sha256) => const { &pss(1, 32) },
+        SignatureAlgorithm::RsaPss(SignatureHash::Sha384) => const { &pss(2, 48) },
+        SignatureAlgorithm::RsaPss(SignatureHash::Sha512) => const { &pss(3, 64) },
         SignatureAlgorithm::Ed25519 => &[0x30, 5, 6, 3, 0x2b, 0x65, 0x70],
     }
 }
@@ -72,23 +72,27 @@ const fn pss_bare(hash: u8, salt: u8) -> [u8; 63] {
 pub(in crate::ca) fn decode(der: &[u8]) -> Option<SignatureAlgorithm> {
     let known = SignatureAlgorithm::ALL.into_iter().find(|algorithm| encode(*algorithm) == der);
     known.or_else(|| {
-        [(Hash::Sha256, 11, 1, 32), (Hash::Sha384, 12, 2, 48), (Hash::Sha512, 13, 3, 64)]
-            .into_iter()
-            .find_map(|(hash, rsa, digest, salt)| {
-                if der == pkcs1_bare(rsa) {
-                    Some(SignatureAlgorithm::RsaPkcs1(hash))
-                } else if der == pss_bare(digest, salt) {
-                    Some(SignatureAlgorithm::RsaPss(hash))
-                } else {
-                    None
-                }
-            })
+        [
+            (SignatureHash::Sha256, 11, 1, 32),
+            (SignatureHash::Sha384, 12, 2, 48),
+            (SignatureHash::Sha512, 13, 3, 64),
+        ]
+        .into_iter()
+        .find_map(|(hash, rsa, digest, salt)| {
+            if der == pkcs1_bare(rsa) {
+                Some(SignatureAlgorithm::RsaPkcs1(hash))
+            } else if der == pss_bare(digest, salt) {
+                Some(SignatureAlgorithm::RsaPss(hash))
+            } else {
+                None
+            }
+        })
     })
 }
 
 /// What to call an algorithm that [`decode`] does not know: by its name, else by its identifier.
 pub(in crate::ca) fn name_of_unknown(der: &[u8]) -> String {
-    let mut fields = match Reader::new(der).sequence("pkix.AlgorithmIdentifier") {
+    let mut fields = match DerReader::new(der).sequence("pkix.AlgorithmIdentifier") {
         Ok(fields) => fields,
         Err(error) => return error.to_string(),
     };

@@ -20,16 +20,16 @@ use super::permit::{
 };
 use super::requested::{self, Decided, LONGEST_IDENTIFIER};
 use super::role::{
-    Ask, EndChoice, Refusal, StartChoice, TtlLimits, ValidityWish, choose_end, choose_start,
-    extended_key_usages, key_usages, other_name,
+    CertificateParams, NotAfterRules, NotBeforeRules, RequestedValidity, RoleViolation, TtlLimits,
+    choose_end, choose_start, extended_key_usages, key_usages, other_name,
 };
 use super::time::Timestamp;
 
-/// What is asked of an authority; names and times as in a leaf's [`Ask`].
+/// What is asked of an authority; names and times as in a leaf's [`CertificateParams`].
 #[derive(Clone, Debug, Default)]
-pub struct AuthorityAsk {
+pub struct CaCertificateParams {
     /// Names and validity.
-    pub ask: Ask,
+    pub ask: CertificateParams,
     /// Subject attributes by Vault's field names.
     pub subject: Subject,
     /// Backdating in seconds.
@@ -54,7 +54,7 @@ pub struct AuthorityAsk {
 
 /// What the issuer's certificate says about the authorities below it.
 #[derive(Clone, Copy, Debug)]
-pub struct Above<'a> {
+pub struct IssuerConstraints<'a> {
     /// Its constraints and those above it.
     pub limits: &'a IssuerLimits,
     /// Its notAfter.
@@ -66,14 +66,14 @@ pub struct Above<'a> {
 const W_EXPIRES_LATER: &str = "The expiration time for the signed certificate is after the CA's expiration time. If the new certificate is not treated as a root, validation paths with the certificate past the issuing CA's expiration time will fail.";
 const W_NO_SUBJECT: &str = "This issuer certificate was generated without a Subject; this makes it likely that issuing leaf certs with this certificate will cause TLS validation libraries to reject this certificate.";
 
-impl AuthorityAsk {
+impl CaCertificateParams {
     /// The permit for a root.
     pub fn permit_root(
         &self,
         limits: TtlLimits,
         urls: IssuingUrls,
         now: Timestamp,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<Permit, RoleViolation> {
         let mut warnings = Vec::new();
         self.check_characters()?;
         let names = names(&self.ask, &mut warnings)?;
@@ -98,11 +98,11 @@ impl AuthorityAsk {
     pub fn permit_intermediate(
         &self,
         csr: &ParsedCsr,
-        above: Above<'_>,
+        above: IssuerConstraints<'_>,
         limits: TtlLimits,
         urls: IssuingUrls,
         now: Timestamp,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<Permit, RoleViolation> {
         let mut warnings = Vec::new();
         self.check_characters()?;
         let skid = self.skid()?;
@@ -123,7 +123,7 @@ impl AuthorityAsk {
             if ask.serial_number.is_empty() { csr.serial_number() } else { &ask.serial_number };
         for (what, text) in [("common name", &*ask.common_name), ("serial number", serial_number)] {
             if !self.use_csr_values {
-                refuse_control(what, text).map_err(|text| Refusal { text, hint: None })?;
+                refuse_control(what, text).map_err(|text| RoleViolation { text, hint: None })?;
             }
         }
         let subject = if self.use_csr_values {
@@ -157,7 +157,7 @@ impl AuthorityAsk {
         csr: &ParsedCsr,
         template: &mut Template,
         warnings: &mut Vec<String>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RoleViolation> {
         let decided = Decided {
             name_constraints: template.name_constraints.is_some(),
             subject_key_identifier: template.subject_key_identifier.is_some(),
@@ -195,14 +195,14 @@ impl AuthorityAsk {
     ///
     /// # Errors
     /// Refuses hashes that do not exist.
-    pub fn signature(&self, ec_takes_bits: bool) -> Result<SignaturePreference, Refusal> {
+    pub fn signature(&self, ec_takes_bits: bool) -> Result<SignaturePreference, RoleViolation> {
         let bits = match self.signature_bits {
             0 => 0,
             256 => 256,
             384 => 384,
             512 => 512,
             other => {
-                return Err(Refusal {
+                return Err(RoleViolation {
                     text: format!("unsupported hash signature algorithm: {other}"),
                     hint: None,
                 });
@@ -237,14 +237,14 @@ impl AuthorityAsk {
     pub fn request(
         &self,
         warnings: &mut Vec<String>,
-    ) -> Result<(Subject, AlternativeNames), Refusal> {
+    ) -> Result<(Subject, AlternativeNames), RoleViolation> {
         self.check_characters()?;
         let subject = self.composed_subject(&self.ask.common_name, &self.ask.serial_number);
         Ok((subject, names(&self.ask, warnings)?))
     }
 
     /// No subject attribute holds a control character; [`names`] looks at the alternative names.
-    fn check_characters(&self) -> Result<(), Refusal> {
+    fn check_characters(&self) -> Result<(), RoleViolation> {
         let given = &self.subject;
         let lists = [
             ("country", given.country.as_slice()),
@@ -259,7 +259,7 @@ impl AuthorityAsk {
         ];
         for (what, texts) in lists {
             for text in texts {
-                refuse_control(what, text).map_err(|text| Refusal { text, hint: None })?;
+                refuse_control(what, text).map_err(|text| RoleViolation { text, hint: None })?;
             }
         }
         Ok(())
@@ -286,17 +286,17 @@ impl AuthorityAsk {
         limits: TtlLimits,
         now: Timestamp,
         warnings: &mut Vec<String>,
-    ) -> Result<(Timestamp, Timestamp), Refusal> {
-        let wish = ValidityWish {
+    ) -> Result<(Timestamp, Timestamp), RoleViolation> {
+        let wish = RequestedValidity {
             ttl: self.ask.ttl,
             not_after: &self.ask.not_after,
             not_before: &self.ask.not_before,
         };
         let backdate = self.not_before_duration;
         // No role stands between an operator and the times of an authority.
-        let choice = StartChoice { fixed: "", bound: "permit", backdate, may_backdate: true };
+        let choice = NotBeforeRules { fixed: "", bound: "permit", backdate, may_backdate: true };
         let start = choose_start(choice, wish, now)?;
-        let end = EndChoice { fixed: "", bound: "permit", limits, max_bounds_not_after: false };
+        let end = NotAfterRules { fixed: "", bound: "permit", limits, max_bounds_not_after: false };
         let end = choose_end(end, wish, now, warnings)?;
         super::role::check_order(start, end)?;
         Ok((start, end))
@@ -309,7 +309,7 @@ impl AuthorityAsk {
         (not_before, not_after): (Timestamp, Timestamp),
         path_length: Option<u8>,
         urls: IssuingUrls,
-    ) -> Result<Template, Refusal> {
+    ) -> Result<Template, RoleViolation> {
         // Of the list only digitalSignature counts; signing certificates and CRLs always stands.
         let signs = KeyUsage::KEY_CERT_SIGN.with(KeyUsage::CRL_SIGN);
         let asked = key_usages(&self.key_usage);
@@ -319,7 +319,7 @@ impl AuthorityAsk {
             signs
         };
         let name_constraints =
-            self.constraints.compile().map_err(|text| Refusal { text, hint: None })?;
+            self.constraints.compile().map_err(|text| RoleViolation { text, hint: None })?;
         Ok(Template {
             subject,
             names,
@@ -342,13 +342,13 @@ impl AuthorityAsk {
     }
 
     /// `max_path_length`, if it was sent: a negative one means no limit.
-    fn asked_path_length(&self) -> Result<Option<Option<u8>>, Refusal> {
+    fn asked_path_length(&self) -> Result<Option<Option<u8>>, RoleViolation> {
         match self.max_path_length {
             None => Ok(None),
             Some(..0) => Ok(Some(None)),
             Some(asked) => match u8::try_from(asked) {
                 Ok(asked) => Ok(Some(Some(asked))),
-                Err(_) => Err(Refusal {
+                Err(_) => Err(RoleViolation {
                     text: format!(
                         "max_path_length {asked} is too large; the largest is {}, and -1 sets no limit",
                         u8::MAX
@@ -364,9 +364,9 @@ impl AuthorityAsk {
         &self,
         above: Option<u8>,
         warnings: &mut Vec<String>,
-    ) -> Result<Option<u8>, Refusal> {
+    ) -> Result<Option<u8>, RoleViolation> {
         if above == Some(0) {
-            return Err(Refusal {
+            return Err(RoleViolation {
                 text: "signing certificate has a max path length of zero, and cannot issue further CA certificates".to_owned(),
                 hint: None,
             });
@@ -383,7 +383,7 @@ impl AuthorityAsk {
         Ok(asked)
     }
 
-    fn skid(&self) -> Result<Option<Vec<u8>>, Refusal> {
+    fn skid(&self) -> Result<Option<Vec<u8>>, RoleViolation> {
         let digits: String = self
             .subject_key_identifier
             .chars()
@@ -394,7 +394,7 @@ impl AuthorityAsk {
         }
         match data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes()) {
             // As long as the one that a request may bring.
-            Ok(bytes) if bytes.len() > LONGEST_IDENTIFIER => Err(Refusal {
+            Ok(bytes) if bytes.len() > LONGEST_IDENTIFIER => Err(RoleViolation {
                 text: format!(
                     "skid has {} bytes; the longest has {LONGEST_IDENTIFIER}",
                     bytes.len()
@@ -407,7 +407,7 @@ impl AuthorityAsk {
                     Some(other) => format!("invalid byte: U+{:04X} '{other}'", other as u32),
                     None => "odd length hex string".to_owned(),
                 };
-                Err(Refusal {
+                Err(RoleViolation {
                     text: format!("cannot parse requested SKID value as hex: encoding/hex: {why}"),
                     hint: None,
                 })
@@ -416,8 +416,11 @@ impl AuthorityAsk {
     }
 }
 
-fn names(ask: &Ask, warnings: &mut Vec<String>) -> Result<AlternativeNames, Refusal> {
-    let refused = |text: String| Refusal { text, hint: None };
+fn names(
+    ask: &CertificateParams,
+    warnings: &mut Vec<String>,
+) -> Result<AlternativeNames, RoleViolation> {
+    let refused = |text: String| RoleViolation { text, hint: None };
     let mut names = AlternativeNames::default();
     if !ask.common_name.is_empty() && !ask.exclude_cn_from_sans {
         add_name(&ask.common_name, &mut names).map_err(refused)?;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::ca::oid::ObjectIdentifier;
 
-use super::asn1::{ReadError, Reader, tag};
+use super::asn1::{DerError, DerReader, tag};
 use super::key::{KeyKind, SignatureAlgorithm};
 use super::name_limits::NameLimits;
 use super::permit::{AlternativeNames, KeyUsage};
@@ -82,8 +82,8 @@ impl fmt::Display for CertificateError {
 
 impl std::error::Error for CertificateError {}
 
-impl From<ReadError> for CertificateError {
-    fn from(error: ReadError) -> Self {
+impl From<DerError> for CertificateError {
+    fn from(error: DerError) -> Self {
         Self::Malformed(error.to_string())
     }
 }
@@ -119,7 +119,7 @@ impl Extensions {
     }
 
     fn take(&mut self, oid: &ObjectIdentifier, value: &[u8]) -> Result<(), CertificateError> {
-        let mut reader = Reader::new(value);
+        let mut reader = DerReader::new(value);
         match *oid {
             extensions::SUBJECT_KEY_IDENTIFIER => {
                 let identifier = reader.expect(tag::OCTET_STRING, "[]uint8")?.content;
@@ -277,7 +277,7 @@ impl Certificate {
 
     /// What keeps strict readers from reading its subject, which is the issuer of all it signs.
     pub fn fault_of_subject(&self) -> Option<String> {
-        let read = Reader::new(self.subject())
+        let read = DerReader::new(self.subject())
             .sequence("pkix.RDNSequence")
             .and_then(|name| distinguished_name::fault(name.rest()));
         match read {

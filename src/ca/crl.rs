@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use der::EncodeValue;
 
 use super::asn1::{
-    ReadError, Reader, TaggedValue, Time, Unsigned, Verbatim, append, encode, sequences, tag,
+    DerError, DerReader, TaggedValue, Time, Unsigned, Verbatim, append, encode, sequences, tag,
 };
 use super::cert::ComposeError;
 use super::certificate::IssuerView;
@@ -53,19 +53,19 @@ pub struct CrlFacts {
 
 /// The entries of a list as they stand in it: serial number and instant, no entry extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entries {
+pub struct CrlEntries {
     der: Vec<u8>,
     count: usize,
 }
 
-impl Entries {
+impl CrlEntries {
     /// Those of a signed list.
     ///
     /// # Errors
     /// Fails on what is no list.
     pub fn of(list: &[u8]) -> Result<Self, String> {
-        let read = || -> Result<Self, ReadError> {
-            let mut signed = Reader::new(list).sequence("pkix.CertificateList")?;
+        let read = || -> Result<Self, DerError> {
+            let mut signed = DerReader::new(list).sequence("pkix.CertificateList")?;
             let mut fields = signed.sequence("pkix.TBSCertificateList")?;
             fields.integer()?;
             fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
@@ -85,7 +85,10 @@ impl Entries {
     /// Refuses instants that a list cannot name.
     pub fn push(&mut self, serial: &[u8], revoked_at: Timestamp) -> Result<(), ComposeError> {
         let revocation_date = Time::new(revoked_at).ok_or(ComposeError::Instant(revoked_at))?;
-        append(&mut self.der, &Entry { serial_number: Unsigned(serial), revocation_date });
+        append(
+            &mut self.der,
+            &RevokedCertificate { serial_number: Unsigned(serial), revocation_date },
+        );
         self.count = self.count.saturating_add(1);
         Ok(())
     }
@@ -106,7 +109,7 @@ impl Entries {
     /// The entries of `others` whose serial numbers are not here, by serial number.
     fn missing<'a>(&self, others: &'a Self) -> Result<BTreeMap<&'a [u8], &'a [u8]>, String> {
         let mut missing = BTreeMap::new();
-        let mut compare = || -> Result<(), ReadError> {
+        let mut compare = || -> Result<(), DerError> {
             walk(&others.der, |serial, entry| {
                 missing.insert(serial, entry);
             })?;
@@ -131,11 +134,11 @@ impl Entries {
 }
 
 /// Shows each entry's serial number and the whole entry, and counts them.
-fn walk<'a>(der: &'a [u8], mut see: impl FnMut(&'a [u8], &'a [u8])) -> Result<usize, ReadError> {
-    let (mut list, mut count) = (Reader::new(der), 0_usize);
+fn walk<'a>(der: &'a [u8], mut see: impl FnMut(&'a [u8], &'a [u8])) -> Result<usize, DerError> {
+    let (mut list, mut count) = (DerReader::new(der), 0_usize);
     while !list.is_empty() {
         let entry = list.expect(tag::SEQUENCE, "pkix.RevokedCertificate")?;
-        see(Reader::new(entry.content).integer()?, entry.whole);
+        see(DerReader::new(entry.content).integer()?, entry.whole);
         count = count.saturating_add(1);
     }
     Ok(count)
@@ -145,7 +148,7 @@ fn walk<'a>(der: &'a [u8], mut see: impl FnMut(&'a [u8], &'a [u8])) -> Result<us
 pub fn compose_crl(
     issuer: &IssuerView<'_>,
     values: &CrlValues<'_>,
-    entries: &Entries,
+    entries: &CrlEntries,
 ) -> Result<TbsCrl, ComposeError> {
     if let Some(url) = values.freshest_crl.iter().find(|url| !url.is_ascii()) {
         return Err(ComposeError::NotIa5(url.clone()));
@@ -190,12 +193,12 @@ struct TbsCertList<'a> {
 
 /// One of the revokedCertificates.
 #[derive(EncodeValue)]
-struct Entry<'a> {
+struct RevokedCertificate<'a> {
     serial_number: Unsigned<'a>,
     revocation_date: Time,
 }
 
-sequences!(TbsCertList<'_>, Entry<'_>);
+sequences!(TbsCertList<'_>, RevokedCertificate<'_>);
 
 /// crlExtensions: AKI, cRLNumber, freshestCRL.
 fn crl_extensions(issuer: &IssuerView<'_>, values: &CrlValues<'_>) -> Vec<u8> {
@@ -249,28 +252,28 @@ mod tests {
 
     use super::*;
     use crate::ca::for_tests::{self, NOW};
-    use crate::ca::key::Hash;
+    use crate::ca::key::SignatureHash;
     use crate::ca::lint::lint_crl;
 
     const VALUES: CrlValues<'static> = CrlValues {
         number: 0x80,
         this_update: NOW,
         next_update: NOW.plus(3600),
-        algorithm: SignatureAlgorithm::Ecdsa(Hash::Sha256),
+        algorithm: SignatureAlgorithm::Ecdsa(SignatureHash::Sha256),
         freshest_crl: &[],
     };
 
     #[test]
     fn a_list_reads_back_with_its_entries_in_order() {
         let (root, pair) = for_tests::root("root");
-        let mut entries = Entries::default();
+        let mut entries = CrlEntries::default();
         entries.push(&[0x80, 1], NOW).unwrap();
         entries.push(&[0, 2], NOW.plus(1)).unwrap();
         let view = root.issuer_view();
         let crl = compose_crl(&view, &VALUES, &entries).unwrap();
         let signed = pair.sign(lint_crl(crl, &view).unwrap());
         assert_eq!((signed.facts().entries, signed.facts().number), (2, 0x80));
-        assert_eq!(Entries::of(signed.der()).unwrap(), entries);
+        assert_eq!(CrlEntries::of(signed.der()).unwrap(), entries);
         let read = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(signed.der());
         let read = read.unwrap().tbs_cert_list;
         let revoked = read.revoked_certificates.unwrap();
@@ -289,20 +292,20 @@ mod tests {
         let view = root.issuer_view();
         let freshest = ["http://a/delta".to_owned()];
         let values = CrlValues { freshest_crl: &freshest, ..VALUES };
-        let crl = compose_crl(&view, &values, &Entries::default()).unwrap();
+        let crl = compose_crl(&view, &values, &CrlEntries::default()).unwrap();
         let signed = pair.sign(lint_crl(crl, &view).unwrap());
         let read = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(signed.der());
         let read = read.unwrap().tbs_cert_list;
         assert!(read.revoked_certificates.is_none());
         assert_eq!(read.crl_extensions.unwrap().len(), 3);
-        assert!(Entries::of(signed.der()).unwrap().is_empty());
+        assert!(CrlEntries::of(signed.der()).unwrap().is_empty());
     }
 
     #[test]
     fn a_list_of_twenty_thousand_is_one_list() {
         let (root, pair) = for_tests::root("root");
         let view = root.issuer_view();
-        let mut entries = Entries::default();
+        let mut entries = CrlEntries::default();
         for serial in 1_u32..=20_000 {
             entries.push(&serial.to_be_bytes(), NOW).unwrap();
         }
@@ -315,7 +318,7 @@ mod tests {
     #[test]
     fn what_is_listed_already_is_not_listed_twice() {
         let of = |serials: &[u8]| {
-            let mut entries = Entries::default();
+            let mut entries = CrlEntries::default();
             for serial in serials {
                 entries.push(&[0, *serial], NOW.plus(i64::from(*serial))).unwrap();
             }
@@ -325,13 +328,13 @@ mod tests {
         assert_eq!(entries.complete(&of(&[200, 7, 2, 7])), Ok(1));
         assert_eq!(entries, of(&[9, 2, 200, 7]));
         assert_eq!(entries.complete(&of(&[9, 7])), Ok(0));
-        assert_eq!(Entries::default().complete(&entries), Ok(4));
+        assert_eq!(CrlEntries::default().complete(&entries), Ok(4));
     }
 
     #[test]
     fn the_entries_of_what_is_no_list_are_refused() {
         for list in [&b""[..], &[0x30, 0], &[0x30, 3, 0x30, 1, 0]] {
-            assert!(Entries::of(list).is_err());
+            assert!(CrlEntries::of(list).is_err());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::ca::oid::ObjectIdentifier;
 use crate::go::{self, url};
 
-use super::asn1::{ReadError, Reader, tag};
+use super::asn1::{DerError, DerReader, tag};
 use super::distinguished_name::{self, Attributes};
 use super::general_names::{self, ReadNames};
 use super::key::{KeyKind, SignatureAlgorithm};
@@ -81,8 +81,8 @@ const LONGEST_RSA: u32 = 8192;
 
 impl std::error::Error for CsrError {}
 
-impl From<ReadError> for CsrError {
-    fn from(error: ReadError) -> Self {
+impl From<DerError> for CsrError {
+    fn from(error: DerError) -> Self {
         Self::Malformed(error.to_string())
     }
 }
@@ -100,10 +100,10 @@ impl From<PublicKeyError> for CsrError {
 impl ParsedCsr {
     /// Reads the DER of a CertificationRequest.
     pub fn parse(der: &[u8]) -> Result<Self, CsrError> {
-        let mut outer = Reader::new(der);
+        let mut outer = DerReader::new(der);
         let mut parts = outer.sequence("x509.certificateRequest")?;
         let info = parts.expect(tag::SEQUENCE, "x509.tbsCertificateRequest")?;
-        let mut fields = Reader::new(info.content);
+        let mut fields = DerReader::new(info.content);
         fields.integer()?;
         let subject = fields.expect(tag::SEQUENCE, "asn1.RawValue")?;
         let key = fields.expect(tag::SEQUENCE, "x509.publicKeyInfo")?;
@@ -241,7 +241,7 @@ pub(in crate::ca) const EXTENSION_REQUEST: ObjectIdentifier =
 
 /// The extensions that the attributes ask for; other attributes are not looked into.
 fn requested_extensions(attributes: &[u8]) -> Result<Vec<RawExtension>, CsrError> {
-    let mut list = Reader::new(attributes);
+    let mut list = DerReader::new(attributes);
     let mut found = Vec::new();
     // Not looked for in `found`: a request has room for a hundred thousand of them.
     let mut seen = BTreeSet::new();
@@ -254,7 +254,7 @@ fn requested_extensions(attributes: &[u8]) -> Result<Vec<RawExtension>, CsrError
             continue;
         }
         // RFC 2985, 5.4.2: a single value.
-        let mut value = Reader::new(values);
+        let mut value = DerReader::new(values);
         let mut extensions = value.sequence("[]pkix.Extension")?;
         value.end()?;
         while !extensions.is_empty() {

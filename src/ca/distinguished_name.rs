@@ -7,7 +7,7 @@ use der::EncodeValue;
 use crate::ca::oid::ObjectIdentifier;
 
 use super::asn1::{
-    ReadError, Reader, TaggedValue, Verbatim, append, encode as der_of, sequences, tag,
+    DerError, DerReader, TaggedValue, Verbatim, append, encode as der_of, sequences, tag,
 };
 use super::control::{first_control, is_control};
 use super::permit::{Subject, SubjectName};
@@ -116,12 +116,12 @@ pub(in crate::ca) struct Attributes {
 pub(in crate::ca) type Comparable = Vec<Vec<(ObjectIdentifier, Vec<u8>)>>;
 
 /// Reads the content of a `Name` so that it can be compared.
-pub(in crate::ca) fn comparable(content: &[u8]) -> Result<Comparable, ReadError> {
-    let mut names = Reader::new(content);
+pub(in crate::ca) fn comparable(content: &[u8]) -> Result<Comparable, DerError> {
+    let mut names = DerReader::new(content);
     let mut found = Vec::new();
     while !names.is_empty() {
         let mut set =
-            Reader::new(names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content);
+            DerReader::new(names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content);
         let mut attributes = Vec::new();
         while !set.is_empty() {
             let mut pair = set.sequence("pkix.AttributeTypeAndValue")?;
@@ -145,7 +145,7 @@ fn comparable_text(text: &str) -> Vec<u8> {
 }
 
 /// The same of the DER of a `Name`.
-pub(in crate::ca) fn comparable_name(der: &[u8]) -> Result<Comparable, ReadError> {
+pub(in crate::ca) fn comparable_name(der: &[u8]) -> Result<Comparable, DerError> {
     comparable(name_content(der)?)
 }
 
@@ -156,12 +156,12 @@ pub(in crate::ca) fn is_common_name(der: &[u8], common_name: &str) -> bool {
 }
 
 /// Reads the DER of a `Name`.
-pub(in crate::ca) fn read_name(der: &[u8]) -> Result<Attributes, ReadError> {
+pub(in crate::ca) fn read_name(der: &[u8]) -> Result<Attributes, DerError> {
     read(name_content(der)?)
 }
 
-fn name_content(der: &[u8]) -> Result<&[u8], ReadError> {
-    let mut outer = Reader::new(der);
+fn name_content(der: &[u8]) -> Result<&[u8], DerError> {
+    let mut outer = DerReader::new(der);
     let name = outer.expect(tag::SEQUENCE, "pkix.RDNSequence")?;
     outer.end()?;
     Ok(name.content)
@@ -170,14 +170,14 @@ fn name_content(der: &[u8]) -> Result<&[u8], ReadError> {
 /// What keeps a `Name` that others composed out of a certificate, if anything does: only texts,
 /// each readable and without control characters, and no empty relative name; in DER the values of
 /// a set are in order (X.690, 11.6).
-pub(in crate::ca) fn fault(content: &[u8]) -> Result<Option<&'static str>, ReadError> {
-    let mut names = Reader::new(content);
+pub(in crate::ca) fn fault(content: &[u8]) -> Result<Option<&'static str>, DerError> {
+    let mut names = DerReader::new(content);
     while !names.is_empty() {
         let set = names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content;
         if set.is_empty() {
             return Ok(Some("a relative name is empty"));
         }
-        let mut set = Reader::new(set);
+        let mut set = DerReader::new(set);
         let mut last: &[u8] = &[];
         while !set.is_empty() {
             let whole = set.expect(tag::SEQUENCE, "pkix.AttributeTypeAndValue")?;
@@ -185,7 +185,7 @@ pub(in crate::ca) fn fault(content: &[u8]) -> Result<Option<&'static str>, ReadE
                 return Ok(Some("the values of a relative name are not in order"));
             }
             last = whole.whole;
-            let mut pair = Reader::new(whole.content);
+            let mut pair = DerReader::new(whole.content);
             let (_, value) = (pair.oid()?, pair.any()?);
             pair.end()?;
             if !has_characters_of_its_type(value.tag, value.content) {
@@ -206,12 +206,12 @@ pub(in crate::ca) fn fault(content: &[u8]) -> Result<Option<&'static str>, ReadE
 }
 
 /// Reads the content of a `Name`.
-pub(in crate::ca) fn read(content: &[u8]) -> Result<Attributes, ReadError> {
+pub(in crate::ca) fn read(content: &[u8]) -> Result<Attributes, DerError> {
     let mut attributes = Attributes::default();
-    let mut names = Reader::new(content);
+    let mut names = DerReader::new(content);
     while !names.is_empty() {
         let mut set =
-            Reader::new(names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content);
+            DerReader::new(names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content);
         while !set.is_empty() {
             let mut pair = set.sequence("pkix.AttributeTypeAndValue")?;
             let oid = pair.oid()?;
@@ -231,11 +231,11 @@ pub(in crate::ca) fn read(content: &[u8]) -> Result<Attributes, ReadError> {
 }
 
 /// The first character, in any attribute of the content of a `Name`, that no name may hold.
-pub(in crate::ca) fn first_control_in(content: &[u8]) -> Result<Option<char>, ReadError> {
-    let mut names = Reader::new(content);
+pub(in crate::ca) fn first_control_in(content: &[u8]) -> Result<Option<char>, DerError> {
+    let mut names = DerReader::new(content);
     while !names.is_empty() {
         let mut set =
-            Reader::new(names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content);
+            DerReader::new(names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content);
         while !set.is_empty() {
             let mut pair = set.sequence("pkix.AttributeTypeAndValue")?;
             pair.oid()?;
@@ -284,18 +284,18 @@ const NUMERIC_STRING: u8 = 0x12;
 const T61_STRING: u8 = 0x14;
 
 /// The text of a string type; `None` for what is no string.
-fn text(tag: u8, content: &[u8]) -> Result<Option<String>, ReadError> {
+fn text(tag: u8, content: &[u8]) -> Result<Option<String>, DerError> {
     match tag {
         tag::UTF8_STRING | tag::PRINTABLE_STRING | tag::IA5_STRING | NUMERIC_STRING => {
             std::str::from_utf8(content)
                 .map(|text| Some(text.to_owned()))
-                .map_err(|_| ReadError::Value("invalid UTF-8 string"))
+                .map_err(|_| DerError::Value("invalid UTF-8 string"))
         }
         T61_STRING => Ok(Some(content.iter().copied().map(char::from).collect())),
         tag::BMP_STRING => {
             let units = content.chunks_exact(2);
             if !units.remainder().is_empty() {
-                return Err(ReadError::Value("invalid BMPString"));
+                return Err(DerError::Value("invalid BMPString"));
             }
             let units = units.map(|pair| match pair {
                 [high, low] => u16::from_be_bytes([*high, *low]),

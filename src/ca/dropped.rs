@@ -1,7 +1,7 @@
 //! What a request asks for and does not get, told in warnings: what is left out in silence is
 //! missed when the certificate is used.
 
-use super::asn1::Reader;
+use super::asn1::DerReader;
 use super::csr::ParsedCsr;
 use super::extensions;
 use super::oid::ObjectIdentifier;
@@ -58,11 +58,11 @@ fn has(template: &Template, oid: &ObjectIdentifier, value: &[u8]) -> bool {
         | extensions::BASIC_CONSTRAINTS
         | extensions::SUBJECT_KEY_IDENTIFIER
         | extensions::AUTHORITY_KEY_IDENTIFIER => true,
-        extensions::KEY_USAGE => Reader::new(value)
+        extensions::KEY_USAGE => DerReader::new(value)
             .named_bits()
             .is_ok_and(|usage| template.key_usage.contains(KeyUsage(usage))),
         extensions::EXTENDED_KEY_USAGE => {
-            let Ok(mut usages) = Reader::new(value).sequence("[]asn1.ObjectIdentifier") else {
+            let Ok(mut usages) = DerReader::new(value).sequence("[]asn1.ObjectIdentifier") else {
                 return false;
             };
             let mut all = true;

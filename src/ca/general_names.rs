@@ -7,7 +7,7 @@ use der::{EncodeValue, TagMode, TagNumber};
 
 use crate::ca::oid::ObjectIdentifier;
 
-use super::asn1::{Reader, TaggedValue, Verbatim, append, encode as der_of, sequences, tag};
+use super::asn1::{DerReader, TaggedValue, Verbatim, append, encode as der_of, sequences, tag};
 use super::permit::{AlternativeNames, OtherName};
 
 /// rfc822Name
@@ -67,7 +67,7 @@ pub(in crate::ca) struct ReadNames {
 /// are skipped.
 pub(in crate::ca) fn read(der: &[u8]) -> Result<ReadNames, String> {
     let broken = |_| "x509: invalid subject alternative names".to_owned();
-    let mut outer = Reader::new(der);
+    let mut outer = DerReader::new(der);
     let mut list = outer.sequence("[]asn1.RawValue").map_err(broken)?;
     outer.end().map_err(broken)?;
     let mut found = ReadNames::default();
@@ -127,9 +127,9 @@ fn address(content: &[u8]) -> Result<IpAddr, String> {
 }
 
 fn other(content: &[u8]) -> Option<OtherName> {
-    let mut fields = Reader::new(content);
+    let mut fields = DerReader::new(content);
     let oid = fields.oid().ok()?;
-    let mut value = Reader::new(fields.expect(tag::explicit(0), "asn1.RawValue").ok()?.content);
+    let mut value = DerReader::new(fields.expect(tag::explicit(0), "asn1.RawValue").ok()?.content);
     fields.end().ok()?;
     let text = value.expect(tag::UTF8_STRING, "string").ok()?.content;
     value.end().ok()?;

@@ -42,7 +42,7 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// The word of `private_key_type` and `key_type`: `rsa`, `ec`, `ed25519`.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rsa(_) => "rsa",
             Self::Ec(_) => "ec",
@@ -62,7 +62,7 @@ impl KeyKind {
 
 /// The hash of an RSA signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hash {
+pub enum SignatureHash {
     /// SHA-256.
     Sha256,
     /// SHA-384.
@@ -75,11 +75,11 @@ pub enum Hash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// ECDSA; the hash follows the issuer's curve.
-    Ecdsa(Hash),
+    Ecdsa(SignatureHash),
     /// RSASSA-PKCS1-v1_5.
-    RsaPkcs1(Hash),
+    RsaPkcs1(SignatureHash),
     /// RSASSA-PSS, salt as long as the hash.
-    RsaPss(Hash),
+    RsaPss(SignatureHash),
     /// Ed25519.
     Ed25519,
 }
@@ -101,61 +101,61 @@ impl SignatureAlgorithm {
     pub const fn choose(kind: KeyKind, preference: SignaturePreference) -> Self {
         if let (KeyKind::Ec(_), true) = (kind, preference.ec_takes_bits) {
             match preference.bits {
-                256 => return Self::Ecdsa(Hash::Sha256),
-                384 => return Self::Ecdsa(Hash::Sha384),
-                512 => return Self::Ecdsa(Hash::Sha512),
+                256 => return Self::Ecdsa(SignatureHash::Sha256),
+                384 => return Self::Ecdsa(SignatureHash::Sha384),
+                512 => return Self::Ecdsa(SignatureHash::Sha512),
                 _ => {}
             }
         }
         match kind {
             KeyKind::Rsa(_) => {
                 let hash = match preference.bits {
-                    384 => Hash::Sha384,
-                    512 => Hash::Sha512,
-                    _ => Hash::Sha256,
+                    384 => SignatureHash::Sha384,
+                    512 => SignatureHash::Sha512,
+                    _ => SignatureHash::Sha256,
                 };
                 if preference.pss { Self::RsaPss(hash) } else { Self::RsaPkcs1(hash) }
             }
-            KeyKind::Ec(Curve::P224 | Curve::P256) => Self::Ecdsa(Hash::Sha256),
-            KeyKind::Ec(Curve::P384) => Self::Ecdsa(Hash::Sha384),
-            KeyKind::Ec(Curve::P521) => Self::Ecdsa(Hash::Sha512),
+            KeyKind::Ec(Curve::P224 | Curve::P256) => Self::Ecdsa(SignatureHash::Sha256),
+            KeyKind::Ec(Curve::P384) => Self::Ecdsa(SignatureHash::Sha384),
+            KeyKind::Ec(Curve::P521) => Self::Ecdsa(SignatureHash::Sha512),
             KeyKind::Ed25519 => Self::Ed25519,
         }
     }
 
     /// Go's name of the algorithm, which Vault uses (`ECDSAWithSHA256`, `SHA256WithRSAPSS`).
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Ecdsa(Hash::Sha256) => "ECDSAWithSHA256",
-            Self::Ecdsa(Hash::Sha384) => "ECDSAWithSHA384",
-            Self::Ecdsa(Hash::Sha512) => "ECDSAWithSHA512",
-            Self::RsaPkcs1(Hash::Sha256) => "SHA256WithRSA",
-            Self::RsaPkcs1(Hash::Sha384) => "SHA384WithRSA",
-            Self::RsaPkcs1(Hash::Sha512) => "SHA512WithRSA",
-            Self::RsaPss(Hash::Sha256) => "SHA256WithRSAPSS",
-            Self::RsaPss(Hash::Sha384) => "SHA384WithRSAPSS",
-            Self::RsaPss(Hash::Sha512) => "SHA512WithRSAPSS",
+            Self::Ecdsa(SignatureHash::Sha256) => "ECDSAWithSHA256",
+            Self::Ecdsa(SignatureHash::Sha384) => "ECDSAWithSHA384",
+            Self::Ecdsa(SignatureHash::Sha512) => "ECDSAWithSHA512",
+            Self::RsaPkcs1(SignatureHash::Sha256) => "SHA256WithRSA",
+            Self::RsaPkcs1(SignatureHash::Sha384) => "SHA384WithRSA",
+            Self::RsaPkcs1(SignatureHash::Sha512) => "SHA512WithRSA",
+            Self::RsaPss(SignatureHash::Sha256) => "SHA256WithRSAPSS",
+            Self::RsaPss(SignatureHash::Sha384) => "SHA384WithRSAPSS",
+            Self::RsaPss(SignatureHash::Sha512) => "SHA512WithRSAPSS",
             Self::Ed25519 => "Ed25519",
         }
     }
 
     /// Every algorithm, in the order Vault lists them.
     pub const ALL: [Self; 10] = [
-        Self::RsaPkcs1(Hash::Sha256),
-        Self::RsaPkcs1(Hash::Sha384),
-        Self::RsaPkcs1(Hash::Sha512),
-        Self::Ecdsa(Hash::Sha256),
-        Self::Ecdsa(Hash::Sha384),
-        Self::Ecdsa(Hash::Sha512),
-        Self::RsaPss(Hash::Sha256),
-        Self::RsaPss(Hash::Sha384),
-        Self::RsaPss(Hash::Sha512),
+        Self::RsaPkcs1(SignatureHash::Sha256),
+        Self::RsaPkcs1(SignatureHash::Sha384),
+        Self::RsaPkcs1(SignatureHash::Sha512),
+        Self::Ecdsa(SignatureHash::Sha256),
+        Self::Ecdsa(SignatureHash::Sha384),
+        Self::Ecdsa(SignatureHash::Sha512),
+        Self::RsaPss(SignatureHash::Sha256),
+        Self::RsaPss(SignatureHash::Sha384),
+        Self::RsaPss(SignatureHash::Sha512),
         Self::Ed25519,
     ];
 
     /// Reads [`Self::word`], whatever its case.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.word().eq_ignore_ascii_case(word))
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(word))
     }
 
     /// Can a key of this kind make this signature?
@@ -171,6 +171,6 @@ impl SignatureAlgorithm {
 
 impl fmt::Display for SignatureAlgorithm {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.word())
+        formatter.write_str(self.as_str())
     }
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::go::{self, idna::to_ascii};
 
-use super::asn1::{ReadError, Reader, tag};
+use super::asn1::{DerError, DerReader, tag};
 use super::distinguished_name;
 use super::general_names::{DNS, EMAIL, IP, URI, kind_not_read};
 use super::hostname::is_host_name;
@@ -170,14 +170,14 @@ impl NameConstraints {
 /// Reads the value of the extension. Every kind that is read is compared with later; any other
 /// kind, a minimum or a maximum is an error.
 pub(in crate::ca) fn read(value: &[u8]) -> Result<NameConstraints, String> {
-    let plain = |error: ReadError| error.to_string();
-    let mut outer = Reader::new(value);
+    let plain = |error: DerError| error.to_string();
+    let mut outer = DerReader::new(value);
     let mut fields = outer.sequence("x509.nameConstraints").map_err(plain)?;
     outer.end().map_err(plain)?;
     let mut found = NameConstraints::default();
     for (number, permitted) in [(0, true), (1, false)] {
         let Some(list) = fields.optional(tag::explicit(number)).map_err(plain)? else { continue };
-        let mut list = Reader::new(list.content);
+        let mut list = DerReader::new(list.content);
         if list.is_empty() {
             return Err("a list of subtrees is empty".to_owned());
         }
@@ -220,7 +220,7 @@ fn take(
             list.push(ip_range(content)?);
         }
         DIRECTORY => {
-            let mut reader = Reader::new(content);
+            let mut reader = DerReader::new(content);
             let name = reader.expect(tag::SEQUENCE, "pkix.RDNSequence");
             let name = name.map_err(|error| error.to_string())?;
             reader.end().map_err(|error| error.to_string())?;

@@ -10,7 +10,7 @@ use super::certificate::Certificate;
 use super::distinguished_name::{self, Comparable};
 use super::name_constraints;
 use super::permit::{BasicConstraints, NameConstraints, Template};
-use super::role::Refusal;
+use super::role::RoleViolation;
 
 /// The name constraints of one certificate.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ impl IssuerLimits {
     }
 
     /// Go compares no more than this in one certificate, and no request shall cost more.
-    fn check_number(&self, template: &Template) -> Result<(), Refusal> {
+    fn check_number(&self, template: &Template) -> Result<(), RoleViolation> {
         let names = &template.names;
         let count = names.dns.len() + names.email.len() + names.ip.len() + names.uri.len();
         let subtrees = |limits: &NameLimits| limits.read.as_ref().map_or(0, |own| own.names.len());
@@ -124,14 +124,14 @@ impl IssuerLimits {
     ///
     /// # Errors
     /// Names the name that is not allowed, or the constraint that is not understood.
-    pub fn check(&self, template: &Template) -> Result<(), Refusal> {
+    pub fn check(&self, template: &Template) -> Result<(), RoleViolation> {
         if self.exhausted {
             return refuse("the issuer cannot sign: a certificate above it has a path length that allows no further authority at its place".to_owned());
         }
         if self.names.is_empty() {
             return Ok(());
         }
-        let facts = Facts::of(template)?;
+        let facts = SubjectNames::of(template)?;
         self.check_number(template)?;
         for limits in &self.names {
             match &limits.read {
@@ -148,21 +148,22 @@ impl IssuerLimits {
     }
 }
 
-fn refuse<T>(text: String) -> Result<T, Refusal> {
-    Err(Refusal { text, hint: None })
+fn refuse<T>(text: String) -> Result<T, RoleViolation> {
+    Err(RoleViolation { text, hint: None })
 }
 
 /// What a subject says of itself.
-struct Facts {
+struct SubjectNames {
     subject: Comparable,
     email: Vec<String>,
     host: Option<String>,
 }
 
-impl Facts {
-    fn of(template: &Template) -> Result<Self, Refusal> {
+impl SubjectNames {
+    fn of(template: &Template) -> Result<Self, RoleViolation> {
         let der = distinguished_name::encode(&template.subject);
-        let wrong = |error: super::asn1::ReadError| Refusal { text: error.to_string(), hint: None };
+        let wrong =
+            |error: super::asn1::DerError| RoleViolation { text: error.to_string(), hint: None };
         let attributes = distinguished_name::read_name(&der).map_err(wrong)?;
         let names = &template.names;
         // Without e-mail names those of the subject count (RFC 5280, 4.2.1.10); without DNS names
@@ -180,7 +181,7 @@ impl Facts {
 }
 
 impl Compiled {
-    fn check(&self, template: &Template, facts: &Facts) -> Result<(), Refusal> {
+    fn check(&self, template: &Template, facts: &SubjectNames) -> Result<(), RoleViolation> {
         let (asked, own) = (&template.names, &self.names);
         for name in asked.dns.iter().chain(&facts.host) {
             // Go and OpenSSL compare no such name and refuse it.
@@ -212,7 +213,7 @@ impl Compiled {
     }
 
     /// RFC 5280, 4.2.1.10: the constraint applies to the host; a URI without one is not permitted.
-    fn check_uri(&self, text: &str) -> Result<(), Refusal> {
+    fn check_uri(&self, text: &str) -> Result<(), RoleViolation> {
         let own = &self.names;
         if !has_one_host(text) {
             return refuse(format!(
@@ -236,7 +237,7 @@ impl Compiled {
         judge("URI", text, own.permitted_uri.is_empty() || permitted, excluded)
     }
 
-    fn check_subject(&self, subject: &Comparable) -> Result<(), Refusal> {
+    fn check_subject(&self, subject: &Comparable) -> Result<(), RoleViolation> {
         if subject.is_empty() {
             return Ok(());
         }
@@ -270,7 +271,7 @@ fn looks_like_host(name: &str) -> bool {
         && !["..", ".-", "-."].iter().any(|pair| name.contains(pair))
 }
 
-fn judge(kind: &str, name: &str, permitted: bool, excluded: bool) -> Result<(), Refusal> {
+fn judge(kind: &str, name: &str, permitted: bool, excluded: bool) -> Result<(), RoleViolation> {
     if permitted && !excluded {
         return Ok(());
     }

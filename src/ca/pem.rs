@@ -104,23 +104,23 @@ fn encode_lines(text: &mut String, label: &str, der: &[u8], end: &str) {
 
 /// One block as read.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Block {
+pub struct PemBlock {
     /// What stands between `BEGIN` and the dashes.
     pub label: String,
     /// The content.
     pub der: Zeroizing<Vec<u8>>,
 }
 
-impl fmt::Debug for Block {
+impl fmt::Debug for PemBlock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Block({}, {} bytes)", self.label, self.der.len())
+        write!(formatter, "PemBlock({}, {} bytes)", self.label, self.der.len())
     }
 }
 
 /// Every block in the text, in order. What is not a whole block is passed over, as Go's
 /// `pem.Decode` does: text around blocks, a block without its end, one whose base64 is damaged.
 /// Header lines (`Proc-Type: …`) are skipped.
-pub fn decode_all(text: &str) -> Vec<Block> {
+pub fn decode_all(text: &str) -> Vec<PemBlock> {
     let mut blocks = Vec::new();
     let mut rest = text;
     while let Some((label, body)) = next_begin(rest) {
@@ -137,7 +137,7 @@ pub fn decode_all(text: &str) -> Vec<Block> {
 }
 
 /// The first block with one of these labels.
-pub fn decode_first(text: &str, labels: &[&str]) -> Option<Block> {
+pub fn decode_first(text: &str, labels: &[&str]) -> Option<PemBlock> {
     decode_all(text).into_iter().find(|block| labels.contains(&block.label.as_str()))
 }
 
@@ -160,7 +160,7 @@ fn next_begin(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-fn decode_block<'a>(label: &str, body: &'a str) -> Option<(Block, &'a str)> {
+fn decode_block<'a>(label: &str, body: &'a str) -> Option<(PemBlock, &'a str)> {
     let mut rest = body;
     // One allocation, so that a key leaves no copy behind. Looked for once a block and no further
     // than the next dashes: a text of many lines without an end takes no more time than its length.
@@ -174,7 +174,7 @@ fn decode_block<'a>(label: &str, body: &'a str) -> Option<(Block, &'a str)> {
                 return None;
             }
             let der = Zeroizing::new(decode_base64(&base64)?);
-            return Some((Block { label: label.to_owned(), der }, after));
+            return Some((PemBlock { label: label.to_owned(), der }, after));
         }
         if line.starts_with("-----BEGIN ") || rest.is_empty() {
             return None;
@@ -346,7 +346,7 @@ fn sec1(info: &PrivateKeyInfo<'_>, pkcs8: &[u8]) -> Result<Zeroizing<Vec<u8>>, U
 /// A private key that an answer returns. Its encodings are made before anything is signed, because
 /// making them can fail.
 #[derive(Debug)]
-pub struct ExportedKey {
+pub struct PrivateKeyEncodings {
     kind: KeyKind,
     /// As it was made.
     raw: Secret<Vec<u8>>,
@@ -355,7 +355,7 @@ pub struct ExportedKey {
     pkcs8: Option<EncodedKey>,
 }
 
-impl ExportedKey {
+impl PrivateKeyEncodings {
     /// Encodes the key, traditional and in the form of the request.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::signature::{self, ParsedPublicKey, UnparsedPublicKey, VerificationAlgorithm};
 use der::EncodeValue;
 
-use super::asn1::{Reader, TaggedValue, Verbatim, WholeBits, encode, sequences, tag};
-use super::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
+use super::asn1::{DerReader, TaggedValue, Verbatim, WholeBits, encode, sequences, tag};
+use super::key::{Curve, KeyKind, SignatureAlgorithm, SignatureHash};
 use crate::secret::Secret;
 
 /// A public key: its SubjectPublicKeyInfo and what it says.
@@ -41,8 +41,8 @@ impl fmt::Display for PublicKeyError {
 
 impl std::error::Error for PublicKeyError {}
 
-impl From<super::asn1::ReadError> for PublicKeyError {
-    fn from(error: super::asn1::ReadError) -> Self {
+impl From<super::asn1::DerError> for PublicKeyError {
+    fn from(error: super::asn1::DerError) -> Self {
         Self::Malformed(error.to_string())
     }
 }
@@ -83,27 +83,32 @@ struct KeyAlgorithm<'a> {
 
 /// RFC 5208, 5.
 #[derive(EncodeValue)]
-struct PrivateKeyInfo<'a> {
+struct WrittenPrivateKeyInfo<'a> {
     version: u8,
     algorithm: Verbatim<'a>,
-    private_key: TaggedValue<EcPrivateKey<'a>>,
+    private_key: TaggedValue<WrittenEcPrivateKey<'a>>,
 }
 
 /// RFC 5915, 3.
 #[derive(EncodeValue)]
-struct EcPrivateKey<'a> {
+struct WrittenEcPrivateKey<'a> {
     version: u8,
     private_key: TaggedValue<Verbatim<'a>>,
     public_key: TaggedValue<WholeBits<'a>>,
 }
 
-sequences!(SubjectPublicKeyInfo<'_>, KeyAlgorithm<'_>, PrivateKeyInfo<'_>, EcPrivateKey<'_>);
+sequences!(
+    SubjectPublicKeyInfo<'_>,
+    KeyAlgorithm<'_>,
+    WrittenPrivateKeyInfo<'_>,
+    WrittenEcPrivateKey<'_>
+);
 
 impl PublicKey {
     /// Reads the DER of a SubjectPublicKeyInfo and writes it again, so that nothing is certified
     /// that was not read. An EC point must lie on its curve; keys that prove nothing are refused.
     pub fn parse(spki: &[u8]) -> Result<Self, PublicKeyError> {
-        let mut outer = Reader::new(spki);
+        let mut outer = DerReader::new(spki);
         let mut fields = outer.sequence("x509.publicKeyInfo")?;
         outer.end()?;
         let mut algorithm = fields.sequence("pkix.AlgorithmIdentifier")?;
@@ -140,15 +145,15 @@ impl PublicKey {
     /// (RFC 5915, 3). The scalar has the length of the field. `None` for other kinds of keys.
     pub fn ec_pkcs8(&self, scalar: &[u8]) -> Option<Secret<Vec<u8>>> {
         let KeyKind::Ec(_) = self.kind else { return None };
-        let mut info = Reader::new(&self.spki).sequence("x509.publicKeyInfo").ok()?;
+        let mut info = DerReader::new(&self.spki).sequence("x509.publicKeyInfo").ok()?;
         let algorithm = info.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier").ok()?.whole;
-        let private_key = EcPrivateKey {
+        let private_key = WrittenEcPrivateKey {
             version: 1,
             private_key: TaggedValue::of(tag::OCTET_STRING, scalar),
             public_key: TaggedValue::new(tag::explicit(1), WholeBits(self.subject_public_key())),
         };
         // `encode` allocates the whole length at once: a secret leaves no shorter copy of itself.
-        Some(Secret::new(encode(&PrivateKeyInfo {
+        Some(Secret::new(encode(&WrittenPrivateKeyInfo {
             version: 0,
             algorithm: Verbatim(algorithm),
             private_key: TaggedValue::new(tag::OCTET_STRING, private_key),
@@ -189,12 +194,12 @@ impl PublicKey {
 }
 
 /// RFC 3279, 2.3.1: NULL parameters, `RSAPublicKey`.
-fn rsa(mut algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
+fn rsa(mut algorithm: DerReader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
     let null = algorithm.any().map(|element| element.whole == [5, 0]);
     if null != Ok(true) || !algorithm.is_empty() {
         return Err(malformed("x509: RSA key missing NULL parameters"));
     }
-    let mut outer = Reader::new(bits);
+    let mut outer = DerReader::new(bits);
     let invalid = |_| malformed("x509: invalid RSA public key");
     let mut fields = outer.sequence("pkcs1PublicKey").map_err(invalid)?;
     let modulus = fields.integer().map_err(|_| malformed("x509: invalid RSA modulus"))?;
@@ -252,7 +257,7 @@ fn is_negative_or_zero(integer: &[u8]) -> bool {
 }
 
 /// RFC 5480, 2.2: an uncompressed point.
-fn ec(mut algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
+fn ec(mut algorithm: DerReader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
     let invalid = |_| malformed("x509: invalid ECDSA parameters");
     let named = algorithm.oid_bytes().map_err(invalid)?;
     algorithm.end().map_err(invalid)?;
@@ -274,7 +279,7 @@ fn ec(mut algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError>
 }
 
 /// RFC 8410, 4: no parameters, 32 octets.
-fn ed25519(algorithm: Reader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
+fn ed25519(algorithm: DerReader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
     if !algorithm.is_empty() {
         return Err(malformed("x509: Ed25519 key encoded with illegal parameters"));
     }
@@ -339,27 +344,51 @@ fn verification(
 ) -> Option<&'static dyn VerificationAlgorithm> {
     use SignatureAlgorithm::{Ecdsa, Ed25519, RsaPkcs1, RsaPss};
     Some(match (algorithm, kind) {
-        (Ecdsa(Hash::Sha256), KeyKind::Ec(Curve::P256)) => &signature::ECDSA_P256_SHA256_ASN1,
-        (Ecdsa(Hash::Sha384), KeyKind::Ec(Curve::P256)) => &signature::ECDSA_P256_SHA384_ASN1,
-        (Ecdsa(Hash::Sha512), KeyKind::Ec(Curve::P256)) => &signature::ECDSA_P256_SHA512_ASN1,
-        (Ecdsa(Hash::Sha256), KeyKind::Ec(Curve::P384)) => &signature::ECDSA_P384_SHA256_ASN1,
-        (Ecdsa(Hash::Sha384), KeyKind::Ec(Curve::P384)) => &signature::ECDSA_P384_SHA384_ASN1,
-        (Ecdsa(Hash::Sha512), KeyKind::Ec(Curve::P384)) => &signature::ECDSA_P384_SHA512_ASN1,
-        (Ecdsa(Hash::Sha256), KeyKind::Ec(Curve::P521)) => &signature::ECDSA_P521_SHA256_ASN1,
-        (Ecdsa(Hash::Sha384), KeyKind::Ec(Curve::P521)) => &signature::ECDSA_P521_SHA384_ASN1,
-        (Ecdsa(Hash::Sha512), KeyKind::Ec(Curve::P521)) => &signature::ECDSA_P521_SHA512_ASN1,
-        (RsaPkcs1(Hash::Sha256), KeyKind::Rsa(1024..2048)) => {
+        (Ecdsa(SignatureHash::Sha256), KeyKind::Ec(Curve::P256)) => {
+            &signature::ECDSA_P256_SHA256_ASN1
+        }
+        (Ecdsa(SignatureHash::Sha384), KeyKind::Ec(Curve::P256)) => {
+            &signature::ECDSA_P256_SHA384_ASN1
+        }
+        (Ecdsa(SignatureHash::Sha512), KeyKind::Ec(Curve::P256)) => {
+            &signature::ECDSA_P256_SHA512_ASN1
+        }
+        (Ecdsa(SignatureHash::Sha256), KeyKind::Ec(Curve::P384)) => {
+            &signature::ECDSA_P384_SHA256_ASN1
+        }
+        (Ecdsa(SignatureHash::Sha384), KeyKind::Ec(Curve::P384)) => {
+            &signature::ECDSA_P384_SHA384_ASN1
+        }
+        (Ecdsa(SignatureHash::Sha512), KeyKind::Ec(Curve::P384)) => {
+            &signature::ECDSA_P384_SHA512_ASN1
+        }
+        (Ecdsa(SignatureHash::Sha256), KeyKind::Ec(Curve::P521)) => {
+            &signature::ECDSA_P521_SHA256_ASN1
+        }
+        (Ecdsa(SignatureHash::Sha384), KeyKind::Ec(Curve::P521)) => {
+            &signature::ECDSA_P521_SHA384_ASN1
+        }
+        (Ecdsa(SignatureHash::Sha512), KeyKind::Ec(Curve::P521)) => {
+            &signature::ECDSA_P521_SHA512_ASN1
+        }
+        (RsaPkcs1(SignatureHash::Sha256), KeyKind::Rsa(1024..2048)) => {
             &signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY
         }
-        (RsaPkcs1(Hash::Sha512), KeyKind::Rsa(1024..2048)) => {
+        (RsaPkcs1(SignatureHash::Sha512), KeyKind::Rsa(1024..2048)) => {
             &signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
         }
-        (RsaPkcs1(Hash::Sha256), KeyKind::Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA256,
-        (RsaPkcs1(Hash::Sha384), KeyKind::Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA384,
-        (RsaPkcs1(Hash::Sha512), KeyKind::Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA512,
-        (RsaPss(Hash::Sha256), KeyKind::Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA256,
-        (RsaPss(Hash::Sha384), KeyKind::Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA384,
-        (RsaPss(Hash::Sha512), KeyKind::Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA512,
+        (RsaPkcs1(SignatureHash::Sha256), KeyKind::Rsa(_)) => {
+            &signature::RSA_PKCS1_2048_8192_SHA256
+        }
+        (RsaPkcs1(SignatureHash::Sha384), KeyKind::Rsa(_)) => {
+            &signature::RSA_PKCS1_2048_8192_SHA384
+        }
+        (RsaPkcs1(SignatureHash::Sha512), KeyKind::Rsa(_)) => {
+            &signature::RSA_PKCS1_2048_8192_SHA512
+        }
+        (RsaPss(SignatureHash::Sha256), KeyKind::Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA256,
+        (RsaPss(SignatureHash::Sha384), KeyKind::Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA384,
+        (RsaPss(SignatureHash::Sha512), KeyKind::Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA512,
         (Ed25519, KeyKind::Ed25519) => &signature::ED25519,
         _ => return None,
     })

@@ -19,7 +19,7 @@ pub struct RequestValues {
     pub subject: SubjectName,
     /// Subject alternative names.
     pub names: AlternativeNames,
-    /// Ask for basic constraints with CA:TRUE (`add_basic_constraints`).
+    /// CertificateParams for basic constraints with CA:TRUE (`add_basic_constraints`).
     pub basic_constraints: bool,
     /// Key usage to ask for; empty means no extension.
     pub key_usage: KeyUsage,
@@ -62,12 +62,12 @@ struct CertificationRequestInfo<'a> {
 
 /// An attribute with one value, a SEQUENCE.
 #[derive(EncodeValue)]
-struct Attribute<'a> {
+struct RequestAttribute<'a> {
     identifier: &'a ObjectIdentifier,
     values: TaggedValue<TaggedValue<Verbatim<'a>>>,
 }
 
-sequences!(CertificationRequestInfo<'_>, Attribute<'_>);
+sequences!(CertificationRequestInfo<'_>, RequestAttribute<'_>);
 
 /// The extensionRequest (RFC 2985, 5.4.2), if anything is requested.
 fn attributes(values: &RequestValues) -> Vec<u8> {
@@ -87,7 +87,7 @@ fn attributes(values: &RequestValues) -> Vec<u8> {
     }
     let list = TaggedValue::of(tag::SEQUENCE, &list);
     let values = TaggedValue::new(tag::SET, list);
-    encode(&Attribute { identifier: &EXTENSION_REQUEST, values })
+    encode(&RequestAttribute { identifier: &EXTENSION_REQUEST, values })
 }
 
 impl TbsRequest {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::alternative_names::{Holder, add_address, refuse_malformed, uris};
-use super::asn1::{NamedBits, ReadError, Reader, TaggedValue, encode, tag};
+use super::asn1::{DerError, DerReader, NamedBits, TaggedValue, encode, tag};
 use super::control::{first_control, refuse_control};
 use super::csr::ParsedCsr;
 use super::distinguished_name;
@@ -14,7 +14,7 @@ use super::general_names::{self, URI};
 use super::name_constraints;
 use super::oid::ObjectIdentifier;
 use super::permit::{AlternativeNames, KeyUsage, Policy, RawExtension};
-use super::role::Refusal;
+use super::role::RoleViolation;
 use super::taken;
 use crate::go::{self, idna::to_ascii};
 
@@ -63,7 +63,7 @@ impl Decided {
 ///
 /// # Errors
 /// Names the extension and what is wrong with it.
-pub(in crate::ca) fn take(csr: &ParsedCsr, decided: Decided) -> Result<Requested, Refusal> {
+pub(in crate::ca) fn take(csr: &ParsedCsr, decided: Decided) -> Result<Requested, RoleViolation> {
     let mut taken = Requested::default();
     let subject_is_empty = csr.subject() == distinguished_name::EMPTY;
     subject(csr)?;
@@ -110,8 +110,8 @@ pub(in crate::ca) fn take(csr: &ParsedCsr, decided: Decided) -> Result<Requested
     Ok(taken)
 }
 
-fn refuse<T>(text: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal { text: text.into(), hint: None })
+fn refuse<T>(text: impl Into<String>) -> Result<T, RoleViolation> {
+    Err(RoleViolation { text: text.into(), hint: None })
 }
 
 /// The longest subject key identifier that is signed, in bytes: that of a hash.
@@ -136,7 +136,7 @@ fn name_of(oid: &ObjectIdentifier) -> &'static str {
     }
 }
 
-fn unreadable(oid: &ObjectIdentifier, why: &str) -> Refusal {
+fn unreadable(oid: &ObjectIdentifier, why: &str) -> RoleViolation {
     let name = name_of(oid);
     let text = if *oid == extensions::KEY_USAGE && why.starts_with("lacks") {
         format!(
@@ -147,12 +147,12 @@ fn unreadable(oid: &ObjectIdentifier, why: &str) -> Refusal {
             "the CSR's {name} ({oid}) cannot be taken into the certificate: {why}; leave it out of the CSR, or do not set use_csr_values"
         )
     };
-    Refusal { text, hint: None }
+    RoleViolation { text, hint: None }
 }
 
 /// The subject is taken byte for byte, so every byte of it must be sound.
-fn subject(csr: &ParsedCsr) -> Result<(), Refusal> {
-    let fault = Reader::new(csr.subject())
+fn subject(csr: &ParsedCsr) -> Result<(), RoleViolation> {
+    let fault = DerReader::new(csr.subject())
         .sequence("pkix.RDNSequence")
         .and_then(|name| distinguished_name::fault(name.rest()));
     match fault {
@@ -163,7 +163,7 @@ fn subject(csr: &ParsedCsr) -> Result<(), Refusal> {
 }
 
 /// Names of the kinds that are read, each checked like one that comes as a parameter.
-fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, Refusal> {
+fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, RoleViolation> {
     let wrong = |why: &str| {
         refuse(format!(
             "the CSR's subject alternative names cannot be taken into the certificate: {why}; leave them out of the CSR, or do not set use_csr_values"
@@ -207,8 +207,8 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, Refusal> {
 
 /// The value of an extension, read to its end and written again.
 fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
-    let plain = |error: ReadError| error.to_string();
-    let mut reader = Reader::new(value);
+    let plain = |error: DerError| error.to_string();
+    let mut reader = DerReader::new(value);
     match *oid {
         extensions::SUBJECT_KEY_IDENTIFIER => {
             let identifier = reader.expect(tag::OCTET_STRING, "[]uint8").map_err(plain)?.content;
@@ -272,8 +272,8 @@ fn key_usage(usage: KeyUsage, length: usize) -> Result<Vec<u8>, String> {
 }
 
 /// A SEQUENCE of object identifiers, each once.
-fn identifiers(value: &[u8]) -> Result<Vec<ObjectIdentifier>, ReadError> {
-    let mut outer = Reader::new(value);
+fn identifiers(value: &[u8]) -> Result<Vec<ObjectIdentifier>, DerError> {
+    let mut outer = DerReader::new(value);
     let mut list = outer.sequence("[]asn1.ObjectIdentifier")?;
     outer.end()?;
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
@@ -288,8 +288,8 @@ fn identifiers(value: &[u8]) -> Result<Vec<ObjectIdentifier>, ReadError> {
 
 /// RFC 5280, 4.2.1.4: each policy once, with a CPS and a notice of text at most.
 fn policies(value: &[u8]) -> Result<Vec<Policy>, String> {
-    let plain = |error: ReadError| error.to_string();
-    let mut outer = Reader::new(value);
+    let plain = |error: DerError| error.to_string();
+    let mut outer = DerReader::new(value);
     let mut list = outer.sequence("[]x509.policyInformation").map_err(plain)?;
     outer.end().map_err(plain)?;
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
@@ -312,8 +312,8 @@ fn policies(value: &[u8]) -> Result<Vec<Policy>, String> {
     if found.is_empty() { Err("it names no policy".to_owned()) } else { Ok(found) }
 }
 
-fn qualifier(list: &mut Reader<'_>, policy: &mut Policy) -> Result<(), String> {
-    let plain = |error: ReadError| error.to_string();
+fn qualifier(list: &mut DerReader<'_>, policy: &mut Policy) -> Result<(), String> {
+    let plain = |error: DerError| error.to_string();
     let mut fields = list.sequence("x509.policyQualifierInfo").map_err(plain)?;
     let kind = fields.oid().map_err(plain)?;
     let (place, content) = match kind {
@@ -342,8 +342,8 @@ fn qualifier(list: &mut Reader<'_>, policy: &mut Policy) -> Result<(), String> {
 
 /// RFC 5280, 4.2.1.13: points that are URIs.
 fn points(value: &[u8]) -> Result<(), String> {
-    let plain = |error: ReadError| error.to_string();
-    let mut outer = Reader::new(value);
+    let plain = |error: DerError| error.to_string();
+    let mut outer = DerReader::new(value);
     let mut list = outer.sequence("[]x509.distributionPoint").map_err(plain)?;
     outer.end().map_err(plain)?;
     if list.is_empty() {
@@ -353,10 +353,10 @@ fn points(value: &[u8]) -> Result<(), String> {
         let mut point = list.sequence("x509.distributionPoint").map_err(plain)?;
         let name = point.expect(tag::explicit(0), "x509.distributionPointName").map_err(plain)?;
         point.end().map_err(|_| "a point has reasons or an issuer of its own".to_owned())?;
-        let mut name = Reader::new(name.content);
+        let mut name = DerReader::new(name.content);
         let full = name.expect(tag::explicit(0), "[]asn1.RawValue").map_err(plain)?;
         name.end().map_err(plain)?;
-        let mut places = Reader::new(full.content);
+        let mut places = DerReader::new(full.content);
         if places.is_empty() {
             return Err("it names no place".to_owned());
         }
@@ -369,8 +369,8 @@ fn points(value: &[u8]) -> Result<(), String> {
 
 /// RFC 5280, 4.2.2.1: descriptions whose place is a URI.
 fn descriptions(value: &[u8]) -> Result<(), String> {
-    let plain = |error: ReadError| error.to_string();
-    let mut outer = Reader::new(value);
+    let plain = |error: DerError| error.to_string();
+    let mut outer = DerReader::new(value);
     let mut list = outer.sequence("[]x509.accessDescription").map_err(plain)?;
     outer.end().map_err(plain)?;
     if list.is_empty() {
@@ -386,7 +386,7 @@ fn descriptions(value: &[u8]) -> Result<(), String> {
 }
 
 /// A GeneralName that is a URI.
-fn place(names: &mut Reader<'_>) -> Result<(), String> {
+fn place(names: &mut DerReader<'_>) -> Result<(), String> {
     let name = names.any().map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(name.content).ok().filter(|_| name.tag == URI);
     match text {

@@ -1,7 +1,7 @@
 //! Extensions of a request that are taken byte for byte: what must hold of each so that strict
 //! readers read the certificate, and those that no certificate of an authority holds.
 
-use super::asn1::{ReadError, Reader, tag};
+use super::asn1::{DerError, DerReader, tag};
 use super::extensions::{AUTHORITY_INFO_ACCESS, FRESHEST_CRL, SUBJECT_KEY_IDENTIFIER};
 use super::oid::ObjectIdentifier;
 
@@ -82,7 +82,7 @@ pub(in crate::ca) fn check(oid: &ObjectIdentifier, value: &[u8]) -> Result<(), S
         return Err((*why).to_owned());
     }
     sound(value, DEEPEST)?;
-    let mut reader = Reader::new(value);
+    let mut reader = DerReader::new(value);
     let read = match *oid {
         POLICY_CONSTRAINTS => policy_constraints(&mut reader),
         INHIBIT_ANY_POLICY => reader.integer().and_then(count),
@@ -103,9 +103,9 @@ pub(in crate::ca) fn check(oid: &ObjectIdentifier, value: &[u8]) -> Result<(), S
 
 /// One element after the other of a SEQUENCE that has at least one.
 fn each<'a>(
-    reader: &mut Reader<'a>,
-    read: impl Fn(&mut Reader<'a>) -> Result<(), ReadError>,
-) -> Result<(), ReadError> {
+    reader: &mut DerReader<'a>,
+    read: impl Fn(&mut DerReader<'a>) -> Result<(), DerError>,
+) -> Result<(), DerError> {
     let mut list = reader.sequence("[]asn1.RawValue")?;
     read(&mut list)?;
     while !list.is_empty() {
@@ -115,10 +115,10 @@ fn each<'a>(
 }
 
 /// RFC 5280, 4.2.1.11: one of the two numbers at least.
-fn policy_constraints(reader: &mut Reader<'_>) -> Result<(), ReadError> {
+fn policy_constraints(reader: &mut DerReader<'_>) -> Result<(), DerError> {
     let mut fields = reader.sequence("x509.policyConstraints")?;
     if fields.is_empty() {
-        return Err(ReadError::Value("policy constraints are empty"));
+        return Err(DerError::Value("policy constraints are empty"));
     }
     for number in [0, 1] {
         if let Some(found) = fields.optional(tag::implicit(number))? {
@@ -129,22 +129,22 @@ fn policy_constraints(reader: &mut Reader<'_>) -> Result<(), ReadError> {
 }
 
 /// RFC 5280, 4.2.1.5: no policy is mapped to or from anyPolicy.
-fn policy_mappings(reader: &mut Reader<'_>) -> Result<(), ReadError> {
+fn policy_mappings(reader: &mut DerReader<'_>) -> Result<(), DerError> {
     each(reader, |list| {
         let mut pair = list.sequence("x509.policyMapping")?;
         let (above, below) = (pair.oid()?, pair.oid()?);
         if above == ANY_POLICY || below == ANY_POLICY {
-            return Err(ReadError::Value("anyPolicy is mapped"));
+            return Err(DerError::Value("anyPolicy is mapped"));
         }
         pair.end()
     })
 }
 
 /// The content of an INTEGER that counts: minimal, not negative, and of four bytes at most.
-fn count(content: &[u8]) -> Result<(), ReadError> {
+fn count(content: &[u8]) -> Result<(), DerError> {
     match content {
-        [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] => Err(ReadError::Value("a number is no count")),
-        _ if content.len() > 4 => Err(ReadError::Value("a number is too large")),
+        [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] => Err(DerError::Value("a number is no count")),
+        _ if content.len() > 4 => Err(DerError::Value("a number is too large")),
         _ => Ok(()),
     }
 }
@@ -154,14 +154,14 @@ const DEEPEST: usize = 16;
 
 /// One value of DER with nothing behind it, and the same of everything inside it.
 fn sound(value: &[u8], deepest: usize) -> Result<(), String> {
-    let mut reader = Reader::new(value);
+    let mut reader = DerReader::new(value);
     let element = reader.any().map_err(|error| error.to_string())?;
     reader.end().map_err(|error| error.to_string())?;
     if element.tag & 0x20 == 0 {
         return primitive(element.tag, value);
     }
     let deepest = deepest.checked_sub(1).ok_or("its values lie too deep")?;
-    let mut inner = Reader::new(element.content);
+    let mut inner = DerReader::new(element.content);
     while !inner.is_empty() {
         sound(inner.any().map_err(|error| error.to_string())?.whole, deepest)?;
     }
@@ -172,14 +172,14 @@ const NULL: u8 = 5;
 
 /// The forms that DER allows to the universal types that have several in BER.
 fn primitive(found: u8, whole: &[u8]) -> Result<(), String> {
-    let mut reader = Reader::new(whole);
+    let mut reader = DerReader::new(whole);
     let read = match found {
         tag::BOOLEAN => reader.default_false().map(drop),
         tag::INTEGER => reader.integer().map(drop),
         tag::OBJECT_IDENTIFIER => reader.oid_bytes().map(drop),
         tag::BIT_STRING => reader.named_bits().map(drop),
-        NULL if whole.len() != 2 => Err(ReadError::Value("a null has a content")),
-        0 => Err(ReadError::Value("a value has no type")),
+        NULL if whole.len() != 2 => Err(DerError::Value("a null has a content")),
+        0 => Err(DerError::Value("a value has no type")),
         _ => Ok(()),
     };
     read.map_err(|error| error.to_string())

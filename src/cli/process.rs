@@ -7,7 +7,7 @@ use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask,
 };
 
-use crate::config::Listener;
+use crate::config::ListenerConfig;
 
 /// Descriptors that are not for connections: 256 tables (`src/store/rocks.rs`), logs, and what is
 /// open for a moment while tables are written.
@@ -35,12 +35,12 @@ fn warn(outcome: rustix::io::Result<()>, what: &'static str) {
 
 /// Allows no more connections than there are descriptors, the store's left out: a log that cannot be
 /// opened would end the process. Who wants little gets it; what is left is shared.
-pub(super) fn leave_descriptors(listeners: &mut [Listener]) {
+pub(super) fn leave_descriptors(listeners: &mut [ListenerConfig]) {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return };
     share(room(limit), listeners);
 }
 
-fn share(mut left: usize, listeners: &mut [Listener]) {
+fn share(mut left: usize, listeners: &mut [ListenerConfig]) {
     let mut modest_first: Vec<_> = listeners.iter_mut().collect();
     modest_first.sort_by_key(|listener| listener.max_connections);
     let mut others = modest_first.len();
@@ -74,8 +74,10 @@ mod tests {
     fn who_wants_few_connections_leaves_the_others_more() {
         let shared = |room: usize, wishes: [usize; 3]| {
             let config = crate::config::in_memory(&|_| None).unwrap();
-            let mut listeners = wishes
-                .map(|wish| Listener { max_connections: wish, ..config.listeners[0].clone() });
+            let mut listeners = wishes.map(|wish| ListenerConfig {
+                max_connections: wish,
+                ..config.listeners[0].clone()
+            });
             share(room, &mut listeners);
             listeners.map(|listener| listener.max_connections)
         };

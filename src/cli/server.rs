@@ -7,8 +7,8 @@ use clap::{ArgMatches, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ca::spiffe::SpiffeId;
-use crate::config::{self, Checked, Fault, Purpose};
-use crate::server::{self, Announcement, Development, Levers};
+use crate::config::{self, Checked, ConfigError, ListenerPurpose};
+use crate::server::{self, Controls, DevOptions, ServerInfo};
 
 use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
 use super::failure::Failure;
@@ -21,7 +21,7 @@ pub(super) fn command() -> Command {
     Command::new("server")
         .about("Run a server")
         .arg(repeated("config", "FILE", "A configuration file or folder; repeat to merge"))
-        .arg(switch("dev", "Development server: in memory, initialised, unsealed"))
+        .arg(switch("dev", "DevOptions server: in memory, initialised, unsealed"))
         .arg(flag("dev-root-token-id", "TOKEN", "The root token (SIGNET_DEV_ROOT_TOKEN_ID)"))
         .arg(flag(
             "dev-listen-address",
@@ -71,9 +71,9 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     }
     let domain = development.as_ref().and_then(|development| development.trust_domain.clone());
     runtime.block_on(async {
-        let (levers, signals) = server::levers();
-        tokio::spawn(follow_signals(levers));
-        let announce = |announcement: &Announcement| {
+        let (controls, signals) = server::control_channels();
+        tokio::spawn(follow_signals(controls));
+        let announce = |announcement: &ServerInfo| {
             if let Err(failure) =
                 introduce(context, announcement, domain.as_ref(), folder.as_deref())
             {
@@ -118,7 +118,7 @@ fn belong_together(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// SIGTERM and SIGINT stop, SIGHUP reloads certificates.
-async fn follow_signals(levers: Levers) {
+async fn follow_signals(controls: Controls) {
     let listen = |kind| signal(kind).ok();
     let (Some(mut terminate), Some(mut interrupt), Some(mut hang_up)) = (
         listen(SignalKind::terminate()),
@@ -133,15 +133,15 @@ async fn follow_signals(levers: Levers) {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => levers.reload.send_modify(|count| *count = count.wrapping_add(1)),
+            _ = hang_up.recv() => controls.reload.send_modify(|count| *count = count.wrapping_add(1)),
         }
     }
     // The receivers live as long as the server does.
-    let _ = levers.stop.send(true);
-    levers.stop.closed().await;
+    let _ = controls.stop.send(true);
+    controls.stop.closed().await;
 }
 
-fn development(context: &Context<'_>, matches: &ArgMatches) -> Result<Development, Failure> {
+fn development(context: &Context<'_>, matches: &ArgMatches) -> Result<DevOptions, Failure> {
     let trust_domain = match text(matches, "dev-spiffe") {
         None => None,
         Some(name) => {
@@ -155,7 +155,7 @@ fn development(context: &Context<'_>, matches: &ArgMatches) -> Result<Developmen
             })?)
         }
     };
-    Ok(Development {
+    Ok(DevOptions {
         root_token: text(matches, "dev-root-token-id")
             // As in Vault, an empty one is made up: a variable that is not set must not lock every user out.
             .filter(|token| !token.is_empty())
@@ -196,7 +196,8 @@ fn configuration(
             .unwrap_or_else(|| DEVELOPMENT_ADDRESS.to_owned());
         let address = address_of(&address)?;
         let mut listeners = config.listeners.iter_mut();
-        if let Some(listener) = listeners.find(|listener| listener.purpose == Purpose::Api) {
+        if let Some(listener) = listeners.find(|listener| listener.purpose == ListenerPurpose::Api)
+        {
             listener.address = address;
         }
     }
@@ -212,7 +213,7 @@ fn address_of(text: &str) -> Result<SocketAddr, Failure> {
 }
 
 /// Every fault, a line each.
-pub(super) fn all(faults: &[Fault]) -> Failure {
+pub(super) fn all(faults: &[ConfigError]) -> Failure {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     Failure::local(lines.join("\n"))
 }
@@ -220,7 +221,7 @@ pub(super) fn all(faults: &[Fault]) -> Failure {
 /// What a person, or a script, needs to go on: address, token, three lines to paste.
 fn introduce(
     context: &mut Context<'_>,
-    announcement: &Announcement,
+    announcement: &ServerInfo,
     domain: Option<&SpiffeId>,
     folder: Option<&Path>,
 ) -> Result<(), Failure> {

@@ -13,11 +13,11 @@ use super::address::Address;
 use super::error::{AttemptError, Error};
 use super::trust::{self, Trust};
 
-pub(super) type Body = Full<Bytes>;
+pub(super) type RequestBody = Full<Bytes>;
 
 /// hyper's client with its pool. It retries a request by itself only if the server closed an idle
 /// connection before the first byte of the request was written.
-pub(super) type Connections = legacy::Client<HttpsConnector<HttpConnector>, Body>;
+pub(super) type Connections = legacy::Client<HttpsConnector<HttpConnector>, RequestBody>;
 
 /// Reads the trust anchors; opens no connection yet.
 pub(super) fn connections(address: &Address, trust: &Trust) -> Result<Connections, Error> {

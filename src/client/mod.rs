@@ -32,7 +32,7 @@ pub use trust::Trust;
 use crate::secret::Secret;
 use crate::wire::answer::Answer;
 use address::Address;
-use connection::{Body, Connections};
+use connection::{Connections, RequestBody};
 use error::AttemptError;
 
 /// Limit of the length of an answer: a certificate revocation list of a million entries fits.
@@ -164,7 +164,7 @@ impl Client {
         method: &Method,
         url: &str,
         body: Bytes,
-    ) -> Result<Request<Body>, AttemptError> {
+    ) -> Result<Request<RequestBody>, AttemptError> {
         let mut request =
             Request::builder().method(method).uri(url).body(Full::new(body)).map_err(|error| {
                 AttemptError::permanent(format!("the request cannot be written: {error}"))
@@ -177,7 +177,7 @@ impl Client {
         Ok(request)
     }
 
-    async fn attempts(&self, request: &Request<Body>) -> Result<Reply, AttemptError> {
+    async fn attempts(&self, request: &Request<RequestBody>) -> Result<Reply, AttemptError> {
         let mut attempt = 0;
         loop {
             let outcome = self.follow(request).await;
@@ -196,7 +196,7 @@ impl Client {
 
     /// Sends the request and follows one redirect, as a standby server answers; never from TLS to
     /// plain HTTP.
-    async fn follow(&self, request: &Request<Body>) -> Result<Reply, AttemptError> {
+    async fn follow(&self, request: &Request<RequestBody>) -> Result<Reply, AttemptError> {
         let reply = self.exchange(request.clone()).await?;
         let Some(location) = reply.redirect() else { return Ok(reply) };
         if !self.settings.redirects {
@@ -210,7 +210,7 @@ impl Client {
     }
 
     /// Sends the request once and reads the complete answer.
-    async fn exchange(&self, request: Request<Body>) -> Result<Reply, AttemptError> {
+    async fn exchange(&self, request: Request<RequestBody>) -> Result<Reply, AttemptError> {
         let (method, url) = (request.method().clone(), request.uri().clone());
         let sent = self.connections.request(request).await;
         let (head, body) = sent.map_err(|error| explain::explain(&url, &error))?.into_parts();

@@ -4,22 +4,22 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::Fault;
+use crate::config::ConfigError;
 use crate::config::file::{Place, Setting, Written, from_text};
 use crate::config::files::Examine;
-use crate::config::listener::Listener;
-use crate::config::manual::{Key, SECTIONS, Section};
-use crate::config::seal::{self, Seal, SealKey};
+use crate::config::listener::ListenerConfig;
+use crate::config::manual::{ConfigKey, SECTIONS, Section};
+use crate::config::seal::{self, SealConfig, SealKey};
 
 /// What the server is to do.
 #[derive(Debug)]
 pub struct Checked {
     /// Where to serve; at least one.
-    pub listeners: Vec<Listener>,
+    pub listeners: Vec<ListenerConfig>,
     /// Where records lie.
     pub storage: Storage,
     /// What unseals them.
-    pub seal: Seal,
+    pub seal: SealConfig,
     /// What is logged and how.
     pub log: Log,
     /// The URL by which clients reach this server, without a slash at its end.
@@ -33,7 +33,7 @@ pub struct Checked {
     /// Where the process's number is written.
     pub pid_file: Option<PathBuf>,
     /// What works and is dangerous, for the log and for `config check`.
-    pub warnings: Vec<Fault>,
+    pub warnings: Vec<ConfigError>,
 }
 
 /// Where records lie.
@@ -108,7 +108,7 @@ pub(super) fn check(
     origin: &Path,
     broken: bool,
     surroundings: &Surroundings<'_>,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<ConfigError>,
 ) -> Option<Checked> {
     let Surroundings { lookup, examine } = *surroundings;
     let mut checking = Checking {
@@ -207,7 +207,7 @@ impl Values {
         if let Some((.., setting)) = self.set.iter().find(|(known, ..)| *known == name) {
             return Some(setting.clone());
         }
-        let key: &Key = self.section.keys.iter().find(|key| key.name == name)?;
+        let key: &ConfigKey = self.section.keys.iter().find(|key| key.name == name)?;
         from_text(key, key.default)
     }
 
@@ -245,7 +245,7 @@ pub(super) struct Checking<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     /// `None` leaves the files that the configuration names alone.
     pub(super) examine: Option<&'a Examine<'a>>,
-    faults: &'a mut Vec<Fault>,
+    faults: &'a mut Vec<ConfigError>,
 }
 
 impl Checking<'_> {
@@ -255,7 +255,7 @@ impl Checking<'_> {
 
     pub(super) fn warning(&mut self, place: Option<&Place>, message: impl Into<String>) {
         let fault = place.unwrap_or(&self.origin).fault(message);
-        self.faults.push(Fault { warning: true, ..fault });
+        self.faults.push(ConfigError { warning: true, ..fault });
     }
 
     pub(super) fn missing(&mut self, message: &str) {
@@ -283,7 +283,7 @@ impl Checking<'_> {
         Some(Storage::Rocksdb { path: path? })
     }
 
-    fn seal(&mut self, sections: &[Written], storage: Option<&Storage>) -> Option<Seal> {
+    fn seal(&mut self, sections: &[Written], storage: Option<&Storage>) -> Option<SealConfig> {
         let Some(block) = self.only(sections, "seal") else {
             if matches!(storage, Some(Storage::Rocksdb { .. })) {
                 self.missing(
@@ -291,7 +291,7 @@ impl Checking<'_> {
                 );
                 return None;
             }
-            return Some(Seal::Ephemeral);
+            return Some(SealConfig::Ephemeral);
         };
         let values = Values::of(block);
         let current = self.seal_key(block, &values, "current_key", "current_key_id", true);
@@ -303,7 +303,7 @@ impl Checking<'_> {
                 "`previous_key_id` is the same as `current_key_id`: give each key its own";
             self.fault(values.place("previous_key_id"), message);
         }
-        Some(Seal::Static { current: current?, previous })
+        Some(SealConfig::Static { current: current?, previous })
     }
 
     fn seal_key(

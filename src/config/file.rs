@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use strsim::levenshtein;
 
-use crate::config::Fault;
-use crate::config::manual::{Form, Key, SECTIONS, Section};
+use crate::config::ConfigError;
+use crate::config::manual::{ConfigKey, SECTIONS, Section, ValueForm};
 use crate::go::duration;
-use crate::hcl::{self, Body, Entry, Kind, Position, Value};
+use crate::hcl::{self, Body, HclEntry, Position, Value, ValueKind};
 
 /// A section of a file and what was set in it.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn fault(&self, message: impl Into<String>) -> Fault {
+    pub(super) fn fault(&self, message: impl Into<String>) -> ConfigError {
         let (file, position) = (self.file.clone(), self.position);
-        Fault { file, position, message: message.into(), warning: false }
+        ConfigError { file, position, message: message.into(), warning: false }
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Setting {
 
 /// Reads one file's text. Faults are added, and what is sound is returned all the same, so
 /// that one run shows every fault.
-pub(super) fn read(file: &Path, text: &str, faults: &mut Vec<Fault>) -> Vec<Written> {
+pub(super) fn read(file: &Path, text: &str, faults: &mut Vec<ConfigError>) -> Vec<Written> {
     let mut reading = Reading { file, faults };
     match hcl::parse(text) {
         Ok(tree) => reading.sections(&tree),
@@ -60,7 +60,7 @@ pub(super) fn read(file: &Path, text: &str, faults: &mut Vec<Fault>) -> Vec<Writ
 
 struct Reading<'a> {
     file: &'a Path,
-    faults: &'a mut Vec<Fault>,
+    faults: &'a mut Vec<ConfigError>,
 }
 
 impl Reading<'_> {
@@ -103,7 +103,7 @@ impl Reading<'_> {
         sections
     }
 
-    fn unknown_label(&mut self, entry: &Entry, position: Position, label: &str) {
+    fn unknown_label(&mut self, entry: &HclEntry, position: Position, label: &str) {
         let name = &entry.key.text;
         let known: Vec<_> = SECTIONS
             .iter()
@@ -120,7 +120,7 @@ impl Reading<'_> {
         &mut self,
         section: &'static Section,
         position: Position,
-        entries: impl Iterator<Item = &'b Entry>,
+        entries: impl Iterator<Item = &'b HclEntry>,
     ) -> Written {
         let mut values = BTreeMap::new();
         let mut misshapen = BTreeSet::new();
@@ -176,12 +176,14 @@ fn unknown_key(section: &Section, name: &str) -> String {
     }
 }
 
-fn setting(key: &Key, value: &Value) -> Option<Setting> {
+fn setting(key: &ConfigKey, value: &Value) -> Option<Setting> {
     match (&value.kind, key.form) {
-        (Kind::String(text), _) => from_text(key, text),
-        (Kind::Bool(yes), Form::Bool) => Some(Setting::Bool(*yes)),
-        (Kind::Integer(number @ (0 | 1)), Form::Bool) => Some(Setting::Bool(*number == 1)),
-        (Kind::Integer(number), Form::Duration | Form::Count) => {
+        (ValueKind::String(text), _) => from_text(key, text),
+        (ValueKind::Bool(yes), ValueForm::Bool) => Some(Setting::Bool(*yes)),
+        (ValueKind::Integer(number @ (0 | 1)), ValueForm::Bool) => {
+            Some(Setting::Bool(*number == 1))
+        }
+        (ValueKind::Integer(number), ValueForm::Duration | ValueForm::Count) => {
             from_text(key, &number.to_string())
         }
         _ => None,
@@ -189,20 +191,20 @@ fn setting(key: &Key, value: &Value) -> Option<Setting> {
 }
 
 /// A value that stands in quotes, or in the environment.
-pub(super) fn from_text(key: &Key, text: &str) -> Option<Setting> {
+pub(super) fn from_text(key: &ConfigKey, text: &str) -> Option<Setting> {
     match key.form {
-        Form::Text => (!text.is_empty()).then(|| Setting::Text(text.to_owned())),
-        Form::Bool => match text.to_ascii_lowercase().as_str() {
+        ValueForm::Text => (!text.is_empty()).then(|| Setting::Text(text.to_owned())),
+        ValueForm::Bool => match text.to_ascii_lowercase().as_str() {
             "true" | "1" => Some(Setting::Bool(true)),
             "false" | "0" => Some(Setting::Bool(false)),
             _ => None,
         },
-        Form::Duration => {
+        ValueForm::Duration => {
             let time = duration::parse(text).ok()?.to_std()?;
             (!time.is_zero()).then_some(Setting::Duration(time))
         }
-        Form::Count => text.parse().ok().filter(|count| *count > 0).map(Setting::Count),
-        Form::OneOf(words) => words
+        ValueForm::Count => text.parse().ok().filter(|count| *count > 0).map(Setting::Count),
+        ValueForm::OneOf(words) => words
             .iter()
             .find(|word| word.eq_ignore_ascii_case(text))
             .map(|word| Setting::Text((*word).to_owned())),

@@ -12,7 +12,7 @@ use rustix::fs::{Access, access};
 
 use super::checked::Checking;
 use super::file::Place;
-use super::listener::{Listener, ListenerTls};
+use super::listener::{ListenerConfig, ListenerTls};
 
 /// What is wrong with a file of a listener's TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,9 +129,9 @@ impl Checking<'_> {
     }
 
     /// Two listeners on one address: the second could not be bound.
-    pub(super) fn look_at_addresses(&mut self, listeners: &[(Listener, Place)]) {
+    pub(super) fn look_at_addresses(&mut self, listeners: &[(ListenerConfig, Place)]) {
         for (at, (listener, place)) in listeners.iter().enumerate() {
-            let clashes = |(other, _): &&(Listener, Place)| {
+            let clashes = |(other, _): &&(ListenerConfig, Place)| {
                 let (one, other) = (listener.address, other.address);
                 one.port() != 0
                     && one.port() == other.port()

@@ -9,11 +9,11 @@ use super::file::{Place, Written};
 
 /// One address to serve on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
+pub struct ListenerConfig {
     /// The address; port 0 takes a free one.
     pub address: SocketAddr,
     /// What is served there.
-    pub purpose: Purpose,
+    pub purpose: ListenerPurpose,
     /// `None` serves plain HTTP.
     pub tls: Option<ListenerTls>,
     /// Bytes of a body.
@@ -36,7 +36,7 @@ pub struct Listener {
 
 /// What a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum ListenerPurpose {
     /// The whole API.
     Api,
     /// Certificates and revocation lists in their raw forms, without a token.
@@ -64,14 +64,15 @@ pub enum TlsVersion {
 }
 
 impl Checking<'_> {
-    pub(super) fn listeners(&mut self, sections: &[Written]) -> Vec<Listener> {
+    pub(super) fn listeners(&mut self, sections: &[Written]) -> Vec<ListenerConfig> {
         let blocks: Vec<_> = named(sections, "listener").collect();
         if blocks.is_empty() {
             self.missing("no listener: add listener \"tcp\" { address = \"127.0.0.1:8200\" … }");
         }
         let listeners: Vec<_> =
             blocks.into_iter().filter_map(|block| self.listener(block)).collect();
-        if !listeners.is_empty() && listeners.iter().all(|(one, _)| one.purpose == Purpose::Public)
+        if !listeners.is_empty()
+            && listeners.iter().all(|(one, _)| one.purpose == ListenerPurpose::Public)
         {
             self.missing(
                 "every listener is public: add one without purpose = \"public\", by which the server is administered",
@@ -81,7 +82,7 @@ impl Checking<'_> {
         listeners.into_iter().map(|(listener, _)| listener).collect()
     }
 
-    fn listener(&mut self, block: &Written) -> Option<(Listener, Place)> {
+    fn listener(&mut self, block: &Written) -> Option<(ListenerConfig, Place)> {
         let values = Values::of(block);
         let address = values.text("address").and_then(|text| address(&text));
         let place = values.place("address").unwrap_or(&block.place).clone();
@@ -89,14 +90,14 @@ impl Checking<'_> {
             self.fault(Some(&place), "`address` must be an IP address and a port: 127.0.0.1:8200");
         }
         let purpose = match values.text("purpose").as_deref() {
-            Some("public") => Purpose::Public,
-            _ => Purpose::Api,
+            Some("public") => ListenerPurpose::Public,
+            _ => ListenerPurpose::Api,
         };
         let tls = self.tls(block, &values, purpose);
         if let Some(tls) = &tls {
             self.look_at_tls(tls, |key| values.place(key).cloned());
         }
-        let listener = Listener {
+        let listener = ListenerConfig {
             purpose,
             tls,
             max_request_size: values.count("max_request_size"),
@@ -112,11 +113,16 @@ impl Checking<'_> {
         Some((listener, place))
     }
 
-    fn tls(&mut self, block: &Written, values: &Values, purpose: Purpose) -> Option<ListenerTls> {
+    fn tls(
+        &mut self,
+        block: &Written,
+        values: &Values,
+        purpose: ListenerPurpose,
+    ) -> Option<ListenerTls> {
         const FILES: [&str; 2] = ["tls_cert_file", "tls_key_file"];
         // What is public and signed needs no TLS. Clients fetch revocation lists by plain HTTP, since TLS
         // would need the list that it fetches (RFC 5280, 8).
-        let is_plain = purpose == Purpose::Public
+        let is_plain = purpose == ListenerPurpose::Public
             && FILES
                 .iter()
                 .all(|name| values.text(name).is_none() && !block.misshapen.contains(name));

@@ -2,7 +2,7 @@
 
 /// What a key is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ValueForm {
     /// Any text.
     Text,
     /// `true` or `false`; also 1, 0 and these words in quotes.
@@ -15,7 +15,7 @@ pub(super) enum Form {
     OneOf(&'static [&'static str]),
 }
 
-impl Form {
+impl ValueForm {
     /// The form in words, for the manual and for faults.
     pub(super) fn words(self) -> String {
         match self {
@@ -30,9 +30,9 @@ impl Form {
 
 /// One key of a section.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct ConfigKey {
     pub(super) name: &'static str,
-    pub(super) form: Form,
+    pub(super) form: ValueForm,
     /// As it would be written; empty where there is none.
     pub(super) default: &'static str,
     /// `X` where `SIGNET_X`, else `VAULT_X` of the environment wins over the files.
@@ -48,11 +48,16 @@ pub(super) struct Section {
     /// The name in quotes.
     pub(super) label: &'static str,
     pub(super) text: &'static str,
-    pub(super) keys: &'static [Key],
+    pub(super) keys: &'static [ConfigKey],
 }
 
-const fn key(name: &'static str, form: Form, default: &'static str, text: &'static str) -> Key {
-    Key { name, form, default, variable: None, text }
+const fn key(
+    name: &'static str,
+    form: ValueForm,
+    default: &'static str,
+    text: &'static str,
+) -> ConfigKey {
+    ConfigKey { name, form, default, variable: None, text }
 }
 
 /// Every section, in the order of the manual; the first is the top of the file.
@@ -62,58 +67,58 @@ pub(super) const SECTIONS: &[Section] = &[
         label: "",
         text: "Keys outside any block.",
         keys: &[
-            Key {
+            ConfigKey {
                 name: "api_addr",
-                form: Form::Text,
+                form: ValueForm::Text,
                 default: "",
                 variable: Some("API_ADDR"),
                 text: "The URL (`https://…`) by which clients reach this server: `leader_address` of `sys/leader`.",
             },
             key(
                 "cluster_name",
-                Form::Text,
+                ValueForm::Text,
                 "",
                 "A name for this installation, shown by `sys/health` and `sys/seal-status`. Without it, the name that the store got when it was initialised.",
             ),
             key(
                 "default_lease_ttl",
-                Form::Duration,
+                ValueForm::Duration,
                 "768h",
                 "How long a lease lasts where nobody asked.",
             ),
             key(
                 "max_lease_ttl",
-                Form::Duration,
+                ValueForm::Duration,
                 "768h",
                 "The longest lease; not below `default_lease_ttl`.",
             ),
-            Key {
+            ConfigKey {
                 name: "log_level",
-                form: Form::OneOf(&["trace", "debug", "info", "warn", "error"]),
+                form: ValueForm::OneOf(&["trace", "debug", "info", "warn", "error"]),
                 default: "info",
                 variable: Some("LOG_LEVEL"),
                 text: "The least important lines that are logged.",
             },
-            Key {
+            ConfigKey {
                 name: "log_format",
-                form: Form::OneOf(&["standard", "json"]),
+                form: ValueForm::OneOf(&["standard", "json"]),
                 default: "standard",
                 variable: Some("LOG_FORMAT"),
                 text: "How lines are written to the standard error stream.",
             },
             key(
                 "pid_file",
-                Form::Text,
+                ValueForm::Text,
                 "",
                 "A file that holds the process's number while it runs. A file that holds anything else is not overwritten.",
             ),
             key(
                 "disable_mlock",
-                Form::Bool,
+                ValueForm::Bool,
                 "",
                 "Accepted for Vault's files where it is true; false is refused, since memory is not locked.",
             ),
-            key("ui", Form::Bool, "", "Accepted for Vault's files; has no effect."),
+            key("ui", ValueForm::Bool, "", "Accepted for Vault's files; has no effect."),
         ],
     },
     Section {
@@ -126,70 +131,80 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: &[
             key(
                 "address",
-                Form::Text,
+                ValueForm::Text,
                 "127.0.0.1:8200",
                 "IP address and port. `:8200` means every IPv4 address; `localhost` means 127.0.0.1; port 0 takes a free one; without a port it is 8200.",
             ),
             key(
                 "purpose",
-                Form::OneOf(&["api", "public"]),
+                ValueForm::OneOf(&["api", "public"]),
                 "api",
                 "`public` serves certificates, chains and revocation lists in their raw forms and answers 404 to all else, whatever token is sent; see docs/security.md. It needs no TLS: without `tls_cert_file` and `tls_key_file` it serves plain HTTP.",
             ),
             key(
                 "tls_cert_file",
-                Form::Text,
+                ValueForm::Text,
                 "",
                 "The certificate in PEM, followed by its intermediates. Read again on SIGHUP and when it changes.",
             ),
-            key("tls_key_file", Form::Text, "", "Its private key in PEM, not encrypted."),
+            key("tls_key_file", ValueForm::Text, "", "Its private key in PEM, not encrypted."),
             key(
                 "tls_disable",
-                Form::Bool,
+                ValueForm::Bool,
                 "false",
                 "Serve without TLS. Tokens and keys then cross the network in clear.",
             ),
             key(
                 "tls_min_version",
-                Form::OneOf(&["tls12", "tls13"]),
+                ValueForm::OneOf(&["tls12", "tls13"]),
                 "tls12",
                 "The oldest TLS that is spoken.",
             ),
             key(
                 "max_request_size",
-                Form::Count,
+                ValueForm::Count,
                 "33554432",
                 "Bytes of a request's body. Those above 16 KiB need a valid token and share four times as much memory.",
             ),
             key(
                 "max_request_header_size",
-                Form::Count,
+                ValueForm::Count,
                 "32768",
                 "Bytes of a request's headers; below 8192 counts as 8192.",
             ),
             key(
                 "max_request_duration",
-                Form::Duration,
+                ValueForm::Duration,
                 "90s",
                 "The time a request may take, its body included.",
             ),
-            key("max_connections", Form::Count, "8192", "Connections at once; further ones wait."),
+            key(
+                "max_connections",
+                ValueForm::Count,
+                "8192",
+                "Connections at once; further ones wait.",
+            ),
             key(
                 "http_read_header_timeout",
-                Form::Duration,
+                ValueForm::Duration,
                 "10s",
                 "The time for a request's headers.",
             ),
             key(
                 "http_idle_timeout",
-                Form::Duration,
+                ValueForm::Duration,
                 "5m",
                 "How long a silent connection stays open.",
             ),
-            key("tls_handshake_timeout", Form::Duration, "10s", "The time for the TLS handshake."),
+            key(
+                "tls_handshake_timeout",
+                ValueForm::Duration,
+                "10s",
+                "The time for the TLS handshake.",
+            ),
             key(
                 "shutdown_timeout",
-                Form::Duration,
+                ValueForm::Duration,
                 "30s",
                 "How long requests in flight may go on after SIGTERM.",
             ),
@@ -199,7 +214,7 @@ pub(super) const SECTIONS: &[Section] = &[
         name: "storage",
         label: "rocksdb",
         text: "The embedded store on this machine's disk.",
-        keys: &[key("path", Form::Text, "", "The folder of the database. Needed.")],
+        keys: &[key("path", ValueForm::Text, "", "The folder of the database. Needed.")],
     },
     Section {
         name: "storage",
@@ -212,15 +227,20 @@ pub(super) const SECTIONS: &[Section] = &[
         label: "static",
         text: "The key under which the store's keys are sealed: 32 bytes, as `env://NAME` or `file:///path` (where they stand in base64, in hexadecimal or, in a file, as they are) or in base64 or hexadecimal here. To change it, put the new key in `current_*` and the old one in `previous_*`, and start once: when the log says that the store is now sealed under the new key, remove `previous_*`. The old key alone no longer opens the store. May be left out with `storage \"inmem\"`.",
         keys: &[
-            key("current_key", Form::Text, "", "The key that seals. Needed."),
+            key("current_key", ValueForm::Text, "", "The key that seals. Needed."),
             key(
                 "current_key_id",
-                Form::Text,
+                ValueForm::Text,
                 "",
                 "A name for it, kept beside what it seals. Needed.",
             ),
-            key("previous_key", Form::Text, "", "A key that may still unseal."),
-            key("previous_key_id", Form::Text, "", "Its name; given together with `previous_key`."),
+            key("previous_key", ValueForm::Text, "", "A key that may still unseal."),
+            key(
+                "previous_key_id",
+                ValueForm::Text,
+                "",
+                "Its name; given together with `previous_key`.",
+            ),
         ],
     },
 ];

@@ -16,16 +16,16 @@ use std::path::{Path, PathBuf};
 
 pub use checked::{Checked, Log, LogFormat, LogLevel, Storage};
 pub use files::{Examine, Remark};
-pub use listener::{Listener, ListenerTls, Purpose, TlsVersion};
+pub use listener::{ListenerConfig, ListenerPurpose, ListenerTls, TlsVersion};
 pub use manual::manual;
-pub use seal::{Seal, SealKey};
+pub use seal::{SealConfig, SealKey};
 
 use crate::hcl::Position;
 use checked::Surroundings;
 
 /// What is wrong with a configuration, where, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
+pub struct ConfigError {
     /// The file or folder; the name of the variable where the environment is wrong.
     pub file: PathBuf,
     /// The place in it; `None` where the whole is meant.
@@ -36,7 +36,7 @@ pub struct Fault {
     pub warning: bool,
 }
 
-impl Fault {
+impl ConfigError {
     /// The line, from 1; 0 where the whole file is meant.
     pub fn line(&self) -> u32 {
         self.position.map_or(0, |position| position.line)
@@ -48,7 +48,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (file, message) = (self.file.display(), &self.message);
         let kind = if self.warning { "warning: " } else { "" };
@@ -59,7 +59,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ConfigError {}
 
 /// [`load`], and a look at the files that the configuration names: what the server's start and
 /// `config check` do. `examine` looks into the certificates.
@@ -70,7 +70,7 @@ pub fn examine(
     paths: &[PathBuf],
     lookup: &dyn Fn(&str) -> Option<String>,
     examine: &Examine<'_>,
-) -> Result<Checked, Vec<Fault>> {
+) -> Result<Checked, Vec<ConfigError>> {
     read(paths, lookup, Some(examine))
 }
 
@@ -83,7 +83,7 @@ pub fn examine(
 pub fn load(
     paths: &[PathBuf],
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<Checked, Vec<Fault>> {
+) -> Result<Checked, Vec<ConfigError>> {
     read(paths, lookup, None)
 }
 
@@ -91,7 +91,7 @@ fn read(
     paths: &[PathBuf],
     lookup: &dyn Fn(&str) -> Option<String>,
     examine: Option<&Examine<'_>>,
-) -> Result<Checked, Vec<Fault>> {
+) -> Result<Checked, Vec<ConfigError>> {
     let mut faults = Vec::new();
     let mut sections = Vec::new();
     for path in paths.iter().flat_map(|path| files_of(path, &mut faults)).collect::<Vec<_>>() {
@@ -107,7 +107,7 @@ fn read(
 ///
 /// # Errors
 /// What the environment says wrong.
-pub fn in_memory(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Checked, Vec<Fault>> {
+pub fn in_memory(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Checked, Vec<ConfigError>> {
     let text = "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = true }\nstorage \"inmem\" {}\n";
     parse(Path::new("built-in configuration"), text, lookup)
 }
@@ -120,7 +120,7 @@ pub fn parse(
     origin: &Path,
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<Checked, Vec<Fault>> {
+) -> Result<Checked, Vec<ConfigError>> {
     let mut faults = Vec::new();
     let sections = file::read(origin, text, &mut faults);
     settle(&sections, Some(origin.to_owned()), faults, lookup, None)
@@ -129,10 +129,10 @@ pub fn parse(
 fn settle(
     sections: &[file::Written],
     origin: Option<PathBuf>,
-    mut faults: Vec<Fault>,
+    mut faults: Vec<ConfigError>,
     lookup: &dyn Fn(&str) -> Option<String>,
     examine: Option<&Examine<'_>>,
-) -> Result<Checked, Vec<Fault>> {
+) -> Result<Checked, Vec<ConfigError>> {
     let origin = origin.unwrap_or_else(|| PathBuf::from("configuration"));
     let broken = !faults.is_empty();
     let checked =
@@ -148,11 +148,11 @@ fn settle(
     }
 }
 
-fn whole(path: &Path, message: String) -> Fault {
-    Fault { file: path.to_owned(), position: None, message, warning: false }
+fn whole(path: &Path, message: String) -> ConfigError {
+    ConfigError { file: path.to_owned(), position: None, message, warning: false }
 }
 
-fn files_of(path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+fn files_of(path: &Path, faults: &mut Vec<ConfigError>) -> Vec<PathBuf> {
     if !path.is_dir() {
         return vec![path.to_owned()];
     }

@@ -7,7 +7,7 @@ use crate::secret::Secret;
 
 /// What unseals the store.
 #[derive(Debug)]
-pub enum Seal {
+pub enum SealConfig {
     /// A key that the operator keeps.
     Static {
         /// Seals and unseals.

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
-use crate::config::manual::{Form, SECTIONS};
+use crate::config::manual::{SECTIONS, ValueForm};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -27,7 +27,7 @@ fn loaded(text: &str) -> Result<Checked, Vec<String>> {
     load(&[file], &lookup).map_err(|faults| shown(&faults, folder.path()))
 }
 
-fn shown(faults: &[Fault], folder: &Path) -> Vec<String> {
+fn shown(faults: &[ConfigError], folder: &Path) -> Vec<String> {
     let folder = format!("{}/", folder.display());
     faults.iter().map(|fault| fault.to_string().replace(&folder, "")).collect()
 }
@@ -59,14 +59,14 @@ fn every_key_means_what_it_says() {
     assert_eq!(config.log, Log { level: LogLevel::Debug, format: LogFormat::Standard });
     assert_eq!(config.pid_file, Some("/run/signet.pid".into()));
     assert_eq!(config.storage, Storage::Rocksdb { path: "/var/lib/signet".into() });
-    let Seal::Static { current, previous: Some(previous) } = config.seal else { panic!() };
+    let SealConfig::Static { current, previous: Some(previous) } = config.seal else { panic!() };
     assert_eq!((current.id.as_str(), previous.id.as_str()), ("1", "0"));
     let octets: Vec<u8> = (0..32).collect();
     assert_eq!(current.key.expose().as_slice(), octets);
     assert_eq!(previous.key.expose().as_slice(), octets);
-    let first = Listener {
+    let first = ListenerConfig {
         address: "[::1]:8200".parse().unwrap(),
-        purpose: Purpose::Api,
+        purpose: ListenerPurpose::Api,
         tls: Some(ListenerTls {
             certificate: "server.pem".into(),
             key: "server-key.pem".into(),
@@ -85,7 +85,7 @@ fn every_key_means_what_it_says() {
     assert_eq!(config.listeners[1].address, "127.0.0.1:8201".parse().unwrap());
     assert_eq!(config.listeners[1].tls, None);
     let public = &config.listeners[2];
-    assert_eq!((public.purpose, &public.tls), (Purpose::Public, &None));
+    assert_eq!((public.purpose, &public.tls), (ListenerPurpose::Public, &None));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_public_listener_needs_no_tls_and_may_have_it() {
         loaded(&text).map(|config| {
             assert!(config.warnings.is_empty(), "{:?}", config.warnings);
             let listener = config.listeners[1].clone();
-            assert_eq!(listener.purpose, Purpose::Public);
+            assert_eq!(listener.purpose, ListenerPurpose::Public);
             listener.tls.is_some()
         })
     };
@@ -131,9 +131,9 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!(listener.max_request_size, 33_554_432);
     assert_eq!(listener.max_request_duration, Duration::from_secs(90));
     assert_eq!(config.max_lease_ttl, Duration::from_secs(768 * 3_600));
-    assert!(matches!(config.seal, Seal::Ephemeral));
+    assert!(matches!(config.seal, SealConfig::Ephemeral));
     for key in SECTIONS.iter().flat_map(|section| section.keys) {
-        if matches!(key.form, Form::Duration | Form::Count) || !key.default.is_empty() {
+        if matches!(key.form, ValueForm::Duration | ValueForm::Count) || !key.default.is_empty() {
             assert!(file::from_text(key, key.default).is_some(), "{}", key.name);
         }
     }
@@ -200,8 +200,8 @@ fn a_seal_s_key_has_32_octets_and_never_shows_in_a_fault() {
              seal \"static\" {{ current_key_id = \"1\" current_key = \"{key}\" }}"
         );
         loaded(&text).map(|config| match config.seal {
-            Seal::Static { current, .. } => current.key.expose().to_vec(),
-            Seal::Ephemeral => Vec::new(),
+            SealConfig::Static { current, .. } => current.key.expose().to_vec(),
+            SealConfig::Ephemeral => Vec::new(),
         })
     };
     let folder = tempfile::tempdir().unwrap();

@@ -42,7 +42,7 @@ impl CpuPool {
         &self,
         task: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let fault = |error: &dyn std::fmt::Display| Failure::Fault(error.to_string());
+        let fault = |error: &dyn std::fmt::Display| Failure::Internal(error.to_string());
         let _pending = self.pending.try_acquire().map_err(|_| Failure::Busy)?;
         let _worker = self.workers.acquire().await.map_err(|error| fault(&error))?;
         tokio::task::spawn_blocking(task).await.map_err(|error| fault(&error))
@@ -69,7 +69,7 @@ impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::Unsupported => Self::refused(error.to_string()),
-            KeyError::Rejected | KeyError::Failed => Self::Fault(error.to_string()),
+            KeyError::Rejected | KeyError::Failed => Self::Internal(error.to_string()),
         }
     }
 }

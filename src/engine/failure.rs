@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::ca::finding::Findings;
 use crate::ca::pem::UnknownKey;
-use crate::ca::role::{Refusal, RoleError};
+use crate::ca::role::{RoleError, RoleViolation};
 use crate::store::{CommitError, ReadError};
 
 /// Whose fault it is, and what may be said about it.
@@ -18,9 +18,9 @@ pub enum Failure {
         hint: Option<String>,
     },
     /// The caller's mistake in the cases that Vault reports as an internal error, with its text.
-    Mistaken(String),
+    InvalidWrapped(String),
     /// What was asked for is not there.
-    Missing,
+    NotFound,
     /// The same, with Vault's text or ours.
     Absent(String),
     /// The mount does not know this path.
@@ -36,7 +36,7 @@ pub enum Failure {
     /// The store is sealed.
     Sealed,
     /// Ours: logged, and told to nobody.
-    Fault(String),
+    Internal(String),
 }
 
 impl Failure {
@@ -49,7 +49,7 @@ impl Failure {
     /// a refusal that says the rule, its clause and the setting of `holder` (as in `role web`).
     pub fn of_lint(findings: &Findings, holder: &str) -> Self {
         if findings.is_fault() {
-            return Self::Fault(format!("lint before signing: {findings}"));
+            return Self::Internal(format!("lint before signing: {findings}"));
         }
         Self::refused(format!(
             "nothing was signed, because a rule is broken: {}",
@@ -61,8 +61,8 @@ impl Failure {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "refused",
-            Self::Mistaken(_) => "mistaken",
-            Self::Missing => "missing",
+            Self::InvalidWrapped(_) => "invalid_wrapped",
+            Self::NotFound => "not_found",
             Self::Absent(_) => "absent",
             Self::UnsupportedPath => "unsupported_path",
             Self::UnsupportedOperation => "unsupported_operation",
@@ -70,7 +70,7 @@ impl Failure {
             Self::Conflict => "conflict",
             Self::Busy => "busy",
             Self::Sealed => "sealed",
-            Self::Fault(_) => "fault",
+            Self::Internal(_) => "internal",
         }
     }
 }
@@ -79,10 +79,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { text, .. }
-            | Self::Mistaken(text)
+            | Self::InvalidWrapped(text)
             | Self::Absent(text)
             | Self::Forbidden(text)
-            | Self::Fault(text) => formatter.write_str(text),
+            | Self::Internal(text) => formatter.write_str(text),
             other => formatter.write_str(other.label()),
         }
     }
@@ -90,8 +90,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl From<RoleViolation> for Failure {
+    fn from(refusal: RoleViolation) -> Self {
         Self::Refused { text: refusal.text, hint: refusal.hint }
     }
 }
@@ -100,14 +100,14 @@ impl From<RoleError> for Failure {
     fn from(error: RoleError) -> Self {
         match error {
             RoleError::Invalid(text) => Self::refused(text),
-            RoleError::InvalidWrapped(text) => Self::Mistaken(text),
+            RoleError::InvalidWrapped(text) => Self::InvalidWrapped(text),
         }
     }
 }
 
 impl From<UnknownKey> for Failure {
     fn from(error: UnknownKey) -> Self {
-        Self::Fault(error.to_string())
+        Self::Internal(error.to_string())
     }
 }
 
@@ -115,7 +115,7 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Sealed => Self::Sealed,
-            other => Self::Fault(other.to_string()),
+            other => Self::Internal(other.to_string()),
         }
     }
 }
@@ -125,7 +125,7 @@ impl From<CommitError> for Failure {
         match error {
             CommitError::Conflict { .. } => Self::Conflict,
             CommitError::Sealed => Self::Sealed,
-            other => Self::Fault(other.to_string()),
+            other => Self::Internal(other.to_string()),
         }
     }
 }

@@ -222,10 +222,10 @@ impl Engine {
                 continue;
             }
             let Some(id) = key::mounts().rest(&entry.key).and_then(|id| id.try_into().ok()) else {
-                return Err(Failure::Fault("a mount's key has no identifier".to_owned()));
+                return Err(Failure::Internal("a mount's key has no identifier".to_owned()));
             };
             let record: MountRecord = crate::store::record::decode(&entry.value)
-                .map_err(|error| Failure::Fault(error.to_string()))?;
+                .map_err(|error| Failure::Internal(error.to_string()))?;
             let entry = MountEntry { id, record, revision: entry.revision };
             let mount = self.opened(known.get(&id).copied(), entry);
             by_path.insert(mount.entry.record.path.clone(), mount);
@@ -265,7 +265,7 @@ impl Engine {
     /// Refuses a path that overlaps another mount.
     pub async fn mount(&self, record: MountRecord) -> Result<(), Failure> {
         let id = parse_uuid(&record.uuid)
-            .ok_or_else(|| Failure::Fault("a mount's identifier is malformed".to_owned()))?;
+            .ok_or_else(|| Failure::Internal("a mount's identifier is malformed".to_owned()))?;
         retry_on_conflict!(async {
             let table = self.current_mounts().await?;
             if let Some(other) = table.overlapping_mount(&record.path) {
@@ -287,14 +287,14 @@ impl Engine {
     /// Changes a mount's configuration.
     ///
     /// # Errors
-    /// [`Failure::Missing`] if nothing is mounted there; what `change` refuses.
+    /// [`Failure::NotFound`] if nothing is mounted there; what `change` refuses.
     pub async fn remount(
         &self,
         path: &str,
         change: impl Fn(&mut MountRecord) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         retry_on_conflict!(async {
-            let mount = self.current_mounts().await?.at(path).cloned().ok_or(Failure::Missing)?;
+            let mount = self.current_mounts().await?.at(path).cloned().ok_or(Failure::NotFound)?;
             let mut record = mount.entry.record.clone();
             change(&mut record)?;
             let key = key::mount(&mount.entry.id);

@@ -46,12 +46,12 @@ impl std::error::Error for SyntaxError {}
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Body {
     /// The entries.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<HclEntry>,
 }
 
 /// `key = value`, or a block: `key "label" { … }`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct HclEntry {
     /// The first word.
     pub key: Word,
     /// The words between it and the brace; empty where there is an equals sign.
@@ -75,12 +75,12 @@ pub struct Value {
     /// Where it begins.
     pub position: Position,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ValueKind,
 }
 
 /// The kinds of value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
+pub enum ValueKind {
     /// Text in quotes, or a heredoc.
     String(String),
     /// A whole number.
@@ -95,7 +95,7 @@ pub enum Kind {
     Object(Body),
 }
 
-impl Kind {
+impl ValueKind {
     /// What a reader calls such a value.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -119,7 +119,7 @@ pub struct Block<'a> {
     pub body: &'a Body,
 }
 
-impl Entry {
+impl HclEntry {
     /// This entry as blocks with `labels` labels: `a "b" { … }`, `a = { b = { … } }` and JSON's
     /// `"a": [{"b": { … }}]` are the same.
     ///
@@ -145,10 +145,10 @@ impl Entry {
         blocks: &mut Vec<Block<'a>>,
     ) -> Result<(), SyntaxError> {
         match &value.kind {
-            Kind::Object(body) if labels.len() == wanted => {
+            ValueKind::Object(body) if labels.len() == wanted => {
                 blocks.push(Block { position: self.key.position, labels, body });
             }
-            Kind::Object(body) => {
+            ValueKind::Object(body) => {
                 for entry in &body.entries {
                     let mut deeper = labels.clone();
                     deeper.push(&entry.key);
@@ -160,7 +160,7 @@ impl Entry {
                     self.gather(&entry.value, deeper, wanted, blocks)?;
                 }
             }
-            Kind::List(values) => {
+            ValueKind::List(values) => {
                 for value in values {
                     self.gather(value, labels.clone(), wanted, blocks)?;
                 }

@@ -1,6 +1,6 @@
 //! From text to tree, one character at a time, with one error: the first.
 
-use crate::hcl::{Body, Entry, Kind, Position, SyntaxError, Value, Word};
+use crate::hcl::{Body, HclEntry, Position, SyntaxError, Value, ValueKind, Word};
 
 /// How deep blocks and lists may nest: deeper than any file means it, shallower than the stack.
 const DEPTH: usize = 64;
@@ -118,25 +118,25 @@ impl Reader<'_> {
         }
     }
 
-    fn entry(&mut self, depth: usize) -> Result<Entry, SyntaxError> {
+    fn entry(&mut self, depth: usize) -> Result<HclEntry, SyntaxError> {
         let key = self.word()?;
         let mut labels = Vec::new();
         loop {
             self.skip_space()?;
             match self.peek() {
-                Some('{') => return Ok(Entry { key, labels, value: self.value(depth)? }),
+                Some('{') => return Ok(HclEntry { key, labels, value: self.value(depth)? }),
                 Some(sign) if sign == if self.json { ':' } else { '=' } => {
                     self.bump();
                     self.skip_space()?;
                     let value = self.value(depth)?;
-                    if !labels.is_empty() && !matches!(value.kind, Kind::Object(_)) {
+                    if !labels.is_empty() && !matches!(value.kind, ValueKind::Object(_)) {
                         let message = format!(
                             "after names, a block in braces is expected, not {}",
                             value.kind.name()
                         );
                         return Err(SyntaxError { position: value.position, message });
                     }
-                    return Ok(Entry { key, labels, value });
+                    return Ok(HclEntry { key, labels, value });
                 }
                 Some(character) if character == '"' || starts_word(character) => {
                     labels.push(self.word()?);
@@ -176,17 +176,17 @@ impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Value, SyntaxError> {
         let position = self.at;
         let kind = match self.peek() {
-            Some('"') => Kind::String(self.string()?),
-            Some('<') => Kind::String(self.heredoc()?),
-            Some('[') => Kind::List(self.list(depth.saturating_add(1))?),
+            Some('"') => ValueKind::String(self.string()?),
+            Some('<') => ValueKind::String(self.heredoc()?),
+            Some('[') => ValueKind::List(self.list(depth.saturating_add(1))?),
             Some('{') => {
                 self.bump();
-                Kind::Object(self.body(Some(position), depth.saturating_add(1))?)
+                ValueKind::Object(self.body(Some(position), depth.saturating_add(1))?)
             }
             Some('0'..='9' | '-' | '+') => self.number()?,
             Some(character) if starts_word(character) => match self.bare_word().as_str() {
-                "true" => Kind::Bool(true),
-                "false" => Kind::Bool(false),
+                "true" => ValueKind::Bool(true),
+                "false" => ValueKind::Bool(false),
                 word => {
                     let message = format!("text stands in quotes: \"{word}\"");
                     return Err(SyntaxError { position, message });
@@ -229,7 +229,7 @@ impl Reader<'_> {
         }
     }
 
-    fn number(&mut self) -> Result<Kind, SyntaxError> {
+    fn number(&mut self) -> Result<ValueKind, SyntaxError> {
         let position = self.at;
         let mut text = String::new();
         while let Some(character) =
@@ -258,8 +258,8 @@ impl Reader<'_> {
         let float = || text.parse::<f64>().ok().filter(|number| number.is_finite());
         let overflow = || digits.bytes().all(|digit| digit.is_ascii_digit());
         match integer {
-            Some(number) if of_digits => Some(Kind::Integer(number)),
-            None if of_digits && radix == 10 && !overflow() => float().map(Kind::Float),
+            Some(number) if of_digits => Some(ValueKind::Integer(number)),
+            None if of_digits && radix == 10 && !overflow() => float().map(ValueKind::Float),
             _ => None,
         }
         .ok_or_else(|| SyntaxError { position, message: format!("`{text}` is not a number") })

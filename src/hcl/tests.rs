@@ -20,14 +20,14 @@ fn shown(text: &str) -> String {
     }
     fn value(value_: &Value) -> String {
         match &value_.kind {
-            Kind::String(text) => format!("{text:?}"),
-            Kind::Integer(number) => number.to_string(),
-            Kind::Float(number) => format!("{number:?}"),
-            Kind::Bool(yes) => yes.to_string(),
-            Kind::List(values) => {
+            ValueKind::String(text) => format!("{text:?}"),
+            ValueKind::Integer(number) => number.to_string(),
+            ValueKind::Float(number) => format!("{number:?}"),
+            ValueKind::Bool(yes) => yes.to_string(),
+            ValueKind::List(values) => {
                 format!("[{}]", values.iter().map(value).collect::<Vec<_>>().join(" "))
             }
-            Kind::Object(inner) => body(inner),
+            ValueKind::Object(inner) => body(inner),
         }
     }
     match parse(text) {
@@ -164,6 +164,6 @@ proptest! {
     fn every_text_survives_quotes(text in any::<String>()) {
         let escaped: String = text.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
         let tree = parse(&format!("a = \"{escaped}\"")).unwrap();
-        prop_assert_eq!(&tree.entries[0].value.kind, &Kind::String(text));
+        prop_assert_eq!(&tree.entries[0].value.kind, &ValueKind::String(text));
     }
 }

@@ -21,8 +21,8 @@ use crate::engine::Failure;
 
 use super::connection::ConnectionInfo;
 use super::limits::Limits;
-use super::reply::{Wording, failure};
-use super::sending::{HttpResponse, Sending};
+use super::reply::{ErrorFormat, failure};
+use super::sending::{HttpResponse, ResponseBody};
 use super::v1::Api;
 
 /// What a listener serves.
@@ -97,10 +97,10 @@ async fn through_spine(State(spine): State<Spine>, request: Request<Body>) -> Re
 async fn into_sending(response: Response<Body>) -> HttpResponse {
     let (mut parts, body) = response.into_parts();
     let body = match body.size_hint().exact() {
-        None => Sending::Stream(body),
+        None => ResponseBody::Stream(body),
         Some(_) => match body.collect().await {
-            Ok(collected) => Sending::Whole(collected.to_bytes()),
-            Err(_) => return failure(&Failure::Fault(String::new()), Wording::Public),
+            Ok(collected) => ResponseBody::Whole(collected.to_bytes()),
+            Err(_) => return failure(&Failure::Internal(String::new()), ErrorFormat::Public),
         },
     };
     // axum writes the length of the body that is left. After HEAD, and with 304, that is not the length of
@@ -123,7 +123,7 @@ mod tests {
         let body = Bytes::from(vec![7; 100_000]);
         let response = Response::new(Body::new(Full::new(body.clone())));
         let sending = into_sending(response).await.into_body();
-        let Sending::Whole(out) = sending else { panic!("{sending:?}") };
+        let ResponseBody::Whole(out) = sending else { panic!("{sending:?}") };
         assert_eq!((out.as_ptr(), out.len()), (body.as_ptr(), body.len()));
     }
 
@@ -134,9 +134,9 @@ mod tests {
             sender.send(Ok(Bytes::from(piece))).await.unwrap();
         }
         drop(sender);
-        let response = Response::new(Body::new(Sending::Pieces(pieces)));
+        let response = Response::new(Body::new(ResponseBody::Pieces(pieces)));
         let sending = into_sending(response).await.into_body();
-        assert!(matches!(sending, Sending::Stream(_)), "{sending:?}");
+        assert!(matches!(sending, ResponseBody::Stream(_)), "{sending:?}");
         assert_eq!(sending.collect().await.unwrap().to_bytes(), "ab");
     }
 }

@@ -22,13 +22,13 @@ use crate::clock::Stopwatch;
 use crate::engine::Failure;
 
 use super::budget::{largest_when_parsed, size_when_parsed};
-use super::reply::{Wording, errors_response, failure};
+use super::reply::{ErrorFormat, errors_response, failure};
 use super::sending::HttpResponse;
 
 /// What every body may take without asking, in bytes, and all that is read without a valid token. What
 /// issues, signs and revokes is usually smaller; so those who hold large bodies back do not hold up
 /// anybody else. What is parsed may take as much more.
-pub const FREE: usize = 16 * 1024;
+pub const UNMETERED_BYTES: usize = 16 * 1024;
 
 /// What the larger ones may take together: so many of the largest.
 const LARGEST_AT_ONCE: usize = 4;
@@ -40,7 +40,7 @@ const LARGEST_PARSED_AT_ONCE: usize = 2;
 const PIECE: usize = 1024;
 
 /// How long a body waits for room, unread, before it is refused.
-const PATIENCE: Duration = Duration::from_secs(5);
+const MAX_QUEUE_WAIT: Duration = Duration::from_secs(5);
 
 /// So many refusals of long bodies are answered at once, if none came before.
 const AT_ONCE: u64 = 64;
@@ -49,20 +49,20 @@ const AT_ONCE: u64 = 64;
 const SPACING: u64 = 5_000;
 
 /// Into so many steps the longest waits are cut.
-const STEPS: u64 = 64;
+const TARPIT_STEPS: u64 = 64;
 
 /// The memory that large bodies share, whatever connection they come from, and what is made of them.
 /// Clones share it.
 #[derive(Clone, Debug)]
-pub struct Room {
+pub struct BodyBudget {
     pieces: Arc<Semaphore>,
     parsed: Arc<Semaphore>,
     patience: Duration,
     refusals: Arc<Refusals>,
 }
 
-impl Room {
-    /// Room where the largest body may have so many bytes.
+impl BodyBudget {
+    /// BodyBudget where the largest body may have so many bytes.
     pub fn new(largest: usize) -> Self {
         let parsed = largest_when_parsed(largest).saturating_mul(LARGEST_PARSED_AT_ONCE);
         Self::of(largest.saturating_mul(LARGEST_AT_ONCE), parsed)
@@ -75,7 +75,7 @@ impl Room {
         Self {
             pieces: pieces(bytes),
             parsed: pieces(parsed),
-            patience: PATIENCE,
+            patience: MAX_QUEUE_WAIT,
             refusals: Arc::new(Refusals { since: Stopwatch::start(), next: AtomicU64::new(0) }),
         }
     }
@@ -85,9 +85,13 @@ impl Room {
     ///
     /// # Errors
     /// [`BodyError::NoRoom`] if there is none in time.
-    pub async fn to_parse(&self, body: &[u8]) -> Result<Held, BodyError> {
+    pub async fn to_parse(&self, body: &[u8]) -> Result<BudgetPermit, BodyError> {
         let needed = pieces(size_when_parsed(body));
-        Ok(Held(if needed > 0 { Some(self.take(&self.parsed, needed).await?) } else { None }))
+        Ok(BudgetPermit(if needed > 0 {
+            Some(self.take(&self.parsed, needed).await?)
+        } else {
+            None
+        }))
     }
 
     async fn take(
@@ -110,7 +114,7 @@ impl Room {
 
 /// The pieces beyond what is free.
 const fn pieces(bytes: usize) -> usize {
-    bytes.saturating_sub(FREE).div_ceil(PIECE)
+    bytes.saturating_sub(UNMETERED_BYTES).div_ceil(PIECE)
 }
 
 /// When refusals of long bodies were answered. Each of them ends its connection, since the rest of the
@@ -138,18 +142,18 @@ impl Refusals {
             return Duration::from_micros(behind);
         }
         // They came together and are not to come again together.
-        let step = before % STEPS;
-        Duration::from_micros(patience.saturating_add(patience.saturating_mul(step) / STEPS))
+        let step = before % TARPIT_STEPS;
+        Duration::from_micros(patience.saturating_add(patience.saturating_mul(step) / TARPIT_STEPS))
     }
 }
 
-/// A part of the [`Room`], given back when it is dropped.
+/// A part of the [`BodyBudget`], given back when it is dropped.
 #[derive(Debug, Default)]
-pub struct Held(Option<OwnedSemaphorePermit>);
+pub struct BudgetPermit(Option<OwnedSemaphorePermit>);
 
-impl Held {
+impl BudgetPermit {
     /// Holds what a body of so many bytes needs.
-    async fn grow(&mut self, bytes: usize, room: &Room) -> Result<(), BodyError> {
+    async fn grow(&mut self, bytes: usize, room: &BodyBudget) -> Result<(), BodyError> {
         let has = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let Some(missing) = pieces(bytes).checked_sub(has).filter(|missing| *missing > 0) else {
             return Ok(());
@@ -171,7 +175,7 @@ pub enum BodyError {
     /// It did not end in time (408).
     TimedOut,
     /// The connection broke, or its framing is wrong (400).
-    Broken,
+    BodyAborted,
     /// Large bodies of others take all there is (503).
     NoRoom,
     /// It is long, and the request is refused whatever it holds: nothing of it was read.
@@ -183,7 +187,7 @@ impl fmt::Display for BodyError {
         formatter.write_str(match self {
             Self::TooLarge => "http: request body too large",
             Self::TimedOut => "http: request body did not arrive in time",
-            Self::Broken => "http: request body is broken",
+            Self::BodyAborted => "http: request body is broken",
             Self::NoRoom => "http: too many large request bodies at once",
             Self::Unread => "refused before the request body was read",
         })
@@ -198,8 +202,8 @@ impl BodyError {
         let status = match self {
             Self::TooLarge | Self::Unread => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken => StatusCode::BAD_REQUEST,
-            Self::NoRoom => return failure(&Failure::Busy, Wording::Public),
+            Self::BodyAborted => StatusCode::BAD_REQUEST,
+            Self::NoRoom => return failure(&Failure::Busy, ErrorFormat::Public),
         };
         errors_response(status, &[self.to_string()])
     }
@@ -210,9 +214,9 @@ impl BodyError {
 pub enum Length {
     /// All of it: the caller has a valid token.
     Long,
-    /// At most [`FREE`] bytes: the route needs no token.
+    /// At most [`UNMETERED_BYTES`] bytes: the route needs no token.
     Short,
-    /// At most [`FREE`] bytes, so that the connection can be used again: the request is refused already.
+    /// At most [`UNMETERED_BYTES`] bytes, so that the connection can be used again: the request is refused already.
     Refused,
 }
 
@@ -226,14 +230,14 @@ pub async fn read_body<B>(
     body: B,
     limit: usize,
     within: Duration,
-    room: &Room,
+    room: &BodyBudget,
     length: Length,
-) -> Result<(Bytes, Held), BodyError>
+) -> Result<(Bytes, BudgetPermit), BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     if body.is_end_stream() {
-        return Ok((Bytes::new(), Held::default()));
+        return Ok((Bytes::new(), BudgetPermit::default()));
     }
     let announced = body.size_hint().lower();
     if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
@@ -250,21 +254,21 @@ where
 async fn gather<B>(
     mut body: B,
     limit: usize,
-    room: &Room,
+    room: &BodyBudget,
     length: Length,
-) -> Result<(Bytes, Held), BodyError>
+) -> Result<(Bytes, BudgetPermit), BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    if body.size_hint().lower() > FREE as u64 {
+    if body.size_hint().lower() > UNMETERED_BYTES as u64 {
         may_be_long(length, room).await?;
     }
     // Most bodies are one frame, and that is handed on as it is.
     let mut first = Bytes::new();
     let mut rest = Segments::default();
-    let mut held = Held::default();
+    let mut held = BudgetPermit::default();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
+        let Ok(data) = frame.map_err(|_| BodyError::BodyAborted)?.into_data() else {
             continue;
         };
         let so_far = first.len().saturating_add(rest.length);
@@ -272,7 +276,7 @@ where
         if size > limit {
             return Err(BodyError::TooLarge);
         }
-        if size > FREE {
+        if size > UNMETERED_BYTES {
             may_be_long(length, room).await?;
         }
         held.grow(size, room).await?;
@@ -289,7 +293,7 @@ where
 }
 
 /// Whether a long body is read. Refusals that come in thousands wait.
-async fn may_be_long(length: Length, room: &Room) -> Result<(), BodyError> {
+async fn may_be_long(length: Length, room: &BodyBudget) -> Result<(), BodyError> {
     match length {
         Length::Long => Ok(()),
         Length::Short => Err(BodyError::TooLarge),
@@ -370,7 +374,7 @@ mod tests {
 
     async fn gathered(frames: &[&'static [u8]], limit: usize) -> Result<Bytes, BodyError> {
         let frames = Frames(frames.iter().copied().collect());
-        gather(frames, limit, &Room::new(limit), Length::Long).await.map(|(body, _)| body)
+        gather(frames, limit, &BodyBudget::new(limit), Length::Long).await.map(|(body, _)| body)
     }
 
     #[tokio::test]
@@ -399,14 +403,14 @@ mod tests {
 
     #[tokio::test]
     async fn large_bodies_share_what_there_is_and_small_ones_need_none_of_it() {
-        static OCTETS: [u8; 2 * FREE] = [b' '; 2 * FREE];
-        let room = Room { patience: Duration::ZERO, ..Room::of(FREE, 0) };
+        static OCTETS: [u8; 2 * UNMETERED_BYTES] = [b' '; 2 * UNMETERED_BYTES];
+        let room = BodyBudget { patience: Duration::ZERO, ..BodyBudget::of(UNMETERED_BYTES, 0) };
         let read = |octets: &'static [u8]| {
             gather(Frames([octets].into()), OCTETS.len(), &room, Length::Long)
         };
         let (_, held) = read(&OCTETS).await.unwrap();
-        assert!(matches!(read(&OCTETS[..=FREE]).await, Err(BodyError::NoRoom)));
-        assert!(read(&OCTETS[..FREE]).await.is_ok());
+        assert!(matches!(read(&OCTETS[..=UNMETERED_BYTES]).await, Err(BodyError::NoRoom)));
+        assert!(read(&OCTETS[..UNMETERED_BYTES]).await.is_ok());
         drop(held);
         assert!(read(&OCTETS).await.is_ok());
     }
@@ -415,28 +419,35 @@ mod tests {
     async fn what_is_parsed_shares_a_room_of_its_own_and_small_requests_need_none_of_it() {
         let usual = br#"{"uri_sans":"spiffe://example.org/team-a/api","ttl":"1h"}"#;
         let long = [b','; 1024];
-        let room = Room { patience: Duration::ZERO, ..Room::of(0, size_when_parsed(&long)) };
+        let room =
+            BodyBudget { patience: Duration::ZERO, ..BodyBudget::of(0, size_when_parsed(&long)) };
         let held = room.to_parse(&long).await.unwrap();
         assert!(matches!(room.to_parse(&long).await, Err(BodyError::NoRoom)));
         assert!(room.to_parse(usual).await.is_ok());
         drop(held);
         assert!(room.to_parse(&long).await.is_ok());
         // The largest of all finds room.
-        let room = Room { patience: Duration::ZERO, ..Room::new(64 * 1024) };
+        let room = BodyBudget { patience: Duration::ZERO, ..BodyBudget::new(64 * 1024) };
         assert!(room.to_parse(&[b','; 64 * 1024]).await.is_ok());
     }
 
     #[tokio::test]
     async fn of_a_refused_request_a_short_body_is_read_and_a_long_one_is_not() {
-        static OCTETS: [u8; FREE + 1] = [b' '; FREE + 1];
-        let room = Room { patience: Duration::ZERO, ..Room::new(OCTETS.len()) };
+        static OCTETS: [u8; UNMETERED_BYTES + 1] = [b' '; UNMETERED_BYTES + 1];
+        let room = BodyBudget { patience: Duration::ZERO, ..BodyBudget::new(OCTETS.len()) };
         let read = |frames: &[&'static [u8]], length| {
             let frames = Frames(frames.iter().copied().collect());
             gather(frames, OCTETS.len(), &room, length)
         };
-        assert!(read(&[&OCTETS[..FREE]], Length::Refused).await.is_ok());
-        assert!(read(&[&OCTETS[..FREE], &OCTETS[FREE..]], Length::Long).await.is_ok());
-        for frames in [&[&OCTETS[..]][..], &[&OCTETS[..FREE], &OCTETS[FREE..]]] {
+        assert!(read(&[&OCTETS[..UNMETERED_BYTES]], Length::Refused).await.is_ok());
+        assert!(
+            read(&[&OCTETS[..UNMETERED_BYTES], &OCTETS[UNMETERED_BYTES..]], Length::Long)
+                .await
+                .is_ok()
+        );
+        for frames in
+            [&[&OCTETS[..]][..], &[&OCTETS[..UNMETERED_BYTES], &OCTETS[UNMETERED_BYTES..]]]
+        {
             let refused = read(frames, Length::Refused).await;
             assert!(matches!(refused, Err(BodyError::Unread)));
             let without_token = read(frames, Length::Short).await;
@@ -448,14 +459,14 @@ mod tests {
     fn a_refusal_is_told_at_once_unless_very_many_came_before() {
         let refusals = Refusals { since: Stopwatch::start(), next: AtomicU64::new(0) };
         for _ in 0..64 {
-            assert_eq!(refusals.wait(0, PATIENCE), Duration::ZERO);
+            assert_eq!(refusals.wait(0, MAX_QUEUE_WAIT), Duration::ZERO);
         }
-        let waits: Vec<_> = (0..5_000).map(|_| refusals.wait(0, PATIENCE)).collect();
-        assert!(waits.iter().all(|wait| *wait <= 2 * PATIENCE));
-        assert!(waits[4_000..].iter().all(|wait| *wait >= PATIENCE));
+        let waits: Vec<_> = (0..5_000).map(|_| refusals.wait(0, MAX_QUEUE_WAIT)).collect();
+        assert!(waits.iter().all(|wait| *wait <= 2 * MAX_QUEUE_WAIT));
+        assert!(waits[4_000..].iter().all(|wait| *wait >= MAX_QUEUE_WAIT));
         assert_eq!(refusals.wait(0, Duration::ZERO), Duration::ZERO);
         // They are forgotten as soon as the last of them had its turn.
-        assert_eq!(refusals.wait(10_000_000, PATIENCE), Duration::ZERO);
+        assert_eq!(refusals.wait(10_000_000, MAX_QUEUE_WAIT), Duration::ZERO);
     }
 
     #[test]

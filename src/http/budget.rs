@@ -3,7 +3,7 @@
 //! Two bytes of JSON can become a value of 72 bytes in a list that doubles as it grows, and one comma
 //! in a string becomes an entry of a list. So a parser counts nodes as it reads, and stops at the
 //! bound: it never builds more. The memory that all requests share is counted in
-//! [`Room`](super::body::Room).
+//! [`BodyBudget`](super::body::BodyBudget).
 
 use std::cell::Cell;
 

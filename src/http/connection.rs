@@ -23,9 +23,9 @@ use tokio::sync::watch;
 
 use crate::engine::Failure;
 use crate::http::limits::Limits;
-use crate::http::marks::{Marks, Turn, Verdict, Watched};
+use crate::http::marks::{MarkedStream, Marks, TimeoutAction, Turn};
 use crate::http::outgoing::{Outgoing, PIECE, SendBudget};
-use crate::http::reply::{Wording, failure};
+use crate::http::reply::{ErrorFormat, failure};
 use crate::http::sending::HttpResponse;
 
 /// Streams that a connection of HTTP/2 may have at once. What the library keeps for a stream stays with its
@@ -73,14 +73,14 @@ pub(crate) enum Protocol {
 
 /// hyper's builders for what a connection may speak, made once for a listener.
 #[derive(Clone, Debug)]
-pub(crate) struct Speakers {
+pub(crate) struct ConnectionBuilders {
     either: auto::Builder<TokioExecutor>,
     http1: auto::Builder<TokioExecutor>,
     http2: auto::Builder<TokioExecutor>,
     budget: SendBudget,
 }
 
-impl Speakers {
+impl ConnectionBuilders {
     pub(crate) fn new(limits: &Limits, budget: SendBudget) -> Self {
         let header_size = limits.header_size.max(8_192);
         let mut either = auto::Builder::new(TokioExecutor::new());
@@ -120,7 +120,7 @@ impl Speakers {
 pub(crate) async fn converse<I, F, R>(
     stream: I,
     protocol: Protocol,
-    speakers: &Speakers,
+    speakers: &ConnectionBuilders,
     limits: Limits,
     (handler, info): (F, ConnectionInfo),
     mut stop: watch::Receiver<bool>,
@@ -130,7 +130,7 @@ pub(crate) async fn converse<I, F, R>(
     R: Future<Output = HttpResponse> + Send + 'static,
 {
     let marks = Arc::new(Marks::new(protocol, speakers.budget.clone()));
-    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&marks)));
+    let stream = TokioIo::new(MarkedStream::new(stream, Arc::clone(&marks)));
     let (of_service, client) = (Arc::clone(&marks), info.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let turn = Turn::begin(&of_service, request.version(), request.headers());
@@ -171,13 +171,13 @@ pub(crate) async fn converse<I, F, R>(
                 connection.as_mut().graceful_shutdown();
             }
             () = timer.as_mut() => match marks.verdict(&limits) {
-                Verdict::Wait(time) => timer.set(tokio::time::sleep(time)),
-                Verdict::Close if !leaving => {
+                TimeoutAction::Wait(time) => timer.set(tokio::time::sleep(time)),
+                TimeoutAction::Close if !leaving => {
                     leaving = true;
                     connection.as_mut().graceful_shutdown();
                     timer.set(tokio::time::sleep(limits.header));
                 }
-                Verdict::Close | Verdict::Cut => {
+                TimeoutAction::Close | TimeoutAction::Cut => {
                     tracing::debug!(peer = %info.peer, "connection cut: it had its time");
                     return;
                 }
@@ -192,7 +192,7 @@ fn outgoing(mut answer: HttpResponse, reads: bool, turn: Turn) -> Response<Outgo
     let budget = &turn.marks.budget;
     let mut held = budget.hold(answer.body());
     if reads && !held.is_within {
-        answer = failure(&Failure::Busy, Wording::Public);
+        answer = failure(&Failure::Busy, ErrorFormat::Public);
         held = budget.hold(answer.body());
     }
     if turn.marks.is_http2() {

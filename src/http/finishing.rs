@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
 /// A future that ends once it was made, and whose panics are a result.
-pub(super) struct Finishing<F>(Option<Pin<Box<F>>>)
+pub(super) struct RunToCompletion<F>(Option<Pin<Box<F>>>)
 where
     F: Future + Send + 'static,
     F::Output: Send;
@@ -20,7 +20,7 @@ where
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Panicked;
 
-impl<F> Finishing<F>
+impl<F> RunToCompletion<F>
 where
     F: Future + Send + 'static,
     F::Output: Send,
@@ -31,7 +31,7 @@ where
     }
 }
 
-impl<F> Future for Finishing<F>
+impl<F> Future for RunToCompletion<F>
 where
     F: Future + Send + 'static,
     F::Output: Send,
@@ -52,7 +52,7 @@ where
     }
 }
 
-impl<F> Drop for Finishing<F>
+impl<F> Drop for RunToCompletion<F>
 where
     F: Future + Send + 'static,
     F::Output: Send,
@@ -79,7 +79,7 @@ mod tests {
     async fn work_whose_caller_hung_up_is_finished() {
         let (go, gone) = oneshot::channel::<()>();
         let (done, finished) = oneshot::channel();
-        let mut work = Box::pin(Finishing::new(async move {
+        let mut work = Box::pin(RunToCompletion::new(async move {
             gone.await.unwrap();
             done.send("committed").unwrap();
         }));
@@ -93,13 +93,13 @@ mod tests {
     #[tokio::test]
     async fn work_that_was_never_waited_for_is_done_all_the_same() {
         let (done, finished) = oneshot::channel();
-        drop(Finishing::new(async move { done.send("committed").unwrap() }));
+        drop(RunToCompletion::new(async move { done.send("committed").unwrap() }));
         assert_eq!(finished.await, Ok("committed"));
     }
 
     #[tokio::test]
     async fn a_panic_is_told_to_the_caller_and_ends_nothing_else() {
-        let work = Finishing::new(async {
+        let work = RunToCompletion::new(async {
             tokio::task::yield_now().await;
             assert_eq!(1, 2, "a fault of ours");
         });

@@ -16,13 +16,13 @@ use super::reply::errors_response;
 use super::sending::HttpResponse;
 
 /// What a header makes of a request.
-type Checked = Result<(), Box<HttpResponse>>;
+type HeaderCheck = Result<(), Box<HttpResponse>>;
 
 /// Refuses a request that asks by a header for what this server does not do.
 ///
 /// # Errors
 /// The answer that says which header and why.
-pub fn check(headers: &HeaderMap, head: &Head) -> Checked {
+pub fn check(headers: &HeaderMap, head: &Head) -> HeaderCheck {
     for (name, value) in headers {
         let value = || String::from_utf8_lossy(value.as_bytes());
         let changes = head.operation.changes_state();
@@ -50,7 +50,7 @@ pub fn check(headers: &HeaderMap, head: &Head) -> Checked {
 
 /// Of a namespace that is not there nothing is answered. Empty, `/` and `root` are the root namespace,
 /// the only one.
-fn in_namespace(namespace: &str, head: &Head) -> Checked {
+fn in_namespace(namespace: &str, head: &Head) -> HeaderCheck {
     let mut segments = namespace.split('/').filter(|segment| !matches!(*segment, "" | "."));
     let is_root = match (segments.next(), segments.next()) {
         (None, _) | (Some("root"), None) => true,
@@ -68,7 +68,7 @@ fn in_namespace(namespace: &str, head: &Head) -> Checked {
 }
 
 /// An answer that was to be wrapped is not given in clear. The states of the process are never wrapped.
-fn wrapped(name: &str, value: &str, head: &Head) -> Checked {
+fn wrapped(name: &str, value: &str, head: &Head) -> HeaderCheck {
     let is_state = matches!(head.path.as_str(), "sys/health" | "sys/seal-status" | "sys/leader");
     let is_none = matches!(value.trim(), "" | "0" | "0s");
     if is_none || (is_state && !head.operation.changes_state()) {
@@ -77,7 +77,7 @@ fn wrapped(name: &str, value: &str, head: &Head) -> Checked {
     absent(name, "a wrapped response (-wrap-ttl, VAULT_WRAP_TTL)", value)
 }
 
-fn absent(name: &str, what: &str, value: &str) -> Checked {
+fn absent(name: &str, what: &str, value: &str) -> HeaderCheck {
     if value.trim().is_empty() {
         return Ok(());
     }
@@ -103,7 +103,7 @@ pub fn check_origin(
     headers: &HeaderMap,
     operation: Operation,
     authority: Option<&Authority>,
-) -> Checked {
+) -> HeaderCheck {
     if !operation.changes_state() {
         return Ok(());
     }
@@ -140,7 +140,7 @@ fn is_of(origin: &str, host: &str) -> bool {
     !site.is_empty() && without(site) == without(host)
 }
 
-fn foreign(origin: Option<&HeaderValue>) -> Checked {
+fn foreign(origin: Option<&HeaderValue>) -> HeaderCheck {
     let origin = origin.map_or("another site".into(), |origin| {
         String::from_utf8_lossy(origin.as_bytes()).into_owned()
     });

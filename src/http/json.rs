@@ -14,7 +14,7 @@ use super::budget::{Budget, LONGEST_TEXT, MOST_ENTRIES, MOST_NODES};
 
 /// Why a body has no parameters.
 #[derive(Debug, PartialEq, Eq)]
-pub struct BodyError(pub String);
+pub struct JsonError(pub String);
 
 /// The deepest nesting that is read. Vault's requests have three levels.
 const DEEPEST: usize = 32;
@@ -23,7 +23,7 @@ const DEEPEST: usize = 32;
 ///
 /// # Errors
 /// Vault's text for what is no JSON object, and a text of ours for what is beyond a bound.
-pub fn parameters(body: &[u8]) -> Result<Map<String, Value>, BodyError> {
+pub fn parameters(body: &[u8]) -> Result<Map<String, Value>, JsonError> {
     parameters_within(body, &Budget::of(MOST_NODES))
 }
 
@@ -31,12 +31,12 @@ pub fn parameters(body: &[u8]) -> Result<Map<String, Value>, BodyError> {
 ///
 /// # Errors
 /// As [`parameters`].
-pub fn parameters_within(body: &[u8], budget: &Budget) -> Result<Map<String, Value>, BodyError> {
-    let failed = |why: String| Err(BodyError(format!("failed to decode JSON input: {why}")));
+pub fn parameters_within(body: &[u8], budget: &Budget) -> Result<Map<String, Value>, JsonError> {
+    let failed = |why: String| Err(JsonError(format!("failed to decode JSON input: {why}")));
     let Some(first) = body.iter().find(|byte| !is_blank(**byte)) else {
         return Ok(Map::new());
     };
-    let bounds = Bounds { budget, passed: Cell::new(None) };
+    let bounds = JsonLimits { budget, passed: Cell::new(None) };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = match (Node { bounds: &bounds, depth: 0 }).deserialize(&mut reader) {
         Ok(value) => value,
@@ -58,7 +58,7 @@ pub fn parameters_within(body: &[u8], budget: &Budget) -> Result<Map<String, Val
 }
 
 /// Why a value cannot be read that begins with `first`.
-fn why_not(error: &serde_json::Error, bounds: &Bounds<'_>, first: u8) -> String {
+fn why_not(error: &serde_json::Error, bounds: &JsonLimits<'_>, first: u8) -> String {
     if let Some(bound) = bounds.passed.get() {
         return bound.text(bounds.budget.most());
     }
@@ -112,12 +112,12 @@ impl Bound {
 }
 
 /// The bounds of one body, and the one that it went beyond.
-struct Bounds<'a> {
+struct JsonLimits<'a> {
     budget: &'a Budget,
     passed: Cell<Option<Bound>>,
 }
 
-impl Bounds<'_> {
+impl JsonLimits<'_> {
     /// Ends the reading unless `within`.
     fn check<E: de::Error>(&self, within: bool, bound: Bound) -> Result<(), E> {
         if within {
@@ -143,7 +143,7 @@ impl Bounds<'_> {
 /// A value at this depth that is to be read.
 #[derive(Clone, Copy)]
 struct Node<'a> {
-    bounds: &'a Bounds<'a>,
+    bounds: &'a JsonLimits<'a>,
     depth: usize,
 }
 
@@ -225,7 +225,7 @@ impl<'de> Visitor<'de> for Node<'_> {
 }
 
 /// The name of a member that is to be read.
-struct Name<'a>(&'a Bounds<'a>);
+struct Name<'a>(&'a JsonLimits<'a>);
 
 impl<'de> DeserializeSeed<'de> for Name<'_> {
     type Value = String;

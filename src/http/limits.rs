@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::Listener;
+use crate::config::ListenerConfig;
 
 /// Bounds of one listener. Each has a default that a stock Vault client never meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,8 @@ impl Default for Limits {
     }
 }
 
-impl From<&Listener> for Limits {
-    fn from(listener: &Listener) -> Self {
+impl From<&ListenerConfig> for Limits {
+    fn from(listener: &ListenerConfig) -> Self {
         Self {
             connections: listener.max_connections,
             header_size: listener.max_request_header_size,

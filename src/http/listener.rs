@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub use crate::http::connection::ConnectionInfo;
-use crate::http::connection::{Protocol, Speakers, converse, stopped};
+use crate::http::connection::{ConnectionBuilders, Protocol, converse, stopped};
 use crate::http::limits::Limits;
 use crate::http::outgoing::SendBudget;
 use crate::http::sending::HttpResponse;
@@ -121,8 +121,8 @@ impl Listener {
             chores.spawn(Arc::clone(tls).follow_files(signals.reload, look));
         }
         let limits = self.limits;
-        let speakers = Speakers::new(&limits, self.budget);
-        let shared = Arc::new(Shared { speakers, tls: self.tls, limits });
+        let speakers = ConnectionBuilders::new(&limits, self.budget);
+        let shared = Arc::new(ConnectionContext { speakers, tls: self.tls, limits });
         let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
         let mut connections = JoinSet::new();
         loop {
@@ -148,13 +148,13 @@ impl Listener {
 }
 
 /// What all connections of a listener look at.
-struct Shared {
-    speakers: Speakers,
+struct ConnectionContext {
+    speakers: ConnectionBuilders,
     tls: Option<Arc<Tls>>,
     limits: Limits,
 }
 
-impl Shared {
+impl ConnectionContext {
     async fn connected<F, R>(
         self: Arc<Self>,
         stream: TcpStream,

@@ -145,7 +145,7 @@ async fn taken(mut client: tokio::io::DuplexStream, bytes: &[u8]) -> usize {
 
 /// Reads a body whose sender shows no valid token.
 async fn unknown(request: Request<Incoming>, _: ConnectionInfo) -> HttpResponse {
-    let (limit, room) = (32 * 1024 * 1024, Room::new(32 * 1024 * 1024));
+    let (limit, room) = (32 * 1024 * 1024, BodyBudget::new(32 * 1024 * 1024));
     let within = Duration::from_secs(90);
     let read = read_body(request.into_body(), limit, within, &room, Length::Refused).await;
     assert!(matches!(read, Err(BodyError::Unread)));
@@ -161,7 +161,7 @@ async fn without_a_token_a_long_body_over_http_1_sends_sixteen_kib() {
         let (client, served) = tokio::io::duplex(1);
         let (_stop, stopping) = watch::channel(false);
         let limits = Limits::default();
-        let speakers = Speakers::new(&limits, SendBudget::default());
+        let speakers = ConnectionBuilders::new(&limits, SendBudget::default());
         let info = ConnectionInfo { peer: "127.0.0.1:1".parse().unwrap(), tls: false };
         let of_client = (unknown, info);
         let serving = converse(served, Protocol::Http1, &speakers, limits, of_client, stopping);

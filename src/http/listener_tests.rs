@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::ca::time::Timestamp;
 use crate::clock::Clock;
-use crate::http::body::{Length, Room, read_body};
+use crate::http::body::{BodyBudget, Length, read_body};
 use crate::http::tls::{MinimumVersion, SelfSigned, TlsError, TlsFiles, self_signed};
 
 #[path = "listener_abuse_tests.rs"]
@@ -80,7 +80,7 @@ async fn answer(
         script.arrived.notify_one();
         script.go_on.notified().await;
     }
-    let text = match read_body(body, 4, SHORT, &Room::new(4), Length::Long).await {
+    let text = match read_body(body, 4, SHORT, &BodyBudget::new(4), Length::Long).await {
         Ok((body, _)) => format!("{:?} tls={} {}", parts.version, info.tls, body.len()),
         Err(error) => error.to_string(),
     };

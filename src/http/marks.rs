@@ -64,7 +64,7 @@ const NEVER: u64 = u64::MAX;
 
 /// What is to be done with a connection when its timer fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum TimeoutAction {
     /// Look again after this time.
     Wait(Duration),
     /// It was idle too long, or a stream's answer makes no progress: close it (GOAWAY), then cut it.
@@ -154,19 +154,19 @@ impl Marks {
     }
 
     /// Looks at the marks.
-    pub(super) fn verdict(&self, limits: &Limits) -> Verdict {
+    pub(super) fn verdict(&self, limits: &Limits) -> TimeoutAction {
         let limit = self.budget.time_limit(limits.progress);
         let now = self.since.microseconds();
         let left = |from: u64, limit: Duration| {
             from.saturating_add(microseconds(limit)).checked_sub(now).filter(|left| *left > 0)
         };
         if left(self.blocked.load(Ordering::Relaxed), limit).is_none() {
-            return Verdict::Cut;
+            return TimeoutAction::Cut;
         }
-        let Some(period) = self.period(now, limit) else { return Verdict::Close };
+        let Some(period) = self.period(now, limit) else { return TimeoutAction::Close };
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             let wait = microseconds(limits.idle.min(limits.header)).min(period);
-            return Verdict::Wait(Duration::from_micros(wait));
+            return TimeoutAction::Wait(Duration::from_micros(wait));
         }
         let headers = self.headers.load(Ordering::Relaxed);
         let idle = left(self.moved.load(Ordering::Relaxed), limits.idle);
@@ -177,10 +177,10 @@ impl Marks {
             left(headers, limits.header)
         };
         match (idle, header) {
-            (_, None) => Verdict::Cut,
-            (None, _) => Verdict::Close,
+            (_, None) => TimeoutAction::Cut,
+            (None, _) => TimeoutAction::Close,
             (Some(idle), Some(header)) => {
-                Verdict::Wait(Duration::from_micros(idle.min(header).min(period)))
+                TimeoutAction::Wait(Duration::from_micros(idle.min(header).min(period)))
             }
         }
     }
@@ -311,18 +311,18 @@ impl Drop for Turn {
 }
 
 /// A stream of bytes that leaves marks.
-pub(super) struct Watched<I> {
+pub(super) struct MarkedStream<I> {
     stream: I,
     marks: Arc<Marks>,
 }
 
-impl<I> Watched<I> {
+impl<I> MarkedStream<I> {
     pub(super) const fn new(stream: I, marks: Arc<Marks>) -> Self {
         Self { stream, marks }
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for MarkedStream<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -337,7 +337,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for MarkedStream<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

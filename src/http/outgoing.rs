@@ -15,7 +15,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::marks::{Marks, Turn, Waiting};
-use super::sending::{Broken, Sending};
+use super::sending::{BodyAborted, ResponseBody};
 
 /// Bytes of one piece: one frame of HTTP/2 as every peer takes it (RFC 9113, 4.2).
 pub(super) const PIECE: usize = 16 * 1024;
@@ -74,9 +74,9 @@ impl SendBudget {
     }
 
     /// Counts a long answer. Short ones need nothing: places and connections bound them.
-    pub(super) fn hold(&self, answer: &Sending) -> Held {
+    pub(super) fn hold(&self, answer: &ResponseBody) -> AnswerPermit {
         let Some(body) = answer.whole().filter(|body| body.len() > PIECE) else {
-            return Held { _long: None, is_within: true };
+            return AnswerPermit { _long: None, is_within: true };
         };
         let address = body.as_ptr().addr();
         let limit = if body.is_unique() { self.0.limit / 2 } else { self.0.limit };
@@ -90,13 +90,13 @@ impl SendBudget {
         let is_alone = long.len() == 1;
         drop(long);
         let is_within = is_alone || self.0.held.load(Ordering::Relaxed) <= limit;
-        Held { _long: Some(Long { shares: Arc::clone(&self.0), address }), is_within }
+        AnswerPermit { _long: Some(Long { shares: Arc::clone(&self.0), address }), is_within }
     }
 }
 
 /// What an answer holds of the budget, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct AnswerPermit {
     _long: Option<Long>,
     /// Whether the budget was enough.
     pub(super) is_within: bool,
@@ -123,8 +123,8 @@ impl Drop for Long {
 /// A body as hyper takes it.
 pub(super) struct Outgoing {
     // Given back before the bytes are free for others: the address of a body is its name.
-    held: Option<Held>,
-    body: Sending,
+    held: Option<AnswerPermit>,
+    body: ResponseBody,
     /// What is left of the bytes that `body` gave last.
     rest: Bytes,
     /// On HTTP/2 the request lasts until its answer is taken.
@@ -134,17 +134,17 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// A body that leaves as it is: the next request of its connection comes after it.
-    pub(super) const fn whole(body: Sending, held: Held) -> Self {
+    pub(super) const fn whole(body: ResponseBody, held: AnswerPermit) -> Self {
         Self { body, rest: Bytes::new(), held: Some(held), stream: None, marks: None }
     }
 
     /// Nothing.
     pub(super) fn empty() -> Self {
-        Self::whole(Bytes::new().into(), Held { _long: None, is_within: true })
+        Self::whole(Bytes::new().into(), AnswerPermit { _long: None, is_within: true })
     }
 
     /// The body of a stream beside others.
-    pub(super) fn stream(body: Sending, held: Held, turn: Turn) -> Self {
+    pub(super) fn stream(body: ResponseBody, held: AnswerPermit, turn: Turn) -> Self {
         let marks = Some(Arc::clone(&turn.marks));
         Self { body, rest: Bytes::new(), held: Some(held), stream: Some(turn), marks }
     }
@@ -164,12 +164,12 @@ impl Outgoing {
 
 impl Body for Outgoing {
     type Data = Piece;
-    type Error = Broken;
+    type Error = BodyAborted;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, Broken>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, BodyAborted>>> {
         let this = self.get_mut();
         if !this.rest.is_empty() {
             let rest = std::mem::take(&mut this.rest);
@@ -193,7 +193,7 @@ impl Body for Outgoing {
 /// Bytes that are counted until they are taken.
 #[derive(Debug)]
 pub(super) struct Piece {
-    _held: Option<Held>,
+    _held: Option<AnswerPermit>,
     data: Bytes,
     _waiting: Option<Waiting>,
     _turn: Option<Turn>,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::backend::route::Operation;
 use crate::engine::Failure;
 
-use super::body::{BodyError, Held, Room};
+use super::body::{BodyBudget, BodyError, BudgetPermit};
 use super::budget::{Budget, MOST_NODES, MOST_NODES_WITHOUT_TOKEN};
 use super::form::form;
 use super::head::content_type;
@@ -26,13 +26,18 @@ enum Source {
 /// Parameters that nothing was made of yet, and the room that their body holds.
 pub struct Unparsed {
     source: Source,
-    held: Held,
+    held: BudgetPermit,
 }
 
 impl Unparsed {
     /// The parameters of this request. A body that looks like JSON is JSON whatever its type says: curl
     /// sends the type of forms with everything.
-    pub fn of(parts: &request::Parts, operation: Operation, body: Bytes, held: Held) -> Self {
+    pub fn of(
+        parts: &request::Parts,
+        operation: Operation,
+        body: Bytes,
+        held: BudgetPermit,
+    ) -> Self {
         let source = match operation {
             Operation::Read | Operation::List | Operation::Delete => {
                 Source::Query(parts.uri.query().unwrap_or_default().to_owned())
@@ -56,9 +61,12 @@ impl Unparsed {
     ///
     /// # Errors
     /// What is no object, or beyond a bound; [`Failure::Busy`] if what others parse takes all there is.
-    pub async fn parsed(self, room: &Room) -> Result<(Map<String, Value>, Held), Failure> {
+    pub async fn parsed(
+        self,
+        room: &BodyBudget,
+    ) -> Result<(Map<String, Value>, BudgetPermit), Failure> {
         let memory = match &self.source {
-            Source::Query(_) => Held::default(),
+            Source::Query(_) => BudgetPermit::default(),
             Source::Form(body) | Source::Json(body) => {
                 room.to_parse(body).await.map_err(|_: BodyError| Failure::Busy)?
             }

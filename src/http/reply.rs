@@ -8,14 +8,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::auth::Denied;
-use crate::backend::located::Refused;
+use crate::backend::located::Rejection;
 use crate::backend::response::{Data, Envelope, Response};
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 use crate::engine::pki::certificates::Serials;
 
 use super::caching;
-use super::sending::{HttpResponse, Sending};
+use super::sending::{HttpResponse, ResponseBody};
 
 /// What an answer depends on in its request.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ pub fn into_response(
                 false => json_response(StatusCode::OK, &sent),
             }
         }
-        Response::Keys(first, rest) => long_list(first, *rest, request.id, mount_type),
+        Response::KeyList(first, rest) => long_list(first, *rest, request.id, mount_type),
         Response::Plain(status, data) => json_response(status, &data),
         Response::File(file) => caching::into_response(file, request.headers, request.now),
         Response::Status(status) => response(status, None, Bytes::new().into()),
@@ -100,16 +100,16 @@ fn long_list(
     mount_type: &str,
 ) -> HttpResponse {
     #[derive(Serialize)]
-    struct Keys {
+    struct ListKeys {
         keys: [&'static str; 1],
     }
-    let data: Option<Data> = Some(Box::new(Keys { keys: [PLACEHOLDER] }));
+    let data: Option<Data> = Some(Box::new(ListKeys { keys: [PLACEHOLDER] }));
     let envelope = Envelope { data, ..Envelope::default() };
     let text = serde_json::to_string(&Sent::new(&envelope, request_id, mount_type));
     let text = text.unwrap_or_default() + "\n";
     let (before, after) =
         text.split_once(&format!("\"{PLACEHOLDER}\"")).unwrap_or((text.as_str(), ""));
-    let body = Sending::keys(before.to_owned(), first, rest, after.to_owned());
+    let body = ResponseBody::keys(before.to_owned(), first, rest, after.to_owned());
     response(StatusCode::OK, Some("application/json"), body)
 }
 
@@ -118,7 +118,7 @@ const PLACEHOLDER: &str = "{key}";
 
 /// How a failure is worded: behind the gate Vault wraps some texts as a list of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wording {
+pub enum ErrorFormat {
     /// Behind the gate.
     Authenticated,
     /// On paths that need no token.
@@ -129,16 +129,16 @@ pub enum Wording {
 ///
 /// | failure | status | what the caller does |
 /// |---|---|---|
-/// | `Refused`, `Mistaken` | 400 | changes the request (Vault says 500 for some: design D15) |
+/// | `Rejection`, `Mistaken` | 400 | changes the request (Vault says 500 for some: design D15) |
 /// | `Missing`, `Absent`, `UnsupportedPath` | 404 | asks for something else |
 /// | `Forbidden` | 403 | asks for a policy |
 /// | `UnsupportedOperation` | 405 | uses another method |
 /// | `Busy`, `Conflict`, `Sealed` | 503 | tries again |
-/// | `Fault` | 500 | tells the operator the request id |
-pub fn failure(failure: &Failure, wording: Wording) -> HttpResponse {
+/// | `Internal` | 500 | tells the operator the request id |
+pub fn failure(failure: &Failure, wording: ErrorFormat) -> HttpResponse {
     let listed = |text: &str| match wording {
-        Wording::Authenticated => format!("1 error occurred:\n\t* {text}\n\n"),
-        Wording::Public => text.to_owned(),
+        ErrorFormat::Authenticated => format!("1 error occurred:\n\t* {text}\n\n"),
+        ErrorFormat::Public => text.to_owned(),
     };
     let (status, text) = match failure {
         Failure::Refused { text, hint } => {
@@ -148,9 +148,9 @@ pub fn failure(failure: &Failure, wording: Wording) -> HttpResponse {
             }
             return json_response(StatusCode::BAD_REQUEST, &body);
         }
-        Failure::Mistaken(text) => (StatusCode::BAD_REQUEST, Some(listed(text))),
+        Failure::InvalidWrapped(text) => (StatusCode::BAD_REQUEST, Some(listed(text))),
         Failure::Forbidden(text) => (StatusCode::FORBIDDEN, Some(text.clone())),
-        Failure::Missing => (StatusCode::NOT_FOUND, None),
+        Failure::NotFound => (StatusCode::NOT_FOUND, None),
         Failure::Absent(text) => (StatusCode::NOT_FOUND, Some(text.clone())),
         Failure::UnsupportedPath => (StatusCode::NOT_FOUND, Some(listed("unsupported path"))),
         Failure::UnsupportedOperation => {
@@ -161,7 +161,7 @@ pub fn failure(failure: &Failure, wording: Wording) -> HttpResponse {
             Some("the server is busy; try again in a moment".to_owned()),
         ),
         Failure::Sealed => (StatusCode::SERVICE_UNAVAILABLE, Some("Vault is sealed".to_owned())),
-        Failure::Fault(_) => (StatusCode::INTERNAL_SERVER_ERROR, Some(listed("internal error"))),
+        Failure::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Some(listed("internal error"))),
     };
     let errors: Vec<String> = text.into_iter().collect();
     let mut response = errors_response(status, &errors);
@@ -177,23 +177,23 @@ pub fn denied(denied: &Denied) -> HttpResponse {
         Denied::NoToken => "permission denied",
         Denied::InvalidToken => "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n",
         Denied::Policy => "1 error occurred:\n\t* permission denied\n\n",
-        Denied::Sealed => return failure(&Failure::Sealed, Wording::Public),
-        Denied::Fault(why) => return failure(&Failure::Fault(why.clone()), Wording::Public),
+        Denied::Sealed => return failure(&Failure::Sealed, ErrorFormat::Public),
+        Denied::Fault(why) => return failure(&Failure::Internal(why.clone()), ErrorFormat::Public),
     };
     errors_response(StatusCode::FORBIDDEN, &[text.to_owned()])
 }
 
 /// What a caller is told of a request that was refused.
-pub fn refusal(refused: &Refused, wording: Wording, request_id: &str) -> HttpResponse {
+pub fn refusal(refused: &Rejection, wording: ErrorFormat, request_id: &str) -> HttpResponse {
     match refused {
-        Refused::Denied(outside) => denied(outside),
-        Refused::Failed(why) => {
-            if let Failure::Fault(why) = why {
+        Rejection::Denied(outside) => denied(outside),
+        Rejection::Failed(why) => {
+            if let Failure::Internal(why) = why {
                 tracing::error!(request = request_id, why, "fault");
             }
             failure(why, wording)
         }
-        Refused::NoMount(path) => {
+        Rejection::NoMount(path) => {
             let text = format!("no handler for route \"{path}\". route entry not found.");
             errors_response(StatusCode::NOT_FOUND, &[text])
         }
@@ -219,7 +219,11 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     response(status, Some("application/json"), Bytes::from(bytes).into())
 }
 
-fn response(status: StatusCode, content_type: Option<&'static str>, body: Sending) -> HttpResponse {
+fn response(
+    status: StatusCode,
+    content_type: Option<&'static str>,
+    body: ResponseBody,
+) -> HttpResponse {
     let mut response = http::Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

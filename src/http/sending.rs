@@ -14,15 +14,15 @@ use crate::engine::Failure;
 use crate::engine::pki::certificates::Serials;
 
 /// What hyper sends.
-pub type HttpResponse = Response<Sending>;
+pub type HttpResponse = Response<ResponseBody>;
 
 /// The body of an answer.
 #[derive(Debug)]
-pub enum Sending {
+pub enum ResponseBody {
     /// It is all there.
     Whole(Bytes),
     /// It comes in pieces, each when the one before is on its way.
-    Pieces(mpsc::Receiver<Result<Bytes, Broken>>),
+    Pieces(mpsc::Receiver<Result<Bytes, BodyAborted>>),
     /// A route of the router outside the API makes it while it is sent.
     Stream(axum::body::Body),
 }
@@ -30,16 +30,16 @@ pub enum Sending {
 /// The rest of a body could not be made: the connection is cut, so that nobody takes what came for
 /// all there is.
 #[derive(Debug)]
-pub struct Broken;
+pub struct BodyAborted;
 
-impl Sending {
+impl ResponseBody {
     /// JSON strings between `before` and `after`: those of the first page, and of all that follow.
     pub fn keys(before: String, first: Vec<String>, rest: Serials, after: String) -> Self {
         let (sender, pieces) = mpsc::channel(1);
         tokio::spawn(async move {
             if let Err(why) = send(&sender, before, first, rest, after).await {
                 tracing::error!(%why, "a list could not be read to its end");
-                let _ = sender.send(Err(Broken)).await;
+                let _ = sender.send(Err(BodyAborted)).await;
             }
         });
         Self::Pieces(pieces)
@@ -55,7 +55,7 @@ impl Sending {
 }
 
 async fn send(
-    sender: &mpsc::Sender<Result<Bytes, Broken>>,
+    sender: &mpsc::Sender<Result<Bytes, BodyAborted>>,
     mut piece: String,
     first: Vec<String>,
     mut rest: Serials,
@@ -80,20 +80,20 @@ async fn send(
     }
 }
 
-impl From<Bytes> for Sending {
+impl From<Bytes> for ResponseBody {
     fn from(body: Bytes) -> Self {
         Self::Whole(body)
     }
 }
 
-impl Body for Sending {
+impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = BodyAborted;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
         match self.get_mut() {
             Self::Whole(body) => {
                 let body = std::mem::take(body);
@@ -104,7 +104,7 @@ impl Body for Sending {
             }
             Self::Stream(body) => Pin::new(body)
                 .poll_frame(context)
-                .map(|frame| frame.map(|frame| frame.map_err(|_| Broken))),
+                .map(|frame| frame.map(|frame| frame.map_err(|_| BodyAborted))),
         }
     }
 
@@ -125,10 +125,10 @@ impl Body for Sending {
     }
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for BodyAborted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the rest of the body could not be made")
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for BodyAborted {}

@@ -95,12 +95,12 @@ impl std::error::Error for TlsError {}
 /// The pair in use, and where newer ones come from.
 pub struct Tls {
     current: ArcSwap<ServerConfig>,
-    files: Option<Watched>,
+    files: Option<WatchedFiles>,
     minimum: MinimumVersion,
     clock: Clock,
 }
 
-struct Watched {
+struct WatchedFiles {
     files: TlsFiles,
     /// The state of both files at the last attempt, good or bad.
     seen: Mutex<Stamp>,
@@ -124,12 +124,12 @@ impl Tls {
     /// See [`TlsError`].
     pub fn load(files: TlsFiles, minimum: MinimumVersion, clock: Clock) -> Result<Self, TlsError> {
         let seen = stamp(&files);
-        let pair = Pair::read(&files)?;
+        let pair = ChainAndKey::read(&files)?;
         if let Err(error) = pair.check_end(clock.now()) {
             tracing::warn!(certificate = %files.certificate.display(), %error, "listener certificate is used all the same");
         }
         let current = ArcSwap::from_pointee(pair.configure(minimum)?);
-        let files = Some(Watched { files, seen: Mutex::new(seen) });
+        let files = Some(WatchedFiles { files, seen: Mutex::new(seen) });
         Ok(Self { current, files, minimum, clock })
     }
 
@@ -143,7 +143,8 @@ impl Tls {
         minimum: MinimumVersion,
         clock: Clock,
     ) -> Result<Self, TlsError> {
-        let current = ArcSwap::from_pointee(Pair::parse(certificate, key)?.configure(minimum)?);
+        let current =
+            ArcSwap::from_pointee(ChainAndKey::parse(certificate, key)?.configure(minimum)?);
         Ok(Self { current, files: None, minimum, clock })
     }
 
@@ -161,7 +162,7 @@ impl Tls {
         let Some(watched) = &self.files else { return Ok(()) };
         // Before the reading: a change in between is then seen at the next look.
         *watched.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamp(&watched.files);
-        let pair = Pair::read(&watched.files)?;
+        let pair = ChainAndKey::read(&watched.files)?;
         pair.check_end(self.clock.now())?;
         self.current.store(Arc::new(pair.configure(self.minimum)?));
         Ok(())
@@ -222,13 +223,13 @@ fn stamp(files: &TlsFiles) -> Stamp {
     })
 }
 
-struct Pair {
+struct ChainAndKey {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     end: Timestamp,
 }
 
-impl Pair {
+impl ChainAndKey {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|error| TlsError::Unreadable(path.to_owned(), error))
@@ -316,7 +317,7 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
     let Ok((chain, end)) = certificate else { return remarks };
     let leaf = chain.first().cloned();
     if let Ok(key) = key
-        && let Err(error) = (Pair { chain, key, end }).configure(minimum)
+        && let Err(error) = (ChainAndKey { chain, key, end }).configure(minimum)
     {
         match error {
             TlsError::Unusable(rustls::Error::InvalidCertificate(_)) => {

@@ -14,27 +14,27 @@ use serde_json::Map;
 
 use crate::backend::audit::{Audit, Trail};
 use crate::backend::help;
-use crate::backend::located::{Authorized, Label, Located, Permitted, Refused};
+use crate::backend::located::{Authorized, Label, Located, Permitted, Rejection};
 use crate::backend::route::{BodyKind, Class, Operation};
 use crate::ca::time::Timestamp;
 use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
 
-use super::body::{BodyError, Held, Length, Room, read_body};
+use super::body::{BodyBudget, BodyError, BudgetPermit, Length, read_body};
 use super::connection::ConnectionInfo;
-use super::finishing::{Finishing, Panicked};
+use super::finishing::{Panicked, RunToCompletion};
 use super::head::{Head, content_type};
 use super::headers;
 use super::limits::Limits;
 use super::parameters::Unparsed;
-use super::reply::{RequestFacts, Wording, errors_response, failure, into_response, refusal};
+use super::reply::{ErrorFormat, RequestFacts, errors_response, failure, into_response, refusal};
 use super::sending::HttpResponse;
 
 /// The API over an engine.
 #[derive(Clone, Debug)]
 pub struct Api {
     engine: Arc<Engine>,
-    room: Room,
+    room: BodyBudget,
     audit: Audit,
     request_id: HeaderName,
     exposure: Exposure,
@@ -68,7 +68,7 @@ impl<'a> Received<'a> {
 #[derive(Clone, Copy)]
 struct Manner {
     label: Label,
-    wording: Wording,
+    wording: ErrorFormat,
 }
 
 /// What a request asks for.
@@ -82,7 +82,7 @@ enum Asked {
 /// Why a request does not come to its handler.
 enum Stopped {
     /// Its parameters are refused, or the server has too much to do.
-    Refused(Refused),
+    Refused(Rejection),
     /// Its body could not be read.
     Body(BodyError),
 }
@@ -90,11 +90,11 @@ enum Stopped {
 impl Api {
     /// The API over this engine, with room for bodies of the default size.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self::sharing(engine, Room::new(Limits::default().body_size))
+        Self::sharing(engine, BodyBudget::new(Limits::default().body_size))
     }
 
     /// The API over this engine; what it parses takes its memory from this room.
-    pub fn sharing(engine: Arc<Engine>, room: Room) -> Self {
+    pub fn sharing(engine: Arc<Engine>, room: BodyBudget) -> Self {
         let request_id = HeaderName::from_static("x-request-id");
         Self { engine, room, audit: Audit::default(), request_id, exposure: Exposure::All }
     }
@@ -180,7 +180,8 @@ impl Api {
             return Ok(Asked::Help(head.path));
         }
         let located = Located::find(&self.engine, head.path.clone(), head.operation).await;
-        let located = located.map_err(|refused| Box::new(failure(&refused, Wording::Public)))?;
+        let located =
+            located.map_err(|refused| Box::new(failure(&refused, ErrorFormat::Public)))?;
         headers::check(&parts.headers, &head)?;
         Ok(Asked::Route(located))
     }
@@ -193,7 +194,8 @@ impl Api {
             return Err(not_found());
         }
         let located = Located::find(&self.engine, head.path.clone(), head.operation).await;
-        let located = located.map_err(|refused| Box::new(failure(&refused, Wording::Public)))?;
+        let located =
+            located.map_err(|refused| Box::new(failure(&refused, ErrorFormat::Public)))?;
         if located.info().is_none_or(|info| info.file.is_none()) {
             return Err(not_found());
         }
@@ -206,7 +208,7 @@ impl Api {
         let token = token_of(&received.parts.headers);
         match help::answer(&self.engine, path, token, received.now).await {
             Ok(response) => into_response(response, &received.facts(), ""),
-            Err(refused) => refusal(&refused, Wording::Authenticated, received.id),
+            Err(refused) => refusal(&refused, ErrorFormat::Authenticated, received.id),
         }
     }
 
@@ -215,7 +217,7 @@ impl Api {
         B: Body<Data = Bytes> + Unpin,
     {
         let wording =
-            if located.needs_no_token() { Wording::Public } else { Wording::Authenticated };
+            if located.needs_no_token() { ErrorFormat::Public } else { ErrorFormat::Authenticated };
         let manner = Manner { label: located.label(), wording };
         let remote = received.connection.map(|connection| connection.peer);
         let mut trail = Trail::new(&self.audit, received.id, received.now, remote, &located);
@@ -236,7 +238,7 @@ impl Api {
             }
             Err(Stopped::Body(error)) => {
                 let told = Failure::refused(error.to_string());
-                drop(trail.refused(Refused::Failed(told)));
+                drop(trail.refused(Rejection::Failed(told)));
                 error.into_response()
             }
         }
@@ -248,7 +250,7 @@ impl Api {
         authorized: Authorized,
         received: &Received<'_>,
         body: B,
-    ) -> Result<(Permitted, Held), Stopped>
+    ) -> Result<(Permitted, BudgetPermit), Stopped>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -261,7 +263,7 @@ impl Api {
         let within = received.limits.request;
         let (bytes, held) =
             read_body(body, most, within, &self.room, length).await.map_err(Stopped::Body)?;
-        let failed = |failure| Stopped::Refused(Refused::Failed(failure));
+        let failed = |failure| Stopped::Refused(Rejection::Failed(failure));
         if let BodyKind::Raw { media, .. } = info.body
             && info.operation.changes_state()
         {
@@ -275,7 +277,7 @@ impl Api {
         let unparsed = Unparsed::of(received.parts, info.operation, bytes, held);
         let (parameters, memory) = match length {
             Length::Long => unparsed.parsed(&self.room).await.map_err(failed)?,
-            _ => (unparsed.without_token().map_err(failed)?, Held::default()),
+            _ => (unparsed.without_token().map_err(failed)?, BudgetPermit::default()),
         };
         let permitted = authorized.permit(parameters, Bytes::new()).map_err(failed)?;
         Ok((permitted, memory))
@@ -285,19 +287,19 @@ impl Api {
     async fn run(
         &self,
         permitted: Permitted,
-        memory: Held,
+        memory: BudgetPermit,
         mut trail: Trail,
         received: &Received<'_>,
         manner: Manner,
     ) -> HttpResponse {
-        let told = |refused: &Refused| refusal(refused, manner.wording, received.id);
+        let told = |refused: &Rejection| refusal(refused, manner.wording, received.id);
         if let Err(refused) = trail.request(&permitted) {
             return told(&refused);
         }
         let slot = match permitted.info().class {
             Class::Issue => match self.engine.services().limiter().acquire().await {
                 Ok(slot) => Some(slot),
-                Err(failure) => return told(&trail.refused(Refused::Failed(failure))),
+                Err(failure) => return told(&trail.refused(Rejection::Failed(failure))),
             },
             Class::Light | Class::Heavy | Class::Urgent => None,
         };
@@ -307,12 +309,12 @@ impl Api {
             let _memory = memory;
             trail.ended(permitted.run(now, slot).await)
         };
-        match Finishing::new(work).await {
+        match RunToCompletion::new(work).await {
             Ok(Ok(response)) => into_response(response, &received.facts(), manner.label.kind()),
             Ok(Err(refused)) => told(&refused),
             Err(Panicked) => {
                 tracing::error!(request = received.id, "the work of a request panicked");
-                failure(&Failure::Fault(String::new()), Wording::Public)
+                failure(&Failure::Internal(String::new()), ErrorFormat::Public)
             }
         }
     }

@@ -7,13 +7,14 @@ use super::*;
 use crate::auth::Capability;
 use crate::backend::call::Call;
 use crate::backend::call::Captures;
-use crate::backend::kind::{Backend, Kind};
+use crate::backend::kind::{Backend, MountKind};
 use crate::backend::response::Response;
 use crate::backend::route::{Access, Operation};
-use crate::backend::table::{BoxFuture, Route, handler};
+use crate::backend::table::{Route, handler};
 use crate::ca::role::TtlLimits;
 use crate::clock::Clock;
 use crate::engine::Env;
+use crate::engine::mount::BoxFuture;
 use crate::entropy::Entropy;
 use crate::store::sealed::Seal;
 use crate::store::{Memory, Sealed, Store};
@@ -32,7 +33,7 @@ impl Backend for Echo {
     ];
 }
 
-static ECHO: Kind<Echo> = Kind::new();
+static ECHO: MountKind<Echo> = MountKind::new();
 
 /// The number of bytes of a raw body, as a status.
 async fn length(_echo: Arc<Echo>, call: Call) -> Result<Response, Failure> {

@@ -20,10 +20,10 @@ use crate::ca::key::KeyKind;
 
 /// Key pairs without a subject. Dropping the pool ends its thread after the key in progress.
 #[derive(Debug, Default)]
-pub struct KeyPool(Arc<Shared>);
+pub struct KeyPool(Arc<PoolState>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct PoolState {
     buckets: Mutex<Buckets>,
     changed: Condvar,
 }
@@ -87,7 +87,7 @@ impl Drop for KeyPool {
     }
 }
 
-impl Shared {
+impl PoolState {
     fn buckets(&self) -> MutexGuard<'_, Buckets> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
 };
 
-use crate::ca::key::{Curve, Hash, KeyKind, SignatureAlgorithm};
+use crate::ca::key::{Curve, KeyKind, SignatureAlgorithm, SignatureHash};
 use crate::ca::public_key::PublicKey;
 use crate::ca::signed::{Linted, Signed, ToSign};
 use crate::entropy::Entropy;
@@ -22,16 +22,16 @@ use super::{KeyError, SignError};
 /// A private key that signs; parsed once, shared by cloning.
 #[derive(Clone)]
 pub struct PrivateKey {
-    held: Arc<Held>,
+    held: Arc<SoftwareKey>,
 }
 
-struct Held {
-    pair: Pair,
+struct SoftwareKey {
+    pair: LibraryKeyPair,
     public: PublicKey,
 }
 
 /// The library's key pairs.
-enum Pair {
+enum LibraryKeyPair {
     Ec(Curve, EcdsaKeyPair),
     Rsa(RsaKeyPair),
     Ed25519(Ed25519KeyPair),
@@ -46,23 +46,23 @@ impl fmt::Debug for PrivateKey {
 impl PrivateKey {
     /// Makes a key. RSA of 4096 bits takes seconds: not on an I/O thread.
     pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
-        let pair = Pair::generate(kind)?;
+        let pair = LibraryKeyPair::generate(kind)?;
         let public = pair.public()?;
-        Ok(Self { held: Arc::new(Held { pair, public }) })
+        Ok(Self { held: Arc::new(SoftwareKey { pair, public }) })
     }
 
     /// The same; a seeded source makes Ed25519 keys that repeat themselves, for simulations.
     pub fn generate_with(kind: KeyKind, entropy: &Entropy) -> Result<Self, KeyError> {
-        let pair = Pair::generate_with(kind, entropy)?;
+        let pair = LibraryKeyPair::generate_with(kind, entropy)?;
         let public = pair.public()?;
-        Ok(Self { held: Arc::new(Held { pair, public }) })
+        Ok(Self { held: Arc::new(SoftwareKey { pair, public }) })
     }
 
     /// Reads an unencrypted PKCS#8 document.
     pub fn from_pkcs8(pkcs8: &Secret<Vec<u8>>) -> Result<Self, KeyError> {
-        let pair = Pair::read(pkcs8.expose()).ok_or(KeyError::Rejected)?;
+        let pair = LibraryKeyPair::read(pkcs8.expose()).ok_or(KeyError::Rejected)?;
         let public = pair.public()?;
-        Ok(Self { held: Arc::new(Held { pair, public }) })
+        Ok(Self { held: Arc::new(SoftwareKey { pair, public }) })
     }
 
     /// The PKCS#8 document, for the sealed store and for keys made as `exported`.
@@ -107,7 +107,7 @@ const fn signing(curve: Curve) -> Option<&'static EcdsaSigningAlgorithm> {
     }
 }
 
-impl Pair {
+impl LibraryKeyPair {
     fn generate_with(kind: KeyKind, entropy: &Entropy) -> Result<Self, KeyError> {
         match (kind, entropy.key_seed()) {
             (KeyKind::Ed25519, Some(seed)) => Ed25519KeyPair::from_seed_unchecked(seed.expose())
@@ -216,9 +216,9 @@ fn sign_with_other_hash(
     message: &[u8],
 ) -> Result<Vec<u8>, SignError> {
     let hash = match algorithm {
-        SignatureAlgorithm::Ecdsa(Hash::Sha256) => &digest::SHA256,
-        SignatureAlgorithm::Ecdsa(Hash::Sha384) => &digest::SHA384,
-        SignatureAlgorithm::Ecdsa(Hash::Sha512) => &digest::SHA512,
+        SignatureAlgorithm::Ecdsa(SignatureHash::Sha256) => &digest::SHA256,
+        SignatureAlgorithm::Ecdsa(SignatureHash::Sha384) => &digest::SHA384,
+        SignatureAlgorithm::Ecdsa(SignatureHash::Sha512) => &digest::SHA512,
         _ => return Err(SignError::Unfit),
     };
     let own = match curve {
@@ -238,12 +238,12 @@ fn sign_with_other_hash(
 
 const fn padding(algorithm: SignatureAlgorithm) -> Result<&'static dyn RsaEncoding, SignError> {
     Ok(match algorithm {
-        SignatureAlgorithm::RsaPkcs1(Hash::Sha256) => &signature::RSA_PKCS1_SHA256,
-        SignatureAlgorithm::RsaPkcs1(Hash::Sha384) => &signature::RSA_PKCS1_SHA384,
-        SignatureAlgorithm::RsaPkcs1(Hash::Sha512) => &signature::RSA_PKCS1_SHA512,
-        SignatureAlgorithm::RsaPss(Hash::Sha256) => &signature::RSA_PSS_SHA256,
-        SignatureAlgorithm::RsaPss(Hash::Sha384) => &signature::RSA_PSS_SHA384,
-        SignatureAlgorithm::RsaPss(Hash::Sha512) => &signature::RSA_PSS_SHA512,
+        SignatureAlgorithm::RsaPkcs1(SignatureHash::Sha256) => &signature::RSA_PKCS1_SHA256,
+        SignatureAlgorithm::RsaPkcs1(SignatureHash::Sha384) => &signature::RSA_PKCS1_SHA384,
+        SignatureAlgorithm::RsaPkcs1(SignatureHash::Sha512) => &signature::RSA_PKCS1_SHA512,
+        SignatureAlgorithm::RsaPss(SignatureHash::Sha256) => &signature::RSA_PSS_SHA256,
+        SignatureAlgorithm::RsaPss(SignatureHash::Sha384) => &signature::RSA_PSS_SHA384,
+        SignatureAlgorithm::RsaPss(SignatureHash::Sha512) => &signature::RSA_PSS_SHA512,
         SignatureAlgorithm::Ecdsa(_) | SignatureAlgorithm::Ed25519 => {
             return Err(SignError::Unfit);
         }
@@ -260,7 +260,7 @@ pub struct SubjectKey {
 impl SubjectKey {
     /// Makes a key pair. RSA takes its time: not on an I/O thread.
     pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
-        let pair = Pair::generate(kind)?;
+        let pair = LibraryKeyPair::generate(kind)?;
         let public = pair.public()?;
         let pkcs8 = pair.pkcs8(&public)?;
         Ok(Self { public, pkcs8 })
@@ -268,7 +268,7 @@ impl SubjectKey {
 
     /// The same; a seeded source makes Ed25519 keys that repeat themselves, for simulations.
     pub fn generate_with(kind: KeyKind, entropy: &Entropy) -> Result<Self, KeyError> {
-        let pair = Pair::generate_with(kind, entropy)?;
+        let pair = LibraryKeyPair::generate_with(kind, entropy)?;
         let public = pair.public()?;
         let pkcs8 = pair.pkcs8(&public)?;
         Ok(Self { public, pkcs8 })
@@ -297,9 +297,9 @@ mod tests {
     #[test]
     fn writes_the_pkcs8_that_the_library_writes() {
         for curve in [Curve::P256, Curve::P384, Curve::P521] {
-            let pair = Pair::generate(KeyKind::Ec(curve)).unwrap();
+            let pair = LibraryKeyPair::generate(KeyKind::Ec(curve)).unwrap();
             let ours = pair.pkcs8(&pair.public().unwrap()).unwrap();
-            let Pair::Ec(_, library) = &pair else { panic!("an EC key") };
+            let LibraryKeyPair::Ec(_, library) = &pair else { panic!("an EC key") };
             assert_eq!(
                 ours.expose().as_slice(),
                 library.to_pkcs8v1().unwrap().as_ref(),

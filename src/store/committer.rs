@@ -30,7 +30,7 @@ use super::revision_cache::RevisionCache;
 use super::watch::Publisher;
 
 /// What the committer writes to.
-pub(super) trait Disk: Send + 'static {
+pub(super) trait DurableEngine: Send + 'static {
     /// The commit that last wrote `key`, if it holds something.
     fn revision_of(&self, key: &Key) -> Result<Option<Revision>, String>;
 
@@ -42,31 +42,31 @@ pub(super) trait Disk: Send + 'static {
 /// The way to the writing thread. Dropping it finishes what is queued and waits for the thread.
 #[derive(Debug)]
 pub(super) struct Committer {
-    sender: Option<mpsc::Sender<Request>>,
+    sender: Option<mpsc::Sender<CommitRequest>>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Request {
+struct CommitRequest {
     batch: Batch,
-    answer: Answer,
+    answer: CommitReply,
 }
 
 /// What was written goes back to the caller's thread, which made it and is the fastest to free it.
-type Answer = oneshot::Sender<Result<(Revision, Batch), CommitError>>;
+type CommitReply = oneshot::Sender<Result<(Revision, Batch), CommitError>>;
 
 /// Batches that were accepted, and what they will have done to each key.
 #[derive(Default)]
 struct Group {
     accepted: Vec<(Revision, Batch)>,
-    answers: Vec<Answer>,
+    answers: Vec<CommitReply>,
     bytes: usize,
-    keys: HashMap<Key, (Revision, Touch)>,
+    keys: HashMap<Key, (Revision, KeyChange)>,
     ranges: Vec<(Revision, KeyRange)>,
 }
 
 #[derive(Clone, Copy)]
-enum Touch {
+enum KeyChange {
     Written,
     Removed,
 }
@@ -75,7 +75,7 @@ impl Committer {
     /// Starts the thread. `last` is the newest revision on the disk; `on_fatal` is called at most
     /// once, on that thread, when a write failed.
     pub(super) fn start(
-        disk: impl Disk,
+        disk: impl DurableEngine,
         last: Revision,
         told: (Arc<RevisionCache>, Publisher),
         on_fatal: impl FnOnce(&str) + Send + 'static,
@@ -93,7 +93,7 @@ impl Committer {
         let (answer, answered) = oneshot::channel();
         let sender = self.sender.as_ref().ok_or(CommitError::Closed)?;
         // What cannot be queued was not seen by the thread.
-        sender.send(Request { batch, answer }).await.map_err(|_| CommitError::Closed)?;
+        sender.send(CommitRequest { batch, answer }).await.map_err(|_| CommitError::Closed)?;
         match answered.await {
             Ok(answer) => answer.map(|(revision, _)| revision),
             Err(_) => Err(CommitError::MaybeDone(ENDED.into())),
@@ -116,10 +116,10 @@ impl Drop for Committer {
 
 /// Ends well when every sender is gone, badly when a write failed.
 fn run(
-    disk: &impl Disk,
+    disk: &impl DurableEngine,
     mut last: Revision,
     (revisions, publisher): &(Arc<RevisionCache>, Publisher),
-    mut queue: mpsc::Receiver<Request>,
+    mut queue: mpsc::Receiver<CommitRequest>,
 ) -> Result<(), String> {
     // Emptied after each write; its tables have grown to what a group needs.
     let mut group = Group::default();
@@ -154,12 +154,12 @@ fn run(
 
 /// The next batch that waits. When none does, whoever is about to send one gets the processor
 /// first: on a busy machine a sync is then shared by many, on an idle one this costs nothing.
-fn waiting(queue: &mut mpsc::Receiver<Request>, turns: &mut usize) -> Option<Request> {
+fn waiting(queue: &mut mpsc::Receiver<CommitRequest>, turns: &mut usize) -> Option<CommitRequest> {
     loop {
         if let Ok(request) = queue.try_recv() {
             return Some(request);
         }
-        if *turns == TURNS {
+        if *turns == YIELDS_PER_GROUP {
             return None;
         }
         *turns += 1;
@@ -171,11 +171,11 @@ impl Group {
     /// Takes the batch in, or answers why not. The newest revision is the result.
     fn consider(
         &mut self,
-        request: Request,
+        request: CommitRequest,
         last: Revision,
-        (revisions, disk): (&RevisionCache, &impl Disk),
+        (revisions, disk): (&RevisionCache, &impl DurableEngine),
     ) -> Revision {
-        let Request { batch, answer } = request;
+        let CommitRequest { batch, answer } = request;
         match batch.conflict(|key| self.revision_of(key, revisions, disk)) {
             Err(reason) => {
                 let _ = answer.send(Err(CommitError::NotDone(reason)));
@@ -194,14 +194,14 @@ impl Group {
         }
     }
 
-    fn accept(&mut self, revision: Revision, batch: Batch, answer: Answer) {
+    fn accept(&mut self, revision: Revision, batch: Batch, answer: CommitReply) {
         self.ranges.extend(batch.range_deletes.iter().map(|range| (revision, range.clone())));
         for key in &batch.deletes {
-            self.keys.insert(key.clone(), (revision, Touch::Removed));
+            self.keys.insert(key.clone(), (revision, KeyChange::Removed));
         }
         for (key, value) in &batch.puts {
             self.bytes += key.as_bytes().len() + value.len();
-            self.keys.insert(key.clone(), (revision, Touch::Written));
+            self.keys.insert(key.clone(), (revision, KeyChange::Written));
         }
         self.accepted.push((revision, batch));
         self.answers.push(answer);
@@ -216,14 +216,14 @@ impl Group {
         &self,
         key: &Key,
         revisions: &RevisionCache,
-        disk: &impl Disk,
+        disk: &impl DurableEngine,
     ) -> Result<Option<Revision>, String> {
         let named = self.keys.get(key);
         let swept = self.ranges.iter().rev().find(|(_, range)| range.contains(key));
         // Inside one batch a range delete comes before what names the key.
         match (named, swept) {
             (Some((at, touch)), swept) if swept.is_none_or(|(sweep, _)| sweep <= at) => {
-                Ok(matches!(touch, Touch::Written).then_some(*at))
+                Ok(matches!(touch, KeyChange::Written).then_some(*at))
             }
             (_, Some(_)) => Ok(None),
             (_, None) => match revisions.revision(key) {
@@ -240,7 +240,7 @@ const QUEUE: usize = 1024;
 const GROUP_BATCHES: usize = 512;
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// How often a group gives way to those who are about to join it.
-const TURNS: usize = 2;
+const YIELDS_PER_GROUP: usize = 2;
 const ENDED: &str = "the committer ended before it answered";
 
 #[cfg(test)]
@@ -257,7 +257,7 @@ mod tests {
         groups: Arc<Mutex<Vec<usize>>>,
     }
 
-    impl Disk for Gated {
+    impl DurableEngine for Gated {
         fn revision_of(&self, _: &Key) -> Result<Option<Revision>, String> {
             Ok(None)
         }
@@ -345,7 +345,7 @@ mod tests {
         let mut last = Revision(0);
         let mut consider = |batch: Batch| {
             let (answer, mut answered) = oneshot::channel();
-            last = group.consider(Request { batch, answer }, last, (&revisions, &disk));
+            last = group.consider(CommitRequest { batch, answer }, last, (&revisions, &disk));
             answered.try_recv().ok().map(Result::unwrap_err)
         };
         let conflict = |name| Some(CommitError::Conflict { key: role(name) });

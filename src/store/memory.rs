@@ -14,14 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::batch::{Batch, CommitError, ReadError, Revision};
 use super::key::{Key, KeyRange, Prefix};
 use super::watch::{Publisher, Watch};
-use faults::{Plan, pending};
+use faults::{FaultPlan, pending};
 
-pub use faults::{Fault, ReadFault};
+pub use faults::{CommitFault, ReadFault};
 
 /// A store in memory. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    shared: Arc<Mutex<State>>,
+    shared: Arc<Mutex<MemoryState>>,
     publisher: Publisher,
 }
 
@@ -41,19 +41,19 @@ pub struct Tally {
 /// The store as it was at one moment.
 #[derive(Debug)]
 pub(super) struct MemorySnapshot {
-    shared: Arc<Mutex<State>>,
+    shared: Arc<Mutex<MemoryState>>,
     at: Revision,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct MemoryState {
     revision: u64,
     keys: BTreeMap<Key, Vec<Version>>,
     /// Living snapshots by revision, and how many there are of each.
     snapshots: BTreeMap<Revision, usize>,
     /// Keys whose newest version is a removal, to be forgotten when no snapshot needs them.
     removed: Vec<Key>,
-    plan: Plan,
+    plan: FaultPlan,
     tally: Tally,
 }
 
@@ -71,7 +71,7 @@ impl Memory {
     }
 
     /// Makes the `nth` commit from now fail; 1 is the next one. For tests and simulations.
-    pub fn danger_inject(&self, nth: u64, fault: Fault) {
+    pub fn danger_inject(&self, nth: u64, fault: CommitFault) {
         lock(&self.shared).plan.fail_commit(nth, fault);
     }
 
@@ -124,17 +124,17 @@ impl Memory {
         };
         pending(course.before).await;
         let outcome = match course.fault {
-            None | Some(Fault::Pending(_) | Fault::Late(_)) => self.apply(&batch),
-            Some(Fault::Conflict) => match batch.first_key() {
+            None | Some(CommitFault::Pending(_) | CommitFault::Late(_)) => self.apply(&batch),
+            Some(CommitFault::Conflict) => match batch.first_key() {
                 Some(key) => Err(CommitError::Conflict { key }),
                 None => self.apply(&batch),
             },
-            Some(Fault::FailedNotDone) => Err(CommitError::NotDone(INJECTED.into())),
-            Some(Fault::LostRequest) => Err(CommitError::MaybeDone(INJECTED.into())),
-            Some(Fault::LostResponse) => {
+            Some(CommitFault::FailedNotDone) => Err(CommitError::NotDone(INJECTED.into())),
+            Some(CommitFault::LostRequest) => Err(CommitError::MaybeDone(INJECTED.into())),
+            Some(CommitFault::LostResponse) => {
                 self.apply(&batch).and(Err(CommitError::MaybeDone(INJECTED.into())))
             }
-            Some(Fault::Slow(gate)) => {
+            Some(CommitFault::Slow(gate)) => {
                 gate.notified().await;
                 self.apply(&batch)
             }
@@ -217,7 +217,7 @@ impl Drop for MemorySnapshot {
     }
 }
 
-impl State {
+impl MemoryState {
     fn current(&self, key: &Key) -> Option<(Revision, &Arc<[u8]>)> {
         let newest = self.keys.get(key)?.last()?;
         Some((newest.revision, newest.value.as_ref()?))
@@ -306,7 +306,7 @@ fn visible(versions: &[Version], at: Revision) -> Option<&Version> {
     versions.iter().rev().find(|version| version.revision <= at)
 }
 
-fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(shared: &Mutex<MemoryState>) -> MutexGuard<'_, MemoryState> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -332,10 +332,10 @@ mod tests {
     async fn every_way_to_fail_does_what_it_says() {
         let conflict = CommitError::Conflict { key: key::role(&[0; 16], "b") };
         let table = [
-            (Fault::Conflict, conflict, 1),
-            (Fault::FailedNotDone, CommitError::NotDone(INJECTED.into()), 1),
-            (Fault::LostRequest, CommitError::MaybeDone(INJECTED.into()), 1),
-            (Fault::LostResponse, CommitError::MaybeDone(INJECTED.into()), 2),
+            (CommitFault::Conflict, conflict, 1),
+            (CommitFault::FailedNotDone, CommitError::NotDone(INJECTED.into()), 1),
+            (CommitFault::LostRequest, CommitError::MaybeDone(INJECTED.into()), 1),
+            (CommitFault::LostResponse, CommitError::MaybeDone(INJECTED.into()), 2),
         ];
         for (fault, expected, written) in table {
             let memory = Memory::new();
@@ -354,7 +354,7 @@ mod tests {
         let memory = Memory::new();
         let store = Store::danger_unsealed(memory.clone());
         let gate = Arc::new(Notify::new());
-        memory.danger_inject(1, Fault::Slow(Arc::clone(&gate)));
+        memory.danger_inject(1, CommitFault::Slow(Arc::clone(&gate)));
         let slow = tokio::spawn({
             let store = store.clone();
             async move { store.commit(put("slow")).await.unwrap() }
@@ -369,7 +369,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_commit_is_slow_before_or_after_it_happens() {
-        for (fault, written) in [(Fault::Pending(200), 0), (Fault::Late(200), 1)] {
+        for (fault, written) in [(CommitFault::Pending(200), 0), (CommitFault::Late(200), 1)] {
             let memory = Memory::new();
             let store = Store::danger_unsealed(memory.clone());
             memory.danger_inject(1, fault);

@@ -43,12 +43,12 @@ pub struct Store(Layers);
 #[derive(Clone, Debug)]
 enum Layers {
     Sealed(Arc<Sealed>),
-    Bare(Engine),
+    Bare(StorageEngine),
 }
 
 /// What really keeps the bytes. Made from a [`Memory`] or a [`Rocks`].
 #[derive(Clone, Debug)]
-pub enum Engine {
+pub enum StorageEngine {
     /// In memory, gone with the process.
     Memory(Memory),
     /// In a folder of this machine.
@@ -59,8 +59,8 @@ pub enum Engine {
 /// disposal of what was overwritten since.
 #[derive(Debug)]
 pub struct Snapshot {
-    engine: EngineSnapshot,
-    opener: Option<sealed::Opener>,
+    engine: StorageSnapshot,
+    opener: Option<sealed::Decryptor>,
 }
 
 /// One record of a scan.
@@ -75,14 +75,14 @@ pub struct Entry {
 }
 
 #[derive(Debug)]
-enum EngineSnapshot {
+enum StorageSnapshot {
     Memory(memory::MemorySnapshot),
     Rocks(rocks::RocksSnapshot),
 }
 
 impl Store {
     /// A store that writes its values in clear: for tests of what lies above the store.
-    pub fn danger_unsealed(engine: impl Into<Engine>) -> Self {
+    pub fn danger_unsealed(engine: impl Into<StorageEngine>) -> Self {
         Self(Layers::Bare(engine.into()))
     }
 
@@ -208,23 +208,23 @@ impl From<Arc<Sealed>> for Store {
     }
 }
 
-impl From<Memory> for Engine {
+impl From<Memory> for StorageEngine {
     fn from(memory: Memory) -> Self {
         Self::Memory(memory)
     }
 }
 
-impl From<Rocks> for Engine {
+impl From<Rocks> for StorageEngine {
     fn from(rocks: Rocks) -> Self {
         Self::Rocks(rocks)
     }
 }
 
-impl Engine {
-    fn snapshot(&self) -> EngineSnapshot {
+impl StorageEngine {
+    fn snapshot(&self) -> StorageSnapshot {
         match self {
-            Self::Memory(memory) => EngineSnapshot::Memory(memory.snapshot()),
-            Self::Rocks(rocks) => EngineSnapshot::Rocks(rocks.snapshot()),
+            Self::Memory(memory) => StorageSnapshot::Memory(memory.snapshot()),
+            Self::Rocks(rocks) => StorageSnapshot::Rocks(rocks.snapshot()),
         }
     }
 
@@ -258,7 +258,7 @@ impl Engine {
     }
 }
 
-impl EngineSnapshot {
+impl StorageSnapshot {
     async fn get(&self, key: &Key) -> Result<Option<(Revision, Vec<u8>)>, ReadError> {
         match self {
             Self::Memory(memory) => memory.get(key).await,

@@ -15,9 +15,9 @@ use super::batch::Revision;
 
 /// At most `MAX` values, each under its key.
 #[derive(Debug)]
-pub struct ParsedCache<K: Hash + Eq, V, const MAX: usize>(Mutex<Entries<K, V>>);
+pub struct ParsedCache<K: Hash + Eq, V, const MAX: usize>(Mutex<ParsedEntries<K, V>>);
 
-type Entries<K, V> = LruCache<K, (Revision, Arc<V>)>;
+type ParsedEntries<K, V> = LruCache<K, (Revision, Arc<V>)>;
 
 impl<K: Hash + Eq, V, const MAX: usize> ParsedCache<K, V, MAX> {
     /// The value that was parsed from this revision of the record.
@@ -38,7 +38,7 @@ impl<K: Hash + Eq, V, const MAX: usize> ParsedCache<K, V, MAX> {
         drop(replaced);
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries<K, V>> {
+    fn entries(&self) -> MutexGuard<'_, ParsedEntries<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

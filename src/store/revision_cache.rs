@@ -22,16 +22,16 @@ use super::key::Key;
 /// Keys that were asked for, with their revision once it is known. Keys that hold nothing are not
 /// kept: a caller can think of any number of them.
 #[derive(Debug)]
-pub(super) struct RevisionCache(Mutex<Entries>);
+pub(super) struct RevisionCache(Mutex<CachedEntries>);
 
 #[derive(Debug)]
-struct Entries {
-    keys: LruCache<Key, State>,
+struct CachedEntries {
+    keys: LruCache<Key, CacheState>,
     tickets: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum CacheState {
     BeingRead(FillTicket),
     At(Revision),
 }
@@ -48,14 +48,14 @@ const MAX_KEYS: usize = 65_536;
 impl RevisionCache {
     fn holding(max: usize) -> Self {
         let max = NonZeroUsize::new(max).unwrap_or(NonZeroUsize::MIN);
-        Self(Mutex::new(Entries { keys: LruCache::sparse(max), tickets: 0 }))
+        Self(Mutex::new(CachedEntries { keys: LruCache::sparse(max), tickets: 0 }))
     }
 
     /// The revision of a key that holds something, if it is known.
     pub(super) fn revision(&self, key: &Key) -> Option<Revision> {
         match self.entries().keys.get(key) {
-            Some(State::At(revision)) => Some(*revision),
-            Some(State::BeingRead(_)) | None => None,
+            Some(CacheState::At(revision)) => Some(*revision),
+            Some(CacheState::BeingRead(_)) | None => None,
         }
     }
 
@@ -65,9 +65,9 @@ impl RevisionCache {
         entries.tickets = entries.tickets.wrapping_add(1);
         let ticket = FillTicket(entries.tickets);
         match entries.keys.get_mut(key) {
-            Some(State::At(_)) => {}
-            Some(State::BeingRead(latest)) => *latest = ticket,
-            None => drop(entries.keys.put(key.clone(), State::BeingRead(ticket))),
+            Some(CacheState::At(_)) => {}
+            Some(CacheState::BeingRead(latest)) => *latest = ticket,
+            None => drop(entries.keys.put(key.clone(), CacheState::BeingRead(ticket))),
         }
         ticket
     }
@@ -77,11 +77,11 @@ impl RevisionCache {
     pub(super) fn fill(&self, key: &Key, ticket: FillTicket, read: Option<Revision>) {
         let mut entries = self.entries();
         let Some(state) = entries.keys.get_mut(key) else { return };
-        if !matches!(state, State::BeingRead(latest) if *latest == ticket) {
+        if !matches!(state, CacheState::BeingRead(latest) if *latest == ticket) {
             return;
         }
         match read {
-            Some(revision) => *state = State::At(revision),
+            Some(revision) => *state = CacheState::At(revision),
             None => drop(entries.keys.pop(key)),
         }
     }
@@ -99,13 +99,13 @@ impl RevisionCache {
             for (key, _) in &batch.puts {
                 // A write is not a use: certificates must not push the keys out that are asked for.
                 if let Some(state) = entries.keys.peek_mut(key) {
-                    *state = State::At(*revision);
+                    *state = CacheState::At(*revision);
                 }
             }
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
+    fn entries(&self) -> MutexGuard<'_, CachedEntries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

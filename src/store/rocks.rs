@@ -21,7 +21,7 @@ use rustix::fs::OFlags;
 use self_cell::self_cell;
 
 use super::batch::{Batch, CommitError, ReadError, Revision};
-use super::committer::{Committer, Disk};
+use super::committer::{Committer, DurableEngine};
 use super::key::{self, Key, KeyRange, Prefix};
 use super::revision_cache::RevisionCache;
 use super::watch::{Publisher, Watch};
@@ -83,7 +83,7 @@ enum Effort {
     /// Memory only: never blocks the thread.
     Memory,
     /// The disk too.
-    Disk,
+    DurableEngine,
 }
 
 impl Rocks {
@@ -159,7 +159,7 @@ impl RocksSnapshot {
             return Ok(answer);
         }
         let (snapshot, key) = (self.clone(), key.clone());
-        on_the_disk(move || Ok(snapshot.look_up(&key, Effort::Disk)?.flatten())).await
+        on_the_disk(move || Ok(snapshot.look_up(&key, Effort::DurableEngine)?.flatten())).await
     }
 
     /// At most `limit` keys of `range`, each handed to `take` with revision and value.
@@ -179,7 +179,7 @@ impl RocksSnapshot {
         }
         let (snapshot, range) = (self.clone(), range.clone());
         on_the_disk(move || {
-            Ok(snapshot.walk(&range, limit, take, Effort::Disk)?.unwrap_or_default())
+            Ok(snapshot.walk(&range, limit, take, Effort::DurableEngine)?.unwrap_or_default())
         })
         .await
     }
@@ -284,7 +284,7 @@ impl Database {
     }
 }
 
-impl Disk for Arc<Database> {
+impl DurableEngine for Arc<Database> {
     fn revision_of(&self, key: &Key) -> Result<Option<Revision>, String> {
         match self.rocksdb.get_pinned(key.as_bytes()) {
             Ok(None) => Ok(None),
@@ -396,11 +396,11 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-impl From<journal::Fault> for OpenError {
-    fn from(fault: journal::Fault) -> Self {
+impl From<journal::JournalError> for OpenError {
+    fn from(fault: journal::JournalError) -> Self {
         match fault {
-            journal::Fault::Unreadable(path, error) => Self::Folder(path, error),
-            journal::Fault::Damaged(file, at) => Self::Damaged(file, at),
+            journal::JournalError::Unreadable(path, error) => Self::Folder(path, error),
+            journal::JournalError::Damaged(file, at) => Self::Damaged(file, at),
         }
     }
 }

@@ -39,14 +39,14 @@ use self::usage::{BOUND, Usage, UsageRecord, share_passed};
 use super::batch::{Batch, CommitError, ReadError, Revision};
 use super::key::{self, Key};
 use super::record;
-use super::{Engine, EngineSnapshot, Entry};
+use super::{Entry, StorageEngine, StorageSnapshot};
 use crate::entropy::Entropy;
-use crate::secret::{Secret, leave_no_trace};
+use crate::secret::{Secret, with_stack_wiped};
 
 /// An engine whose values are encrypted, and what is needed to open it.
 #[derive(Debug)]
 pub struct Sealed {
-    engine: Engine,
+    engine: StorageEngine,
     seal: Seal,
     entropy: Entropy,
     keyring: ArcSwapOption<Keyring>,
@@ -56,7 +56,7 @@ pub struct Sealed {
 
 /// Where a store stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct StoreStatus {
     /// The root key and the keyring exist.
     pub initialized: bool,
     /// No value can be read.
@@ -64,7 +64,7 @@ pub struct Status {
 }
 
 /// What there is of a store.
-enum Found {
+enum KeyRecords {
     Nothing,
     /// A root key and a keyring and nothing else, with their revisions: a program of an earlier version
     /// wrote these two first, and stopped before it wrote the rest.
@@ -74,7 +74,7 @@ enum Found {
 
 impl Sealed {
     /// Puts the seal around an engine. Nothing is read or written yet.
-    pub fn new(engine: impl Into<Engine>, seal: Seal, entropy: Entropy) -> Arc<Self> {
+    pub fn new(engine: impl Into<StorageEngine>, seal: Seal, entropy: Entropy) -> Arc<Self> {
         let engine = engine.into();
         let (keyring, changing) = (ArcSwapOption::empty(), Mutex::new(()));
         Arc::new(Self { engine, seal, entropy, keyring, changing })
@@ -89,22 +89,24 @@ impl Sealed {
     ///
     /// # Errors
     /// [`ReadError::Failed`] if the engine cannot read.
-    pub async fn status(&self) -> Result<Status, ReadError> {
-        let initialized = matches!(self.found().await?, Found::Whole);
-        Ok(Status { initialized, sealed: self.is_sealed() })
+    pub async fn status(&self) -> Result<StoreStatus, ReadError> {
+        let initialized = matches!(self.found().await?, KeyRecords::Whole);
+        Ok(StoreStatus { initialized, sealed: self.is_sealed() })
     }
 
-    async fn found(&self) -> Result<Found, ReadError> {
+    async fn found(&self) -> Result<KeyRecords, ReadError> {
         let snapshot = self.engine.snapshot();
-        let Some((seal, _)) = snapshot.get(&key::seal()).await? else { return Ok(Found::Nothing) };
+        let Some((seal, _)) = snapshot.get(&key::seal()).await? else {
+            return Ok(KeyRecords::Nothing);
+        };
         // What is unsealed was whole then.
         let whole = !self.is_sealed()
             || !snapshot.scan(&key::contents(), 1, |key, _, _| key).await?.is_empty();
         if whole {
-            return Ok(Found::Whole);
+            return Ok(KeyRecords::Whole);
         }
         let keyring = snapshot.get(&key::keyring()).await?;
-        Ok(Found::KeysAlone(seal, keyring.map(|(revision, _)| revision)))
+        Ok(KeyRecords::KeysAlone(seal, keyring.map(|(revision, _)| revision)))
     }
 
     /// Makes the root key, the first data key and the salt, and stores them together with `first`,
@@ -116,7 +118,7 @@ impl Sealed {
         &self,
         first: impl FnOnce(&Salt) -> Batch + Send,
     ) -> Result<(), SealError> {
-        leave_no_trace(self.make_store(first)).await
+        with_stack_wiped(self.make_store(first)).await
     }
 
     async fn make_store(&self, first: impl FnOnce(&Salt) -> Batch + Send) -> Result<(), SealError> {
@@ -124,11 +126,13 @@ impl Sealed {
         // Asked before anything is encrypted: `sys/init` needs no token, and a request that is refused
         // must use no nonce of the seal's key.
         let guarded = match self.found().await.map_err(SealError::Read)? {
-            Found::Nothing => Batch::new().expect_absent(key::seal()).expect_absent(key::keyring()),
-            Found::KeysAlone(seal, keyring) => {
+            KeyRecords::Nothing => {
+                Batch::new().expect_absent(key::seal()).expect_absent(key::keyring())
+            }
+            KeyRecords::KeysAlone(seal, keyring) => {
                 Batch::new().expect(key::seal(), seal).expect_unchanged(key::keyring(), keyring)
             }
-            Found::Whole => return Err(SealError::AlreadyInitialized),
+            KeyRecords::Whole => return Err(SealError::AlreadyInitialized),
         };
         let (keyring, batch) = self.new_store(guarded, first)?;
         match self.engine.commit(batch).await {
@@ -180,15 +184,15 @@ impl Sealed {
     /// # Errors
     /// See [`SealError`]; the store stays as it was.
     pub async fn unseal(&self) -> Result<(), SealError> {
-        leave_no_trace(self.take_keys()).await
+        with_stack_wiped(self.take_keys()).await
     }
 
     async fn take_keys(&self) -> Result<(), SealError> {
         let _one_at_a_time = self.changing.lock().await;
         match self.found().await.map_err(SealError::Read)? {
-            Found::Nothing => return Err(SealError::NotInitialized),
-            Found::KeysAlone(..) => return Err(SealError::HalfInitialized),
-            Found::Whole => {}
+            KeyRecords::Nothing => return Err(SealError::NotInitialized),
+            KeyRecords::KeysAlone(..) => return Err(SealError::HalfInitialized),
+            KeyRecords::Whole => {}
         }
         let (revision, wrapped) = self.wrapped_root().await?;
         let root = self.seal.unwrap(&wrapped)?;
@@ -246,7 +250,7 @@ impl Sealed {
     /// # Errors
     /// See [`SealError`]; the key in use stays then.
     pub async fn add_data_key(&self) -> Result<(), SealError> {
-        leave_no_trace(self.make_data_key()).await
+        with_stack_wiped(self.make_data_key()).await
     }
 
     async fn make_data_key(&self) -> Result<(), SealError> {
@@ -303,13 +307,13 @@ impl Sealed {
         Ok(keyring.as_ref().ok_or(ReadError::Sealed)?.salt().hmac(message))
     }
 
-    pub(super) const fn engine(&self) -> &Engine {
+    pub(super) const fn engine(&self) -> &StorageEngine {
         &self.engine
     }
 
-    pub(super) fn open_snapshot(&self) -> Result<(EngineSnapshot, Opener), ReadError> {
+    pub(super) fn open_snapshot(&self) -> Result<(StorageSnapshot, Decryptor), ReadError> {
         let keyring = self.keyring.load_full().ok_or(ReadError::Sealed)?;
-        Ok((self.engine.snapshot(), Opener(keyring)))
+        Ok((self.engine.snapshot(), Decryptor(keyring)))
     }
 
     pub(super) async fn revision(&self, key: &Key) -> Result<Option<Revision>, ReadError> {
@@ -417,9 +421,9 @@ const EXHAUSTED: &str = "the data key of the store has sealed all the values tha
 
 /// What opens the values of a snapshot.
 #[derive(Debug)]
-pub(super) struct Opener(Arc<Keyring>);
+pub(super) struct Decryptor(Arc<Keyring>);
 
-impl Opener {
+impl Decryptor {
     pub(super) fn open(&self, key: &Key, value: &[u8]) -> Result<Vec<u8>, ReadError> {
         self.0.open(key, value).map_err(|reason| ReadError::Damaged { key: key.clone(), reason })
     }

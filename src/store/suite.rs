@@ -16,21 +16,21 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    fn memory() -> (Engine, Option<TempDir>) {
+    fn memory() -> (StorageEngine, Option<TempDir>) {
         (Memory::new().into(), None)
     }
 
-    fn rocks() -> (Engine, Option<TempDir>) {
+    fn rocks() -> (StorageEngine, Option<TempDir>) {
         let folder = tempfile::tempdir().unwrap();
         let rocks = Rocks::open(folder.path(), |reason: &str| panic!("{reason}")).unwrap();
         (rocks.into(), Some(folder))
     }
 
-    fn bare((engine, folder): (Engine, Option<TempDir>)) -> Self {
+    fn bare((engine, folder): (StorageEngine, Option<TempDir>)) -> Self {
         Self { store: Store::danger_unsealed(engine), _folder: folder }
     }
 
-    async fn sealed((engine, folder): (Engine, Option<TempDir>)) -> Self {
+    async fn sealed((engine, folder): (StorageEngine, Option<TempDir>)) -> Self {
         let entropy = Entropy::danger_seeded(1);
         let sealed = Sealed::new(engine, Seal::ephemeral(&entropy), entropy);
         sealed.initialize(|_| Batch::new()).await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use der::Decode;
 use serde_json::{Value, json};
-use signet::store::memory::Fault;
+use signet::store::memory::CommitFault;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use x509_cert::crl::CertificateList;
@@ -124,7 +124,7 @@ async fn readers(server: &Arc<Server>, count: usize) -> Vec<JoinHandle<Answer>> 
 /// The next commit waits for the answer.
 fn held(server: &Server) -> Arc<Notify> {
     let gate = Arc::new(Notify::new());
-    server.memory.danger_inject(1, Fault::Slow(Arc::clone(&gate)));
+    server.memory.danger_inject(1, CommitFault::Slow(Arc::clone(&gate)));
     gate
 }
 

@@ -14,7 +14,7 @@ use signet::http::limits::Limits;
 use signet::http::listener::{Listener, Signals};
 use signet::http::outgoing::SendBudget;
 use signet::http::sending::HttpResponse;
-use signet::server::{Development, Levers, levers, run};
+use signet::server::{Controls, DevOptions, control_channels, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
@@ -329,29 +329,29 @@ async fn f02_long_answers_share_one_budget_and_reading_beyond_it_is_refused() {
 /// The whole server in development, as it is started without a listener of this test.
 struct Whole {
     address: SocketAddr,
-    levers: Levers,
+    controls: Controls,
 }
 
 impl Whole {
     async fn start() -> Self {
         let mut config = signet::config::in_memory(&|_| None).unwrap();
         config.listeners[0].address = "127.0.0.1:0".parse().unwrap();
-        let (levers, signals) = levers();
+        let (controls, signals) = control_channels();
         let (told, announced) = tokio::sync::oneshot::channel();
-        let development = Development { root_token: Some("root".to_owned()), ..Default::default() };
+        let development = DevOptions { root_token: Some("root".to_owned()), ..Default::default() };
         tokio::spawn(run(
             config,
             Some(development),
             |announcement| told.send(announcement.addresses[0]).unwrap(),
             signals,
         ));
-        Self { address: announced.await.unwrap(), levers }
+        Self { address: announced.await.unwrap(), controls }
     }
 }
 
 impl Drop for Whole {
     fn drop(&mut self) {
-        let _already_gone = self.levers.stop.send(true);
+        let _already_gone = self.controls.stop.send(true);
     }
 }
 

@@ -17,9 +17,9 @@ use signet::engine::env::SYSTEM_TTL;
 use signet::engine::{Engine, Env};
 use signet::entropy::Entropy;
 use signet::secret::Secret;
-use signet::store::memory::{Fault, ReadFault};
+use signet::store::memory::{CommitFault, ReadFault};
 use signet::store::sealed::{Seal, StaticKey};
-use signet::store::{Batch, Engine as Below, Memory, Record, Rocks, Sealed, Store, key};
+use signet::store::{Batch, Memory, Record, Rocks, Sealed, StorageEngine, Store, key};
 
 use super::support::{ROOT_TOKEN, START, Server};
 
@@ -43,7 +43,7 @@ struct Usage {
 impl Record for Usage {}
 
 /// A program over this store, started or not.
-fn engine(below: impl Into<Below>) -> Arc<Engine> {
+fn engine(below: impl Into<StorageEngine>) -> Arc<Engine> {
     let current = StaticKey { id: "k1".to_owned(), key: Secret::apart(&[1; 32]) };
     let seal = Seal::Static { current, previous: None };
     let sealed = Sealed::new(below, seal, Entropy::System);
@@ -72,7 +72,7 @@ async fn write(engine: &Engine, name: &str) -> bool {
 }
 
 /// Says below the seal that the data key has sealed so many values.
-async fn set_used(below: impl Into<Below>, before: u64) {
+async fn set_used(below: impl Into<StorageEngine>, before: u64) {
     let record = Usage { key: 1, before, block: 0, written: u64::MAX };
     let below = Store::danger_unsealed(below);
     below.commit(Batch::new().put_record(key::usage(), &record)).await.unwrap();
@@ -90,7 +90,7 @@ async fn f17_the_number_of_sealed_values_is_known_after_a_restart() {
         assert!(used() >= truth, "life {life}: {} for {truth}", used());
         assert!(write(&engine, "a").await);
         // What failed has used a nonce too.
-        memory.danger_inject(1, Fault::LostRequest);
+        memory.danger_inject(1, CommitFault::LostRequest);
         assert!(!write(&engine, "b").await);
         truth += 2;
         assert!(used() >= truth, "life {life}: {} for {truth}", used());
@@ -162,7 +162,9 @@ async fn f18_no_death_leaves_a_store_that_is_initialised_and_has_no_token() {
     let commits = whole.tally().batches;
     assert_eq!(commits, 1);
     for nth in 1..=commits {
-        for fault in [Fault::FailedNotDone, Fault::LostRequest, Fault::LostResponse] {
+        for fault in
+            [CommitFault::FailedNotDone, CommitFault::LostRequest, CommitFault::LostResponse]
+        {
             let memory = Memory::new();
             memory.danger_inject(nth, fault.clone());
             let dying = engine(memory.clone());
@@ -192,7 +194,7 @@ async fn f18_an_initialisation_that_is_recorded_is_answered_with_its_token() {
 }
 
 /// The two records that an older version wrote first.
-async fn half_initialised(below: impl Into<Below>) {
+async fn half_initialised(below: impl Into<StorageEngine>) {
     let memory = Memory::new();
     initialise(&engine(memory.clone())).await;
     let whole = Store::danger_unsealed(memory).snapshot().await.unwrap();
@@ -257,14 +259,14 @@ async fn f21_a_conflict_leaves_no_intent_behind() {
     let server = Server::with_root().await;
     let generate = json!({ "common_name": "Example", "key_type": "ec" });
     let csr = server.post("pki/intermediate/generate/internal", generate.clone()).await.ok();
-    let sign = json!({ "common_name": "Below", "csr": csr.text("csr") });
+    let sign = json!({ "common_name": "StorageEngine", "csr": csr.text("csr") });
     for (path, body) in
         [("pki/root/generate/internal", generate), ("pki/root/sign-intermediate", sign)]
     {
         // The first commit records the intent, the second what was signed. Of the fault
         // "not done" the caller hears, and nothing is recorded either.
-        for fault in [Fault::Conflict, Fault::FailedNotDone] {
-            let conflict = matches!(fault, Fault::Conflict);
+        for fault in [CommitFault::Conflict, CommitFault::FailedNotDone] {
+            let conflict = matches!(fault, CommitFault::Conflict);
             server.memory.danger_inject(2, fault);
             let answer = server.post(path, body.clone()).await;
             assert_eq!(answer.status == 200, conflict, "{path}: {answer:?}");
@@ -272,7 +274,7 @@ async fn f21_a_conflict_leaves_no_intent_behind() {
         }
         // As often as a use case begins again.
         for attempt in 0..16 {
-            server.memory.danger_inject(2 + 3 * attempt, Fault::Conflict);
+            server.memory.danger_inject(2 + 3 * attempt, CommitFault::Conflict);
         }
         let answer = server.post(path, body).await;
         assert_eq!(answer.status, 503, "{path}: {answer:?}");

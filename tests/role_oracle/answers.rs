@@ -1,7 +1,7 @@
 //! What `Role::permit` says, in the words of the judge.
 
 use signet::ca::permit::{BasicConstraints, SubjectName, Template};
-use signet::ca::role::Refusal;
+use signet::ca::role::RoleViolation;
 
 use super::judge::{Leaf, Pair, Verdict, instant};
 use super::names::octets;
@@ -47,7 +47,7 @@ fn leaf(template: &Template) -> Leaf {
 }
 
 /// The step of pki-api 15.1 whose text this is.
-fn step(pair: &Pair, refusal: &Refusal) -> u8 {
+fn step(pair: &Pair, refusal: &RoleViolation) -> u8 {
     const TEXTS: &[(u8, &str)] = &[
         (11, "the common_name field is required"),
         (12, "idna: invalid label"),

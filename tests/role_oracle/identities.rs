@@ -2,9 +2,9 @@
 //! What a role that allows everything signs, from an API call and from a CSR, is what the automaton
 //! of `uris.rs` takes, which was written from the standard alone; likewise for authorities.
 
-use signet::ca::authority::AuthorityAsk;
+use signet::ca::authority::CaCertificateParams;
 use signet::ca::permit::AlternativeNames;
-use signet::ca::role::{Ask, CsrFacts, RoleFields};
+use signet::ca::role::{CertificateParams, CsrFields, RoleFields};
 
 use super::dice::Dice;
 use super::judge::Pair;
@@ -105,19 +105,21 @@ pub(crate) fn try_them(first: u64, count: u64) -> u64 {
         let expected = (has_path == Some(true)).then(|| vec![text.clone()]);
         accepted += u64::from(has_path.is_some());
 
-        pair.ask = Ask { uri_sans: vec![text.clone()], ..Ask::default() };
+        pair.ask =
+            CertificateParams { uri_sans: vec![text.clone()], ..CertificateParams::default() };
         pair.csr = None;
         assert_eq!(signed(&pair), expected, "seed {seed}: {text:?} from the API");
         // Beside another URI it is judged the same.
         pair.ask.uri_sans.insert(0, "https://example.org/".to_owned());
         assert_eq!(signed(&pair).is_some(), expected.is_some(), "seed {seed}: {text:?} beside");
-        pair.ask = Ask::default();
+        pair.ask = CertificateParams::default();
         let names = AlternativeNames { uri: vec![text.clone()], ..AlternativeNames::default() };
-        pair.csr = Some(CsrFacts { names, ..CsrFacts::default() });
+        pair.csr = Some(CsrFields { names, ..CsrFields::default() });
         assert_eq!(signed(&pair), expected, "seed {seed}: {text:?} from a CSR");
 
-        let ask = Ask { uri_sans: vec![text.clone()], ..Ask::default() };
-        let authority = AuthorityAsk { ask, ..AuthorityAsk::default() };
+        let ask =
+            CertificateParams { uri_sans: vec![text.clone()], ..CertificateParams::default() };
+        let authority = CaCertificateParams { ask, ..CaCertificateParams::default() };
         let taken = authority.request(&mut Vec::new()).is_ok();
         assert_eq!(taken, has_path == Some(false), "seed {seed}: {text:?} of an authority");
     }

@@ -2,7 +2,9 @@
 //! deliberate differences (design D15, `docs/compatibility.md`).
 
 use signet::ca::key::KeyKind;
-use signet::ca::role::{Ask, Bounds, CsrFacts, LeafNotAfterBehavior, RoleFields};
+use signet::ca::role::{
+    CertificateParams, CsrFields, IssuanceLimits, LeafNotAfterBehavior, RoleFields,
+};
 use signet::ca::time::Timestamp;
 
 use super::names::{
@@ -17,10 +19,10 @@ use super::uris::{
 #[derive(Clone, Debug)]
 pub(crate) struct Pair {
     pub(crate) role: RoleFields,
-    pub(crate) ask: Ask,
-    pub(crate) csr: Option<CsrFacts>,
+    pub(crate) ask: CertificateParams,
+    pub(crate) csr: Option<CsrFields>,
     pub(crate) kind: KeyKind,
-    pub(crate) bounds: Bounds,
+    pub(crate) bounds: IssuanceLimits,
     pub(crate) now: Timestamp,
 }
 
@@ -138,7 +140,7 @@ fn other(text: &str) -> Option<(String, String)> {
 }
 
 /// The CSR, if its names count (15.2).
-fn csr_names(pair: &Pair) -> Option<&CsrFacts> {
+fn csr_names(pair: &Pair) -> Option<&CsrFields> {
     if pair.role.use_csr_sans { pair.csr.as_ref() } else { None }
 }
 

@@ -5,7 +5,8 @@ use signet::ca::key::{Curve, KeyKind};
 use signet::ca::oid::ObjectIdentifier;
 use signet::ca::permit::{AlternativeNames, IssuingUrls, OtherName};
 use signet::ca::role::{
-    Ask, Bounds, CsrFacts, LeafNotAfterBehavior, PolicyFields, RoleFields, TtlLimits,
+    CertificateParams, CsrFields, IssuanceLimits, LeafNotAfterBehavior, PolicyFields, RoleFields,
+    TtlLimits,
 };
 use signet::ca::time::Timestamp;
 
@@ -27,12 +28,12 @@ pub(crate) fn pair(seed: u64) -> Pair {
     Pair { role, ask, csr, kind, bounds, now }
 }
 
-fn bounds(dice: &mut Dice) -> Bounds {
+fn bounds(dice: &mut Dice) -> IssuanceLimits {
     let behaviors =
         [LeafNotAfterBehavior::Err, LeafNotAfterBehavior::Truncate, LeafNotAfterBehavior::Permit];
     let ends = [1_000_000_000, 1_000_000_000, 1_000_000_000, 86_400, 3600, 3599, 60, 0, -1];
     let (default, max) = *dice.pick(&[(3600, 86_400), (3600, 3600), (86_400, 3600), (60, 7200)]);
-    Bounds {
+    IssuanceLimits {
         issuer_end: Timestamp::from_unix(NOW + *dice.pick(&ends)),
         behavior: *dice.pick(&behaviors),
         mount: TtlLimits { default, max },
@@ -40,7 +41,7 @@ fn bounds(dice: &mut Dice) -> Bounds {
     }
 }
 
-fn role(dice: &mut Dice, bounds: &Bounds) -> RoleFields {
+fn role(dice: &mut Dice, bounds: &IssuanceLimits) -> RoleFields {
     let mut role = RoleFields::unspecified();
     // Most switches are on, so that one thing at a time is in the way.
     for switch in
@@ -154,7 +155,7 @@ fn usages(dice: &mut Dice, role: &mut RoleFields) {
 
 const SPANS: &[i64] = &[1, 30, 60, 3599, 3600, 3601, 7200, 86_399, 86_400, 86_401];
 
-fn validity(dice: &mut Dice, role: &mut RoleFields, bounds: &Bounds) {
+fn validity(dice: &mut Dice, role: &mut RoleFields, bounds: &IssuanceLimits) {
     role.max_ttl = if dice.percent(40) { *dice.pick(SPANS) } else { 0 };
     role.ttl = if dice.percent(40) { *dice.pick(SPANS) } else { 0 };
     if role.max_ttl > 0 && !dice.percent(4) {
@@ -179,7 +180,7 @@ fn validity(dice: &mut Dice, role: &mut RoleFields, bounds: &Bounds) {
 }
 
 /// A time at or beside a bound, or one that is none.
-fn instant(dice: &mut Dice, role: &RoleFields, bounds: &Bounds) -> String {
+fn instant(dice: &mut Dice, role: &RoleFields, bounds: &IssuanceLimits) -> String {
     if dice.percent(8) {
         return dice.word(&[
             "garbage",
@@ -218,8 +219,11 @@ fn instant(dice: &mut Dice, role: &RoleFields, bounds: &Bounds) -> String {
     }
 }
 
-fn ask(dice: &mut Dice, role: &RoleFields, bounds: &Bounds) -> Ask {
-    let mut ask = Ask { exclude_cn_from_sans: dice.percent(15), ..Ask::default() };
+fn ask(dice: &mut Dice, role: &RoleFields, bounds: &IssuanceLimits) -> CertificateParams {
+    let mut ask = CertificateParams {
+        exclude_cn_from_sans: dice.percent(15),
+        ..CertificateParams::default()
+    };
     if dice.percent(60) {
         ask.common_name = name(dice, role);
     }
@@ -289,14 +293,14 @@ const ADDRESSES: &[&str] = &[
     "::",
 ];
 
-fn csr(dice: &mut Dice, role: &RoleFields) -> CsrFacts {
+fn csr(dice: &mut Dice, role: &RoleFields) -> CsrFields {
     let common_name = if dice.percent(60) { name(dice, role) } else { String::new() };
     let names = dice.some(|dice| name(dice, role));
     let (email, dns) =
         names.into_iter().filter(|name| name.is_ascii()).partition(|name| name.contains('@'));
     let other = dice.rarely(5, &["abc", "", "x"]);
     let oid = ObjectIdentifier::new_unwrap("1.2.3");
-    CsrFacts {
+    CsrFields {
         common_name,
         serial_number: if dice.percent(5) { dice.word(&["7", "A-1"]) } else { String::new() },
         user_ids: dice.rarely(5, USER_IDS),

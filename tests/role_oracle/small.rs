@@ -1,7 +1,7 @@
 //! A pair that fails, made small and shown.
 
 use serde_json::{Map, Value, json};
-use signet::ca::role::{Ask, CsrFacts, RoleFields};
+use signet::ca::role::{CertificateParams, CsrFields, RoleFields};
 
 use super::judge::Pair;
 
@@ -19,7 +19,7 @@ macro_rules! each_field {
             use_csr_sans, ou, organization, policy_identifiers,
             basic_constraints_valid_for_non_ca, not_before_duration, not_before, not_before_bound,
             not_after, not_after_bound, cn_from_spiffe_path, allow_backdating);
-        $do!(ask, Ask::default(); common_name, alt_names, ip_sans, uri_sans, other_sans, user_ids,
+        $do!(ask, CertificateParams::default(); common_name, alt_names, ip_sans, uri_sans, other_sans, user_ids,
             serial_number, ttl, not_after, not_before, exclude_cn_from_sans);
     };
 }
@@ -59,7 +59,7 @@ impl Failing<'_> {
         }
     }
 
-    fn attempt_csr(&mut self, change: impl Fn(&mut CsrFacts)) {
+    fn attempt_csr(&mut self, change: impl Fn(&mut CsrFields)) {
         self.attempt(|pair| {
             if let Some(csr) = &mut pair.csr {
                 change(csr);
@@ -128,9 +128,9 @@ pub(crate) fn shown(pair: &Pair) -> String {
         })
     });
     let bounds = json!({
-        "issuer_end": pair.bounds.issuer_end.to_string(), "leaf_not_after_behavior": pair.bounds.behavior.word(),
+        "issuer_end": pair.bounds.issuer_end.to_string(), "leaf_not_after_behavior": pair.bounds.behavior.as_str(),
         "default_lease_ttl": pair.bounds.mount.default, "max_lease_ttl": pair.bounds.mount.max,
-        "now": pair.now.to_string(), "key": pair.kind.word(),
+        "now": pair.now.to_string(), "key": pair.kind.as_str(),
     });
     format!(
         "role:    {}\nrequest: {}\ncsr:     {csr}\nunder:   {bounds}",

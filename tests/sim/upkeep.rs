@@ -127,7 +127,7 @@ pub(crate) async fn write_auto_tidy(engine: &Engine, request: Request, now: Time
     };
     match pki.write_auto_tidy(&Tidy::change(&request.body.unwrap_or_default()), now).await {
         Ok(_) => answer(200, String::new()),
-        Err(why @ (Failure::Refused { .. } | Failure::Missing)) => answer(400, why.to_string()),
+        Err(why @ (Failure::Refused { .. } | Failure::NotFound)) => answer(400, why.to_string()),
         Err(why) => answer(500, why.to_string()),
     }
 }

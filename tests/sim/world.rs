@@ -17,7 +17,7 @@ use signet::engine::{Engine, Env};
 use signet::entropy::Entropy;
 use signet::http::v1::Api;
 use signet::secret::Secret;
-use signet::store::memory::{Fault, ReadFault};
+use signet::store::memory::{CommitFault, ReadFault};
 use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Memory, Sealed, Store, key};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -253,12 +253,12 @@ impl World {
         let nth = u64::from(nth);
         let commit = |fault| self.memory.danger_inject(nth, fault);
         match trouble {
-            Trouble::Conflict => commit(Fault::Conflict),
-            Trouble::NotDone => commit(Fault::FailedNotDone),
-            Trouble::LostRequest => commit(Fault::LostRequest),
-            Trouble::LostResponse => commit(Fault::LostResponse),
-            Trouble::Pending(polls) => commit(Fault::Pending(polls.into())),
-            Trouble::Late(polls) => commit(Fault::Late(polls.into())),
+            Trouble::Conflict => commit(CommitFault::Conflict),
+            Trouble::NotDone => commit(CommitFault::FailedNotDone),
+            Trouble::LostRequest => commit(CommitFault::LostRequest),
+            Trouble::LostResponse => commit(CommitFault::LostResponse),
+            Trouble::Pending(polls) => commit(CommitFault::Pending(polls.into())),
+            Trouble::Late(polls) => commit(CommitFault::Late(polls.into())),
             Trouble::ReadFails => self.memory.danger_inject_read(nth, ReadFault::Failed),
             Trouble::ReadPending(polls) => {
                 self.memory.danger_inject_read(nth, ReadFault::Pending(polls.into()));

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crate::backend::call::Call;
 use crate::backend::call::{Seconds, params};
 use crate::backend::response::Response;
-use crate::ca::authority::AuthorityAsk;
+use crate::ca::authority::CaCertificateParams;
 use crate::ca::name_constraints::AskedConstraints;
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::permit::Subject;
 use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
 use crate::engine::pki::Pki;
-use crate::engine::pki::generate::{KeyInUse, KeyOrigin, KeyWish, RootRequest};
+use crate::engine::pki::generate::{KeyInUse, KeyOrigin, KeySpec, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
 use crate::engine::pki::output::{ArchiveKind, FORMATS, Format};
 use crate::wire::pki::{ExportedKey, ImportAnswer, RequestAnswer, RootAnswer, SignedAnswer};
@@ -123,7 +123,7 @@ params! {
 
 params! {
     /// Certificates that were signed elsewhere.
-    pub(super) struct Signed {
+    pub(super) struct SetSignedParams {
         /// Certificate and chain, PEM.
         certificate: String,
         /// The same under another name.
@@ -137,14 +137,14 @@ fn authority_ask(
     subject: SubjectFields,
     constraints: Constraints,
     signing: Option<&mut Signing>,
-) -> AuthorityAsk {
+) -> CaCertificateParams {
     let SubjectFields { ou: organizational_unit, organization, country, locality, .. } = subject;
     let SubjectFields { province, street_address, postal_code, .. } = subject;
     let (use_csr_values, subject_key_identifier) = match signing {
         Some(signing) => (signing.use_csr_values, take(&mut signing.skid)),
         None => (false, String::new()),
     };
-    AuthorityAsk {
+    CaCertificateParams {
         ask: names.ask(Vec::new()),
         subject: Subject {
             country,
@@ -181,8 +181,8 @@ fn authority_ask(
     }
 }
 
-fn key_wish(key: AuthorityKey, kind: &str, form: KeyForm) -> Result<KeyWish, Failure> {
-    Ok(KeyWish {
+fn key_wish(key: AuthorityKey, kind: &str, form: KeyForm) -> Result<KeySpec, Failure> {
+    Ok(KeySpec {
         origin: KeyOrigin::parse(kind)?,
         key_type: key.key_type,
         key_bits: key.key_bits,
@@ -211,7 +211,7 @@ fn exported(key: &KeyInUse, format: Format, document: &mut String) -> ExportedKe
     if format == Format::PemBundle {
         *document = format!("{}\n{document}", &*exported.traditional().pem());
     }
-    let kind = exported.kind().word().to_owned();
+    let kind = exported.kind().as_str().to_owned();
     ExportedKey { private_key: Some(text), private_key_type: Some(kind) }
 }
 
@@ -240,8 +240,8 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
     let archive = key_store.parsed(Some(format), false)?;
     let mut issuer_name = constraints.issuer_name.take();
     if rotates && issuer_name.is_none() {
-        let authorities = pki.read_authorities().await?;
-        issuer_name = authorities.issuer("next").is_err().then(|| "next".to_owned());
+        let ca_state = pki.read_ca_state().await?;
+        issuer_name = ca_state.issuer("next").is_err().then(|| "next".to_owned());
     }
     let ask = authority_ask(names, subject, constraints, None);
     let request = RootRequest { ask, key, issuer_name, archive };
@@ -344,7 +344,7 @@ pub(super) async fn sign(pki: Arc<Pki>, mut call: Call) -> Result<Response, Fail
 }
 
 pub(super) async fn set_signed(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
-    let Signed { certificate, pem_bundle } = call.read();
+    let SetSignedParams { certificate, pem_bundle } = call.read();
     if !certificate.is_empty() && !pem_bundle.is_empty() {
         return Err(Failure::refused(
             "'pem_bundle' and 'certificate' parameters were both provided",

@@ -10,11 +10,11 @@ use crate::backend::call::Call;
 use crate::backend::call::{Seconds, params};
 use crate::backend::response::Response;
 use crate::ca::pem::{self, KeyForm};
-use crate::ca::role::Ask;
+use crate::ca::role::CertificateParams;
 use crate::engine::Failure;
 use crate::engine::pki::Pki;
 use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
-use crate::engine::pki::output::{ArchiveAsk, ArchiveKind, ArchiveWish, Archives, Format};
+use crate::engine::pki::output::{ArchiveAsk, ArchiveKind, Format, KeyStoreOptions, KeyStores};
 use crate::secret::Secret;
 
 params! {
@@ -40,9 +40,9 @@ params! {
         not_before: String,
         /// Leaves the common name out of the names beside it.
         exclude_cn_from_sans: bool,
-        /// Form of the answer: `pem`, `der`, `pem_bundle`, `pkcs12_bundle`, `jks_bundle` or `pkcs12_truststore`.
+        /// AnswerForm of the answer: `pem`, `der`, `pem_bundle`, `pkcs12_bundle`, `jks_bundle` or `pkcs12_truststore`.
         format: Option<String>,
-        /// Form of the private key: `der` for the traditional form, or `pkcs8`.
+        /// AnswerForm of the private key: `der` for the traditional form, or `pkcs8`.
         private_key_format: String,
     }
 }
@@ -68,9 +68,9 @@ impl Names {
     }
 
     /// Names and validity, as a role reads them.
-    pub(super) fn ask(&mut self, user_ids: Vec<String>) -> Ask {
+    pub(super) fn ask(&mut self, user_ids: Vec<String>) -> CertificateParams {
         use std::mem::take;
-        Ask {
+        CertificateParams {
             common_name: take(&mut self.common_name),
             alt_names: self.alt_names.take(),
             ip_sans: take(&mut self.ip_sans),
@@ -95,7 +95,7 @@ impl KeyStore {
         self,
         format: Option<Format>,
         with_intermediates: bool,
-    ) -> Result<Option<Arc<ArchiveWish>>, Failure> {
+    ) -> Result<Option<Arc<KeyStoreOptions>>, Failure> {
         let Some(Format::Archive(kind)) = format else { return Ok(None) };
         let password = match kind {
             ArchiveKind::JksBundle => self.jks_password,
@@ -107,7 +107,7 @@ impl KeyStore {
             alias: self.jks_private_key_alias,
             with_intermediates,
         };
-        ArchiveWish::parse(kind, ask).map(|wish| Some(Arc::new(wish)))
+        KeyStoreOptions::parse(kind, ask).map(|wish| Some(Arc::new(wish)))
     }
 }
 
@@ -145,7 +145,7 @@ params! {
 }
 
 /// What the answer looks like.
-struct Form {
+struct AnswerForm {
     format: Format,
     without_roots: bool,
 }
@@ -174,14 +174,13 @@ async fn answer(pki: &Pki, mut call: Call, key: KeySource) -> Result<Response, F
         key,
         key_form: key_form(&names.private_key_format),
     };
-    let form = Form {
+    let form = AnswerForm {
         format: format.unwrap_or(Format::Pem),
         without_roots: options.remove_roots_from_chain,
     };
-    let slot = call
-        .slot
-        .take()
-        .ok_or_else(|| Failure::Fault("a route that issues was run without a slot".to_owned()))?;
+    let slot = call.slot.take().ok_or_else(|| {
+        Failure::Internal("a route that issues was run without a slot".to_owned())
+    })?;
     let (mut leaf, archives, more) = match key_store {
         None => {
             let leaf = pki.issue(&request, call.now).await?.into_inner();
@@ -213,8 +212,8 @@ pub(super) fn key_form(wanted: &str) -> KeyForm {
 /// `data` of the answer.
 struct LeafAnswer {
     leaf: Leaf,
-    form: Form,
-    archives: Option<Archives>,
+    form: AnswerForm,
+    archives: Option<KeyStores>,
 }
 
 /// The members, in the order of their names.
@@ -300,7 +299,7 @@ impl LeafAnswer {
                 let encoded = key.requested();
                 text(encoded.label, &encoded.der)
             }),
-            private_key_type: key.map(|key| key.kind().word()),
+            private_key_type: key.map(|key| key.kind().as_str()),
             serial_number: leaf.serial.to_string(),
             truststore: truststore.map(Text::Base64),
         }
@@ -308,7 +307,7 @@ impl LeafAnswer {
 
     fn chain(&self, as_der: bool) -> Vec<Text<'_>> {
         let leaf = &self.leaf;
-        let is_root = |id| leaf.authorities.issuers.get(id).is_some_and(|issuer| issuer.is_root);
+        let is_root = |id| leaf.ca_state.issuers.get(id).is_some_and(|issuer| issuer.is_root);
         leaf.issuer
             .chain_texts()
             .filter(|(id, ..)| !self.form.without_roots || !is_root(*id))

@@ -16,7 +16,7 @@ use crate::wire::pki::{IssuerAnswer, IssuerInfo, KeyAnswer, KeyInfo};
 
 params! {
     /// The settings of an issuer.
-    pub(super) struct Settings {
+    pub(super) struct IssuerParams {
         /// Name of the issuer.
         issuer_name: Option<String>,
         /// What happens to leaves that would outlive it: `err`, `truncate`, `permit` or `always_enforce_err`.
@@ -48,8 +48,8 @@ pub(super) fn reference(call: &Call) -> String {
 }
 
 pub(super) async fn read(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
-    let authorities = pki.read_authorities().await?;
-    Ok(described(authorities.issuer(&reference(&call))?, Vec::new()))
+    let ca_state = pki.read_ca_state().await?;
+    Ok(described(ca_state.issuer(&reference(&call))?, Vec::new()))
 }
 
 pub(super) async fn delete(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
@@ -78,7 +78,7 @@ pub(super) async fn revoke(pki: Arc<Pki>, call: Call) -> Result<Response, Failur
     Ok(described(&issuer, warnings).warned(call.warnings()))
 }
 
-fn change(sent: Settings) -> IssuerChange {
+fn change(sent: IssuerParams) -> IssuerChange {
     IssuerChange {
         name: sent.issuer_name,
         leaf_not_after_behavior: sent.leaf_not_after_behavior,
@@ -154,26 +154,26 @@ pub(super) fn with_newlines(issuer: &Issuer) -> Vec<String> {
 }
 
 pub(super) async fn list(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
-    let authorities = pki.read_authorities().await?;
-    let keys: Vec<_> = authorities.issuers.keys().map(format_uuid).collect();
+    let ca_state = pki.read_ca_state().await?;
+    let keys: Vec<_> = ca_state.issuers.keys().map(format_uuid).collect();
     let of = |issuer: &Arc<Issuer>| {
         let info = IssuerInfo {
-            is_default: authorities.defaults.issuer == Some(issuer.id),
+            is_default: ca_state.defaults.issuer == Some(issuer.id),
             issuer_name: issuer.record.name.clone(),
             key_id: issuer.record.key.as_ref().map(format_uuid).unwrap_or_default(),
             serial_number: colon_hex(issuer.certificate.serial()),
         };
         (format_uuid(&issuer.id), info)
     };
-    let info: BTreeMap<String, IssuerInfo> = authorities.issuers.values().map(of).collect();
+    let info: BTreeMap<String, IssuerInfo> = ca_state.issuers.values().map(of).collect();
     Response::keys_with(keys, Some(info))
 }
 
 pub(super) async fn list_keys(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
-    let authorities = pki.read_authorities().await?;
-    let keys: Vec<_> = authorities.keys.keys().map(format_uuid).collect();
-    let default = authorities.defaults.key;
-    let info = authorities.keys.iter().map(|(id, entry)| {
+    let ca_state = pki.read_ca_state().await?;
+    let keys: Vec<_> = ca_state.keys.keys().map(format_uuid).collect();
+    let default = ca_state.defaults.key;
+    let info = ca_state.keys.iter().map(|(id, entry)| {
         let is_default = default == Some(*id);
         (format_uuid(id), KeyInfo { is_default, key_name: entry.name.clone() })
     });
@@ -182,12 +182,12 @@ pub(super) async fn list_keys(pki: Arc<Pki>, _call: Call) -> Result<Response, Fa
 }
 
 pub(super) async fn read_key(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
-    let authorities = pki.read_authorities().await?;
-    let (id, entry) = authorities.key(call.captures.get("key_ref"))?;
+    let ca_state = pki.read_ca_state().await?;
+    let (id, entry) = ca_state.key(call.captures.get("key_ref"))?;
     Ok(Response::data(KeyAnswer {
         key_id: format_uuid(&id),
         key_name: entry.name.clone(),
-        key_type: entry.key.kind().word().to_owned(),
+        key_type: entry.key.kind().as_str().to_owned(),
         subject_key_id: colon_hex_whole(&entry.key.public().key_identifier()),
     }))
 }

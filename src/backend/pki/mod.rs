@@ -14,9 +14,11 @@ use crate::backend::route::Class;
 use crate::backend::table::{Route, handler};
 use crate::engine::pki::Pki;
 
-use authority::{AuthorityKey, Constraints, RequestOptions, Signed, Signing, SubjectFields};
+use authority::{
+    AuthorityKey, Constraints, RequestOptions, SetSignedParams, Signing, SubjectFields,
+};
 use issue::{Csr, KeyStore, LeafOptions, Names, NewKey};
-use public::{Form, PEM_CHAIN, PEM_FILE, PKIX_CERT, PKIX_CRL};
+use public::{FileForm, PEM_CHAIN, PEM_FILE, PKIX_CERT, PKIX_CRL};
 
 /// What paths for leaves take.
 const ISSUE: &[&[crate::backend::field::Field]] =
@@ -79,7 +81,7 @@ impl Backend for Pki {
             .takes(&[roles::FIELDS])
             .help("Changes the fields of a role that are sent."),
         Route::delete("roles/{name}", handler!(roles::delete)).help("Deletes a role."),
-        // Authorities.
+        // CaState.
         Route::update("root/generate/{exported:any}", handler!(authority::generate_root))
             .class(Class::Heavy)
             .takes(ROOT)
@@ -112,7 +114,7 @@ impl Backend for Pki {
             .help("Makes a request with a key that is there, to be signed by another authority."),
         Route::update("intermediate/set-signed", handler!(authority::set_signed))
             .class(Class::Heavy)
-            .takes(&[Signed::FIELDS])
+            .takes(&[SetSignedParams::FIELDS])
             .help("Imports certificates that another authority signed."),
         Route::update("root/sign-intermediate", handler!(authority::sign))
             .class(Class::Heavy)
@@ -126,10 +128,10 @@ impl Backend for Pki {
         Route::list("issuers", handler!(issuers::list)).public().help("Lists the issuers."),
         Route::read("issuer/{issuer_ref}", handler!(issuers::read)).help("Reads an issuer."),
         Route::update("issuer/{issuer_ref}", handler!(issuers::replace))
-            .takes(&[issuers::Settings::FIELDS])
+            .takes(&[issuers::IssuerParams::FIELDS])
             .help("Replaces the settings of an issuer."),
         Route::patch("issuer/{issuer_ref}", handler!(issuers::patch))
-            .takes(&[issuers::Settings::FIELDS])
+            .takes(&[issuers::IssuerParams::FIELDS])
             .help("Changes the settings of an issuer that are sent."),
         Route::delete("issuer/{issuer_ref}", handler!(issuers::delete))
             .help("Deletes an issuer; its key stays."),
@@ -159,7 +161,7 @@ impl Backend for Pki {
         Route::read("config/cluster", handler!(settings::read_cluster))
             .help("Reads the addresses that templates of URLs use."),
         Route::update("config/cluster", handler!(settings::write_cluster))
-            .takes(&[settings::Cluster::FIELDS])
+            .takes(&[settings::ClusterParams::FIELDS])
             .help("Sets the addresses that templates of URLs use."),
         Route::read("config/auto-tidy", handler!(auto_tidy::read))
             .help("Reads what is removed automatically after its expiry."),
@@ -167,19 +169,19 @@ impl Backend for Pki {
             .takes(&[auto_tidy::AutoTidy::FIELDS])
             .help("Sets what is removed automatically after its expiry."),
         // Without a token.
-        Route::read("ca", handler!(public::ca, Form::Der))
+        Route::read("ca", handler!(public::ca, FileForm::Der))
             .file(PKIX_CERT)
             .help("The default issuer's certificate, DER."),
-        Route::read("ca/pem", handler!(public::ca, Form::Pem))
+        Route::read("ca/pem", handler!(public::ca, FileForm::Pem))
             .file(PEM_CHAIN)
             .help("The default issuer's certificate, PEM."),
         Route::read("ca_chain", handler!(public::ca_chain))
             .file(PKIX_CERT)
             .help("The default issuer's chain, PEM."),
-        Route::read("crl", handler!(public::crl, Form::Der))
+        Route::read("crl", handler!(public::crl, FileForm::Der))
             .file(PKIX_CRL)
             .help("The default issuer's revocation list, DER."),
-        Route::read("crl/pem", handler!(public::crl, Form::Pem))
+        Route::read("crl/pem", handler!(public::crl, FileForm::Pem))
             .file(PEM_FILE)
             .help("The default issuer's revocation list, PEM."),
         Route::read("cert/ca", handler!(public::ca_json))
@@ -194,34 +196,37 @@ impl Backend for Pki {
         Route::read("cert/{serial:serial}", handler!(public::certificate_json))
             .public()
             .help("A stored certificate, JSON."),
-        Route::read("cert/{serial:serial}/raw", handler!(public::certificate_raw, Form::Der))
+        Route::read("cert/{serial:serial}/raw", handler!(public::certificate_raw, FileForm::Der))
             .file(PKIX_CERT)
             .help("A stored certificate, DER."),
-        Route::read("cert/{serial:serial}/raw/pem", handler!(public::certificate_raw, Form::Pem))
-            .file(PEM_CHAIN)
-            .help("A stored certificate, PEM."),
-        Route::read("cert/ca/raw", handler!(public::ca, Form::Der))
+        Route::read(
+            "cert/{serial:serial}/raw/pem",
+            handler!(public::certificate_raw, FileForm::Pem),
+        )
+        .file(PEM_CHAIN)
+        .help("A stored certificate, PEM."),
+        Route::read("cert/ca/raw", handler!(public::ca, FileForm::Der))
             .file(PKIX_CERT)
             .help("The default issuer's certificate, DER."),
-        Route::read("cert/ca/raw/pem", handler!(public::ca, Form::Pem))
+        Route::read("cert/ca/raw/pem", handler!(public::ca, FileForm::Pem))
             .file(PEM_CHAIN)
             .help("The default issuer's certificate, PEM."),
         Route::read("issuer/{issuer_ref}/json", handler!(public::issuer_json))
             .public()
             .help("An issuer's certificate and chain, JSON."),
-        Route::read("issuer/{issuer_ref}/der", handler!(public::issuer_raw, Form::Der))
+        Route::read("issuer/{issuer_ref}/der", handler!(public::issuer_raw, FileForm::Der))
             .file(PKIX_CERT)
             .help("An issuer's certificate, DER."),
-        Route::read("issuer/{issuer_ref}/pem", handler!(public::issuer_raw, Form::Pem))
+        Route::read("issuer/{issuer_ref}/pem", handler!(public::issuer_raw, FileForm::Pem))
             .file(PEM_CHAIN)
             .help("An issuer's certificate, PEM."),
         Route::read("issuer/{issuer_ref}/crl", handler!(public::issuer_crl_json))
             .public()
             .help("An issuer's revocation list, JSON."),
-        Route::read("issuer/{issuer_ref}/crl/der", handler!(public::issuer_crl, Form::Der))
+        Route::read("issuer/{issuer_ref}/crl/der", handler!(public::issuer_crl, FileForm::Der))
             .file(PKIX_CRL)
             .help("An issuer's revocation list, DER."),
-        Route::read("issuer/{issuer_ref}/crl/pem", handler!(public::issuer_crl, Form::Pem))
+        Route::read("issuer/{issuer_ref}/crl/pem", handler!(public::issuer_crl, FileForm::Pem))
             .file(PEM_FILE)
             .help("An issuer's revocation list, PEM."),
     ];

@@ -15,7 +15,7 @@ use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
 use crate::engine::pki::certificates::StoredCertificate;
-use crate::engine::pki::crl::List;
+use crate::engine::pki::crl::SignedCrl;
 use crate::engine::pki::{Issuer, Pki};
 use crate::wire::pki::{CertificateAnswer, CrlAnswer, PublicIssuerAnswer};
 
@@ -28,7 +28,7 @@ pub(super) const PEM_FILE: &str = "application/x-pem-file";
 
 /// The form of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum FileForm {
     Der,
     Pem,
 }
@@ -50,7 +50,7 @@ fn tag_of(body: &[u8]) -> String {
 fn if_there<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(Failure::Fault(_) | Failure::Sealed | Failure::Busy | Failure::Conflict) => {
+        Err(Failure::Internal(_) | Failure::Sealed | Failure::Busy | Failure::Conflict) => {
             found.map(Some)
         }
         Err(_) => Ok(None),
@@ -58,20 +58,20 @@ fn if_there<T>(found: Result<T, Failure>) -> Result<Option<T>, Failure> {
 }
 
 /// A certificate in a raw form: media type and bytes.
-fn encoded(der: &[u8], form: Form) -> (&'static str, Bytes) {
+fn encoded(der: &[u8], form: FileForm) -> (&'static str, Bytes) {
     match form {
-        Form::Der => (PKIX_CERT, Bytes::copy_from_slice(der)),
-        Form::Pem => (PEM_CHAIN, pem::encode(pem::CERTIFICATE, der).into()),
+        FileForm::Der => (PKIX_CERT, Bytes::copy_from_slice(der)),
+        FileForm::Pem => (PEM_CHAIN, pem::encode(pem::CERTIFICATE, der).into()),
     }
 }
 
 /// A list changes when the next one is signed. Its forms are functions of its DER, so the tag of each is the
 /// digest of the DER with a suffix.
-fn list_file(list: &List, form: Form, with_line_end: bool) -> Response {
+fn list_file(list: &SignedCrl, form: FileForm, with_line_end: bool) -> Response {
     let (media, body, suffix) = match (form, with_line_end) {
-        (Form::Der, _) => (PKIX_CRL, list.der(), ""),
-        (Form::Pem, true) => (PEM_FILE, list.pem_line(), "-pem-line"),
-        (Form::Pem, false) => (PEM_FILE, list.pem(), "-pem"),
+        (FileForm::Der, _) => (PKIX_CRL, list.der(), ""),
+        (FileForm::Pem, true) => (PEM_FILE, list.pem_line(), "-pem-line"),
+        (FileForm::Pem, false) => (PEM_FILE, list.pem(), "-pem"),
     };
     let this_update = Timestamp::from_unix(list.this_update());
     let next_update = Timestamp::from_unix(list.next_update());
@@ -90,13 +90,13 @@ const fn nothing() -> Response {
 }
 
 async fn default_issuer(pki: &Pki) -> Result<Arc<Issuer>, Failure> {
-    let authorities = pki.read_authorities().await?;
-    let issuer = authorities.issuer("default");
+    let ca_state = pki.read_ca_state().await?;
+    let issuer = ca_state.issuer("default");
     issuer.cloned().map_err(|unknown| Failure::refused(unknown.to_string()))
 }
 
 /// `ca`, `ca/pem`, `cert/ca/raw`
-pub(super) async fn ca(pki: Arc<Pki>, _call: Call, form: Form) -> Result<Response, Failure> {
+pub(super) async fn ca(pki: Arc<Pki>, _call: Call, form: FileForm) -> Result<Response, Failure> {
     let Some(issuer) = if_there(default_issuer(&pki).await)? else { return Ok(nothing()) };
     let (media, body) = encoded(issuer.certificate.der(), form);
     Ok(replaceable(media, body))
@@ -104,13 +104,13 @@ pub(super) async fn ca(pki: Arc<Pki>, _call: Call, form: Form) -> Result<Respons
 
 /// `ca_chain`
 pub(super) async fn ca_chain(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
-    let authorities = pki.read_authorities().await?;
-    let Ok(issuer) = authorities.issuer("default") else { return Ok(nothing()) };
+    let ca_state = pki.read_ca_state().await?;
+    let Ok(issuer) = ca_state.issuer("default") else { return Ok(nothing()) };
     Ok(replaceable(PKIX_CERT, issuer.chain_pem().join("\n").into()))
 }
 
 /// `crl`, `crl/pem`
-pub(super) async fn crl(pki: Arc<Pki>, call: Call, form: Form) -> Result<Response, Failure> {
+pub(super) async fn crl(pki: Arc<Pki>, call: Call, form: FileForm) -> Result<Response, Failure> {
     let list = if_there(pki.crl("default", call.now).await)?.flatten();
     Ok(list.map_or_else(nothing, |list| list_file(&list, form, false)))
 }
@@ -119,7 +119,7 @@ pub(super) async fn crl(pki: Arc<Pki>, call: Call, form: Form) -> Result<Respons
 pub(super) async fn certificate_raw(
     pki: Arc<Pki>,
     call: Call,
-    form: Form,
+    form: FileForm,
 ) -> Result<Response, Failure> {
     let found = pki.read_certificate(call.captures.get("serial")).await;
     let Some(StoredCertificate { der, .. }) = if_there(found)? else { return Ok(nothing()) };
@@ -163,8 +163,8 @@ pub(super) async fn certificate_json(pki: Arc<Pki>, call: Call) -> Result<Respon
 
 /// `issuer/:ref/json`
 pub(super) async fn issuer_json(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
-    let authorities = pki.read_authorities().await?;
-    let issuer = authorities.issuer(&reference(&call))?;
+    let ca_state = pki.read_ca_state().await?;
+    let issuer = ca_state.issuer(&reference(&call))?;
     Ok(Response::data(PublicIssuerAnswer {
         ca_chain: with_newlines(issuer),
         certificate: with_newline(issuer.certificate.der()),
@@ -174,12 +174,16 @@ pub(super) async fn issuer_json(pki: Arc<Pki>, call: Call) -> Result<Response, F
 }
 
 /// `issuer/:ref/der`, `issuer/:ref/pem`
-pub(super) async fn issuer_raw(pki: Arc<Pki>, call: Call, form: Form) -> Result<Response, Failure> {
-    let authorities = pki.read_authorities().await?;
-    let certificate: &Certificate = &authorities.issuer(&reference(&call))?.certificate;
+pub(super) async fn issuer_raw(
+    pki: Arc<Pki>,
+    call: Call,
+    form: FileForm,
+) -> Result<Response, Failure> {
+    let ca_state = pki.read_ca_state().await?;
+    let certificate: &Certificate = &ca_state.issuer(&reference(&call))?.certificate;
     Ok(match form {
-        Form::Der => replaceable(PKIX_CERT, Bytes::copy_from_slice(certificate.der())),
-        Form::Pem => replaceable(PEM_CHAIN, with_newline(certificate.der()).into()),
+        FileForm::Der => replaceable(PKIX_CERT, Bytes::copy_from_slice(certificate.der())),
+        FileForm::Pem => replaceable(PEM_CHAIN, with_newline(certificate.der()).into()),
     })
 }
 
@@ -190,18 +194,22 @@ pub(super) async fn issuer_crl_json(pki: Arc<Pki>, call: Call) -> Result<Respons
 }
 
 /// `issuer/:ref/crl/der`, `issuer/:ref/crl/pem`
-pub(super) async fn issuer_crl(pki: Arc<Pki>, call: Call, form: Form) -> Result<Response, Failure> {
+pub(super) async fn issuer_crl(
+    pki: Arc<Pki>,
+    call: Call,
+    form: FileForm,
+) -> Result<Response, Failure> {
     let list = list_of(&pki, &reference(&call), call.now).await?;
     Ok(list_file(&list, form, true))
 }
 
 /// The list of an issuer, which must have one: an empty answer in its place cannot be decoded.
-async fn list_of(pki: &Pki, reference: &str, now: Timestamp) -> Result<Arc<List>, Failure> {
+async fn list_of(pki: &Pki, reference: &str, now: Timestamp) -> Result<Arc<SignedCrl>, Failure> {
     if let Some(list) = pki.crl(reference, now).await? {
         return Ok(list);
     }
-    let authorities = pki.read_authorities().await?;
-    let id = format_uuid(&authorities.issuer(reference)?.id);
+    let ca_state = pki.read_ca_state().await?;
+    let id = format_uuid(&ca_state.issuer(reference)?.id);
     Err(Failure::Absent(format!("unable to find CRL for issuer: id:{id}/ref:{reference}")))
 }
 

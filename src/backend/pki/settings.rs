@@ -6,7 +6,7 @@ use crate::backend::response::Response;
 use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
 use crate::engine::pki::records::{ClusterRecord, UrlsRecord};
-use crate::engine::pki::{Authorities, Pki};
+use crate::engine::pki::{CaState, Pki};
 use crate::wire::pki::{ClusterConfig, IssuersConfig, KeysConfig, UrlsConfig};
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ params! {
 
 params! {
     /// The addresses that templates of URLs use.
-    pub(super) struct Cluster {
+    pub(super) struct ClusterParams {
         /// URL of this mount, as clients reach it.
         path: Option<String>,
         /// URL of this mount for certificates and revocation lists.
@@ -54,15 +54,15 @@ params! {
     }
 }
 
-fn issuers(authorities: &Authorities) -> IssuersConfig {
+fn issuers(ca_state: &CaState) -> IssuersConfig {
     IssuersConfig {
-        default: authorities.defaults.issuer.as_ref().map(format_uuid).unwrap_or_default(),
-        default_follows_latest_issuer: authorities.defaults.follows_latest,
+        default: ca_state.defaults.issuer.as_ref().map(format_uuid).unwrap_or_default(),
+        default_follows_latest_issuer: ca_state.defaults.follows_latest,
     }
 }
 
-fn keys(authorities: &Authorities) -> KeysConfig {
-    KeysConfig { default: authorities.defaults.key.as_ref().map(format_uuid).unwrap_or_default() }
+fn keys(ca_state: &CaState) -> KeysConfig {
+    KeysConfig { default: ca_state.defaults.key.as_ref().map(format_uuid).unwrap_or_default() }
 }
 
 fn urls(record: &UrlsRecord) -> UrlsConfig {
@@ -80,28 +80,28 @@ fn cluster(record: &ClusterRecord) -> ClusterConfig {
 }
 
 pub(super) async fn read_issuers(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
-    Ok(Response::data(issuers(&*pki.read_authorities().await?)))
+    Ok(Response::data(issuers(&*pki.read_ca_state().await?)))
 }
 
 pub(super) async fn write_issuers(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let DefaultIssuer { default, default_follows_latest_issuer } = call.read();
-    let (authorities, warnings) =
+    let (ca_state, warnings) =
         pki.set_default_issuer(&default, default_follows_latest_issuer).await?;
-    Ok(Response::with_warnings(issuers(&authorities), warnings).warned(call.warnings()))
+    Ok(Response::with_warnings(issuers(&ca_state), warnings).warned(call.warnings()))
 }
 
 pub(super) async fn read_keys(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
-    Ok(Response::data(keys(&*pki.read_authorities().await?)))
+    Ok(Response::data(keys(&*pki.read_ca_state().await?)))
 }
 
 pub(super) async fn write_keys(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let DefaultKey { default } = call.read();
-    let authorities = pki.set_default_key(&default).await?;
-    Ok(Response::data(keys(&authorities)).warned(call.warnings()))
+    let ca_state = pki.set_default_key(&default).await?;
+    Ok(Response::data(keys(&ca_state)).warned(call.warnings()))
 }
 
 pub(super) async fn read_urls(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
-    Ok(Response::data(urls(&pki.read_authorities().await?.urls)))
+    Ok(Response::data(urls(&pki.read_ca_state().await?.urls)))
 }
 
 /// Each list is kept if it was not sent.
@@ -128,11 +128,11 @@ pub(super) async fn write_urls(pki: Arc<Pki>, mut call: Call) -> Result<Response
 }
 
 pub(super) async fn read_cluster(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
-    Ok(Response::data(cluster(&pki.read_authorities().await?.cluster)))
+    Ok(Response::data(cluster(&pki.read_ca_state().await?.cluster)))
 }
 
 pub(super) async fn write_cluster(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
-    let Cluster { path, aia_path } = call.read();
+    let ClusterParams { path, aia_path } = call.read();
     let record = pki.set_cluster(path.as_deref(), aia_path.as_deref()).await?;
     Ok(Response::data(cluster(&record)).warned(call.warnings()))
 }

@@ -336,7 +336,7 @@ pub(super) async fn tune(engine: Arc<Engine>, mut call: Call) -> Result<Response
         check_lifetimes(record, &engine)
     };
     match engine.remount(&path, change).await {
-        Err(Failure::Missing) => {
+        Err(Failure::NotFound) => {
             Err(Failure::refused(format!("tune of path \"{path}\" failed: no mount entry found")))
         }
         other => other.map(|()| Response::done(Vec::new())),

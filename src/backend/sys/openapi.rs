@@ -56,13 +56,13 @@ struct SecurityScheme {
 #[derive(Default, Serialize)]
 struct PathItem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    parameters: Vec<Parameter>,
+    parameters: Vec<OpenApiParameter>,
     #[serde(flatten)]
     operations: BTreeMap<&'static str, OperationItem>,
 }
 
 #[derive(Serialize)]
-struct Parameter {
+struct OpenApiParameter {
     name: &'static str,
     r#in: &'static str,
     required: bool,
@@ -78,14 +78,14 @@ struct OperationItem {
     tags: [&'static str; 1],
     security: Vec<BTreeMap<&'static str, [&'static str; 0]>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    parameters: Vec<Parameter>,
+    parameters: Vec<OpenApiParameter>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_body: Option<RequestBody>,
+    request_body: Option<OpenApiBody>,
     responses: BTreeMap<&'static str, Described>,
 }
 
 #[derive(Serialize)]
-struct RequestBody {
+struct OpenApiBody {
     required: bool,
     content: BTreeMap<&'static str, Media>,
 }
@@ -188,8 +188,8 @@ fn describe(surface: &'static dyn Surface, mount: &str, paths: &mut BTreeMap<Str
     }
 }
 
-fn path_parameter(Captured { name, regex }: Captured) -> Parameter {
-    Parameter {
+fn path_parameter(Captured { name, regex }: Captured) -> OpenApiParameter {
+    OpenApiParameter {
         name,
         r#in: "path",
         required: true,
@@ -208,7 +208,7 @@ fn operation(kind: &'static str, path: &str, info: &RouteInfo) -> OperationItem 
         false => info.fields().map(query_parameter).collect(),
     };
     if info.operation == Operation::List {
-        parameters.push(Parameter {
+        parameters.push(OpenApiParameter {
             name: "list",
             r#in: "query",
             required: true,
@@ -261,8 +261,8 @@ fn bytes_of(media: &'static str) -> BTreeMap<&'static str, Media> {
     BTreeMap::from([(media, Media { schema })])
 }
 
-fn query_parameter(field: &'static Field) -> Parameter {
-    Parameter {
+fn query_parameter(field: &'static Field) -> OpenApiParameter {
+    OpenApiParameter {
         name: field.name,
         r#in: "query",
         required: false,
@@ -271,7 +271,7 @@ fn query_parameter(field: &'static Field) -> Parameter {
     }
 }
 
-fn body(info: &RouteInfo) -> Option<RequestBody> {
+fn body(info: &RouteInfo) -> Option<OpenApiBody> {
     if !matches!(info.operation, Operation::Update | Operation::Patch) {
         return None;
     }
@@ -288,7 +288,7 @@ fn body(info: &RouteInfo) -> Option<RequestBody> {
             BTreeMap::from([(media, Media { schema })])
         }
     };
-    Some(RequestBody { required: false, content })
+    Some(OpenApiBody { required: false, content })
 }
 
 fn schema(field: &Field) -> Schema {

@@ -23,7 +23,7 @@ impl Backend for Tokens {
 
 async fn lookup_self(_tokens: Arc<Tokens>, call: Call) -> Result<Response, Failure> {
     let (Some(token), Some(presented)) = (call.grant.token(), call.grant.presented()) else {
-        return Err(Failure::Fault("a route that needs a token was run without one".to_owned()));
+        return Err(Failure::Internal("a route that needs a token was run without one".to_owned()));
     };
     Ok(Response::data(TokenAnswer {
         accessor: token.accessor.clone(),

@@ -6,7 +6,7 @@
 mod reader;
 mod value;
 
-pub(in crate::ca) use reader::{ReadError, Reader};
+pub(in crate::ca) use reader::{DerError, DerReader};
 pub(in crate::ca) use value::{
     NamedBits, TaggedValue, Time, Unsigned, Verbatim, WholeBits, append, encode, sequences,
 };

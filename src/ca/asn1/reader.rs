@@ -6,7 +6,7 @@ use crate::ca::time::Timestamp;
 
 /// Why bytes are not the DER that was wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ca) enum ReadError {
+pub(in crate::ca) enum DerError {
     /// The bytes end within a tag or a length.
     TruncatedHeader,
     /// The bytes end within a value.
@@ -34,7 +34,7 @@ pub(in crate::ca) enum ReadError {
     Value(&'static str),
 }
 
-impl fmt::Display for ReadError {
+impl fmt::Display for DerError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let syntax = "asn1: syntax error: ";
         let structure = "asn1: structure error: ";
@@ -69,12 +69,12 @@ pub(in crate::ca) struct Element<'a> {
 
 /// Reads one element after the other from the content of another.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::ca) struct Reader<'a> {
+pub(in crate::ca) struct DerReader<'a> {
     all: &'a [u8],
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DerReader<'a> {
     pub(in crate::ca) const fn new(bytes: &'a [u8]) -> Self {
         Self { all: bytes, rest: bytes }
     }
@@ -94,13 +94,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element, whatever it is.
-    pub(in crate::ca) fn any(&mut self) -> Result<Element<'a>, ReadError> {
-        let (tag, after_tag) = self.rest.split_first().ok_or(ReadError::SequenceTruncated)?;
+    pub(in crate::ca) fn any(&mut self) -> Result<Element<'a>, DerError> {
+        let (tag, after_tag) = self.rest.split_first().ok_or(DerError::SequenceTruncated)?;
         if tag & 0x1f == 0x1f {
-            return Err(ReadError::Value("tags above 30 are not used here"));
+            return Err(DerError::Value("tags above 30 are not used here"));
         }
         let (length, after_length) = length(after_tag)?;
-        let content = after_length.get(..length).ok_or(ReadError::TruncatedData)?;
+        let content = after_length.get(..length).ok_or(DerError::TruncatedData)?;
         let rest = after_length.get(length..).unwrap_or_default();
         let size = self.rest.len().saturating_sub(rest.len());
         let whole = self.rest.get(..size).unwrap_or_default();
@@ -113,14 +113,14 @@ impl<'a> Reader<'a> {
         &mut self,
         wanted: u8,
         name: &'static str,
-    ) -> Result<Element<'a>, ReadError> {
+    ) -> Result<Element<'a>, DerError> {
         let before = self.all.len().saturating_sub(self.rest.len());
         let element = self.any()?;
         if element.tag == wanted {
             return Ok(element);
         }
         let header = element.whole.len().saturating_sub(element.content.len());
-        Err(ReadError::Tag {
+        Err(DerError::Tag {
             wanted,
             found: element.tag,
             length: element.content.len(),
@@ -130,20 +130,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element if it has this tag.
-    pub(in crate::ca) fn optional(&mut self, wanted: u8) -> Result<Option<Element<'a>>, ReadError> {
+    pub(in crate::ca) fn optional(&mut self, wanted: u8) -> Result<Option<Element<'a>>, DerError> {
         if self.peek() == Some(wanted) { self.any().map(Some) } else { Ok(None) }
     }
 
     /// The content of the next element, which must be a SEQUENCE.
-    pub(in crate::ca) fn sequence(&mut self, name: &'static str) -> Result<Self, ReadError> {
-        self.expect(tag::SEQUENCE, name).map(|element| Reader::new(element.content))
+    pub(in crate::ca) fn sequence(&mut self, name: &'static str) -> Result<Self, DerError> {
+        self.expect(tag::SEQUENCE, name).map(|element| DerReader::new(element.content))
     }
 
     /// The next element, an object identifier.
-    pub(in crate::ca) fn oid(&mut self) -> Result<ObjectIdentifier, ReadError> {
+    pub(in crate::ca) fn oid(&mut self) -> Result<ObjectIdentifier, DerError> {
         let content = self.oid_bytes()?;
         ObjectIdentifier::from_bytes(content).map_err(|error| {
-            ReadError::Value(match error {
+            DerError::Value(match error {
                 OidError::TooLong => "object identifier of more than 127 bytes",
                 _ => "invalid object identifier",
             })
@@ -152,55 +152,55 @@ impl<'a> Reader<'a> {
 
     /// The content of the next element, an object identifier. Each arc has the shortest form and
     /// ends (X.690, 8.19.2): one identifier has one encoding.
-    pub(in crate::ca) fn oid_bytes(&mut self) -> Result<&'a [u8], ReadError> {
+    pub(in crate::ca) fn oid_bytes(&mut self) -> Result<&'a [u8], DerError> {
         let content = self.expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")?.content;
         let mut begins = true;
         for byte in content {
             if begins && *byte == 0x80 {
-                return Err(ReadError::Value("base 128 integer is not minimally encoded"));
+                return Err(DerError::Value("base 128 integer is not minimally encoded"));
             }
             begins = *byte < 0x80;
         }
         if content.is_empty() || !begins {
-            return Err(ReadError::Value("invalid object identifier"));
+            return Err(DerError::Value("invalid object identifier"));
         }
         Ok(content)
     }
 
     /// The next element, a BOOLEAN if it is one; absent is false. DER knows 00 and FF.
-    pub(in crate::ca) fn default_false(&mut self) -> Result<bool, ReadError> {
+    pub(in crate::ca) fn default_false(&mut self) -> Result<bool, DerError> {
         match self.optional(tag::BOOLEAN)?.map(|element| element.content) {
             None | Some([0]) => Ok(false),
             Some([0xff]) => Ok(true),
-            Some(_) => Err(ReadError::Value("invalid boolean")),
+            Some(_) => Err(DerError::Value("invalid boolean")),
         }
     }
 
     /// The next element, an INTEGER: its content, minimal.
-    pub(in crate::ca) fn integer(&mut self) -> Result<&'a [u8], ReadError> {
+    pub(in crate::ca) fn integer(&mut self) -> Result<&'a [u8], DerError> {
         let content = self.expect(tag::INTEGER, "int")?.content;
         match content {
-            [] => Err(ReadError::Value("empty integer")),
+            [] => Err(DerError::Value("empty integer")),
             [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => {
-                Err(ReadError::Value("integer not minimally-encoded"))
+                Err(DerError::Value("integer not minimally-encoded"))
             }
             _ => Ok(content),
         }
     }
 
     /// The next element, a BIT STRING of whole octets.
-    pub(in crate::ca) fn octet_bits(&mut self) -> Result<&'a [u8], ReadError> {
+    pub(in crate::ca) fn octet_bits(&mut self) -> Result<&'a [u8], DerError> {
         match self.expect(tag::BIT_STRING, "asn1.BitString")?.content {
             [0, bits @ ..] => Ok(bits),
-            _ => Err(ReadError::Value("invalid padding bits in BIT STRING")),
+            _ => Err(DerError::Value("invalid padding bits in BIT STRING")),
         }
     }
 
     /// The next element, a BIT STRING of named bits; bit 0 of the result is its first bit. The
     /// bits that the string says it does not use are zero (X.690, 11.2.1).
-    pub(in crate::ca) fn named_bits(&mut self) -> Result<u16, ReadError> {
+    pub(in crate::ca) fn named_bits(&mut self) -> Result<u16, DerError> {
         let content = self.expect(tag::BIT_STRING, "asn1.BitString")?.content;
-        let padding = ReadError::Value("invalid padding bits in BIT STRING");
+        let padding = DerError::Value("invalid padding bits in BIT STRING");
         let (first, second) = match content {
             [0] => (0, 0),
             [0..=7, first] => (*first, 0),
@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element, a UTCTime or GeneralizedTime in the form of RFC 5280, 4.1.2.5.
-    pub(in crate::ca) fn time(&mut self) -> Result<Timestamp, ReadError> {
+    pub(in crate::ca) fn time(&mut self) -> Result<Timestamp, DerError> {
         let element = self.any()?;
         let year_at = |at| number(element.content, at).map(u16::from);
         let read = match (element.tag, element.content) {
@@ -230,38 +230,38 @@ impl<'a> Reader<'a> {
                 .and_then(|(hundreds, year)| instant(hundreds * 100 + year, rest)),
             _ => None,
         };
-        read.ok_or(ReadError::Value("unsupported time format"))
+        read.ok_or(DerError::Value("unsupported time format"))
     }
 
     /// Nothing may follow.
-    pub(in crate::ca) const fn end(&self) -> Result<(), ReadError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(ReadError::Trailing) }
+    pub(in crate::ca) const fn end(&self) -> Result<(), DerError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(DerError::Trailing) }
     }
 }
 
 /// A length and what follows it.
-fn length(bytes: &[u8]) -> Result<(usize, &[u8]), ReadError> {
-    let (first, rest) = bytes.split_first().ok_or(ReadError::TruncatedHeader)?;
+fn length(bytes: &[u8]) -> Result<(usize, &[u8]), DerError> {
+    let (first, rest) = bytes.split_first().ok_or(DerError::TruncatedHeader)?;
     if *first < 0x80 {
         return Ok((usize::from(*first), rest));
     }
     let count = usize::from(*first & 0x7f);
     if count == 0 {
-        return Err(ReadError::Length("indefinite length found (not DER)"));
+        return Err(DerError::Length("indefinite length found (not DER)"));
     }
     let mut value = 0_usize;
     for position in 0..count {
-        let octet = rest.get(position).ok_or(ReadError::TruncatedHeader)?;
+        let octet = rest.get(position).ok_or(DerError::TruncatedHeader)?;
         if value >= 1 << 23 {
-            return Err(ReadError::Length("length too large"));
+            return Err(DerError::Length("length too large"));
         }
         value = (value << 8) | usize::from(*octet);
         if value == 0 {
-            return Err(ReadError::Length("superfluous leading zeros in length"));
+            return Err(DerError::Length("superfluous leading zeros in length"));
         }
     }
     if value < 0x80 {
-        return Err(ReadError::Length("non-minimal length"));
+        return Err(DerError::Length("non-minimal length"));
     }
     Ok((value, rest.get(count..).unwrap_or_default()))
 }
@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     fn error(bytes: &[u8]) -> String {
-        Reader::new(bytes).any().unwrap_err().to_string()
+        DerReader::new(bytes).any().unwrap_err().to_string()
     }
 
     #[test]
@@ -312,9 +312,9 @@ mod tests {
     #[test]
     fn refuses_integers_that_are_not_minimal() {
         for bytes in [&[2, 0][..], &[2, 2, 0, 1], &[2, 2, 0xff, 0xff]] {
-            assert!(Reader::new(bytes).integer().is_err(), "{bytes:?}");
+            assert!(DerReader::new(bytes).integer().is_err(), "{bytes:?}");
         }
-        assert_eq!(Reader::new(&[2, 2, 0, 0x80]).integer().unwrap(), [0, 0x80]);
+        assert_eq!(DerReader::new(&[2, 2, 0, 0x80]).integer().unwrap(), [0, 0x80]);
     }
 
     #[test]
@@ -325,19 +325,22 @@ mod tests {
             &[6, 3, 0x80, 0x55, 4],
             &[6, 4, 0x55, 0x1d, 0x80, 0x13],
         ] {
-            assert!(Reader::new(bytes).oid().is_err(), "{bytes:?}");
+            assert!(DerReader::new(bytes).oid().is_err(), "{bytes:?}");
         }
-        assert_eq!(Reader::new(&[6, 3, 0x55, 0x1d, 0x13]).oid().unwrap().to_string(), "2.5.29.19");
-        assert!(Reader::new(&[6, 4, 0x55, 0x1d, 0x81, 0x00]).oid().is_ok());
+        assert_eq!(
+            DerReader::new(&[6, 3, 0x55, 0x1d, 0x13]).oid().unwrap().to_string(),
+            "2.5.29.19"
+        );
+        assert!(DerReader::new(&[6, 4, 0x55, 0x1d, 0x81, 0x00]).oid().is_ok());
     }
 
     #[test]
     fn the_unused_bits_of_a_string_are_zero() {
         for bytes in [&[3, 2, 7, 4][..], &[3, 2, 3, 4], &[3, 2, 8, 0], &[3, 1, 1], &[3, 0]] {
-            assert!(Reader::new(bytes).named_bits().is_err(), "{bytes:?}");
+            assert!(DerReader::new(bytes).named_bits().is_err(), "{bytes:?}");
         }
-        assert_eq!(Reader::new(&[3, 2, 2, 4]).named_bits().unwrap(), 1 << 5);
-        assert_eq!(Reader::new(&[3, 2, 0, 4]).named_bits().unwrap(), 1 << 5);
+        assert_eq!(DerReader::new(&[3, 2, 2, 4]).named_bits().unwrap(), 1 << 5);
+        assert_eq!(DerReader::new(&[3, 2, 0, 4]).named_bits().unwrap(), 1 << 5);
     }
 
     #[test]
@@ -345,7 +348,7 @@ mod tests {
         let read = |tag: u8, text: &str| {
             let mut bytes = vec![tag, u8::try_from(text.len()).unwrap()];
             bytes.extend_from_slice(text.as_bytes());
-            Reader::new(&bytes).time().map(|instant| instant.to_string())
+            DerReader::new(&bytes).time().map(|instant| instant.to_string())
         };
         assert_eq!(read(tag::UTC_TIME, "490102030405Z").unwrap(), "2049-01-02T03:04:05Z");
         assert_eq!(read(tag::UTC_TIME, "500102030405Z").unwrap(), "1950-01-02T03:04:05Z");

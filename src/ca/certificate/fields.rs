@@ -7,7 +7,7 @@
 //! verified over the bytes as they came.
 
 use super::{CertificateError, malformed};
-use crate::ca::asn1::{ReadError, Reader, tag};
+use crate::ca::asn1::{DerError, DerReader, tag};
 use crate::ca::oid::ObjectIdentifier;
 use crate::ca::permit::{AlternativeNames, BasicConstraints};
 use crate::ca::time::Timestamp;
@@ -50,7 +50,7 @@ pub(super) struct FoundExtension<'a> {
 /// Says what is wrong with the bytes up to the validity.
 pub fn not_after(der: &[u8]) -> Result<Timestamp, CertificateError> {
     let mut fields =
-        Reader::new(der).sequence("x509.certificate")?.sequence("x509.tbsCertificate")?;
+        DerReader::new(der).sequence("x509.certificate")?.sequence("x509.tbsCertificate")?;
     fields.optional(tag::explicit(0))?;
     fields.integer()?;
     fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
@@ -66,7 +66,7 @@ impl<'a> CertificateFields<'a> {
     /// # Errors
     /// Says what is wrong with the bytes, in the words of Go's `encoding/asn1`.
     pub fn read(der: &'a [u8]) -> Result<Self, CertificateError> {
-        let mut outer = Reader::new(der);
+        let mut outer = DerReader::new(der);
         let mut parts = outer.sequence("x509.certificate")?;
         if !outer.is_empty() {
             return Err(malformed("x509: trailing data"));
@@ -75,7 +75,7 @@ impl<'a> CertificateFields<'a> {
         let algorithm = parts.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?.whole;
         let signature = parts.octet_bits()?;
         parts.end()?;
-        let mut fields = Reader::new(tbs.content);
+        let mut fields = DerReader::new(tbs.content);
         let version = match fields.optional(tag::explicit(0))?.map(|version| version.content) {
             None => 1,
             Some([2, 1, version @ 0..=2]) => version.saturating_add(1),
@@ -194,8 +194,8 @@ impl<'a> CertificateFields<'a> {
     }
 }
 
-fn list_of_extensions(der: &[u8]) -> Result<Vec<FoundExtension<'_>>, ReadError> {
-    let mut outer = Reader::new(der);
+fn list_of_extensions(der: &[u8]) -> Result<Vec<FoundExtension<'_>>, DerError> {
+    let mut outer = DerReader::new(der);
     let mut list = outer.sequence("[]pkix.Extension")?;
     outer.end()?;
     let mut found = Vec::new();
@@ -217,7 +217,7 @@ pub(super) fn names(value: &[u8]) -> Result<AlternativeNames, CertificateError> 
 
 /// CA:TRUE, and the path length.
 pub(super) fn basic_constraints(value: &[u8]) -> Result<(bool, Option<u8>), CertificateError> {
-    let mut reader = Reader::new(value);
+    let mut reader = DerReader::new(value);
     let mut fields = reader.sequence("x509.basicConstraints")?;
     let is_authority = fields.default_false()?;
     let path_length = if fields.is_empty() { None } else { Some(path_length(fields.integer()?)?) };
@@ -235,8 +235,8 @@ fn path_length(integer: &[u8]) -> Result<u8, CertificateError> {
     }
 }
 
-pub(super) fn extended_key_usage(value: &[u8]) -> Result<Vec<ObjectIdentifier>, ReadError> {
-    let mut reader = Reader::new(value);
+pub(super) fn extended_key_usage(value: &[u8]) -> Result<Vec<ObjectIdentifier>, DerError> {
+    let mut reader = DerReader::new(value);
     let mut list = reader.sequence("[]asn1.ObjectIdentifier")?;
     let mut usages = Vec::new();
     while !list.is_empty() {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::ca::asn1::{TaggedValue, Verbatim, append, encode};
 use crate::ca::for_tests::{self, Pair};
-use crate::ca::key::{Curve, Hash};
+use crate::ca::key::{Curve, SignatureHash};
 use crate::ca::lint::lint_request;
 use crate::ca::permit::KeyUsage;
 use crate::ca::request::{RequestValues, compose_request};
@@ -131,7 +131,7 @@ fn own(uri: &str) -> (Vec<u8>, Pair) {
         basic_constraints: true,
         key_usage: KeyUsage::KEY_CERT_SIGN,
     };
-    let algorithm = SignatureAlgorithm::Ecdsa(Hash::Sha256);
+    let algorithm = SignatureAlgorithm::Ecdsa(SignatureHash::Sha256);
     let request = compose_request(&values, &pair.public, algorithm).unwrap();
     (pair.sign(lint_request(request).unwrap()).into_der(), pair)
 }

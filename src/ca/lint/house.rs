@@ -1,7 +1,7 @@
 //! Rules of our own house.
 
 use super::Rule;
-use super::view::Case;
+use super::view::LintedCertificate;
 use crate::ca::algorithm_identifier;
 use crate::ca::extensions::SUBJECT_KEY_IDENTIFIER;
 
@@ -29,17 +29,17 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// The bytes name an algorithm that the signer's key makes.
-fn algorithm_fits_the_signer(case: &Case<'_>) -> bool {
+fn algorithm_fits_the_signer(case: &LintedCertificate<'_>) -> bool {
     algorithm_identifier::decode(case.algorithm)
         .is_some_and(|algorithm| algorithm.fits(case.signer.key_kind))
 }
 
 /// 20 octets, the first of them not zero: ordered by expiry.
-fn serial_has_our_shape(case: &Case<'_>) -> bool {
+fn serial_has_our_shape(case: &LintedCertificate<'_>) -> bool {
     case.serial.len() == 20 && case.serial.first() != Some(&0)
 }
 
 /// Every certificate has a subject key identifier.
-fn subject_key_is_identified(case: &Case<'_>) -> bool {
+fn subject_key_is_identified(case: &LintedCertificate<'_>) -> bool {
     case.extension(SUBJECT_KEY_IDENTIFIER).is_some()
 }

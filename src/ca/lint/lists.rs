@@ -1,6 +1,6 @@
 //! Revocation lists (RFC 5280, 5) and requests of ours (RFC 2986).
 
-use crate::ca::asn1::{ReadError, Reader, tag};
+use crate::ca::asn1::{DerError, DerReader, tag};
 use crate::ca::certificate::IssuerView;
 use crate::ca::crl::TbsCrl;
 use crate::ca::extensions::{AUTHORITY_KEY_IDENTIFIER, CRL_NUMBER};
@@ -54,9 +54,9 @@ const LIST_ALGORITHM: Finding = rule(
 const REQUEST_READABLE: Finding =
     rule("request_reads_as_der", "RFC 2986, 4.1", "the request reads as DER");
 
-/// The parts of a `TBSCertList` that rules look at. Entries are not read one by one: each was
-/// encoded by [`crate::ca::crl::Entries`], and a million of them must not take a second.
-struct List<'a> {
+/// The parts of a `TBSCertList` that rules look at. CrlEntries are not read one by one: each was
+/// encoded by [`crate::ca::crl::CrlEntries`], and a million of them must not take a second.
+struct CertListView<'a> {
     version: &'a [u8],
     issuer: &'a [u8],
     in_order: bool,
@@ -65,9 +65,9 @@ struct List<'a> {
     has_number: bool,
 }
 
-impl<'a> List<'a> {
-    fn read(der: &'a [u8]) -> Result<Self, ReadError> {
-        let mut outer = Reader::new(der);
+impl<'a> CertListView<'a> {
+    fn read(der: &'a [u8]) -> Result<Self, DerError> {
+        let mut outer = DerReader::new(der);
         let mut fields = outer.sequence("pkix.TBSCertificateList")?;
         outer.end()?;
         let version = fields.integer()?;
@@ -77,7 +77,7 @@ impl<'a> List<'a> {
         let revoked = fields.optional(tag::SEQUENCE)?.map(|list| list.content);
         let wrapped = fields.expect(tag::explicit(0), "[]pkix.Extension")?;
         fields.end()?;
-        let mut list = Reader::new(wrapped.content).sequence("[]pkix.Extension")?;
+        let mut list = DerReader::new(wrapped.content).sequence("[]pkix.Extension")?;
         let (mut has_authority, mut has_number) = (false, false);
         while !list.is_empty() {
             let oid = list.sequence("pkix.Extension")?.oid()?;
@@ -90,7 +90,7 @@ impl<'a> List<'a> {
 
 /// Every rule of a list.
 pub(super) fn check(crl: &TbsCrl, issuer: &IssuerView<'_>) -> Result<(), Findings> {
-    let Ok(list) = List::read(crl.der()) else { return findings(vec![LIST_READABLE]) };
+    let Ok(list) = CertListView::read(crl.der()) else { return findings(vec![LIST_READABLE]) };
     // 5.1.2.6: with nothing revoked the list is absent, not empty.
     let has_entries = list.revoked.is_some_and(|entries| !entries.is_empty());
     let rules = [
@@ -108,8 +108,8 @@ pub(super) fn check(crl: &TbsCrl, issuer: &IssuerView<'_>) -> Result<(), Finding
 
 /// RFC 2986, 4.1: version 0, a subject, a key, attributes.
 pub(super) fn check_request(request: &TbsRequest) -> Result<(), Findings> {
-    let read = || -> Result<bool, ReadError> {
-        let mut outer = Reader::new(request.der());
+    let read = || -> Result<bool, DerError> {
+        let mut outer = DerReader::new(request.der());
         let mut fields = outer.sequence("x509.tbsCertificateRequest")?;
         outer.end()?;
         let version = fields.integer()?;

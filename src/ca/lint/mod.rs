@@ -10,7 +10,7 @@ mod rfc5280;
 mod spiffe;
 mod view;
 
-use view::{Case, Signer};
+use view::{LintedCertificate, SigningIssuer};
 
 use super::cert::Tbs;
 use super::certificate::IssuerView;
@@ -24,7 +24,7 @@ use super::signed::Linted;
 /// A rule: what is reported when it is broken, and the check, which is true if it holds.
 struct Rule {
     finding: Finding,
-    holds: fn(&Case<'_>) -> bool,
+    holds: fn(&LintedCertificate<'_>) -> bool,
     /// A broken rule refuses, or only leaves a notice.
     refuses: bool,
 }
@@ -35,7 +35,7 @@ impl Rule {
         rule: &'static str,
         clause: &'static str,
         words: &'static str,
-        holds: fn(&Case<'_>) -> bool,
+        holds: fn(&LintedCertificate<'_>) -> bool,
     ) -> Self {
         let finding = Finding { rule, words, clause, mender: Mender::Signet };
         Self { finding, holds, refuses: true }
@@ -46,7 +46,7 @@ impl Rule {
         rule: &'static str,
         clause: &'static str,
         words: &'static str,
-        holds: fn(&Case<'_>) -> bool,
+        holds: fn(&LintedCertificate<'_>) -> bool,
     ) -> Self {
         Self { refuses: false, ..Self::must(rule, clause, words, holds) }
     }
@@ -66,7 +66,7 @@ impl Rule {
 
 /// Lints a certificate against the issuer that will sign it.
 pub fn lint(tbs: Tbs, issuer: &IssuerView<'_>) -> Result<Linted<Tbs>, Findings> {
-    let signer = Signer {
+    let signer = SigningIssuer {
         subject: issuer.subject,
         key_identifier: issuer.key_identifier,
         key_kind: issuer.key_kind,
@@ -96,7 +96,7 @@ pub fn lint_request(request: TbsRequest) -> Result<Linted<TbsRequest>, Findings>
 /// Judges bytes by every rule. Without a signer they sign themselves.
 fn check(
     der: &[u8],
-    signer: Option<Signer<'_>>,
+    signer: Option<SigningIssuer<'_>>,
     requested: &[RawExtension],
 ) -> Result<Vec<Finding>, Findings> {
     let unreadable = |_| {
@@ -104,7 +104,7 @@ fn check(
         let mender = if requested.is_empty() { Mender::Signet } else { Mender::Caller };
         Findings::new(vec![Finding { mender, ..READABLE }])
     };
-    let mut case = Case::read(der, signer).map_err(unreadable)?;
+    let mut case = LintedCertificate::read(der, signer).map_err(unreadable)?;
     if signer.is_none() {
         let own = PublicKey::parse(case.public_key).map_err(|_| unreadable(String::new()))?;
         case.signer.key_kind = own.kind();

@@ -1,8 +1,8 @@
 //! RFC 5280, section 4.
 
 use super::Rule;
-use super::view::Case;
-use crate::ca::asn1::{Reader, tag};
+use super::view::LintedCertificate;
+use crate::ca::asn1::{DerReader, tag};
 use crate::ca::control::first_control;
 use crate::ca::distinguished_name;
 use crate::ca::extensions::{AUTHORITY_KEY_IDENTIFIER, SUBJECT_ALT_NAME, SUBJECT_KEY_IDENTIFIER};
@@ -94,28 +94,28 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// 4.1.2.1: with extensions, the version is 3 (value 2).
-fn version_is_3(case: &Case<'_>) -> bool {
+fn version_is_3(case: &LintedCertificate<'_>) -> bool {
     case.version == Some(&[tag::INTEGER, 1, 2])
 }
 
 /// 4.1.2.2: a positive integer of at most 20 octets.
-fn serial_is_positive_and_short(case: &Case<'_>) -> bool {
+fn serial_is_positive_and_short(case: &LintedCertificate<'_>) -> bool {
     let negative = case.serial.first().is_some_and(|first| *first >= 0x80);
     !negative && case.serial != [0] && case.serial.len() <= 20
 }
 
 /// 4.1.2.5: the period from notBefore through notAfter is none if it ends before it begins.
-fn validity_is_in_order(case: &Case<'_>) -> bool {
+fn validity_is_in_order(case: &LintedCertificate<'_>) -> bool {
     case.not_before <= case.not_after
 }
 
 /// 4.1.2.4 and 6.1.3 (a)(4): issuer is the signer's subject, byte for byte.
-fn issuer_is_the_signer(case: &Case<'_>) -> bool {
+fn issuer_is_the_signer(case: &LintedCertificate<'_>) -> bool {
     case.issuer == case.signer.subject
 }
 
 /// 4.2: a certificate MUST NOT include more than one instance of an extension.
-fn extensions_occur_once(case: &Case<'_>) -> bool {
+fn extensions_occur_once(case: &LintedCertificate<'_>) -> bool {
     case.extensions.iter().enumerate().all(|(position, extension)| {
         case.extensions
             .iter()
@@ -125,46 +125,46 @@ fn extensions_occur_once(case: &Case<'_>) -> bool {
 }
 
 /// 4.1.2.6: with an empty subject, subjectAltName MUST be critical.
-fn names_are_critical_without_subject(case: &Case<'_>) -> bool {
+fn names_are_critical_without_subject(case: &LintedCertificate<'_>) -> bool {
     case.subject != distinguished_name::EMPTY
         || case.extension(SUBJECT_ALT_NAME).is_none_or(|names| names.critical)
 }
 
 /// 4.2.1.6: if the extension is there, it holds at least one name.
-fn names_are_not_empty(case: &Case<'_>) -> bool {
+fn names_are_not_empty(case: &LintedCertificate<'_>) -> bool {
     case.extension(SUBJECT_ALT_NAME).is_none_or(|names| names.value != [tag::SEQUENCE, 0])
 }
 
 /// No reader may see another name than the one that was checked.
-fn names_hold_no_control_characters(case: &Case<'_>) -> bool {
+fn names_hold_no_control_characters(case: &LintedCertificate<'_>) -> bool {
     let names = &case.names.names;
     let others = names.other.iter().map(|other| &other.value);
     let mut texts = names.dns.iter().chain(&names.email).chain(&names.uri).chain(others);
     texts.all(|text| first_control(text).is_none())
-        && Reader::new(case.subject)
+        && DerReader::new(case.subject)
             .expect(tag::SEQUENCE, "pkix.RDNSequence")
             .and_then(|subject| distinguished_name::first_control_in(subject.content))
             .is_ok_and(|found| found.is_none())
 }
 
 /// 4.2.1.1: keyIdentifier is there and is the signer's subject key identifier, if it has one.
-fn signer_is_identified(case: &Case<'_>) -> bool {
+fn signer_is_identified(case: &LintedCertificate<'_>) -> bool {
     case.signer.key_identifier.is_none_or(|wanted| {
         case.identifier(AUTHORITY_KEY_IDENTIFIER).is_some_and(|found| found == wanted)
     })
 }
 
 /// 4.2.1.2: subjectKeyIdentifier MUST appear in every authority's certificate.
-fn authority_is_identified(case: &Case<'_>) -> bool {
+fn authority_is_identified(case: &LintedCertificate<'_>) -> bool {
     !case.is_authority() || case.identifier(SUBJECT_KEY_IDENTIFIER).is_some()
 }
 
 /// 4.2.1.3 and 4.2.1.9: an authority with a key usage has keyCertSign among it.
-fn authority_may_sign(case: &Case<'_>) -> bool {
+fn authority_may_sign(case: &LintedCertificate<'_>) -> bool {
     !case.is_authority() || case.key_usage.is_none() || case.has_usage(KeyUsage::KEY_CERT_SIGN)
 }
 
 /// 4.2.1.9: no pathLenConstraint unless cA is asserted.
-fn path_length_needs_an_authority(case: &Case<'_>) -> bool {
+fn path_length_needs_an_authority(case: &LintedCertificate<'_>) -> bool {
     !matches!(case.constraints, Some((false, true)))
 }

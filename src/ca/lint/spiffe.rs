@@ -5,8 +5,8 @@
 //! and what would make a leaf pass for a signer, is refused.
 
 use super::Rule;
-use super::view::Case;
-use crate::ca::asn1::Reader;
+use super::view::LintedCertificate;
+use crate::ca::asn1::DerReader;
 use crate::ca::extensions::{BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE};
 use crate::ca::permit::KeyUsage;
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
@@ -64,7 +64,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// SPIFFE-ID, 2.1 to 2.3, and X509-SVID, 3.1 and 3.2: in any spelling of the scheme.
-fn spiffe_uris_are_ids(case: &Case<'_>) -> bool {
+fn spiffe_uris_are_ids(case: &LintedCertificate<'_>) -> bool {
     let is_authority = case.is_authority();
     let is_one = |uri: &String| {
         !has_spiffe_scheme(uri)
@@ -74,13 +74,13 @@ fn spiffe_uris_are_ids(case: &Case<'_>) -> bool {
 }
 
 /// 2: exactly one URI SAN.
-fn svid_is_the_only_uri(case: &Case<'_>) -> bool {
+fn svid_is_the_only_uri(case: &LintedCertificate<'_>) -> bool {
     let uris = &case.names.names.uri;
     uris.len() < 2 || !uris.iter().any(|uri| has_spiffe_scheme(uri))
 }
 
 /// 4.1: cA is false. SPIRE's validator wants the extension there, so it always is, critical.
-fn svid_is_no_authority(case: &Case<'_>) -> bool {
+fn svid_is_no_authority(case: &LintedCertificate<'_>) -> bool {
     !case.is_svid
         || (matches!(case.constraints, Some((false, _)))
             && case.extension(BASIC_CONSTRAINTS).is_some_and(|found| found.critical))
@@ -88,30 +88,30 @@ fn svid_is_no_authority(case: &Case<'_>) -> bool {
 
 /// 4.3: keyCertSign and cRLSign are not set. Other leaves may carry them where a role says so
 /// (pki-api 3.7): without CA:TRUE no validator follows them.
-fn svid_signs_no_certificates(case: &Case<'_>) -> bool {
+fn svid_signs_no_certificates(case: &LintedCertificate<'_>) -> bool {
     !case.is_svid
         || !(case.has_usage(KeyUsage::KEY_CERT_SIGN) || case.has_usage(KeyUsage::CRL_SIGN))
 }
 
 /// 4.3: key usage is there and critical.
-fn svid_key_usage_is_critical(case: &Case<'_>) -> bool {
+fn svid_key_usage_is_critical(case: &LintedCertificate<'_>) -> bool {
     !case.is_svid || case.extension(KEY_USAGE).is_some_and(|usage| usage.critical)
 }
 
 /// 4.3: digitalSignature is set.
-fn svid_makes_signatures(case: &Case<'_>) -> bool {
+fn svid_makes_signatures(case: &LintedCertificate<'_>) -> bool {
     !case.is_svid || case.has_usage(KeyUsage::DIGITAL_SIGNATURE)
 }
 
 /// 4.4: the extended key usage should be there, and then has both serverAuth and clientAuth.
-fn svid_serves_and_calls(case: &Case<'_>) -> bool {
+fn svid_serves_and_calls(case: &LintedCertificate<'_>) -> bool {
     const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
     const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
     if !case.is_svid {
         return true;
     }
     let Some(usages) = case.extension(EXTENDED_KEY_USAGE) else { return false };
-    let Ok(mut list) = Reader::new(usages.value).sequence("[]asn1.ObjectIdentifier") else {
+    let Ok(mut list) = DerReader::new(usages.value).sequence("[]asn1.ObjectIdentifier") else {
         return false;
     };
     let (mut serves, mut calls) = (false, false);

@@ -6,9 +6,9 @@ use super::*;
 use crate::ca::asn1::{TaggedValue, encode, tag};
 use crate::ca::cert::compose;
 use crate::ca::certificate::Certificate;
-use crate::ca::crl::{CrlValues, Entries, compose_crl};
+use crate::ca::crl::{CrlEntries, CrlValues, compose_crl};
 use crate::ca::for_tests::{self, NOW};
-use crate::ca::key::{Hash, KeyKind, SignatureAlgorithm};
+use crate::ca::key::{KeyKind, SignatureAlgorithm, SignatureHash};
 use crate::ca::permit::{
     AlternativeNames, BasicConstraints, KeyUsage, OtherName, Permit, RawExtension, Subject,
     SubjectName, Template,
@@ -27,8 +27,8 @@ fn composed(template: Template) -> Tbs {
     compose(Permit::new(template, Vec::new()), &ISSUER, &for_tests::known_key(), serial).unwrap()
 }
 
-fn signer() -> Signer<'static> {
-    Signer {
+fn signer() -> SigningIssuer<'static> {
+    SigningIssuer {
         subject: ISSUER.subject,
         key_identifier: ISSUER.key_identifier,
         key_kind: ISSUER.key_kind,
@@ -234,17 +234,19 @@ fn a_list_by_another_key_kind_is_refused_and_a_good_one_is_not() {
         algorithm,
         freshest_crl: &[],
     };
-    let mut entries = Entries::default();
+    let mut entries = CrlEntries::default();
     entries.push(&[1, 2], NOW).unwrap();
     let view = Certificate::issuer_view(&root);
-    let good = compose_crl(&view, &values(SignatureAlgorithm::Ecdsa(Hash::Sha256)), &entries);
+    let good =
+        compose_crl(&view, &values(SignatureAlgorithm::Ecdsa(SignatureHash::Sha256)), &entries);
     assert!(lint_crl(good.unwrap(), &view).is_ok());
     let bad = compose_crl(&view, &values(SignatureAlgorithm::Ed25519), &entries).unwrap();
     let findings = lint_crl(bad, &view).unwrap_err();
     assert_eq!(findings.to_string(), "algorithm_fits_the_signer (RFC 5280, 5.1.1.2)");
     assert!(findings.is_fault());
     let view = IssuerView { key_identifier: None, ..view };
-    let bad = compose_crl(&view, &values(SignatureAlgorithm::Ecdsa(Hash::Sha256)), &entries);
+    let bad =
+        compose_crl(&view, &values(SignatureAlgorithm::Ecdsa(SignatureHash::Sha256)), &entries);
     let findings = lint_crl(bad.unwrap(), &view).unwrap_err();
     assert_eq!(findings.to_string(), "list_names_its_key (RFC 5280, 5.2.1)");
     assert!(!findings.is_fault(), "an imported certificate can lack its identifier");

@@ -2,7 +2,7 @@
 
 use crate::ca::oid::ObjectIdentifier;
 
-use crate::ca::asn1::{ReadError, Reader, tag};
+use crate::ca::asn1::{DerError, DerReader, tag};
 use crate::ca::extensions;
 use crate::ca::general_names::{self, ReadNames};
 use crate::ca::key::KeyKind;
@@ -12,7 +12,7 @@ use crate::ca::time::Timestamp;
 
 /// An extension where it stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Placed<'a> {
+pub(super) struct ExtensionView<'a> {
     pub(super) oid: ObjectIdentifier,
     pub(super) critical: bool,
     pub(super) value: &'a [u8],
@@ -20,7 +20,7 @@ pub(super) struct Placed<'a> {
 
 /// Who will sign.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Signer<'a> {
+pub(super) struct SigningIssuer<'a> {
     pub(super) subject: &'a [u8],
     pub(super) key_identifier: Option<&'a [u8]>,
     pub(super) key_kind: KeyKind,
@@ -28,7 +28,7 @@ pub(super) struct Signer<'a> {
 
 /// A `TBSCertificate` and its signer, as rules see them.
 #[derive(Debug)]
-pub(super) struct Case<'a> {
+pub(super) struct LintedCertificate<'a> {
     pub(super) version: Option<&'a [u8]>,
     pub(super) serial: &'a [u8],
     pub(super) algorithm: &'a [u8],
@@ -37,21 +37,21 @@ pub(super) struct Case<'a> {
     pub(super) not_after: Timestamp,
     pub(super) subject: &'a [u8],
     pub(super) public_key: &'a [u8],
-    pub(super) extensions: Vec<Placed<'a>>,
+    pub(super) extensions: Vec<ExtensionView<'a>>,
     pub(super) names: ReadNames,
     pub(super) key_usage: Option<KeyUsage>,
     /// Basic constraints: CA, and is there a path length?
     pub(super) constraints: Option<(bool, bool)>,
     /// Is this a leaf with exactly one URI SAN, and is that a SPIFFE ID?
     pub(super) is_svid: bool,
-    pub(super) signer: Signer<'a>,
+    pub(super) signer: SigningIssuer<'a>,
 }
 
-impl<'a> Case<'a> {
+impl<'a> LintedCertificate<'a> {
     /// Reads the bytes; whatever does not read breaks the first rule.
-    pub(super) fn read(der: &'a [u8], signer: Option<Signer<'a>>) -> Result<Self, String> {
-        let plain = |error: ReadError| error.to_string();
-        let mut outer = Reader::new(der);
+    pub(super) fn read(der: &'a [u8], signer: Option<SigningIssuer<'a>>) -> Result<Self, String> {
+        let plain = |error: DerError| error.to_string();
+        let mut outer = DerReader::new(der);
         let mut fields = outer.sequence("x509.tbsCertificate").map_err(plain)?;
         outer.end().map_err(plain)?;
         let mut case = Self::fields(&mut fields, signer).map_err(plain)?;
@@ -61,7 +61,7 @@ impl<'a> Case<'a> {
             .transpose()?;
         let usage = case
             .extension(extensions::KEY_USAGE)
-            .map(|found| Reader::new(found.value).named_bits())
+            .map(|found| DerReader::new(found.value).named_bits())
             .transpose();
         let constraints = case
             .extension(extensions::BASIC_CONSTRAINTS)
@@ -80,7 +80,10 @@ impl<'a> Case<'a> {
         Ok(case)
     }
 
-    fn fields(fields: &mut Reader<'a>, signer: Option<Signer<'a>>) -> Result<Self, ReadError> {
+    fn fields(
+        fields: &mut DerReader<'a>,
+        signer: Option<SigningIssuer<'a>>,
+    ) -> Result<Self, DerError> {
         let version = fields.optional(tag::explicit(0))?.map(|version| version.content);
         let serial = fields.integer()?;
         let algorithm = fields.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?.whole;
@@ -91,7 +94,8 @@ impl<'a> Case<'a> {
         let subject = fields.expect(tag::SEQUENCE, "pkix.RDNSequence")?.whole;
         let public_key = fields.expect(tag::SEQUENCE, "x509.publicKeyInfo")?.whole;
         let mut extensions = Vec::with_capacity(8);
-        let mut wrapped = Reader::new(fields.expect(tag::explicit(3), "[]pkix.Extension")?.content);
+        let mut wrapped =
+            DerReader::new(fields.expect(tag::explicit(3), "[]pkix.Extension")?.content);
         fields.end()?;
         let mut list = wrapped.sequence("[]pkix.Extension")?;
         wrapped.end()?;
@@ -101,9 +105,9 @@ impl<'a> Case<'a> {
             let critical = fields.default_false()?;
             let value = fields.expect(tag::OCTET_STRING, "[]uint8")?.content;
             fields.end()?;
-            extensions.push(Placed { oid, critical, value });
+            extensions.push(ExtensionView { oid, critical, value });
         }
-        let own = Signer { subject, key_identifier: None, key_kind: KeyKind::Ed25519 };
+        let own = SigningIssuer { subject, key_identifier: None, key_kind: KeyKind::Ed25519 };
         Ok(Self {
             version,
             serial,
@@ -122,13 +126,13 @@ impl<'a> Case<'a> {
         })
     }
 
-    pub(super) fn extension(&self, oid: ObjectIdentifier) -> Option<&Placed<'a>> {
+    pub(super) fn extension(&self, oid: ObjectIdentifier) -> Option<&ExtensionView<'a>> {
         self.extensions.iter().find(|extension| extension.oid == oid)
     }
 
     /// The key identifier that an SKI or AKI extension holds.
     pub(super) fn identifier(&self, oid: ObjectIdentifier) -> Option<&'a [u8]> {
-        let mut reader = Reader::new(self.extension(oid)?.value);
+        let mut reader = DerReader::new(self.extension(oid)?.value);
         if oid == extensions::SUBJECT_KEY_IDENTIFIER {
             return reader.expect(tag::OCTET_STRING, "[]uint8").ok().map(|found| found.content);
         }
@@ -145,8 +149,8 @@ impl<'a> Case<'a> {
     }
 }
 
-fn constraints(value: &[u8]) -> Result<(bool, bool), ReadError> {
-    let mut reader = Reader::new(value);
+fn constraints(value: &[u8]) -> Result<(bool, bool), DerError> {
+    let mut reader = DerReader::new(value);
     let mut fields = reader.sequence("x509.basicConstraints")?;
     reader.end()?;
     let authority = fields.default_false()?;

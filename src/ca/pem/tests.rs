@@ -57,8 +57,8 @@ fn a_block_without_its_end_takes_no_time_beyond_its_length() {
 
 #[test]
 fn a_block_is_not_printed() {
-    let block = Block { label: PRIVATE_KEY.into(), der: Zeroizing::new(vec![1]) };
-    assert_eq!(format!("{block:?}"), "Block(PRIVATE KEY, 1 bytes)");
+    let block = PemBlock { label: PRIVATE_KEY.into(), der: Zeroizing::new(vec![1]) };
+    assert_eq!(format!("{block:?}"), "PemBlock(PRIVATE KEY, 1 bytes)");
 }
 
 #[test]

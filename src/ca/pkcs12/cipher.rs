@@ -7,7 +7,7 @@ use der::Encode;
 use der::asn1::{AnyRef, OctetStringRef};
 use zeroize::Zeroize;
 
-use super::derivation::{Diversifier, Hash, Password, SALT, pbkdf2_identifier};
+use super::derivation::{Diversifier, KdfHash, Password, SALT, pbkdf2_identifier};
 use super::shape::{AES_256_CBC, PBE_SHA1_3DES, PBES2, Pbes1Parameters, Pbes2Parameters};
 use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 use crate::ca::keystore::{KeyStoreError, Random};
@@ -97,8 +97,9 @@ fn triple_des(
     salt: &[u8; SALT],
     iterations: u32,
 ) -> Result<(UnboundCipherKey, [u8; 8]), KeyStoreError> {
-    let mut key: [u8; 24] = password.rfc7292(Hash::Sha1, Diversifier::Key, salt, iterations);
-    let vector = password.rfc7292(Hash::Sha1, Diversifier::InitializationVector, salt, iterations);
+    let mut key: [u8; 24] = password.rfc7292(KdfHash::Sha1, Diversifier::Key, salt, iterations);
+    let vector =
+        password.rfc7292(KdfHash::Sha1, Diversifier::InitializationVector, salt, iterations);
     let cipher = UnboundCipherKey::new(TRIPLE_DES, &key);
     key.zeroize();
     Ok((cipher?, vector))

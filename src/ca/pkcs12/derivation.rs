@@ -39,12 +39,12 @@ pub(super) enum Diversifier {
 
 /// The digest under RFC 7292's function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hash {
+pub(super) enum KdfHash {
     Sha1,
     Sha256,
 }
 
-impl Hash {
+impl KdfHash {
     fn algorithm(self) -> &'static digest::Algorithm {
         match self {
             Self::Sha1 => &SHA1_FOR_LEGACY_USE_ONLY,
@@ -82,7 +82,7 @@ impl<'a> Password<'a> {
     /// `N` bytes by the function of RFC 7292, appendix B.2.
     pub(super) fn rfc7292<const N: usize>(
         &self,
-        hash: Hash,
+        hash: KdfHash,
         diversifier: Diversifier,
         salt: &[u8; SALT],
         iterations: u32,

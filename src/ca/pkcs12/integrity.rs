@@ -6,7 +6,7 @@ use der::Encode;
 use der::asn1::{AnyRef, OctetStringRef};
 use zeroize::Zeroize;
 
-use super::derivation::{Diversifier, Hash, Password, SALT, pbkdf2_identifier};
+use super::derivation::{Diversifier, KdfHash, Password, SALT, pbkdf2_identifier};
 use super::shape::{
     DigestInfo, HMAC_SHA256, MacData, PBMAC1, Pbmac1Parameters, SHA1, SHA256, once, plain,
 };
@@ -17,7 +17,7 @@ use crate::ca::keystore::{KeyStoreError, Random};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Integrity {
     /// HMAC under RFC 7292's function, both over the same digest.
-    Classic { hash: Hash, iterations: u32 },
+    Classic { hash: KdfHash, iterations: u32 },
     /// PBMAC1 with PBKDF2 and HMAC-SHA-256.
     Pbmac1 { iterations: u32 },
 }
@@ -40,8 +40,8 @@ impl Integrity {
                 let key = classic_key(hash, password, &salt, iterations);
                 let tag = hmac::sign(&key, content);
                 let oid = match hash {
-                    Hash::Sha1 => SHA1,
-                    Hash::Sha256 => SHA256,
+                    KdfHash::Sha1 => SHA1,
+                    KdfHash::Sha256 => SHA256,
                 };
                 let digest = OctetStringRef::new(tag.as_ref())?;
                 let mac = DigestInfo { algorithm: plain(oid), digest };
@@ -68,15 +68,15 @@ impl Integrity {
 
 /// The key of RFC 7292, as long as the digest.
 fn classic_key(
-    hash: Hash,
+    hash: KdfHash,
     password: &Password<'_>,
     salt: &[u8; SALT],
     iterations: u32,
 ) -> hmac::Key {
     let (purpose, legacy) = (Diversifier::Mac, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY);
     match hash {
-        Hash::Sha1 => bind::<20>(legacy, password.rfc7292(hash, purpose, salt, iterations)),
-        Hash::Sha256 => {
+        KdfHash::Sha1 => bind::<20>(legacy, password.rfc7292(hash, purpose, salt, iterations)),
+        KdfHash::Sha256 => {
             bind::<32>(hmac::HMAC_SHA256, password.rfc7292(hash, purpose, salt, iterations))
         }
     }

@@ -26,10 +26,10 @@ use crate::ca::keystore::{KeyStoreError, MAX_ARCHIVE, Random, StoreContents, che
 use crate::ca::pem;
 use crate::secret::Secret;
 use cipher::Scheme;
-use derivation::{Hash, Password};
+use derivation::{KdfHash, Password};
 use integrity::Integrity;
 use shape::{
-    ANY_EXTENDED_KEY_USAGE, Attribute, CERTIFICATE_BAG, CertificateBag, ContentInfo, DATA,
+    ANY_EXTENDED_KEY_USAGE, BagAttribute, CERTIFICATE_BAG, CertificateBag, ContentInfo, DATA,
     ENCRYPTED_DATA, EncryptedContent, EncryptedData, EncryptedKey, FRIENDLY_NAME, LOCAL_KEY_ID,
     MacData, Pfx, SHROUDED_KEY_BAG, SafeBag, TRUSTED_KEY_USAGE, X509_CERTIFICATE,
 };
@@ -92,11 +92,11 @@ impl Encoder {
 
     const fn integrity(self) -> Integrity {
         match self {
-            Self::Auto => Integrity::Classic { hash: Hash::Sha256, iterations: ITERATIONS },
-            Self::Legacy => Integrity::Classic { hash: Hash::Sha1, iterations: ITERATIONS },
+            Self::Auto => Integrity::Classic { hash: KdfHash::Sha256, iterations: ITERATIONS },
+            Self::Legacy => Integrity::Classic { hash: KdfHash::Sha1, iterations: ITERATIONS },
             Self::Modern2026 => Integrity::Pbmac1 { iterations: MODERN_ITERATIONS },
             Self::Modern2023 => {
-                Integrity::Classic { hash: Hash::Sha256, iterations: MODERN_ITERATIONS }
+                Integrity::Classic { hash: KdfHash::Sha256, iterations: MODERN_ITERATIONS }
             }
         }
     }
@@ -126,7 +126,7 @@ pub fn key_store(
     let name = utf16(alias);
     // Any value that both bags share will do; OpenSSL and Go take this one.
     let link = digest(&SHA1_FOR_LEGACY_USE_ONLY, contents.leaf);
-    let attributes = || -> Result<Vec<Attribute<'_>>, KeyStoreError> {
+    let attributes = || -> Result<Vec<BagAttribute<'_>>, KeyStoreError> {
         Ok(vec![
             attribute(FRIENDLY_NAME, AnyRef::new(Tag::BmpString, &name)?)?,
             attribute(LOCAL_KEY_ID, AnyRef::new(Tag::OctetString, link.as_ref())?)?,
@@ -184,14 +184,14 @@ pub fn trust_store(
     archive(&[safe], encoder, &password, random)
 }
 
-fn attribute(kind: ObjectIdentifier, value: AnyRef<'_>) -> Result<Attribute<'_>, KeyStoreError> {
-    Ok(Attribute { kind, values: SetOfVec::try_from(vec![value])? })
+fn attribute(kind: ObjectIdentifier, value: AnyRef<'_>) -> Result<BagAttribute<'_>, KeyStoreError> {
+    Ok(BagAttribute { kind, values: SetOfVec::try_from(vec![value])? })
 }
 
 fn bag(
     kind: ObjectIdentifier,
     value: &[u8],
-    attributes: Vec<Attribute<'_>>,
+    attributes: Vec<BagAttribute<'_>>,
 ) -> Result<Vec<u8>, KeyStoreError> {
     let attributes = match attributes.is_empty() {
         true => None,
@@ -202,7 +202,7 @@ fn bag(
 
 fn certificate_bag(
     certificate: &[u8],
-    attributes: Vec<Attribute<'_>>,
+    attributes: Vec<BagAttribute<'_>>,
 ) -> Result<Vec<u8>, KeyStoreError> {
     // Rubbish in a store would be found by the reader, long after; so it is found here.
     if AnyRef::from_der(certificate)?.tag() != Tag::Sequence {

@@ -94,11 +94,11 @@ pub(crate) struct SafeBag<'a> {
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
     pub(crate) value: AnyRef<'a>,
     #[asn1(optional = "true")]
-    pub(crate) attributes: Option<SetOfVec<Attribute<'a>>>,
+    pub(crate) attributes: Option<SetOfVec<BagAttribute<'a>>>,
 }
 
 #[derive(Clone, Sequence, ValueOrd)]
-pub(crate) struct Attribute<'a> {
+pub(crate) struct BagAttribute<'a> {
     pub(crate) kind: ObjectIdentifier,
     pub(crate) values: SetOfVec<AnyRef<'a>>,
 }

@@ -22,7 +22,7 @@ fn verifies_what_its_private_half_signed_and_nothing_else() {
     let key = PublicKey::parse(&spki).unwrap();
     assert_eq!(key.kind(), KeyKind::Ec(Curve::P256));
     let signature = pair.sign(&SystemRandom::new(), b"message").unwrap();
-    let ecdsa = SignatureAlgorithm::Ecdsa(Hash::Sha256);
+    let ecdsa = SignatureAlgorithm::Ecdsa(SignatureHash::Sha256);
     assert!(key.verify(ecdsa, b"message", signature.as_ref()));
     assert!(!key.verify(ecdsa, b"massage", signature.as_ref()));
     assert!(!key.verify(SignatureAlgorithm::Ed25519, b"message", signature.as_ref()));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::Role;
-use super::permit::{Ask, CsrFacts};
+use super::parameters::{CertificateParams, CsrFields};
 use crate::ca::alternative_names::shortened;
 use crate::ca::control::first_control;
 use crate::ca::hostname::is_host_pattern;
@@ -21,8 +21,8 @@ impl Role {
     /// The line admits exactly that name.
     pub(super) fn common_name_hint(
         &self,
-        ask: &Ask,
-        csr: Option<&CsrFacts>,
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
         name: &str,
     ) -> Option<String> {
         let [id] = ask.uri_sans.as_slice() else { return None };

@@ -9,6 +9,7 @@ mod check;
 mod fields;
 mod hints;
 mod names;
+mod parameters;
 mod patterns;
 mod permit;
 mod validity;
@@ -21,11 +22,11 @@ pub(in crate::ca) use check::{extended_key_usages, key_usages};
 pub(crate) use fields::role_fields;
 pub use hints::shell_word;
 pub use names::other_name;
-pub use permit::{Ask, Bounds, CsrFacts, Refusal};
+pub use parameters::{CertificateParams, CsrFields, IssuanceLimits, RoleViolation};
 pub(in crate::ca) use validity::check_order;
 pub use validity::{
-    EndChoice, LeafNotAfterBehavior, StartChoice, TtlLimits, ValidityError, ValidityWish,
-    choose_end, choose_start, overstay,
+    LeafNotAfterBehavior, NotAfterRules, NotBeforeRules, RequestedValidity, TtlLimits,
+    ValidityError, choose_end, choose_start, limit_to_issuer,
 };
 
 use super::key::KeyKind;

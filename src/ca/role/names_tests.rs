@@ -5,9 +5,9 @@ use crate::ca::permit::{AlternativeNames, OtherName};
 use crate::ca::role::check::key_usages;
 
 /// A request for signature with these names, under a role that takes them.
-fn sign(role: &Role, names: AlternativeNames) -> Result<Template, Refusal> {
-    let csr = CsrFacts { common_name: "a.example.org".to_owned(), names, ..CsrFacts::default() };
-    let permit = role.permit(&Ask::default(), Some(&csr), P256, &bounds(), now())?;
+fn sign(role: &Role, names: AlternativeNames) -> Result<Template, RoleViolation> {
+    let csr = CsrFields { common_name: "a.example.org".to_owned(), names, ..CsrFields::default() };
+    let permit = role.permit(&CertificateParams::default(), Some(&csr), P256, &bounds(), now())?;
     Ok(permit.template().clone())
 }
 
@@ -19,8 +19,8 @@ fn an_empty_list_allows_nothing() {
         (fields.allow_localhost, fields.require_cn) = (false, false);
         (fields.allow_bare_domains, fields.allow_glob_domains) = (true, true);
     });
-    let named = |change: fn(&mut Ask)| {
-        let mut ask = Ask::default();
+    let named = |change: fn(&mut CertificateParams)| {
+        let mut ask = CertificateParams::default();
         change(&mut ask);
         ask
     };
@@ -37,7 +37,7 @@ fn an_empty_list_allows_nothing() {
     ] {
         assert!(decide(&role, &ask).is_err(), "{ask:?}");
     }
-    assert!(permitted(&role, &Ask::default()).names.is_empty());
+    assert!(permitted(&role, &CertificateParams::default()).names.is_empty());
 }
 
 #[test]
@@ -58,22 +58,37 @@ fn one_bad_name_among_many_is_found_in_each_place() {
     let other = |at: usize| format!("1.2.3;UTF8:a{at}");
     for place in 0..=8 {
         let asks = [
-            Ask { alt_names: Some(list(name, "b.example.com", place).join(",")), ..Ask::default() },
-            Ask {
+            CertificateParams {
+                alt_names: Some(list(name, "b.example.com", place).join(",")),
+                ..CertificateParams::default()
+            },
+            CertificateParams {
                 alt_names: Some(list(mail, "me@example.com", place).join(",")),
-                ..Ask::default()
+                ..CertificateParams::default()
             },
-            Ask { uri_sans: list(uri, "urn:x", place), ..Ask::default() },
-            Ask { uri_sans: list(uri, "spiffe://example.org/%2e", place), ..Ask::default() },
-            Ask {
+            CertificateParams {
+                uri_sans: list(uri, "urn:x", place),
+                ..CertificateParams::default()
+            },
+            CertificateParams {
+                uri_sans: list(uri, "spiffe://example.org/%2e", place),
+                ..CertificateParams::default()
+            },
+            CertificateParams {
                 ip_sans: list(|at: usize| format!("10.0.0.{at}"), "11.0.0.1", place),
-                ..Ask::default()
+                ..CertificateParams::default()
             },
-            Ask { user_ids: list(user, "root", place), ..Ask::default() },
-            Ask { other_sans: list(other, "1.2.3;UTF8:b", place), ..Ask::default() },
+            CertificateParams {
+                user_ids: list(user, "root", place),
+                ..CertificateParams::default()
+            },
+            CertificateParams {
+                other_sans: list(other, "1.2.3;UTF8:b", place),
+                ..CertificateParams::default()
+            },
         ];
         for wanted in asks {
-            let wanted = Ask { common_name: "a.example.org".to_owned(), ..wanted };
+            let wanted = CertificateParams { common_name: "a.example.org".to_owned(), ..wanted };
             // At the ninth place stands none, and all of them are permitted.
             assert_eq!(decide(&role, &wanted).is_err(), place < 8, "{place}: {wanted:?}");
         }
@@ -106,25 +121,29 @@ fn a_control_character_is_refused_in_every_name_by_every_way() {
         for wanted in [
             ask(&name),
             ask(&mail),
-            Ask { exclude_cn_from_sans: true, ..ask(&name) },
-            Ask { alt_names: Some(format!("a.example.org,{name}")), ..Ask::default() },
-            Ask { alt_names: Some(mail.clone()), ..Ask::default() },
-            Ask { other_sans: vec![other], ..Ask::default() },
-            Ask { serial_number: name.clone(), ..ask("a.example.org") },
-            Ask { user_ids: words(&["bob", &name]), ..ask("a.example.org") },
+            CertificateParams { exclude_cn_from_sans: true, ..ask(&name) },
+            CertificateParams {
+                alt_names: Some(format!("a.example.org,{name}")),
+                ..CertificateParams::default()
+            },
+            CertificateParams { alt_names: Some(mail.clone()), ..CertificateParams::default() },
+            CertificateParams { other_sans: vec![other], ..CertificateParams::default() },
+            CertificateParams { serial_number: name.clone(), ..ask("a.example.org") },
+            CertificateParams { user_ids: words(&["bob", &name]), ..ask("a.example.org") },
         ] {
             refused(&role, &wanted, "holds a control character");
         }
         let oid = crate::ca::oid::ObjectIdentifier::new_unwrap("1.2.3");
-        let from_csr = |csr: CsrFacts| {
-            let answer = role.permit(&Ask::default(), Some(&csr), P256, &bounds(), now());
+        let from_csr = |csr: CsrFields| {
+            let answer =
+                role.permit(&CertificateParams::default(), Some(&csr), P256, &bounds(), now());
             let refusal = answer.map(|_| ()).unwrap_err();
             assert!(refusal.text.contains("holds a control character"), "{}", refusal.text);
         };
-        let named = |names| CsrFacts { names, ..CsrFacts::default() };
-        from_csr(CsrFacts { common_name: name.clone(), ..CsrFacts::default() });
-        from_csr(CsrFacts { serial_number: name.clone(), ..CsrFacts::default() });
-        from_csr(CsrFacts { user_ids: vec![name.clone()], ..CsrFacts::default() });
+        let named = |names| CsrFields { names, ..CsrFields::default() };
+        from_csr(CsrFields { common_name: name.clone(), ..CsrFields::default() });
+        from_csr(CsrFields { serial_number: name.clone(), ..CsrFields::default() });
+        from_csr(CsrFields { user_ids: vec![name.clone()], ..CsrFields::default() });
         from_csr(named(AlternativeNames { dns: vec![name.clone()], ..none() }));
         from_csr(named(AlternativeNames { email: vec![mail.clone()], ..none() }));
         let value = format!("me{odd}@example.org");
@@ -133,7 +152,10 @@ fn a_control_character_is_refused_in_every_name_by_every_way() {
         assert!(decide(&role, &svid(&uri)).is_err());
     }
     let ours = "Bücher \u{200f}שלום";
-    assert!(decide(&role, &Ask { user_ids: words(&[ours]), ..ask("a.example.org") }).is_ok());
+    assert!(
+        decide(&role, &CertificateParams { user_ids: words(&[ours]), ..ask("a.example.org") })
+            .is_ok()
+    );
 }
 
 #[test]
@@ -148,7 +170,8 @@ fn an_address_needs_a_host() {
 fn a_range_of_ipv4_may_be_written_in_ipv6() {
     let role =
         role(|fields| fields.allowed_ip_sans_cidr = words(&["::ffff:10.0.0.0/104", "::/96"]));
-    let with = |address: &str| Ask { ip_sans: words(&[address]), ..ask("a.example.org") };
+    let with =
+        |address: &str| CertificateParams { ip_sans: words(&[address]), ..ask("a.example.org") };
     for inside in ["10.1.2.3", "::ffff:10.1.2.3", "::10.1.2.3"] {
         assert!(decide(&role, &with(inside)).is_ok(), "{inside}");
     }
@@ -206,7 +229,10 @@ fn what_the_scheme_spiffe_forbids_is_refused_in_every_spelling() {
         let names = AlternativeNames { uri: words(&[uri]), ..AlternativeNames::default() };
         assert!(sign(&role, names).is_err(), "{uri}");
         // One beside it does not help.
-        let both = Ask { uri_sans: words(&["spiffe://example.org/a", uri]), ..Ask::default() };
+        let both = CertificateParams {
+            uri_sans: words(&["spiffe://example.org/a", uri]),
+            ..CertificateParams::default()
+        };
         assert!(decide(&role, &both).is_err(), "{uri}");
     }
     let longest = format!("spiffe://example.org/{}", "a".repeat(2048 - 21));
@@ -214,7 +240,10 @@ fn what_the_scheme_spiffe_forbids_is_refused_in_every_spelling() {
         assert!(decide(&role, &svid(uri)).is_ok(), "{uri}");
     }
     let several = words(&["spiffe://example.org/a", "spiffe://example.com/b", "urn:x"]);
-    assert!(decide(&role, &Ask { uri_sans: several, ..Ask::default() }).is_ok());
+    assert!(
+        decide(&role, &CertificateParams { uri_sans: several, ..CertificateParams::default() })
+            .is_ok()
+    );
 }
 
 #[test]
@@ -228,11 +257,15 @@ fn the_role_decides_before_the_standard_does() {
 fn blanks_around_listed_names_are_trimmed() {
     let role = role(|_| {});
     let listed = Some(" a.example.org, b.example.org ,me@c.example.org\t, ,".to_owned());
-    let names = permitted(&role, &Ask { alt_names: listed, ..ask("x.example.org") }).names;
+    let names =
+        permitted(&role, &CertificateParams { alt_names: listed, ..ask("x.example.org") }).names;
     assert_eq!(names.dns, ["x.example.org", "a.example.org", "b.example.org"]);
     assert_eq!(names.email, ["me@c.example.org"]);
     // What is no name is left out, as the reference does, with a word.
-    let odd = Ask { alt_names: Some("a b, c.example.org".to_owned()), ..ask("x.example.org") };
+    let odd = CertificateParams {
+        alt_names: Some("a b, c.example.org".to_owned()),
+        ..ask("x.example.org")
+    };
     let permit = decide(&role, &odd).unwrap();
     assert_eq!(permit.template().names.dns, ["x.example.org", "c.example.org"]);
     assert!(permit.warnings()[0].starts_with("Signet: alt_names: \"a b\""));
@@ -241,8 +274,8 @@ fn blanks_around_listed_names_are_trimmed() {
 #[test]
 fn a_certificate_that_names_nothing_is_warned_of() {
     let role = role(|fields| fields.require_cn = false);
-    let warned = |ask: &Ask| !decide(&role, ask).unwrap().warnings().is_empty();
-    assert!(warned(&Ask::default()));
+    let warned = |ask: &CertificateParams| !decide(&role, ask).unwrap().warnings().is_empty();
+    assert!(warned(&CertificateParams::default()));
     assert!(!warned(&svid("spiffe://example.org/a")) && !warned(&ask("a.example.org")));
 }
 
@@ -253,7 +286,7 @@ fn a_refusal_names_value_role_and_entries_with_the_line_that_allows_it() {
         fields.allowed_ip_sans_cidr = words(&["10.0.0.0/8"]);
         fields.allowed_user_ids = words(&["bob"]);
     });
-    let hint = |ask: &Ask| decide(&role, ask).map(|_| ()).unwrap_err().hint.unwrap();
+    let hint = |ask: &CertificateParams| decide(&role, ask).map(|_| ()).unwrap_err().hint.unwrap();
     assert_eq!(
         hint(&svid("spiffe://other.example/payments")),
         "Signet: spiffe://other.example/payments is not among spiffe://example.org/* of role web; to allow it: signet patch {mount}roles/web allowed_uri_sans='spiffe://example.org/*,spiffe://other.example/payments'"
@@ -262,16 +295,21 @@ fn a_refusal_names_value_role_and_entries_with_the_line_that_allows_it() {
     assert!(!odd.contains("signet patch") && odd.contains("it is no SPIFFE ID"), "{odd}");
     let long = hint(&svid(&format!("spiffe://other.example/{}", "a".repeat(1000))));
     assert!(!long.contains("signet patch") && long.len() < 400, "{long}");
-    let address = Ask { ip_sans: words(&["11.0.0.1"]), ..Ask::default() };
+    let address =
+        CertificateParams { ip_sans: words(&["11.0.0.1"]), ..CertificateParams::default() };
     assert!(hint(&address).ends_with("allowed_ip_sans_cidr='10.0.0.0/8,11.0.0.1/32'"));
-    let user = Ask { user_ids: words(&["eve"]), ..Ask::default() };
+    let user = CertificateParams { user_ids: words(&["eve"]), ..CertificateParams::default() };
     assert!(hint(&user).ends_with("allowed_user_ids='bob,eve'"));
-    let name = Ask { alt_names: Some("a.example.com".to_owned()), ..Ask::default() };
+    let name = CertificateParams {
+        alt_names: Some("a.example.com".to_owned()),
+        ..CertificateParams::default()
+    };
     assert!(
         hint(&name)
             .ends_with("allowed_domains='example.org,a.example.com' allow_bare_domains=true")
     );
-    let other = Ask { other_sans: words(&["1.2.3;UTF8:a"]), ..Ask::default() };
+    let other =
+        CertificateParams { other_sans: words(&["1.2.3;UTF8:a"]), ..CertificateParams::default() };
     assert!(hint(&other).contains("allowed_other_sans of role web is empty"));
 }
 
@@ -289,9 +327,12 @@ fn a_uri_of_a_request_is_compared_as_it_will_be_written() {
     assert!(with("*a b", sent).is_err());
     // Through the API the text counts as it was sent.
     assert_eq!(
-        permitted(&role("*a b"), &Ask { common_name: "a.example.org".to_owned(), ..svid(sent) })
-            .names
-            .uri,
+        permitted(
+            &role("*a b"),
+            &CertificateParams { common_name: "a.example.org".to_owned(), ..svid(sent) }
+        )
+        .names
+        .uri,
         written
     );
 }

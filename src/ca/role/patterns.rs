@@ -2,7 +2,9 @@
 //! was stored before a question was added still compiles; each certificate is linted anyway.
 
 use super::check::unknown_usages;
-use super::{Ask, Bounds, LeafNotAfterBehavior, Role, RoleError, RoleFields, TtlLimits};
+use super::{
+    CertificateParams, IssuanceLimits, LeafNotAfterBehavior, Role, RoleError, RoleFields, TtlLimits,
+};
 use crate::ca::alternative_names::shortened;
 use crate::ca::control::{first_control, refuse_control};
 use crate::ca::glob;
@@ -86,13 +88,15 @@ impl Role {
     /// Would the role's own times refuse every request? Stored as the reference stores them, with a
     /// warning.
     fn rehearse(&self, mount: TtlLimits, now: Timestamp) -> Option<String> {
-        let bounds = Bounds {
+        let bounds = IssuanceLimits {
             issuer_end: Timestamp::from_unix(LAST_SECOND),
             behavior: LeafNotAfterBehavior::Permit,
             mount,
             urls: IssuingUrls::default(),
         };
-        let refused = self.validity(&Ask::default(), false, &bounds, now, &mut Vec::new()).err()?;
+        let refused = self
+            .validity(&CertificateParams::default(), false, &bounds, now, &mut Vec::new())
+            .err()?;
         Some(format!(
             "Signet: as it is written, role {} refuses every request: {refused}",
             self.name

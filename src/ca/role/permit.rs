@@ -3,11 +3,10 @@
 //! The order of the checks is Vault's (pki-api 15.1, steps 11 to 25): clients and tests see the
 //! first one that fails.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use super::names::other_name;
-use super::validity::{LeafNotAfterBehavior, TtlLimits, ValidityError};
+use super::parameters::{CertificateParams, CsrFields, IssuanceLimits, RoleViolation};
 use super::{OtherSans, Role};
 use crate::ca::alternative_names::{
     Holder, add_address, add_listed, add_name, addresses, deduplicated, refuse_malformed,
@@ -17,102 +16,11 @@ use crate::ca::control::refuse_control;
 use crate::ca::glob;
 use crate::ca::key::{KeyKind, SignaturePreference};
 use crate::ca::permit::{
-    AlternativeNames, BasicConstraints, IssuingUrls, KeyUsage, Permit, Subject, SubjectName,
-    Template,
+    AlternativeNames, BasicConstraints, KeyUsage, Permit, Subject, SubjectName, Template,
 };
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
 use crate::ca::time::Timestamp;
 use crate::go::url::canonical;
-
-/// What a request asks for; every text as it was sent.
-#[derive(Clone, Debug, Default)]
-pub struct Ask {
-    /// `common_name`
-    pub common_name: String,
-    /// `alt_names`, comma separated; `None` if the field was not sent.
-    pub alt_names: Option<String>,
-    /// `ip_sans`
-    pub ip_sans: Vec<String>,
-    /// `uri_sans`
-    pub uri_sans: Vec<String>,
-    /// `other_sans`
-    pub other_sans: Vec<String>,
-    /// `user_ids`
-    pub user_ids: Vec<String>,
-    /// `serial_number` of the subject.
-    pub serial_number: String,
-    /// `ttl` in seconds; 0 means nothing was asked.
-    pub ttl: i64,
-    /// `not_after`, RFC 3339 or empty.
-    pub not_after: String,
-    /// `not_before`, RFC 3339 or empty.
-    pub not_before: String,
-    /// `exclude_cn_from_sans`
-    pub exclude_cn_from_sans: bool,
-}
-
-/// What a CSR says that a role may take over.
-#[derive(Clone, Debug, Default)]
-pub struct CsrFacts {
-    /// The subject's common name.
-    pub common_name: String,
-    /// The subject's serialNumber.
-    pub serial_number: String,
-    /// The subject's UIDs.
-    pub user_ids: Vec<String>,
-    /// Its subject alternative names.
-    pub names: AlternativeNames,
-    /// An otherName that is not a UTF8String was among them.
-    pub has_unreadable_other_name: bool,
-    /// It asks for basic constraints.
-    pub has_basic_constraints: bool,
-}
-
-/// What bounds every request: the issuer's end and the mount's lifetimes.
-#[derive(Clone, Debug)]
-pub struct Bounds {
-    /// notAfter of the issuer's certificate.
-    pub issuer_end: Timestamp,
-    /// What happens beyond it.
-    pub behavior: LeafNotAfterBehavior,
-    /// The mount's lifetimes.
-    pub mount: TtlLimits,
-    /// URLs for the certificate.
-    pub urls: IssuingUrls,
-}
-
-/// Why a role says no. The text is Vault's; `hint` is a line that would change the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Which rule refuses.
-    pub text: String,
-    /// A command to paste.
-    pub hint: Option<String>,
-}
-
-impl Refusal {
-    fn new<T>(text: impl Into<String>) -> Result<T, Self> {
-        Err(Self { text: text.into(), hint: None })
-    }
-
-    fn with<T>(text: String, hint: String) -> Result<T, Self> {
-        Err(Self { text, hint: Some(hint) })
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-impl From<ValidityError> for Refusal {
-    fn from(error: ValidityError) -> Self {
-        Self { text: error.0, hint: None }
-    }
-}
 
 const W_CN: &str = "the common_name field was provided but the role is set with \"use_csr_common_name\" set to true";
 const W_ALT: &str =
@@ -126,12 +34,12 @@ impl Role {
     /// May this be signed for a key of this kind? `csr` is there when a CSR was sent.
     pub fn permit(
         &self,
-        ask: &Ask,
-        csr: Option<&CsrFacts>,
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
         key: KeyKind,
-        bounds: &Bounds,
+        bounds: &IssuanceLimits,
         now: Timestamp,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<Permit, RoleViolation> {
         let mut warnings = self.warn(ask, csr);
         let common_name = self.common_name(ask, csr)?;
         let mut names = self.collect_names(ask, csr, &common_name, &mut warnings)?;
@@ -174,7 +82,7 @@ impl Role {
         Ok(Permit::new(template, warnings))
     }
 
-    fn warn(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Vec<String> {
+    fn warn(&self, ask: &CertificateParams, csr: Option<&CsrFields>) -> Vec<String> {
         let Some(csr) = csr else { return Vec::new() };
         let mut warnings = Vec::new();
         if self.fields.use_csr_common_name && !ask.common_name.is_empty() {
@@ -191,14 +99,18 @@ impl Role {
     }
 
     /// Step 11.
-    fn common_name(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<String, Refusal> {
+    fn common_name(
+        &self,
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
+    ) -> Result<String, RoleViolation> {
         let from_csr = csr
             .filter(|_| self.fields.use_csr_common_name)
             .map(|csr| csr.common_name.as_str())
             .unwrap_or_default();
         let name = if from_csr.is_empty() { &ask.common_name } else { from_csr };
         if name.is_empty() && self.fields.require_cn && !self.fields.cn_from_spiffe_path {
-            return Refusal::new(NO_CN);
+            return RoleViolation::new(NO_CN);
         }
         Ok(name.to_owned())
     }
@@ -206,29 +118,30 @@ impl Role {
     /// Step 12: DNS names and e-mail addresses, the common name among them.
     fn collect_names(
         &self,
-        ask: &Ask,
-        csr: Option<&CsrFacts>,
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
         common_name: &str,
         warnings: &mut Vec<String>,
-    ) -> Result<AlternativeNames, Refusal> {
+    ) -> Result<AlternativeNames, RoleViolation> {
         let mut names = AlternativeNames::default();
-        refuse_control("common name", common_name).or_else(Refusal::new)?;
+        refuse_control("common name", common_name).or_else(RoleViolation::new)?;
         let from_csr = csr.filter(|_| self.fields.use_csr_sans);
         if let Some(csr) = from_csr {
             for name in &csr.names.dns {
-                refuse_control("DNS name", name).or_else(Refusal::new)?;
+                refuse_control("DNS name", name).or_else(RoleViolation::new)?;
             }
             names.dns.clone_from(&csr.names.dns);
             for address in &csr.names.email {
-                add_address(address, &mut names).or_else(Refusal::new)?;
+                add_address(address, &mut names).or_else(RoleViolation::new)?;
             }
         }
         let excluded = ask.exclude_cn_from_sans || self.fields.cn_from_spiffe_path;
         if !common_name.is_empty() && !excluded {
-            add_name(common_name, &mut names).or_else(Refusal::new)?;
+            add_name(common_name, &mut names).or_else(RoleViolation::new)?;
         }
         if from_csr.is_none() {
-            add_listed(ask.alt_names.as_deref(), &mut names, warnings).or_else(Refusal::new)?;
+            add_listed(ask.alt_names.as_deref(), &mut names, warnings)
+                .or_else(RoleViolation::new)?;
         }
         names.dns = deduplicated(&names.dns);
         names.email = deduplicated(&names.email);
@@ -239,28 +152,32 @@ impl Role {
     /// Step 13.
     fn check_common_name(
         &self,
-        ask: &Ask,
-        csr: Option<&CsrFacts>,
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
         name: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RoleViolation> {
         if name.is_empty() || self.fields.cn_from_spiffe_path || self.allows_common_name(name) {
             return Ok(());
         }
         let text = format!("common name {name} not allowed by this role");
-        Err(Refusal { text, hint: self.common_name_hint(ask, csr, name) })
+        Err(RoleViolation { text, hint: self.common_name_hint(ask, csr, name) })
     }
 
     /// Step 14.
-    fn subject_serial_number(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<String, Refusal> {
+    fn subject_serial_number(
+        &self,
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
+    ) -> Result<String, RoleViolation> {
         let from_csr = csr
             .filter(|_| self.fields.serial_number_source == "json-csr")
             .map(|csr| csr.serial_number.as_str())
             .unwrap_or_default();
         let value = if ask.serial_number.is_empty() { from_csr } else { &ask.serial_number };
-        refuse_control("serial_number", value).or_else(Refusal::new)?;
+        refuse_control("serial_number", value).or_else(RoleViolation::new)?;
         let allowed = &self.fields.allowed_serial_numbers;
         if !value.is_empty() && !allowed.iter().any(|pattern| glob::matches(pattern, value)) {
-            return Refusal::with(
+            return RoleViolation::with(
                 format!("serial_number {value} not allowed by this role"),
                 self.value_hint(value, ("allowed_serial_numbers", allowed)),
             );
@@ -269,44 +186,44 @@ impl Role {
     }
 
     /// Steps 15 and 16.
-    fn check_names(&self, names: &AlternativeNames) -> Result<(), Refusal> {
+    fn check_names(&self, names: &AlternativeNames) -> Result<(), RoleViolation> {
         if let Some(name) = names.dns.iter().find(|name| !self.allows_name(name)) {
-            return Refusal::with(
+            return RoleViolation::with(
                 format!("subject alternate name {name} not allowed by this role"),
                 self.name_hint(name),
             );
         }
         if let Some(name) = names.email.iter().find(|name| !self.allows_name(name)) {
-            return Refusal::with(
+            return RoleViolation::with(
                 format!("email address {name} not allowed by this role"),
                 self.name_hint(name),
             );
         }
-        refuse_malformed(names).or_else(Refusal::new)
+        refuse_malformed(names).or_else(RoleViolation::new)
     }
 
     /// Step 17.
     fn other_sans(
         &self,
-        ask: &Ask,
-        csr: Option<&CsrFacts>,
-    ) -> Result<Vec<crate::ca::permit::OtherName>, Refusal> {
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
+    ) -> Result<Vec<crate::ca::permit::OtherName>, RoleViolation> {
         let mut names = Vec::new();
         for text in &ask.other_sans {
             names.push(other_name(text).or_else(|why| {
-                Refusal::new(format!("could not parse requested other SAN: {why}"))
+                RoleViolation::new(format!("could not parse requested other SAN: {why}"))
             })?);
         }
         if let Some(csr) = csr.filter(|_| self.fields.use_csr_sans) {
             if csr.has_unreadable_other_name {
-                return Refusal::new(
+                return RoleViolation::new(
                     "could not parse requested other SAN: no UTF-8 string found in OtherName",
                 );
             }
             names.extend(csr.names.other.iter().cloned());
         }
         for name in &names {
-            refuse_control("other SAN", &name.value).or_else(Refusal::new)?;
+            refuse_control("other SAN", &name.value).or_else(RoleViolation::new)?;
         }
         let OtherSans::Globs(allowed) = &self.other_sans else { return Ok(names) };
         let hint = |name: &crate::ca::permit::OtherName| {
@@ -317,10 +234,10 @@ impl Role {
             let mut same_type = allowed.iter().filter(|allowed| allowed.oid == name.oid).peekable();
             if same_type.peek().is_none() {
                 let text = format!("other SAN OID {} not allowed by this role", name.oid);
-                return Refusal::with(text, hint(name));
+                return RoleViolation::with(text, hint(name));
             }
             if !same_type.any(|allowed| glob::matches(&allowed.value, &name.value)) {
-                return Refusal::with(
+                return RoleViolation::with(
                     format!(
                         "other SAN {} not allowed for OID {} by this role",
                         name.value, name.oid
@@ -333,12 +250,16 @@ impl Role {
     }
 
     /// Steps 18 and 19.
-    fn ip_sans(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<Vec<IpAddr>, Refusal> {
+    fn ip_sans(
+        &self,
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
+    ) -> Result<Vec<IpAddr>, RoleViolation> {
         let from_csr = csr.filter(|_| self.fields.use_csr_sans);
         let via = if from_csr.is_some() { "CSR" } else { "the API" };
         let asked = from_csr.map_or(ask.ip_sans.len(), |csr| csr.names.ip.len());
         if asked > 0 && !self.fields.allow_ip_sans {
-            return Refusal::with(
+            return RoleViolation::with(
                 format!(
                     "IP Subject Alternative Names are not allowed in this role, but was provided via {via}"
                 ),
@@ -347,14 +268,14 @@ impl Role {
         }
         let addresses = match from_csr {
             Some(csr) => csr.names.ip.clone(),
-            None => addresses(&ask.ip_sans).or_else(Refusal::new)?,
+            None => addresses(&ask.ip_sans).or_else(RoleViolation::new)?,
         };
         let outside = |address: &&IpAddr| {
             !self.ip_ranges.is_empty()
                 && !self.ip_ranges.iter().any(|range| range.contains(**address))
         };
         if let Some(address) = addresses.iter().find(outside) {
-            return Refusal::with(
+            return RoleViolation::with(
                 format!("the IP address \"{address}\" is not allowed in this role"),
                 self.address_hint(&address.to_string()),
             );
@@ -363,7 +284,11 @@ impl Role {
     }
 
     /// Steps 20 to 22.
-    fn uri_sans(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<Vec<String>, Refusal> {
+    fn uri_sans(
+        &self,
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
+    ) -> Result<Vec<String>, RoleViolation> {
         let from_csr = csr.filter(|_| self.fields.use_csr_sans);
         let (via, asked) = match from_csr {
             Some(csr) => ("CSR", &csr.names.uri),
@@ -371,7 +296,7 @@ impl Role {
         };
         let Some(first) = asked.first() else { return Ok(Vec::new()) };
         if self.fields.allowed_uri_sans.is_empty() {
-            return Refusal::with(
+            return RoleViolation::with(
                 format!(
                     "URI Subject Alternative Names are not allowed in this role, but were provided via {via}"
                 ),
@@ -384,14 +309,14 @@ impl Role {
             Some(_) => canonical(uri).is_some_and(|written| self.allows_uri(&written)),
         };
         if let Some(other) = asked.iter().find(|uri| !allowed(uri)) {
-            return Refusal::with(
+            return RoleViolation::with(
                 format!(
                     "URI Subject Alternative Names were provided via {via} which are not valid for this role"
                 ),
                 self.uri_hint(other),
             );
         }
-        uris(asked, Holder::Leaf).or_else(Refusal::new)
+        uris(asked, Holder::Leaf).or_else(RoleViolation::new)
     }
 
     /// The one question about a URI SAN; every path asks it here.
@@ -400,7 +325,11 @@ impl Role {
     }
 
     /// Step 25.
-    fn user_ids(&self, ask: &Ask, csr: Option<&CsrFacts>) -> Result<Vec<String>, Refusal> {
+    fn user_ids(
+        &self,
+        ask: &CertificateParams,
+        csr: Option<&CsrFields>,
+    ) -> Result<Vec<String>, RoleViolation> {
         let ids = match csr {
             Some(csr) if ask.user_ids.is_empty() => &csr.user_ids,
             _ => &ask.user_ids,
@@ -415,10 +344,10 @@ impl Role {
             })
         };
         for id in ids {
-            refuse_control("user_id", id).or_else(Refusal::new)?;
+            refuse_control("user_id", id).or_else(RoleViolation::new)?;
         }
         match ids.iter().find(|id| !allowed(id)) {
-            Some(id) => Refusal::with(
+            Some(id) => RoleViolation::with(
                 format!("user_id {id} is not allowed by this role"),
                 self.value_hint(id, ("allowed_user_ids", &self.fields.allowed_user_ids)),
             ),
@@ -432,7 +361,7 @@ impl Role {
         &self,
         asked: String,
         names: &AlternativeNames,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, RoleViolation> {
         if !self.fields.cn_from_spiffe_path {
             return Ok(asked);
         }
@@ -441,18 +370,18 @@ impl Role {
             _ => None,
         };
         let Some(id) = id else {
-            return Refusal::new(
+            return RoleViolation::new(
                 "this role takes the common name from the path of a SPIFFE ID: exactly one URI SAN, a SPIFFE ID with a path, is required",
             );
         };
         let name = id.path().trim_start_matches('/').to_owned();
         if name.len() > 64 {
-            return Refusal::new(format!(
+            return RoleViolation::new(format!(
                 "the path of {id} is longer than the 64 characters that a common name may have"
             ));
         }
         if !asked.is_empty() && asked != name {
-            return Refusal::new(format!("common name {asked} not allowed by this role"));
+            return RoleViolation::new(format!("common name {asked} not allowed by this role"));
         }
         Ok(name)
     }

@@ -19,8 +19,8 @@ fn now() -> Timestamp {
     Timestamp::from_unix(NOW)
 }
 
-fn bounds() -> Bounds {
-    Bounds {
+fn bounds() -> IssuanceLimits {
+    IssuanceLimits {
         issuer_end: Timestamp::from_unix(NOW + 1000 * 86_400),
         behavior: LeafNotAfterBehavior::Err,
         mount: TtlLimits { default: 3600, max: 86_400 },
@@ -45,24 +45,24 @@ fn words(list: &[&str]) -> Vec<String> {
     list.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn ask(common_name: &str) -> Ask {
-    Ask { common_name: common_name.to_owned(), ..Ask::default() }
+fn ask(common_name: &str) -> CertificateParams {
+    CertificateParams { common_name: common_name.to_owned(), ..CertificateParams::default() }
 }
 
-fn svid(uri: &str) -> Ask {
-    Ask { uri_sans: words(&[uri]), ..Ask::default() }
+fn svid(uri: &str) -> CertificateParams {
+    CertificateParams { uri_sans: words(&[uri]), ..CertificateParams::default() }
 }
 
-fn decide(role: &Role, ask: &Ask) -> Result<Permit, Refusal> {
+fn decide(role: &Role, ask: &CertificateParams) -> Result<Permit, RoleViolation> {
     role.permit(ask, None, P256, &bounds(), now())
 }
 
-fn permitted(role: &Role, ask: &Ask) -> Template {
+fn permitted(role: &Role, ask: &CertificateParams) -> Template {
     decide(role, ask).unwrap().template().clone()
 }
 
 #[track_caller]
-fn refused(role: &Role, ask: &Ask, text: &str) {
+fn refused(role: &Role, ask: &CertificateParams, text: &str) {
     let refusal = decide(role, ask).map(|_| ()).unwrap_err();
     assert!(refusal.text.contains(text), "{:?} does not say {text:?}", refusal.text);
 }
@@ -124,7 +124,10 @@ fn each_way_to_match_is_its_own_switch() {
 #[test]
 fn an_alternative_name_is_held_to_the_same_rule_as_the_common_name() {
     let role = role(|_| {});
-    let with = |names: &str| Ask { alt_names: Some(names.to_owned()), ..ask("a.example.org") };
+    let with = |names: &str| CertificateParams {
+        alt_names: Some(names.to_owned()),
+        ..ask("a.example.org")
+    };
     assert_eq!(
         permitted(&role, &with("b.example.org,c.example.org,b.example.org")).names.dns,
         ["a.example.org", "b.example.org", "c.example.org"]
@@ -136,7 +139,7 @@ fn an_alternative_name_is_held_to_the_same_rule_as_the_common_name() {
 #[test]
 fn a_common_name_that_stays_out_of_the_sans_is_still_checked() {
     let role = role(|_| {});
-    let hidden = |name| Ask { exclude_cn_from_sans: true, ..ask(name) };
+    let hidden = |name| CertificateParams { exclude_cn_from_sans: true, ..ask(name) };
     assert!(permitted(&role, &hidden("a.example.org")).names.is_empty());
     refused(&role, &hidden("evil.com"), "common name evil.com not allowed");
 }
@@ -145,7 +148,7 @@ fn a_common_name_that_stays_out_of_the_sans_is_still_checked() {
 fn the_first_check_that_fails_is_told() {
     // Each request has the faults of all the later ones; taking one away shows the next.
     let role = role(|_| {});
-    let mut wrong = Ask {
+    let mut wrong = CertificateParams {
         common_name: String::new(),
         alt_names: Some("evil.com".to_owned()),
         ip_sans: words(&["no address"]),
@@ -155,7 +158,7 @@ fn the_first_check_that_fails_is_told() {
         serial_number: "7".to_owned(),
         ttl: 0,
         not_after: "yesterday".to_owned(),
-        ..Ask::default()
+        ..CertificateParams::default()
     };
     refused(&role, &wrong, "the common_name field is required");
     wrong.common_name = "evil.com".to_owned();
@@ -180,7 +183,8 @@ fn the_first_check_that_fails_is_told() {
 
 #[test]
 fn ip_addresses_need_the_switch_and_one_of_the_ranges() {
-    let with = |address: &str| Ask { ip_sans: words(&[address]), ..ask("a.example.org") };
+    let with =
+        |address: &str| CertificateParams { ip_sans: words(&[address]), ..ask("a.example.org") };
     let none = role(|fields| fields.allow_ip_sans = false);
     refused(&none, &with("10.0.0.1"), "IP Subject Alternative Names are not allowed");
     let ranges = role(|fields| {
@@ -218,7 +222,10 @@ fn uri_sans_must_match_a_pattern_every_one_of_them() {
     ] {
         refused(&role, &svid(uri), "which are not valid for this role");
     }
-    let two = Ask { uri_sans: words(&["spiffe://example.org/a", "urn:x"]), ..Ask::default() };
+    let two = CertificateParams {
+        uri_sans: words(&["spiffe://example.org/a", "urn:x"]),
+        ..CertificateParams::default()
+    };
     refused(&role, &two, "which are not valid for this role");
     for no_id in ["a/../b", "a//b", "a/", "", "a?q", "a#f", "a/./b"] {
         let uri = format!("spiffe://example.org/{no_id}");
@@ -229,13 +236,14 @@ fn uri_sans_must_match_a_pattern_every_one_of_them() {
 #[test]
 fn refuses_uri_sans_where_none_is_allowed() {
     let role = role(|fields| fields.allowed_uri_sans.clear());
-    let with = Ask { uri_sans: words(&["spiffe://example.org/a"]), ..ask("a.example.org") };
+    let with =
+        CertificateParams { uri_sans: words(&["spiffe://example.org/a"]), ..ask("a.example.org") };
     refused(&role, &with, "URI Subject Alternative Names are not allowed in this role");
 }
 
 #[test]
 fn other_sans_need_their_type_and_their_value() {
-    let with = |san: &str| Ask { other_sans: words(&[san]), ..ask("a.example.org") };
+    let with = |san: &str| CertificateParams { other_sans: words(&[san]), ..ask("a.example.org") };
     let role = role(|fields| fields.allowed_other_sans = words(&["1.2.3;UTF8:a*"]));
     assert!(decide(&role, &with("1.2.3;utf-8:abc")).is_ok());
     refused(&role, &with("1.2.4;UTF8:a"), "other SAN OID 1.2.4 not allowed");
@@ -252,12 +260,13 @@ fn user_ids_and_serial_numbers_match_whole() {
         fields.allowed_user_ids = words(&["bob", "svc-*"]);
         fields.allowed_serial_numbers = words(&["A-*"]);
     });
-    let user = |id: &str| Ask { user_ids: words(&[id]), ..ask("a.example.org") };
+    let user = |id: &str| CertificateParams { user_ids: words(&[id]), ..ask("a.example.org") };
     assert!(decide(&role, &user("BOB")).is_ok());
     assert!(decide(&role, &user("svc-1")).is_ok());
     refused(&role, &user("bobby"), "user_id bobby is not allowed");
     refused(&role, &user("xsvc-1"), "user_id xsvc-1 is not allowed");
-    let serial = |text: &str| Ask { serial_number: text.to_owned(), ..ask("a.example.org") };
+    let serial =
+        |text: &str| CertificateParams { serial_number: text.to_owned(), ..ask("a.example.org") };
     assert!(decide(&role, &serial("A-1")).is_ok());
     refused(&role, &serial("B-1"), "serial_number B-1 not allowed");
 }
@@ -268,19 +277,28 @@ fn the_path_of_a_spiffe_id_becomes_the_common_name() {
     let template = permitted(&role, &svid("spiffe://example.org/kafka/orders"));
     assert_eq!(common_name(&template), "kafka/orders");
     assert!(template.names.dns.is_empty(), "a path is no DNS name");
-    let same =
-        Ask { common_name: "kafka/orders".to_owned(), ..svid("spiffe://example.org/kafka/orders") };
+    let same = CertificateParams {
+        common_name: "kafka/orders".to_owned(),
+        ..svid("spiffe://example.org/kafka/orders")
+    };
     assert!(decide(&role, &same).is_ok());
 }
 
 #[test]
 fn refuses_a_common_name_that_is_not_the_path() {
     let role = role(|fields| fields.cn_from_spiffe_path = true);
-    let other = Ask { common_name: "a.example.org".to_owned(), ..svid("spiffe://example.org/a") };
+    let other = CertificateParams {
+        common_name: "a.example.org".to_owned(),
+        ..svid("spiffe://example.org/a")
+    };
     refused(&role, &other, "common name a.example.org not allowed by this role");
     refused(&role, &ask("a.example.org"), "exactly one URI SAN");
     let two = words(&["spiffe://example.org/a", "spiffe://example.org/b"]);
-    refused(&role, &Ask { uri_sans: two, ..Ask::default() }, "exactly one URI SAN");
+    refused(
+        &role,
+        &CertificateParams { uri_sans: two, ..CertificateParams::default() },
+        "exactly one URI SAN",
+    );
 }
 
 #[test]
@@ -295,7 +313,7 @@ fn a_path_fills_a_common_name_up_to_its_bound() {
 fn a_newcomer_is_told_the_line_that_admits_the_name() {
     let role = role(|_| {});
     let newcomer = |name: &str, uri: &str| {
-        let ask = Ask { common_name: name.to_owned(), ..svid(uri) };
+        let ask = CertificateParams { common_name: name.to_owned(), ..svid(uri) };
         decide(&role, &ask).map(|_| ()).unwrap_err().hint
     };
     let hint = newcomer("payments-api", "spiffe://example.org/payments/api").unwrap();
@@ -333,18 +351,19 @@ fn a_leaf_with_a_spiffe_id_says_that_it_is_no_authority() {
 #[test]
 fn a_ttl_past_the_longest_is_cut_with_a_warning() {
     let role = role(|fields| fields.max_ttl = 7200);
-    let long = Ask { ttl: 9000, ..ask("a.example.org") };
+    let long = CertificateParams { ttl: 9000, ..ask("a.example.org") };
     let permit = decide(&role, &long).unwrap();
     assert_eq!(permit.template().not_after.unix(), NOW + 7200);
     assert_eq!(permit.warnings().len(), 1, "{:?}", permit.warnings());
-    let exact = decide(&role, &Ask { ttl: 7200, ..ask("a.example.org") }).unwrap();
+    let exact = decide(&role, &CertificateParams { ttl: 7200, ..ask("a.example.org") }).unwrap();
     assert!(exact.warnings().is_empty());
 }
 
 #[test]
 fn the_longest_life_bounds_a_fixed_end_too() {
     let role = role(|fields| fields.max_ttl = 7200);
-    let until = |text: &str| Ask { not_after: text.to_owned(), ..ask("a.example.org") };
+    let until =
+        |text: &str| CertificateParams { not_after: text.to_owned(), ..ask("a.example.org") };
     let far = decide(&role, &until("2099-01-01T00:00:00Z"));
     if let Ok(permit) = far {
         assert!(permit.template().not_after.unix() <= NOW + 7200, "{:?}", permit.template());
@@ -357,7 +376,8 @@ fn the_longest_life_bounds_a_fixed_end_too() {
 fn an_end_past_the_issuers_is_what_the_issuer_says() {
     let role = role(|_| {});
     let short = |behavior| {
-        let bounds = Bounds { issuer_end: Timestamp::from_unix(NOW + 60), behavior, ..bounds() };
+        let bounds =
+            IssuanceLimits { issuer_end: Timestamp::from_unix(NOW + 60), behavior, ..bounds() };
         role.permit(&ask("a.example.org"), None, P256, &bounds, now())
             .map(|permit| permit.template().not_after.unix())
     };
@@ -370,7 +390,8 @@ fn an_end_past_the_issuers_is_what_the_issuer_says() {
 #[test]
 fn refuses_an_end_before_the_start() {
     let role = role(|_| {});
-    let past = Ask { not_after: "2020-01-01T00:00:00Z".to_owned(), ..ask("a.example.org") };
+    let past =
+        CertificateParams { not_after: "2020-01-01T00:00:00Z".to_owned(), ..ask("a.example.org") };
     assert!(decide(&role, &past).is_err());
 }
 
@@ -406,13 +427,13 @@ fn a_role_keeps_its_name_and_its_ttl_may_be_the_greatest() {
 
 #[test]
 fn a_request_for_signature_brings_names_only_where_the_role_takes_them() {
-    let csr = CsrFacts {
+    let csr = CsrFields {
         common_name: "a.example.org".to_owned(),
         names: crate::ca::permit::AlternativeNames {
             dns: words(&["evil.com"]),
             ..Default::default()
         },
-        ..CsrFacts::default()
+        ..CsrFields::default()
     };
     let decide =
         |role: &Role| role.permit(&ask("b.example.org"), Some(&csr), P256, &bounds(), now());
@@ -429,16 +450,21 @@ fn a_request_for_signature_brings_names_only_where_the_role_takes_them() {
 
 #[test]
 fn who_names_what_the_csr_decides_is_told_so_and_nobody_else() {
-    let plain = CsrFacts { common_name: "a.example.org".to_owned(), ..CsrFacts::default() };
-    let constrained = CsrFacts { has_basic_constraints: true, ..plain.clone() };
-    let told = |role: &Role, ask: &Ask, csr: Option<&CsrFacts>| {
+    let plain = CsrFields { common_name: "a.example.org".to_owned(), ..CsrFields::default() };
+    let constrained = CsrFields { has_basic_constraints: true, ..plain.clone() };
+    let told = |role: &Role, ask: &CertificateParams, csr: Option<&CsrFields>| {
         role.permit(ask, csr, P256, &bounds(), now()).unwrap().warnings().len()
     };
     let from_csr = role(|fields| fields.basic_constraints_valid_for_non_ca = true);
-    let named = Ask { alt_names: Some("a.example.org".to_owned()), ..ask("a.example.org") };
+    let named =
+        CertificateParams { alt_names: Some("a.example.org".to_owned()), ..ask("a.example.org") };
     assert_eq!(told(&from_csr, &named, Some(&constrained)), 2, "the name and the names");
     assert_eq!(told(&from_csr, &named, None), 0, "no CSR decides");
-    assert_eq!(told(&from_csr, &Ask::default(), Some(&constrained)), 0, "nothing was named");
+    assert_eq!(
+        told(&from_csr, &CertificateParams::default(), Some(&constrained)),
+        0,
+        "nothing was named"
+    );
     let own = role(|fields| {
         fields.use_csr_common_name = false;
         fields.use_csr_sans = false;

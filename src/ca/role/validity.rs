@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Ask, Bounds, Role};
+use super::{CertificateParams, IssuanceLimits, Role};
 use crate::ca::time::{LAST_SECOND, Timestamp};
 use crate::go::{self, duration};
 
@@ -10,17 +10,20 @@ impl Role {
     /// Steps 23 and 24 of pki-api 15.1: when a leaf begins and ends.
     pub(super) fn validity(
         &self,
-        ask: &Ask,
+        ask: &CertificateParams,
         has_csr: bool,
-        bounds: &Bounds,
+        bounds: &IssuanceLimits,
         now: Timestamp,
         warnings: &mut Vec<String>,
     ) -> Result<(Timestamp, Timestamp), ValidityError> {
         let fields = &self.fields;
-        let wish =
-            ValidityWish { ttl: ask.ttl, not_after: &ask.not_after, not_before: &ask.not_before };
+        let wish = RequestedValidity {
+            ttl: ask.ttl,
+            not_after: &ask.not_after,
+            not_before: &ask.not_before,
+        };
         let backdate = fields.not_before_duration;
-        let start = StartChoice {
+        let start = NotBeforeRules {
             fixed: &fields.not_before,
             bound: &fields.not_before_bound,
             backdate,
@@ -28,7 +31,7 @@ impl Role {
         };
         let asked = choose_start(start, wish, now)?;
         let or = |value: i64, otherwise: i64| if value > 0 { value } else { otherwise };
-        let end = EndChoice {
+        let end = NotAfterRules {
             fixed: &fields.not_after,
             bound: &fields.not_after_bound,
             limits: TtlLimits {
@@ -38,15 +41,15 @@ impl Role {
             max_bounds_not_after: fields.max_ttl > 0,
         };
         let not_after = choose_end(end, wish, now, warnings)?;
-        let not_after = overstay(not_after, bounds.issuer_end, bounds.behavior, now)?;
+        let not_after = limit_to_issuer(not_after, bounds.issuer_end, bounds.behavior, now)?;
         let not_after = within_bound(not_after, &fields.not_after_bound)?;
         check_order(asked, not_after)?;
         if !has_csr {
             return Ok((asked, not_after));
         }
         // 15.8: where a CSR is signed, the time is looked at and not used.
-        let unasked = ValidityWish { not_before: "", ..wish };
-        let usual = choose_start(StartChoice { fixed: "", bound: "", ..start }, unasked, now)?;
+        let unasked = RequestedValidity { not_before: "", ..wish };
+        let usual = choose_start(NotBeforeRules { fixed: "", bound: "", ..start }, unasked, now)?;
         check_order(usual, not_after)?;
         Ok((usual, not_after))
     }
@@ -75,7 +78,7 @@ impl LeafNotAfterBehavior {
     }
 
     /// Its word.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Err => "err",
             Self::Truncate => "truncate",
@@ -95,7 +98,7 @@ pub struct TtlLimits {
 
 /// What a request says about its validity.
 #[derive(Clone, Copy, Debug)]
-pub struct ValidityWish<'a> {
+pub struct RequestedValidity<'a> {
     /// Seconds; 0 means nothing was asked.
     pub ttl: i64,
     /// RFC 3339, or empty.
@@ -120,7 +123,7 @@ fn refused<T>(text: impl Into<String>) -> Result<T, ValidityError> {
 
 /// What decides where validity starts.
 #[derive(Clone, Copy, Debug)]
-pub struct StartChoice<'a> {
+pub struct NotBeforeRules<'a> {
     /// The role's own time, or empty.
     pub fixed: &'a str,
     /// `permit`, `duration` or `forbid`.
@@ -133,8 +136,8 @@ pub struct StartChoice<'a> {
 
 /// The first instant. A role's own time goes before the request's.
 pub fn choose_start(
-    choice: StartChoice<'_>,
-    wish: ValidityWish<'_>,
+    choice: NotBeforeRules<'_>,
+    wish: RequestedValidity<'_>,
     now: Timestamp,
 ) -> Result<Timestamp, ValidityError> {
     let backdate = if choice.backdate == 0 { 30 } else { choice.backdate };
@@ -166,7 +169,7 @@ pub fn choose_start(
 
 /// What decides where validity ends.
 #[derive(Clone, Copy, Debug)]
-pub struct EndChoice<'a> {
+pub struct NotAfterRules<'a> {
     /// The role's own time, or empty.
     pub fixed: &'a str,
     /// `permit`, `ttl-limited`, `forbid`; a time is looked at in the end.
@@ -179,8 +182,8 @@ pub struct EndChoice<'a> {
 
 /// The last instant, before the issuer's end is looked at.
 pub fn choose_end(
-    choice: EndChoice<'_>,
-    wish: ValidityWish<'_>,
+    choice: NotAfterRules<'_>,
+    wish: RequestedValidity<'_>,
     now: Timestamp,
     warnings: &mut Vec<String>,
 ) -> Result<Timestamp, ValidityError> {
@@ -223,7 +226,7 @@ pub fn choose_end(
 }
 
 /// What becomes of an end beyond the issuer's (pki-api 15.9, step 7).
-pub fn overstay(
+pub fn limit_to_issuer(
     end: Timestamp,
     issuer_end: Timestamp,
     behavior: LeafNotAfterBehavior,

@@ -4,7 +4,11 @@ use super::*;
 use crate::ca::time::LAST_SECOND;
 
 /// Seconds from now to the start and to the end of what is permitted.
-fn span(role: &Role, ask: &Ask, csr: Option<&CsrFacts>) -> Result<(i64, i64), Refusal> {
+fn span(
+    role: &Role,
+    ask: &CertificateParams,
+    csr: Option<&CsrFields>,
+) -> Result<(i64, i64), RoleViolation> {
     let permit = role.permit(ask, csr, P256, &bounds(), now())?;
     let template = permit.template();
     Ok((template.not_before.unix() - NOW, template.not_after.unix() - NOW))
@@ -14,18 +18,19 @@ fn at(seconds: i64) -> String {
     Timestamp::from_unix(NOW + seconds).to_string()
 }
 
-fn from(seconds: i64) -> Ask {
-    Ask { not_before: at(seconds), ..ask("a.example.org") }
+fn from(seconds: i64) -> CertificateParams {
+    CertificateParams { not_before: at(seconds), ..ask("a.example.org") }
 }
 
-fn until(seconds: i64) -> Ask {
-    Ask { not_after: at(seconds), ..ask("a.example.org") }
+fn until(seconds: i64) -> CertificateParams {
+    CertificateParams { not_after: at(seconds), ..ask("a.example.org") }
 }
 
 #[test]
 fn a_life_ends_where_it_was_asked_to_and_never_later() {
     let role = role(|fields| (fields.ttl, fields.max_ttl) = (600, 7200));
-    let lasting = |ttl| span(&role, &Ask { ttl, ..ask("a.example.org") }, None).unwrap();
+    let lasting =
+        |ttl| span(&role, &CertificateParams { ttl, ..ask("a.example.org") }, None).unwrap();
     assert_eq!(lasting(0), (-30, 600));
     assert_eq!(lasting(1), (-30, 1));
     assert_eq!(lasting(7200), (-30, 7200));
@@ -68,14 +73,14 @@ fn a_request_starts_no_earlier_than_the_role_lets_it() {
     assert!(refusal.text.contains("allow_backdating=true"), "{}", refusal.text);
     // In the year 1, in another offset, and before the epoch.
     for text in ["0001-01-01T00:00:00Z", "2026-11-22T12:00:00+02:00", "1949-01-01T00:00:00Z"] {
-        let old = Ask { not_before: text.to_owned(), ..ask("a.example.org") };
+        let old = CertificateParams { not_before: text.to_owned(), ..ask("a.example.org") };
         assert!(span(&bound("permit", false), &old, None).is_err(), "{text}");
     }
 }
 
 #[test]
 fn signing_a_request_starts_when_the_role_says() {
-    let csr = CsrFacts::default();
+    let csr = CsrFields::default();
     let strict = role(|fields| fields.not_before_duration = 60);
     for seconds in [-60, 0, 600] {
         assert_eq!(span(&strict, &from(seconds), Some(&csr)).unwrap(), (-60, 3600));
@@ -84,9 +89,9 @@ fn signing_a_request_starts_when_the_role_says() {
     for seconds in [-61, -86_400, 3600] {
         assert!(span(&strict, &from(seconds), Some(&csr)).is_err());
     }
-    let soon = Ask { not_before: "soon".to_owned(), ..from(0) };
+    let soon = CertificateParams { not_before: "soon".to_owned(), ..from(0) };
     assert!(span(&strict, &soon, Some(&csr)).is_err());
-    let old = Ask { not_after: at(-60), ..from(-86_400) };
+    let old = CertificateParams { not_after: at(-60), ..from(-86_400) };
     let lenient = role(|fields| {
         (fields.not_before_duration, fields.allow_backdating) = (60, true);
     });
@@ -108,13 +113,18 @@ fn a_bound_on_requests_does_not_bind_the_times_of_the_role_itself() {
 #[test]
 fn a_bound_that_is_a_time_holds_for_every_end() {
     let role = role(|fields| fields.not_after_bound = at(600));
-    assert_eq!(span(&role, &Ask { ttl: 600, ..ask("a.example.org") }, None).unwrap(), (-30, 600));
-    for ask in [ask("a.example.org"), Ask { ttl: 601, ..ask("a.example.org") }, until(601)] {
+    assert_eq!(
+        span(&role, &CertificateParams { ttl: 600, ..ask("a.example.org") }, None).unwrap(),
+        (-30, 600)
+    );
+    for ask in
+        [ask("a.example.org"), CertificateParams { ttl: 601, ..ask("a.example.org") }, until(601)]
+    {
         let refusal = span(&role, &ask, None).unwrap_err();
         assert!(refusal.text.contains("beyond the maximum timestamp"), "{}", refusal.text);
     }
     // An end that the issuer cuts is compared as it is cut.
-    let short = Bounds {
+    let short = IssuanceLimits {
         issuer_end: Timestamp::from_unix(NOW + 500),
         behavior: LeafNotAfterBehavior::Truncate,
         ..bounds()
@@ -126,7 +136,7 @@ fn a_bound_that_is_a_time_holds_for_every_end() {
 #[test]
 fn a_start_after_the_end_is_told_before_a_user_id_is() {
     let role = role(|_| {});
-    let wrong = Ask { user_ids: words(&["root"]), ..from(7200) };
+    let wrong = CertificateParams { user_ids: words(&["root"]), ..from(7200) };
     refused(&role, &wrong, "is later than the certificate's Not After");
 }
 

@@ -16,7 +16,7 @@ use crate::ca::time::Timestamp;
 use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure};
-use plan::{Failed, Job, LONGEST_WAIT, State};
+use plan::{Failed, Job, JobState, LONGEST_WAIT};
 
 /// What is known between two runs.
 #[derive(Debug, Default)]
@@ -107,7 +107,7 @@ impl Engine {
         };
         let Some(values_sealed) = self.env().sealed.values_sealed() else { return outcome };
         let mut state =
-            State { started, values_sealed, mounts: Vec::new(), failed: jobs.failed().clone() };
+            JobState { started, values_sealed, mounts: Vec::new(), failed: jobs.failed().clone() };
         let mounts = match self.current_mounts().await {
             Ok(mounts) => mounts,
             Err(why) => {
@@ -179,7 +179,7 @@ impl Engine {
     async fn rotate_data_key(&self) -> Result<(), Failure> {
         let sealed = &self.env().sealed;
         let values = sealed.values_sealed();
-        sealed.add_data_key().await.map_err(|error| Failure::Fault(error.to_string()))?;
+        sealed.add_data_key().await.map_err(|error| Failure::Internal(error.to_string()))?;
         tracing::info!(
             values,
             "a new data key seals from now on, because the last one had sealed half of the values that \

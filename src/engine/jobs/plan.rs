@@ -56,7 +56,7 @@ pub enum Job {
 
 /// What a plan is made from.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub struct JobState {
     /// The first time that this process looked for jobs, seconds since the Unix epoch.
     pub started: i64,
     /// How many values the newest data key has sealed.
@@ -165,7 +165,7 @@ enum Due {
 }
 
 /// Decides what is due at `now`.
-pub fn plan(state: &State, now: Timestamp) -> Plan {
+pub fn plan(state: &JobState, now: Timestamp) -> Plan {
     let now_unix = now.unix();
     let mut jobs = vec![(Job::RotateDataKey, data_key(state.values_sealed))];
     for mount in &state.mounts {

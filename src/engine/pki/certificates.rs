@@ -26,18 +26,18 @@ impl Pki {
     /// The certificate with this serial number, with or without separators.
     ///
     /// # Errors
-    /// [`Failure::Missing`] if it is not stored here.
+    /// [`Failure::NotFound`] if it is not stored here.
     pub async fn read_certificate(&self, serial: &str) -> Result<StoredCertificate, Failure> {
-        let bytes = serial::parse(serial).ok_or(Failure::Missing)?;
-        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
+        let bytes = serial::parse(serial).ok_or(Failure::NotFound)?;
+        let (snapshot, ca_state) = self.snapshot_and_ca_state().await?;
         let (_, record) = snapshot
             .record::<CertificateRecord>(&certificate_key(self.id(), &bytes))
             .await?
-            .ok_or(Failure::Missing)?;
+            .ok_or(Failure::NotFound)?;
         let revoked = match revocation(&snapshot, self.id(), &record.issuer, &bytes).await? {
             Some(at) => Some(at),
             // A root that was revoked as an issuer is not on its own CRL.
-            None => authorities
+            None => ca_state
                 .issuers
                 .values()
                 .find(|issuer| issuer.certificate.der() == record.der)

@@ -30,12 +30,12 @@ use crate::engine::Failure;
 use crate::engine::identifier::format_uuid;
 
 use super::Pki;
-use super::authorities::{Authorities, Issuer};
+use super::ca_state::{CaState, Issuer};
 use super::records::Id;
 use super::state::PendingRevocation;
 
 use build::BuildMode;
-pub use list::List;
+pub use list::SignedCrl;
 
 /// Seconds between thisUpdate and nextUpdate: 72 hours, Vault's default `expiry`.
 const LIFETIME: i64 = 72 * 3600;
@@ -54,7 +54,7 @@ const fn is_current(this_update: i64, now: Timestamp) -> bool {
 }
 
 /// Whether a reader gets this complete CRL without a build.
-fn may_serve(list: &List, now: Timestamp) -> bool {
+fn may_serve(list: &SignedCrl, now: Timestamp) -> bool {
     // Logged once, not once per reader.
     static LOGGED: AtomicBool = AtomicBool::new(false);
     if is_current(list.this_update(), now) {
@@ -79,12 +79,16 @@ impl Pki {
     ///
     /// # Errors
     /// Fails with the store, and on a reference that names nothing.
-    pub async fn crl(&self, reference: &str, now: Timestamp) -> Result<Option<Arc<List>>, Failure> {
-        let authorities = self.authorities().await?;
-        let issuer = authorities.crl_issuer_of(reference)?;
-        let Some(signer) = authorities.list_signer(issuer) else { return Ok(None) };
+    pub async fn crl(
+        &self,
+        reference: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<SignedCrl>>, Failure> {
+        let ca_state = self.ca_state().await?;
+        let issuer = ca_state.crl_issuer_of(reference)?;
+        let Some(signer) = ca_state.list_signer(issuer) else { return Ok(None) };
         if self.state.is_complete(&signer.id)
-            && let Some(list) = self.published(&authorities, signer).await?
+            && let Some(list) = self.published(&ca_state, signer).await?
             && may_serve(&list, now)
         {
             return Ok(Some(list));
@@ -94,13 +98,17 @@ impl Pki {
     }
 
     /// Waits for the build that another reader requested, or requests one.
-    async fn renewed(&self, reference: &str, now: Timestamp) -> Result<Option<Arc<List>>, Failure> {
+    async fn renewed(
+        &self,
+        reference: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<SignedCrl>>, Failure> {
         let slot = self.state.renewals.wait().await;
-        let authorities = self.authorities().await?;
-        let issuer = authorities.crl_issuer_of(reference)?;
-        let Some(signer) = authorities.list_signer(issuer) else { return Ok(None) };
+        let ca_state = self.ca_state().await?;
+        let issuer = ca_state.crl_issuer_of(reference)?;
+        let Some(signer) = ca_state.list_signer(issuer) else { return Ok(None) };
         let complete = if self.state.is_complete(&signer.id) {
-            self.published(&authorities, signer).await?
+            self.published(&ca_state, signer).await?
         } else {
             None
         };
@@ -111,9 +119,8 @@ impl Pki {
             Some(why) => Err(why),
             None => {
                 let id = signer.id;
-                let find = |now: &Authorities| {
-                    now.list_signer(now.crl_issuer_of(reference).ok()?).cloned()
-                };
+                let find =
+                    |now: &CaState| now.list_signer(now.crl_issuer_of(reference).ok()?).cloned();
                 let built = self.build(find, now, BuildMode::Reader).await;
                 built.inspect_err(|why| slot.failed(id, why.clone()))
             }
@@ -137,7 +144,7 @@ impl Pki {
         now: Timestamp,
     ) -> Result<Option<String>, Failure> {
         let issuer = revocation.issuer;
-        let signer = |now: &Authorities| now.list_signer(now.present_or_deleted(&issuer)?).cloned();
+        let signer = |now: &CaState| now.list_signer(now.present_or_deleted(&issuer)?).cloned();
         self.state.add_pending(revocation.clone());
         let _one_build = self.state.crl.lock().await;
         if !self.state.is_pending(&revocation) {
@@ -156,11 +163,11 @@ impl Pki {
     }
 
     async fn why_unlisted(&self, id: &Id) -> Result<String, Failure> {
-        let authorities = self.authorities().await?;
-        let issuer = authorities.present_or_deleted(id);
+        let ca_state = self.ca_state().await?;
+        let issuer = ca_state.present_or_deleted(id);
         Ok(match issuer.filter(|issuer| issuer.key.is_some()) {
             Some(issuer) => {
-                let group = authorities.group_of(&issuer.certificate).map(|member| member.id);
+                let group = ca_state.group_of(&issuer.certificate).map(|member| member.id);
                 let group: Vec<_> = group.collect();
                 // A deleted issuer is in no group.
                 let group = if group.is_empty() { vec![issuer.id] } else { group };
@@ -188,7 +195,7 @@ impl Pki {
     /// Fails with the store.
     pub async fn rotate_crls(&self, now: Timestamp) -> Result<Vec<String>, Failure> {
         let mut warnings = self.build_each(now, BuildMode::Rotation).await?;
-        let groups = self.authorities().await?.groups_without_signer();
+        let groups = self.ca_state().await?.groups_without_signer();
         let lacking = groups.iter().enumerate().map(|(position, group)| {
             let number = position.saturating_add(1);
             format!("Warning {number} during CRL rebuild: {}", lacks_signer(group))
@@ -198,11 +205,11 @@ impl Pki {
     }
 
     async fn build_each(&self, now: Timestamp, mode: BuildMode) -> Result<Vec<String>, Failure> {
-        let authorities = self.authorities().await?;
+        let ca_state = self.ca_state().await?;
         let mut warnings = Vec::new();
-        for signer in authorities.list_signers() {
+        for signer in ca_state.list_signers() {
             let id = signer.id;
-            let find = move |now: &Authorities| {
+            let find = move |now: &CaState| {
                 let issuer = now.present_or_deleted(&id)?;
                 now.list_signer(issuer).filter(|signer| signer.id == id).cloned()
             };
@@ -223,10 +230,10 @@ impl Pki {
     /// Builds one CRL while no other build runs.
     async fn build(
         &self,
-        signer: impl Fn(&Authorities) -> Option<Arc<Issuer>> + Send + Sync,
+        signer: impl Fn(&CaState) -> Option<Arc<Issuer>> + Send + Sync,
         now: Timestamp,
         mode: BuildMode,
-    ) -> Result<Option<Arc<List>>, Failure> {
+    ) -> Result<Option<Arc<SignedCrl>>, Failure> {
         let _one_build = self.state.crl.lock().await;
         self.build_alone(signer, now, mode).await
     }

@@ -10,12 +10,12 @@
 
 use std::sync::Arc;
 
-use crate::ca::authority::AuthorityAsk;
+use crate::ca::authority::CaCertificateParams;
 use crate::ca::cert::{Tbs, compose_self_signed};
 use crate::ca::certificate::Certificate;
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::lint;
-use crate::ca::pem::{ExportedKey, KeyForm};
+use crate::ca::pem::{KeyForm, PrivateKeyEncodings};
 use crate::ca::permit::Permit;
 use crate::ca::role::key_kind;
 use crate::ca::serial::Serial;
@@ -29,9 +29,9 @@ use crate::secret::Secret;
 use crate::store::{Batch, key};
 
 use super::Pki;
-use super::authorities::Authorities;
+use super::ca_state::CaState;
 use super::notices::{REQUEST, notices};
-use super::output::{ArchiveContents, ArchiveWish, Archives};
+use super::output::{ArchiveContents, KeyStoreOptions, KeyStores};
 use super::records::{CertificateRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord};
 
 /// The `:type` of a generating path.
@@ -67,7 +67,7 @@ impl KeyOrigin {
 
 /// A request for an authority's key.
 #[derive(Clone, Debug)]
-pub struct KeyWish {
+pub struct KeySpec {
     /// Where it comes from.
     pub origin: KeyOrigin,
     /// `key_type`, if it was sent.
@@ -86,13 +86,13 @@ pub struct KeyWish {
 #[derive(Clone, Debug)]
 pub struct RootRequest {
     /// Names, validity, constraints.
-    pub ask: AuthorityAsk,
+    pub ask: CaCertificateParams,
     /// Its key.
-    pub key: KeyWish,
+    pub key: KeySpec,
     /// `issuer_name`, if it was sent.
     pub issuer_name: Option<String>,
     /// The archive of the answer, if it wants one.
-    pub archive: Option<Arc<ArchiveWish>>,
+    pub archive: Option<Arc<KeyStoreOptions>>,
 }
 
 /// A root that was made.
@@ -105,7 +105,7 @@ pub struct Root {
     /// Its key.
     pub key: KeyInUse,
     /// The archive that was asked for.
-    pub archives: Option<Archives>,
+    pub archives: Option<KeyStores>,
     /// Serial number.
     pub serial: Serial,
     /// notAfter
@@ -126,7 +126,7 @@ pub struct KeyInUse {
     /// To be stored with what it is for.
     pub is_new: bool,
     /// What the answer returns of it.
-    pub exported: Option<ExportedKey>,
+    pub exported: Option<PrivateKeyEncodings>,
 }
 
 pub(super) const W_AIA: &str = "This mount hasn't configured any authority information access (AIA) fields; this may make it harder for systems to find missing certificates in the chain or to validate revocation status of certificates. Consider updating /config/urls or the newly generated issuer with this information.";
@@ -144,30 +144,31 @@ impl Pki {
         now: Timestamp,
     ) -> Result<Root, Failure> {
         let mut root = retry_on_conflict!(async {
-            let authorities = self.authorities().await?;
-            let name = issuer_name(&authorities, request.issuer_name.as_deref(), None)?;
-            let key = self.obtain_key(&authorities, &request.key).await?;
+            let ca_state = self.ca_state().await?;
+            let name = issuer_name(&ca_state, request.issuer_name.as_deref(), None)?;
+            let key = self.obtain_key(&ca_state, &request.key).await?;
             let limits = self.lifetimes;
-            let templated = authorities.urls.names_its_issuer();
+            let templated = ca_state.urls.names_its_issuer();
             let urls = if templated {
                 crate::ca::permit::IssuingUrls::default()
             } else {
-                authorities.urls_of(None).map_err(|why| {
-                    Failure::Mistaken(format!("unable to fetch AIA URL information: {why}"))
+                ca_state.urls_of(None).map_err(|why| {
+                    Failure::InvalidWrapped(format!("unable to fetch AIA URL information: {why}"))
                 })?
             };
             let permit = request.ask.permit_root(limits, urls, now)?;
-            let mut warnings = root_warnings(&permit, &authorities, templated, &request.ask);
+            let mut warnings = root_warnings(&permit, &ca_state, templated, &request.ask);
             warnings.extend(request.ask.without_effect(key.key.kind(), false));
             let (linted, serial, not_after) = self.compose_root(permit, &key, &mut warnings)?;
             let tbs = linted.document().der().to_vec();
             self.record_intent(serial, tbs, now).await?;
-            let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+            let signed =
+                key.key.sign(linted).map_err(|error| Failure::Internal(error.to_string()))?;
             let returned = key.exported.is_some().then(|| pkcs8_of(&key.key)).transpose()?;
             let contents = ArchiveContents::root(signed.der().to_vec()).with_key(returned);
             let wish = request.archive.as_ref();
             let archives = self.archive_before_record(wish, contents, serial, now).await?;
-            let issuer = self.record_root(&authorities, &key, &name, &signed).await?;
+            let issuer = self.record_root(&ca_state, &key, &name, &signed).await?;
             let der = signed.into_der();
             Ok(Root { der, issuer: (issuer, name), key, archives, serial, not_after, warnings })
         })?;
@@ -184,8 +185,9 @@ impl Pki {
     ) -> Result<(Linted<Tbs>, Serial, Timestamp), Failure> {
         let serial =
             Serial::new(permit.template().not_after, self.env().entropy.bytes(Purpose::Serial));
-        let tbs = compose_self_signed(permit, key.key.public(), serial)
-            .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;
+        let tbs = compose_self_signed(permit, key.key.public(), serial).map_err(|error| {
+            Failure::InvalidWrapped(format!("unable to create certificate: {error}"))
+        })?;
         let not_after = tbs.facts().not_after;
         let linted =
             lint::lint_self_signed(tbs).map_err(|findings| Failure::of_lint(&findings, REQUEST))?;
@@ -197,11 +199,11 @@ impl Pki {
     /// issued, and the intent is deleted.
     pub(super) async fn archive_before_record(
         &self,
-        wish: Option<&Arc<ArchiveWish>>,
+        wish: Option<&Arc<KeyStoreOptions>>,
         contents: ArchiveContents,
         serial: Serial,
         now: Timestamp,
-    ) -> Result<Option<Archives>, Failure> {
+    ) -> Result<Option<KeyStores>, Failure> {
         let Some(wish) = wish else { return Ok(None) };
         let archives = self.archive(wish, contents, now).await;
         if archives.is_err() {
@@ -212,18 +214,18 @@ impl Pki {
 
     async fn record_root(
         &self,
-        authorities: &Authorities,
+        ca_state: &CaState,
         key: &KeyInUse,
         name: &str,
         signed: &Signed<Tbs>,
     ) -> Result<Id, Failure> {
         let serial = signed.facts().serial;
         let issuer: Id = self.env().entropy.bytes(Purpose::Identifier);
-        let mut defaults = authorities.defaults.clone();
+        let mut defaults = ca_state.defaults.clone();
         if defaults.follows_latest || defaults.issuer.is_none() {
             defaults.issuer = Some(issuer);
         }
-        let mut batch = authorities.config_batch(self.id());
+        let mut batch = ca_state.config_batch(self.id());
         batch = put_key(batch, self.id(), key, &mut defaults)?;
         let record = new_issuer(signed.der().to_vec(), name, Some(key.id))?;
         let certificate = CertificateRecord { der: signed.der().to_vec(), issuer };
@@ -239,10 +241,10 @@ impl Pki {
     /// The key of the wish: new, or one of the mount's.
     pub(super) async fn obtain_key(
         &self,
-        authorities: &Authorities,
-        wish: &KeyWish,
+        ca_state: &CaState,
+        wish: &KeySpec,
     ) -> Result<KeyInUse, Failure> {
-        let name = key_name(authorities, wish.name.as_deref())?;
+        let name = key_name(ca_state, wish.name.as_deref())?;
         if matches!(wish.origin, KeyOrigin::Existing | KeyOrigin::Kms)
             && (wish.key_type.is_some() || wish.key_bits.is_some())
         {
@@ -255,7 +257,7 @@ impl Pki {
                 Err(Failure::refused("keys of a key management service are not supported"))
             }
             KeyOrigin::Existing => {
-                let (id, entry) = authorities.key(&wish.reference).map_err(|unknown| {
+                let (id, entry) = ca_state.key(&wish.reference).map_err(|unknown| {
                     Failure::refused(format!(
                         "failed to lookup public key from existing key: {unknown}"
                     ))
@@ -282,12 +284,12 @@ impl Pki {
                         PrivateKey::generate_with(kind, &self.env().entropy)
                     }
                 }
-                .map_err(|error| Failure::Fault(error.to_string()))?;
+                .map_err(|error| Failure::Internal(error.to_string()))?;
                 let id = self.env().entropy.bytes(Purpose::Identifier);
                 let exported = if wish.origin == KeyOrigin::Exported {
-                    Some(ExportedKey::encode(
+                    Some(PrivateKeyEncodings::encode(
                         kind,
-                        pkcs8_of(&key).map_err(|error| Failure::Fault(error.to_string()))?,
+                        pkcs8_of(&key).map_err(|error| Failure::Internal(error.to_string()))?,
                         wish.form,
                     )?)
                 } else {
@@ -300,7 +302,7 @@ impl Pki {
 }
 
 fn pkcs8_of(key: &PrivateKey) -> Result<Secret<Vec<u8>>, Failure> {
-    key.to_pkcs8().map_err(|error| Failure::Fault(error.to_string()))
+    key.to_pkcs8().map_err(|error| Failure::Internal(error.to_string()))
 }
 
 /// Puts a new key; the first one becomes the default.
@@ -333,7 +335,7 @@ pub(super) fn new_issuer(
     key: Option<Id>,
 ) -> Result<IssuerRecord, Failure> {
     let parsed = Certificate::parse(certificate.clone())
-        .map_err(|error| Failure::Fault(error.to_string()))?;
+        .map_err(|error| Failure::Internal(error.to_string()))?;
     let may_sign_crls = parsed
         .key_usage()
         .is_none_or(|usage| usage.contains(crate::ca::permit::KeyUsage::CRL_SIGN));
@@ -351,7 +353,7 @@ pub(super) fn new_issuer(
         may_sign_ocsp: true,
         revocation_signature_algorithm: own_algorithm
             .filter(|_| parsed.is_self_issued())
-            .map(|algorithm| algorithm.word().to_owned())
+            .map(|algorithm| algorithm.as_str().to_owned())
             .unwrap_or_default(),
         urls: UrlsRecord::default(),
         revoked: None,
@@ -360,7 +362,7 @@ pub(super) fn new_issuer(
 
 /// An issuer's name, checked. `own` is the issuer that is renamed.
 pub(super) fn issuer_name(
-    authorities: &Authorities,
+    ca_state: &CaState,
     name: Option<&str>,
     own: Option<&Id>,
 ) -> Result<String, Failure> {
@@ -374,7 +376,7 @@ pub(super) fn issuer_name(
     if !is_name(name) {
         return Err(Failure::refused("issuer name contained invalid characters"));
     }
-    let taken = authorities
+    let taken = ca_state
         .issuers
         .values()
         .any(|issuer| issuer.record.name == name && Some(&issuer.id) != own);
@@ -384,7 +386,7 @@ pub(super) fn issuer_name(
     Ok(name.to_owned())
 }
 
-fn key_name(authorities: &Authorities, name: Option<&str>) -> Result<String, Failure> {
+fn key_name(ca_state: &CaState, name: Option<&str>) -> Result<String, Failure> {
     let Some(name) = name else { return Ok(String::new()) };
     if name.eq_ignore_ascii_case("default") {
         return Err(Failure::refused("reserved keyword 'default' can not be used as key name"));
@@ -392,7 +394,7 @@ fn key_name(authorities: &Authorities, name: Option<&str>) -> Result<String, Fai
     if !is_name(name) {
         return Err(Failure::refused("key name contained invalid characters"));
     }
-    if authorities.keys.values().any(|entry| entry.name == name) {
+    if ca_state.keys.values().any(|entry| entry.name == name) {
         return Err(Failure::refused("key name already in use"));
     }
     Ok(name.to_owned())
@@ -408,15 +410,15 @@ pub fn is_name(name: &str) -> bool {
 
 fn root_warnings(
     permit: &Permit,
-    authorities: &Authorities,
+    ca_state: &CaState,
     templated: bool,
-    ask: &AuthorityAsk,
+    ask: &CaCertificateParams,
 ) -> Vec<String> {
     let mut warnings = permit.warnings().to_vec();
     if templated {
         warnings.push(W_TEMPLATED.to_owned());
     }
-    if templated || !authorities.urls.is_configured() {
+    if templated || !ca_state.urls.is_configured() {
         warnings.push(W_AIA.to_owned());
     }
     if ask.max_path_length == Some(0) {

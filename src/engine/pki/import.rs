@@ -15,7 +15,7 @@ use crate::entropy::Purpose;
 use crate::store::key;
 
 use super::Pki;
-use super::authorities::{Authorities, Issuer};
+use super::ca_state::{CaState, Issuer};
 use super::generate::{W_AIA, new_issuer, put_defaults};
 use super::records::Id;
 
@@ -43,15 +43,15 @@ impl Pki {
     pub async fn set_signed(&self, bundle: &str, now: Timestamp) -> Result<Imported, Failure> {
         let certificates = read_bundle(bundle)?;
         let mut imported = retry_on_conflict!(async {
-            let authorities = self.authorities().await?;
-            self.import(&authorities, &certificates).await
+            let ca_state = self.ca_state().await?;
+            self.import(&ca_state, &certificates).await
         })?;
-        let authorities = self.authorities().await?;
-        let known = imported.existing_issuers.iter().filter_map(|id| authorities.issuers.get(id));
+        let ca_state = self.ca_state().await?;
+        let known = imported.existing_issuers.iter().filter_map(|id| ca_state.issuers.get(id));
         let barred = known.filter_map(|issuer| Some((issuer, issuer.may_sign_at(now).err()?)));
         imported.warnings.extend(barred.map(|(issuer, why)| odd(issuer, &why.to_string())));
         if !imported.issuers.is_empty() {
-            let new = imported.issuers.iter().filter_map(|id| authorities.issuers.get(id));
+            let new = imported.issuers.iter().filter_map(|id| ca_state.issuers.get(id));
             imported.warnings.extend(new.flat_map(|issuer| oddities(issuer, now)));
             imported.warnings.extend(self.rebuild_crls(now).await);
         }
@@ -60,17 +60,17 @@ impl Pki {
 
     async fn import(
         &self,
-        authorities: &Arc<Authorities>,
+        ca_state: &Arc<CaState>,
         certificates: &[Certificate],
     ) -> Result<Imported, Failure> {
         let mut imported = Imported::default();
-        let mut batch = authorities.config_batch(self.id());
-        let mut defaults = authorities.defaults.clone();
+        let mut batch = ca_state.config_batch(self.id());
+        let mut defaults = ca_state.defaults.clone();
         let mut fresh: BTreeMap<Vec<u8>, Id> = BTreeMap::new();
         let mut with_key = Vec::new();
         for certificate in certificates {
-            let key = key_of(authorities, certificate);
-            let known = authorities
+            let key = key_of(ca_state, certificate);
+            let known = ca_state
                 .issuers
                 .values()
                 .find(|issuer| issuer.certificate.der() == certificate.der())
@@ -83,7 +83,7 @@ impl Pki {
                 continue;
             }
             // One that was deleted comes back as itself, so that coming and going leaves one trace.
-            let mut deleted = authorities.deleted.iter().rev();
+            let mut deleted = ca_state.deleted.iter().rev();
             let before = deleted.find(|gone| gone.certificate.der() == certificate.der());
             let id: Id = before
                 .map_or_else(|| self.env().entropy.bytes(Purpose::Identifier), |gone| gone.id);
@@ -98,7 +98,7 @@ impl Pki {
             }
         }
         choose_default(&mut defaults, &with_key, &mut imported.warnings);
-        if !authorities.urls.is_configured() && !imported.issuers.is_empty() {
+        if !ca_state.urls.is_configured() && !imported.issuers.is_empty() {
             imported.warnings.push(W_AIA.to_owned());
         }
         self.env().store.commit(put_defaults(batch, self.id(), &defaults)).await?;
@@ -170,8 +170,8 @@ fn choose_default(
     }
 }
 
-fn key_of(authorities: &Authorities, certificate: &Certificate) -> Option<Id> {
-    authorities
+fn key_of(ca_state: &CaState, certificate: &Certificate) -> Option<Id> {
+    ca_state
         .keys
         .iter()
         .find(|(_, entry)| entry.key.public().spki() == certificate.public_key().spki())

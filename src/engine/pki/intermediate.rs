@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::ca::authority::{Above, AuthorityAsk};
+use crate::ca::authority::{CaCertificateParams, IssuerConstraints};
 use crate::ca::cert::compose;
 use crate::ca::key::SignatureAlgorithm;
 use crate::ca::lint;
@@ -16,11 +16,11 @@ use crate::entropy::Purpose;
 use crate::store::key;
 
 use super::Pki;
-use super::authorities::{Authorities, Issuer};
-use super::generate::{KeyInUse, KeyWish, W_AIA, put_defaults, put_key};
+use super::ca_state::{CaState, Issuer};
+use super::generate::{KeyInUse, KeySpec, W_AIA, put_defaults, put_key};
 use super::issue::issuing;
 use super::notices::{REQUEST, notices};
-use super::output::{ArchiveContents, ArchiveWish, Archives, Format};
+use super::output::{ArchiveContents, Format, KeyStoreOptions, KeyStores};
 use super::records::CertificateRecord;
 use super::subject::{certifiable, csr_failure, read_csr};
 
@@ -28,9 +28,9 @@ use super::subject::{certifiable, csr_failure, read_csr};
 #[derive(Clone, Debug)]
 pub struct IntermediateRequest {
     /// Names.
-    pub ask: AuthorityAsk,
+    pub ask: CaCertificateParams,
     /// Its key.
-    pub key: KeyWish,
+    pub key: KeySpec,
     /// Basic constraints in the CSR.
     pub add_basic_constraints: bool,
 }
@@ -50,7 +50,7 @@ pub struct Intermediate {
 #[derive(Clone, Debug)]
 pub struct SignIntermediateRequest {
     /// Names, validity, constraints.
-    pub ask: AuthorityAsk,
+    pub ask: CaCertificateParams,
     /// The CSR's text.
     pub csr: String,
     /// The issuer.
@@ -58,7 +58,7 @@ pub struct SignIntermediateRequest {
     /// Is the output format one that is known here?
     pub format_is_known: bool,
     /// The archive of the answer, if it wants one.
-    pub archive: Option<Arc<ArchiveWish>>,
+    pub archive: Option<Arc<KeyStoreOptions>>,
 }
 
 /// An intermediate that was signed.
@@ -69,7 +69,7 @@ pub struct SignedIntermediate {
     /// Who signed it.
     pub issuer: Arc<Issuer>,
     /// The archive that was asked for.
-    pub archives: Option<Archives>,
+    pub archives: Option<KeyStores>,
     /// Serial number.
     pub serial: Serial,
     /// notAfter
@@ -91,8 +91,8 @@ impl Pki {
         request: &IntermediateRequest,
     ) -> Result<Intermediate, Failure> {
         retry_on_conflict!(async {
-            let authorities = self.authorities().await?;
-            let key = self.obtain_key(&authorities, &request.key).await?;
+            let ca_state = self.ca_state().await?;
+            let key = self.obtain_key(&ca_state, &request.key).await?;
             let mut warnings = Vec::new();
             let (subject, names) = request.ask.request(&mut warnings)?;
             let values = RequestValues {
@@ -109,12 +109,12 @@ impl Pki {
                 .map_err(|error| Failure::refused(error.to_string()))?;
             let linted = lint::lint_request(composed)
                 .map_err(|findings| Failure::of_lint(&findings, REQUEST))?;
-            let signed = key.key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
-            let mut defaults = authorities.defaults.clone();
-            let batch =
-                put_key(authorities.config_batch(self.id()), self.id(), &key, &mut defaults)?;
+            let signed =
+                key.key.sign(linted).map_err(|error| Failure::Internal(error.to_string()))?;
+            let mut defaults = ca_state.defaults.clone();
+            let batch = put_key(ca_state.config_batch(self.id()), self.id(), &key, &mut defaults)?;
             self.env().store.commit(put_defaults(batch, self.id(), &defaults)).await?;
-            if !authorities.urls.is_configured() {
+            if !ca_state.urls.is_configured() {
                 warnings.push(format!("{W_AIA}{W_AIA_INTERMEDIATE}"));
             }
             Ok(Intermediate { csr: signed.into_der(), key, warnings })
@@ -132,8 +132,8 @@ impl Pki {
         now: Timestamp,
     ) -> Result<SignedIntermediate, Failure> {
         retry_on_conflict!(async {
-            let authorities = self.authorities().await?;
-            let issuer = issuing(&authorities, &request.issuer_ref, now)?;
+            let ca_state = self.ca_state().await?;
+            let issuer = issuing(&ca_state, &request.issuer_ref, now)?;
             if !request.format_is_known {
                 return Err(Format::unknown(
                     "The \"format\" path parameter must be \"pem\" or \"der\"",
@@ -141,25 +141,25 @@ impl Pki {
             }
             let csr = read_csr(&request.csr)?;
             certifiable(csr.key_kind())?;
-            let urls = authorities.urls_of(Some(&issuer)).map_err(|why| {
-                Failure::Mistaken(format!(
+            let urls = ca_state.urls_of(Some(&issuer)).map_err(|why| {
+                Failure::InvalidWrapped(format!(
                     "error fetching CA certificate: unable to fetch AIA URL information: {why}"
                 ))
             })?;
-            let above = Above {
+            let above = IssuerConstraints {
                 limits: &issuer.limits,
                 not_after: issuer.certificate.not_after(),
                 key_kind: issuer.certificate.public_key().kind(),
             };
             let limits = self.lifetimes;
             let permit = request.ask.permit_intermediate(&csr, above, limits, urls, now)?;
-            let mut warnings = signing_warnings(permit.warnings(), &permit, &authorities, &issuer);
+            let mut warnings = signing_warnings(permit.warnings(), &permit, &ca_state, &issuer);
             let verified = csr.verify().map_err(|error| csr_failure(&error))?;
             let serial =
                 Serial::new(permit.template().not_after, self.env().entropy.bytes(Purpose::Serial));
             let view = issuer.certificate.issuer_view();
             let tbs = compose(permit, &view, verified.public_key(), serial).map_err(|error| {
-                Failure::Mistaken(format!("unable to create certificate: {error}"))
+                Failure::InvalidWrapped(format!("unable to create certificate: {error}"))
             })?;
             let not_after = tbs.facts().not_after;
             let linted =
@@ -170,15 +170,15 @@ impl Pki {
             let key = issuer
                 .key
                 .as_ref()
-                .ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
-            let signed = key.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+                .ok_or_else(|| Failure::Internal("the issuer lost its key".to_owned()))?;
+            let signed = key.sign(linted).map_err(|error| Failure::Internal(error.to_string()))?;
             let der = signed.into_der();
-            let contents = ArchiveContents::issued(der.clone(), &issuer, &authorities);
+            let contents = ArchiveContents::issued(der.clone(), &issuer, &ca_state);
             let wish = request.archive.as_ref();
             let archives = self.archive_before_record(wish, contents, serial, now).await?;
             let place = key::certificate(self.id(), serial.as_bytes());
             let record = CertificateRecord { der: der.clone(), issuer: issuer.id };
-            let batch = authorities
+            let batch = ca_state
                 .batch_if_unchanged(self.id())
                 .expect_absent(place.clone())
                 .put_record(place, &record);
@@ -192,11 +192,11 @@ impl Pki {
 fn signing_warnings(
     of_permit: &[String],
     permit: &crate::ca::permit::Permit,
-    authorities: &Authorities,
+    ca_state: &CaState,
     issuer: &Issuer,
 ) -> Vec<String> {
     let mut warnings = of_permit.to_vec();
-    if !authorities.urls.is_configured() && !issuer.record.urls.is_configured() {
+    if !ca_state.urls.is_configured() && !issuer.record.urls.is_configured() {
         warnings.push(W_AIA.to_owned());
     }
     let constraints = permit.template().basic_constraints;

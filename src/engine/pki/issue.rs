@@ -20,10 +20,12 @@ use crate::ca::cert::{Tbs, compose};
 use crate::ca::csr::ParsedCsr;
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::lint;
-use crate::ca::pem::{ExportedKey, KeyForm};
+use crate::ca::pem::{KeyForm, PrivateKeyEncodings};
 use crate::ca::permit::Permit;
 use crate::ca::public_key::PublicKey;
-use crate::ca::role::{Ask, Bounds, Refusal, Role, RoleKey, key_kind, shell_word};
+use crate::ca::role::{
+    CertificateParams, IssuanceLimits, Role, RoleKey, RoleViolation, key_kind, shell_word,
+};
 use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
@@ -36,9 +38,9 @@ use crate::keys::SubjectKey;
 use crate::store::{Batch, Revision, key};
 
 use super::Pki;
-use super::authorities::{Authorities, Issuer};
+use super::ca_state::{CaState, Issuer};
 use super::notices::notices;
-use super::output::{ArchiveContents, ArchiveWish, Archives, FORMATS, Format};
+use super::output::{ArchiveContents, FORMATS, Format, KeyStoreOptions, KeyStores};
 use super::records::CertificateRecord;
 use super::subject::{
     checked_kind, csr_facts, csr_failure, lost_from_csr, read_csr, unsupported_curve,
@@ -52,7 +54,7 @@ pub struct LeafRequest {
     /// The issuer of the path; `None` uses the role's.
     pub issuer_ref: Option<String>,
     /// Names and validity.
-    pub ask: Ask,
+    pub ask: CertificateParams,
     /// The output format; `None` stands for an unknown one.
     pub format: Option<Format>,
     /// Where the key comes from.
@@ -83,7 +85,7 @@ pub struct Leaf {
     /// The issuer that signed it.
     pub issuer: Arc<Issuer>,
     /// The private key, if Signet made it.
-    pub key: Option<ExportedKey>,
+    pub key: Option<PrivateKeyEncodings>,
     /// Serial number.
     pub serial: Serial,
     /// notBefore
@@ -95,7 +97,7 @@ pub struct Leaf {
     /// Warnings for the caller.
     pub warnings: Vec<String>,
     /// The mount's issuers at that time, for trust stores.
-    pub authorities: Arc<Authorities>,
+    pub ca_state: Arc<CaState>,
 }
 
 /// The proof that a certificate is recorded, or that its role records none. Made only here.
@@ -119,7 +121,7 @@ pub(super) struct PreparedLeaf {
     role: Arc<Role>,
     role_revision: Revision,
     issuer: Arc<Issuer>,
-    authorities: Arc<Authorities>,
+    ca_state: Arc<CaState>,
     kind: KeyKind,
     key_form: KeyForm,
     csr: Option<Box<ParsedCsr>>,
@@ -162,10 +164,10 @@ impl Pki {
     pub async fn issue_archive(
         &self,
         request: &LeafRequest,
-        wish: &Arc<ArchiveWish>,
+        wish: &Arc<KeyStoreOptions>,
         now: Timestamp,
         slot: IssuanceSlot,
-    ) -> Result<Recorded<(Leaf, Archives)>, Failure> {
+    ) -> Result<Recorded<(Leaf, KeyStores)>, Failure> {
         let mut slot = Some(slot);
         retry_on_conflict!(async {
             // An attempt after a conflict waits for a slot of its own.
@@ -175,10 +177,9 @@ impl Pki {
             };
             let SignedLeaf { mut leaf, batch } = self.make(request, now).await?;
             drop(held);
-            let contents =
-                ArchiveContents::issued(leaf.der.clone(), &leaf.issuer, &leaf.authorities)
-                    .with_key(leaf.key.take().map(ExportedKey::into_pkcs8))
-                    .with_encoder(&leaf.role.fields().pkcs12_encoder);
+            let contents = ArchiveContents::issued(leaf.der.clone(), &leaf.issuer, &leaf.ca_state)
+                .with_key(leaf.key.take().map(PrivateKeyEncodings::into_pkcs8))
+                .with_encoder(&leaf.role.fields().pkcs12_encoder);
             let archives = self.archive(wish, contents, now).await?;
             if let Some(batch) = batch {
                 self.env().store.commit(batch).await?;
@@ -197,7 +198,7 @@ impl Pki {
         }
         let signed = self.state.leaves.run((prepared, permit), |batch| self.make_batch(batch));
         signed.await.unwrap_or_else(|BatchAborted| {
-            Err(Failure::Fault("a batch of certificates was aborted".to_owned()))
+            Err(Failure::Internal("a batch of certificates was aborted".to_owned()))
         })
     }
 
@@ -216,7 +217,7 @@ impl Pki {
         request: &LeafRequest,
         now: Timestamp,
     ) -> Result<(PreparedLeaf, Permit), Failure> {
-        let authorities = self.authorities().await?;
+        let ca_state = self.ca_state().await?;
         let (role_revision, role) = self
             .role(&request.role)
             .await?
@@ -229,7 +230,7 @@ impl Pki {
             KeySource::Csr(_) => None,
         };
         let reference = request.issuer_ref.as_ref().unwrap_or(&role.fields().issuer_ref);
-        let issuer = issuing(&authorities, reference, now)?;
+        let issuer = issuing(&ca_state, reference, now)?;
         if request.format.is_none() {
             return Err(Format::unknown(FORMATS));
         }
@@ -241,10 +242,10 @@ impl Pki {
                 (Some(Box::new(csr)), kind)
             }
             (KeySource::Generate { .. }, None) => {
-                return Err(Failure::Fault("a leaf has no key".to_owned()));
+                return Err(Failure::Internal("a leaf has no key".to_owned()));
             }
         };
-        let bounds = self.bounds(&issuer, &authorities)?;
+        let bounds = self.bounds(&issuer, &ca_state)?;
         let facts = csr.as_deref().map(csr_facts);
         let permit = role
             .permit(&request.ask, facts.as_ref(), kind, &bounds, now)
@@ -262,7 +263,7 @@ impl Pki {
             role,
             role_revision,
             issuer,
-            authorities,
+            ca_state,
             kind,
             key_form,
             csr,
@@ -273,13 +274,13 @@ impl Pki {
     }
 
     /// What the issuer and the mount allow.
-    fn bounds(&self, issuer: &Issuer, authorities: &Authorities) -> Result<Bounds, Failure> {
-        let urls = authorities.urls_of(Some(issuer)).map_err(|why| {
-            Failure::Mistaken(format!(
+    fn bounds(&self, issuer: &Issuer, ca_state: &CaState) -> Result<IssuanceLimits, Failure> {
+        let urls = ca_state.urls_of(Some(issuer)).map_err(|why| {
+            Failure::InvalidWrapped(format!(
                 "error fetching CA certificate: unable to fetch AIA URL information: {why}"
             ))
         })?;
-        Ok(Bounds {
+        Ok(IssuanceLimits {
             issuer_end: issuer.certificate.not_after(),
             behavior: issuer.leaf_behavior(),
             mount: self.lifetimes,
@@ -288,7 +289,7 @@ impl Pki {
     }
 
     /// A role's refusal, with the mount's path in its hint.
-    fn refused(&self, refusal: Refusal) -> Failure {
+    fn refused(&self, refusal: RoleViolation) -> Failure {
         let path = shell_word(&self.entry.record.path);
         let hint = refusal.hint.map(|hint| hint.replace("{mount}", &path));
         Failure::Refused { text: refusal.text, hint }
@@ -298,7 +299,7 @@ impl Pki {
     fn key(
         &self,
         (mut leaf, permit): (PreparedLeaf, Permit),
-    ) -> Result<(PreparedLeaf, Permit, PublicKey, Option<ExportedKey>), Failure> {
+    ) -> Result<(PreparedLeaf, Permit, PublicKey, Option<PrivateKeyEncodings>), Failure> {
         if let Some(csr) = leaf.csr.take() {
             let verified = csr.verify().map_err(|error| csr_failure(&error))?;
             return Ok((leaf, permit, verified.public_key().clone(), None));
@@ -308,20 +309,26 @@ impl Pki {
             None => SubjectKey::generate_with(leaf.kind, &self.env().entropy)?,
         };
         let public = key.public().clone();
-        let exported = ExportedKey::encode(leaf.kind, key.into_pkcs8(), leaf.key_form)?;
+        let exported = PrivateKeyEncodings::encode(leaf.kind, key.into_pkcs8(), leaf.key_form)?;
         Ok((leaf, permit, public, Some(exported)))
     }
 
     fn compose_and_lint(
         &self,
-        (mut leaf, permit, public, key): (PreparedLeaf, Permit, PublicKey, Option<ExportedKey>),
-    ) -> Result<(PreparedLeaf, Linted<Tbs>, Option<ExportedKey>), Failure> {
+        (mut leaf, permit, public, key): (
+            PreparedLeaf,
+            Permit,
+            PublicKey,
+            Option<PrivateKeyEncodings>,
+        ),
+    ) -> Result<(PreparedLeaf, Linted<Tbs>, Option<PrivateKeyEncodings>), Failure> {
         leaf.warnings.extend_from_slice(permit.warnings());
         let random = self.env().entropy.bytes(Purpose::Serial);
         let serial = Serial::new(permit.template().not_after, random);
         let view = leaf.issuer.certificate.issuer_view();
-        let tbs = compose(permit, &view, &public, serial)
-            .map_err(|error| Failure::Mistaken(format!("unable to create certificate: {error}")))?;
+        let tbs = compose(permit, &view, &public, serial).map_err(|error| {
+            Failure::InvalidWrapped(format!("unable to create certificate: {error}"))
+        })?;
         let holder = || format!("role {}", leaf.role.name());
         let linted =
             lint::lint(tbs, &view).map_err(|findings| Failure::of_lint(&findings, &holder()))?;
@@ -333,11 +340,12 @@ impl Pki {
 
     fn sign(
         &self,
-        (leaf, linted, key): (PreparedLeaf, Linted<Tbs>, Option<ExportedKey>),
+        (leaf, linted, key): (PreparedLeaf, Linted<Tbs>, Option<PrivateKeyEncodings>),
     ) -> Result<SignedLeaf, Failure> {
         let signer = leaf.issuer.key.as_ref();
-        let signer = signer.ok_or_else(|| Failure::Fault("the issuer lost its key".to_owned()))?;
-        let signed = signer.sign(linted).map_err(|error| Failure::Fault(error.to_string()))?;
+        let signer =
+            signer.ok_or_else(|| Failure::Internal("the issuer lost its key".to_owned()))?;
+        let signed = signer.sign(linted).map_err(|error| Failure::Internal(error.to_string()))?;
         let batch = (!leaf.role.fields().no_store).then(|| self.certificate_batch(&leaf, &signed));
         let facts = *signed.facts();
         let leaf = Leaf {
@@ -346,7 +354,7 @@ impl Pki {
             not_before: facts.not_before,
             not_after: facts.not_after,
             key,
-            authorities: leaf.authorities,
+            ca_state: leaf.ca_state,
             issuer: leaf.issuer,
             role: leaf.role,
             warnings: leaf.warnings,
@@ -359,7 +367,7 @@ impl Pki {
         let role = key::role(self.id(), leaf.role.name());
         let key = key::certificate(self.id(), signed.facts().serial.as_bytes());
         let record = CertificateRecord { der: signed.der().to_vec(), issuer: leaf.issuer.id };
-        leaf.authorities
+        leaf.ca_state
             .batch_if_unchanged(self.id())
             .expect(role, leaf.role_revision)
             .expect_absent(key.clone())
@@ -398,7 +406,7 @@ fn generated_kind(
             ));
         }
         RoleKey::Any => key_kind(key_type, key_bits)
-            .map_err(|why| Failure::Mistaken(format!("failed to validate role: {why}")))?,
+            .map_err(|why| Failure::InvalidWrapped(format!("failed to validate role: {why}")))?,
     };
     match kind {
         KeyKind::Ec(Curve::P224) => Err(unsupported_curve()),
@@ -416,23 +424,25 @@ fn each<From, To>(
 
 /// An issuer that exists, may issue, has a key, and is valid and not revoked.
 pub(super) fn issuing(
-    authorities: &Authorities,
+    ca_state: &CaState,
     reference: &str,
     now: Timestamp,
 ) -> Result<Arc<Issuer>, Failure> {
-    let issuer = authorities.issuer(reference).map_err(|unknown| {
-        Failure::Mistaken(format!("could not fetch the CA certificate (was one set?): {unknown}"))
+    let issuer = ca_state.issuer(reference).map_err(|unknown| {
+        Failure::InvalidWrapped(format!(
+            "could not fetch the CA certificate (was one set?): {unknown}"
+        ))
     })?;
     if !issuer.record.may_issue {
         let id = format_uuid(&issuer.id);
-        return Err(Failure::Mistaken(format!(
+        return Err(Failure::InvalidWrapped(format!(
             "error fetching CA certificate: error while attempting to use issuer {id}: requested usage issuing-certificates for issuer [id:{id} / name:{}] but only had usage {}",
             issuer.record.name,
             issuer.usages()
         )));
     }
     if issuer.key.is_none() {
-        return Err(Failure::Mistaken(format!(
+        return Err(Failure::InvalidWrapped(format!(
             "could not fetch the CA certificate (was one set?): unable to fetch corresponding key for issuer {}; unable to use this issuer for signing",
             format_uuid(&issuer.id)
         )));

@@ -11,7 +11,7 @@ use crate::engine::{Failure, retry_on_conflict};
 use crate::store::key;
 
 use super::Pki;
-use super::authorities::{Authorities, Issuer};
+use super::ca_state::{CaState, Issuer};
 use super::generate::{issuer_name, put_defaults};
 use super::records::{DeletedIssuer, DeletedIssuersRecord, Id, UrlsRecord};
 use super::urls::check_urls;
@@ -42,12 +42,12 @@ pub struct IssuerChange {
 }
 
 impl Pki {
-    /// The authorities of a mount as they are now.
+    /// The issuers, keys and settings of a mount, as they are now.
     ///
     /// # Errors
     /// Fails only with the store.
-    pub async fn read_authorities(&self) -> Result<Arc<Authorities>, Failure> {
-        self.authorities().await
+    pub async fn read_ca_state(&self) -> Result<Arc<CaState>, Failure> {
+        self.ca_state().await
     }
 
     /// Changes an issuer's settings; answers with the issuer and what the operator should know.
@@ -58,24 +58,24 @@ impl Pki {
         &self,
         reference: &str,
         change: &IssuerChange,
-    ) -> Result<(Arc<Issuer>, Arc<Authorities>, Vec<String>), Failure> {
+    ) -> Result<(Arc<Issuer>, Arc<CaState>, Vec<String>), Failure> {
         let id = retry_on_conflict!(async {
-            let authorities = self.authorities().await?;
-            let issuer = authorities.issuer(reference)?;
-            let record = changed(&authorities, issuer, change)?;
-            let batch = authorities
+            let ca_state = self.ca_state().await?;
+            let issuer = ca_state.issuer(reference)?;
+            let record = changed(&ca_state, issuer, change)?;
+            let batch = ca_state
                 .config_batch(self.id())
                 .put_record(key::issuer(self.id(), &issuer.id), &record);
             self.env().store.commit(batch).await?;
             Ok(issuer.id)
         })?;
-        let authorities = self.authorities().await?;
-        let issuer = authorities.issuers.get(&id).cloned().ok_or(Failure::Missing)?;
+        let ca_state = self.ca_state().await?;
+        let issuer = ca_state.issuers.get(&id).cloned().ok_or(Failure::NotFound)?;
         let mut warnings = Vec::new();
-        if let Err(why) = authorities.urls_of(Some(&issuer)) {
+        if let Err(why) = ca_state.urls_of(Some(&issuer)) {
             warnings.push(may_fail(&why));
         }
-        Ok((issuer, authorities, warnings))
+        Ok((issuer, ca_state, warnings))
     }
 
     /// Removes an issuer; its key stays. An unknown reference is no error.
@@ -88,9 +88,9 @@ impl Pki {
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
         let mut warnings = retry_on_conflict!(async {
-            let authorities = self.authorities().await?;
-            let Ok(issuer) = authorities.issuer(reference) else { return Ok(Vec::new()) };
-            let mut defaults = authorities.defaults.clone();
+            let ca_state = self.ca_state().await?;
+            let Ok(issuer) = ca_state.issuer(reference) else { return Ok(Vec::new()) };
+            let mut defaults = ca_state.defaults.clone();
             let mut warnings = Vec::new();
             if defaults.issuer == Some(issuer.id) {
                 defaults.issuer = None;
@@ -99,10 +99,10 @@ impl Pki {
                     format_uuid(&issuer.id)
                 ));
             }
-            let batch = authorities
+            let batch = ca_state
                 .config_batch(self.id())
                 .delete(key::issuer(self.id(), &issuer.id))
-                .put_record(key::config(self.id(), "departed"), &departing(&authorities, issuer));
+                .put_record(key::config(self.id(), "departed"), &departing(&ca_state, issuer));
             self.env().store.commit(put_defaults(batch, self.id(), &defaults)).await?;
             Ok(warnings)
         })?;
@@ -113,9 +113,9 @@ impl Pki {
 
 /// Those that were deleted before, and this one; it stands there once, however often it came back,
 /// under the last name that it had.
-fn departing(authorities: &Authorities, issuer: &Issuer) -> DeletedIssuersRecord {
+fn departing(ca_state: &CaState, issuer: &Issuer) -> DeletedIssuersRecord {
     let (same, others): (Vec<_>, Vec<_>) =
-        authorities.deleted.iter().partition(|one| one.id == issuer.id);
+        ca_state.deleted.iter().partition(|one| one.id == issuer.id);
     let mut now = DeletedIssuer::of(issuer.id, &issuer.record);
     if issuer.record.name.is_empty() {
         now.name = same.last().map(|one| one.record.name.clone());
@@ -132,7 +132,7 @@ pub(super) fn may_fail(why: &str) -> String {
 }
 
 fn changed(
-    authorities: &Authorities,
+    ca_state: &CaState,
     issuer: &Issuer,
     change: &IssuerChange,
 ) -> Result<super::records::IssuerRecord, Failure> {
@@ -141,7 +141,7 @@ fn changed(
         record.name = if name.is_empty() {
             String::new()
         } else {
-            issuer_name(authorities, Some(name), Some(&issuer.id))?
+            issuer_name(ca_state, Some(name), Some(&issuer.id))?
         };
     }
     if let Some(word) = &change.leaf_not_after_behavior {
@@ -157,7 +157,7 @@ fn changed(
         record.revocation_signature_algorithm = revocation_algorithm(issuer, word)?;
     }
     if let Some(references) = &change.manual_chain {
-        record.manual_chain = manual_chain(authorities, issuer, references)?;
+        record.manual_chain = manual_chain(ca_state, issuer, references)?;
     }
     record.urls = changed_urls(&record.urls, change)?;
     Ok(record)
@@ -200,7 +200,7 @@ fn revocation_algorithm(issuer: &Issuer, word: &str) -> Result<String, Failure> 
         return Ok(String::new());
     }
     let Some(algorithm) = SignatureAlgorithm::parse(word) else {
-        let all: Vec<_> = SignatureAlgorithm::ALL.iter().map(|known| known.word()).collect();
+        let all: Vec<_> = SignatureAlgorithm::ALL.iter().map(|known| known.as_str()).collect();
         return Err(Failure::refused(format!(
             "Unknown signature algorithm value: {word} - valid values are {}",
             all.join(", ")
@@ -208,22 +208,22 @@ fn revocation_algorithm(issuer: &Issuer, word: &str) -> Result<String, Failure> 
     };
     let kind = issuer.certificate.public_key().kind();
     if !algorithm.fits(kind) {
-        return Err(Failure::Mistaken(format!(
+        return Err(Failure::InvalidWrapped(format!(
             "unable to use issuer of type {} to sign with {algorithm} key type",
-            kind.word().to_uppercase()
+            kind.as_str().to_uppercase()
         )));
     }
-    Ok(algorithm.word().to_owned())
+    Ok(algorithm.as_str().to_owned())
 }
 
 fn manual_chain(
-    authorities: &Authorities,
+    ca_state: &CaState,
     issuer: &Issuer,
     references: &[String],
 ) -> Result<Vec<Id>, Failure> {
     let mut chain = Vec::new();
     for (position, reference) in references.iter().enumerate() {
-        let id = if reference == "self" { issuer.id } else { authorities.issuer(reference)?.id };
+        let id = if reference == "self" { issuer.id } else { ca_state.issuer(reference)?.id };
         if position == 0 && id != issuer.id {
             return Err(Failure::refused(format!(
                 "expected first cert in chain to be a self-reference, but was: {reference}/{}",

@@ -6,7 +6,7 @@ use crate::engine::{Failure, retry_on_conflict};
 use crate::store::{Snapshot, key, record};
 
 use super::Pki;
-use super::authorities::Authorities;
+use super::ca_state::CaState;
 use super::generate::put_defaults;
 use super::records::{Id, RevocationRecord};
 
@@ -27,9 +27,9 @@ impl Pki {
         now: Timestamp,
     ) -> Result<Vec<String>, Failure> {
         retry_on_conflict!(async {
-            let (snapshot, authorities) = self.snapshot_and_authorities().await?;
-            let Ok((id, _)) = authorities.key(reference) else { return Ok(Vec::new()) };
-            let mut users = authorities.issuers.values();
+            let (snapshot, ca_state) = self.snapshot_and_ca_state().await?;
+            let Ok((id, _)) = ca_state.key(reference) else { return Ok(Vec::new()) };
+            let mut users = ca_state.issuers.values();
             if let Some(user) = users.find(|issuer| issuer.record.key == Some(id)) {
                 return Err(Failure::refused(format!(
                     "Failed to Delete Key.  Key in Use by Issuer: {}",
@@ -38,8 +38,8 @@ impl Pki {
             }
             let mut warnings = Vec::new();
             let mut batch =
-                authorities.config_batch(self.id()).delete(key::private_key(self.id(), &id));
-            let mut defaults = authorities.defaults.clone();
+                ca_state.config_batch(self.id()).delete(key::private_key(self.id(), &id));
+            let mut defaults = ca_state.defaults.clone();
             if defaults.key == Some(id) {
                 defaults.key = None;
                 batch = put_defaults(batch, self.id(), &defaults);
@@ -48,7 +48,7 @@ impl Pki {
                     format_uuid(&id)
                 ));
             }
-            let lost = live_revocations(&snapshot, &authorities, self.id(), &id, now).await?;
+            let lost = live_revocations(&snapshot, &ca_state, self.id(), &id, now).await?;
             if lost > 0 {
                 warnings.push(format!(
                     "Signet: key {} signed the revocation list of issuers that were deleted; {lost} revoked certificates that have not expired are on no list from now on",
@@ -64,19 +64,19 @@ impl Pki {
 /// Revoked certificates of deleted issuers with this key that are not over.
 async fn live_revocations(
     snapshot: &Snapshot,
-    authorities: &Authorities,
+    ca_state: &CaState,
     mount: &MountId,
     key: &Id,
     now: Timestamp,
 ) -> Result<usize, Failure> {
     let mut live = 0_usize;
-    for issuer in authorities.deleted.iter().filter(|issuer| issuer.record.key == Some(*key)) {
+    for issuer in ca_state.deleted.iter().filter(|issuer| issuer.record.key == Some(*key)) {
         let mut range = key::revoked_by(mount, &issuer.id).range();
         loop {
             let page = snapshot.scan(&range, PAGE).await?;
             for entry in &page {
                 let revoked: RevocationRecord = record::decode(&entry.value)
-                    .map_err(|error| Failure::Fault(error.to_string()))?;
+                    .map_err(|error| Failure::Internal(error.to_string()))?;
                 live = live.saturating_add(usize::from(revoked.not_after >= now.unix()));
             }
             match page.last() {

@@ -1,7 +1,7 @@
 //! The PKI engine: one verb, one file.
 
-pub mod authorities;
 pub mod auto_tidy;
+pub mod ca_state;
 pub mod certificates;
 pub mod crl;
 pub mod generate;
@@ -38,7 +38,7 @@ use crate::ca::role::{Role, RoleFields, TtlLimits};
 use crate::ca::time::Timestamp;
 use crate::store::{Revision, Snapshot, key};
 
-pub use authorities::{Authorities, Issuer};
+pub use ca_state::{CaState, Issuer};
 use state::PkiState;
 
 /// One PKI mount: its use cases are its methods.
@@ -95,32 +95,28 @@ impl Pki {
         &self.entry.id
     }
 
-    /// The authorities of the mount as they are now.
-    pub(crate) async fn authorities(&self) -> Result<Arc<Authorities>, Failure> {
-        let generation = self.env().store.revision(&authorities::generation_key(self.id())).await?;
-        match self.state.authorities.load_full() {
+    /// The CA state of the mount as it is now.
+    pub(crate) async fn ca_state(&self) -> Result<Arc<CaState>, Failure> {
+        let generation = self.env().store.revision(&ca_state::generation_key(self.id())).await?;
+        match self.state.ca_state.load_full() {
             Some(known) if known.generation() == generation => Ok(known),
             // Boxed, because it is rare and would enlarge the future of every request.
-            _ => Ok(Box::pin(self.snapshot_and_authorities()).await?.1),
+            _ => Ok(Box::pin(self.snapshot_and_ca_state()).await?.1),
         }
     }
 
-    /// A snapshot and the authorities of the mount as of it.
-    pub(crate) async fn snapshot_and_authorities(
-        &self,
-    ) -> Result<(Snapshot, Arc<Authorities>), Failure> {
+    /// A snapshot and the CA state of the mount in it.
+    pub(crate) async fn snapshot_and_ca_state(&self) -> Result<(Snapshot, Arc<CaState>), Failure> {
         let snapshot = self.env().store.snapshot().await?;
-        let generation = snapshot
-            .get(&authorities::generation_key(self.id()))
-            .await?
-            .map(|(revision, _)| revision);
-        if let Some(known) = self.state.authorities.load_full()
+        let generation =
+            snapshot.get(&ca_state::generation_key(self.id())).await?.map(|(revision, _)| revision);
+        if let Some(known) = self.state.ca_state.load_full()
             && known.generation() == generation
         {
             return Ok((snapshot, known));
         }
-        let loaded = Arc::new(Authorities::load(&snapshot, self.id(), generation).await?);
-        self.state.authorities.store(Some(Arc::clone(&loaded)));
+        let loaded = Arc::new(CaState::load(&snapshot, self.id(), generation).await?);
+        self.state.ca_state.store(Some(Arc::clone(&loaded)));
         Ok((snapshot, loaded))
     }
 
@@ -174,7 +170,7 @@ mod tests {
         engine.initialize(None, None, Timestamp::from_unix(0)).await.unwrap();
         for path in ["one/", "two/"] {
             engine.mount(new_mount(&Entropy::System, path, Pki::KIND)).await.unwrap();
-            pki(&engine, path).authorities().await.unwrap();
+            pki(&engine, path).ca_state().await.unwrap();
         }
         engine
     }
@@ -205,7 +201,7 @@ mod tests {
     async fn sealing_leaves_nothing_of_a_mount_in_memory() {
         let engine = engine().await;
         let state = Arc::downgrade(&pki(&engine, "one/").state);
-        assert!(state.upgrade().is_some_and(|state| state.authorities.load().is_some()));
+        assert!(state.upgrade().is_some_and(|state| state.ca_state.load().is_some()));
         engine.seal().await;
         assert!(state.upgrade().is_none());
         assert!(matches!(engine.current_mounts().await, Err(Failure::Sealed)));

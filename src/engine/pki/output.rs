@@ -1,6 +1,6 @@
 //! How certificates and keys are written out (pki-api chapter 17).
 //!
-//! What a request says about its output is parsed before anything is signed ([`ArchiveWish`]), and
+//! What a request says about its output is parsed before anything is signed ([`KeyStoreOptions`]), and
 //! an archive is written before its certificate is recorded: an answer that refuses has issued
 //! nothing. Key match and chain order are checked here, before an answer leaves.
 
@@ -16,7 +16,7 @@ use crate::entropy::Purpose;
 use crate::secret::Secret;
 
 use super::Pki;
-use super::authorities::{Authorities, Issuer};
+use super::ca_state::{CaState, Issuer};
 
 /// `format`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub struct ArchiveAsk {
 
 /// An archive that can be written: nothing of what was asked for it is refused later.
 #[derive(Debug)]
-pub struct ArchiveWish {
+pub struct KeyStoreOptions {
     kind: ArchiveKind,
     password: Secret<String>,
     encoder: Option<Encoder>,
@@ -90,7 +90,7 @@ pub struct ArchiveWish {
     with_intermediates: bool,
 }
 
-impl ArchiveWish {
+impl KeyStoreOptions {
     /// Checks every parameter.
     ///
     /// # Errors
@@ -144,10 +144,10 @@ pub(super) struct ArchiveContents {
 
 impl ArchiveContents {
     /// A certificate of this issuer; every root of the mount is trusted.
-    pub(super) fn issued(leaf: Vec<u8>, issuer: &Issuer, authorities: &Authorities) -> Self {
+    pub(super) fn issued(leaf: Vec<u8>, issuer: &Issuer, ca_state: &CaState) -> Self {
         let mut above = vec![issuer.certificate.der().to_vec()];
         above.extend_from_slice(&issuer.chain_der);
-        Self { leaf, above, key: None, roots: authorities.roots(), encoder: None }
+        Self { leaf, above, key: None, roots: ca_state.roots(), encoder: None }
     }
 
     /// A root.
@@ -168,7 +168,7 @@ impl ArchiveContents {
 
 /// The archives of one answer.
 #[derive(Debug)]
-pub struct Archives {
+pub struct KeyStores {
     /// The one that was asked for.
     pub certificate: Vec<u8>,
     /// A trust store of the same moment, if there is a root to trust.
@@ -189,10 +189,10 @@ impl Pki {
     /// Refuses a trust store without a root, and certificates that are too large for an archive.
     pub(super) async fn archive(
         &self,
-        wish: &Arc<ArchiveWish>,
+        wish: &Arc<KeyStoreOptions>,
         contents: ArchiveContents,
         now: Timestamp,
-    ) -> Result<Archives, Failure> {
+    ) -> Result<KeyStores, Failure> {
         let entropy = self.env().entropy.clone();
         let wish = Arc::clone(wish);
         let work = move || {
@@ -203,15 +203,15 @@ impl Pki {
 }
 
 fn write_archives(
-    wish: &ArchiveWish,
+    wish: &KeyStoreOptions,
     contents: &ArchiveContents,
     now: Timestamp,
     random: &mut dyn FnMut(&mut [u8]),
-) -> Result<Archives, Failure> {
+) -> Result<KeyStores, Failure> {
     let encoder = wish.encoder.or(contents.encoder).unwrap_or_default();
     let above = contents.above.iter().map(|der| Certificate::parse(der.as_slice()));
     let above = above.collect::<Result<Vec<_>, _>>();
-    let above = above.map_err(|error| Failure::Fault(format!("an issuer: {error}")))?;
+    let above = above.map_err(|error| Failure::Internal(format!("an issuer: {error}")))?;
     let path = keystore::path(&above);
     let root_is_known =
         contents.above.is_empty() || path.last().is_some_and(|top| keystore::is_root(top));
@@ -219,7 +219,9 @@ fn write_archives(
     let stored = StoreContents { key: contents.key.as_ref(), leaf: &contents.leaf, chain: &chain };
     // A key that does not fit its certificate never leaves.
     if stored.key.is_some() && !stored.belong_together().map_err(store_failure)? {
-        return Err(Failure::Fault("key, certificate and chain do not belong together".to_owned()));
+        return Err(Failure::Internal(
+            "key, certificate and chain do not belong together".to_owned(),
+        ));
     }
     let truststore = trust_store(wish, contents, encoder, now, random)?;
     let certificate = match wish.kind {
@@ -240,12 +242,12 @@ fn write_archives(
         (Some(_), false) => Some(W_OTHER_ROOTS),
         (Some(_), true) => None,
     };
-    Ok(Archives { certificate, truststore, trust_warning })
+    Ok(KeyStores { certificate, truststore, trust_warning })
 }
 
 /// Every root, each once; `None` where there is nothing to trust.
 fn trust_store(
-    wish: &ArchiveWish,
+    wish: &KeyStoreOptions,
     contents: &ArchiveContents,
     encoder: Encoder,
     now: Timestamp,
@@ -279,6 +281,6 @@ fn store_failure(error: KeyStoreError) -> Failure {
         KeyStoreError::Alias | KeyStoreError::NewPassword | KeyStoreError::TooLarge => {
             Failure::refused(error.to_string())
         }
-        other => Failure::Fault(other.to_string()),
+        other => Failure::Internal(other.to_string()),
     }
 }

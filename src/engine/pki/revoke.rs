@@ -53,7 +53,7 @@ impl Pki {
         now: Timestamp,
     ) -> Result<Revoked, Failure> {
         let outcome = self.revoke_and_publish(request, now).await;
-        if let Err(Failure::Fault(_) | Failure::Busy | Failure::Sealed) = outcome {
+        if let Err(Failure::Internal(_) | Failure::Busy | Failure::Sealed) = outcome {
             self.state.invalidate();
         }
         outcome
@@ -81,7 +81,7 @@ impl Pki {
         request: &RevokeRequest,
         now: Timestamp,
     ) -> Result<(Revocation, StoredSerial), Failure> {
-        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
+        let (snapshot, ca_state) = self.snapshot_and_ca_state().await?;
         let (bytes, sent) = match request {
             RevokeRequest::Serial(text) => (serial::parse(text), text.clone()),
             RevokeRequest::Certificate(text) => {
@@ -91,10 +91,8 @@ impl Pki {
         };
         let unknown = || Failure::refused(format!("certificate with serial {sent} not found."));
         let bytes = bytes.ok_or_else(unknown)?;
-        if let Some(own) = authorities
-            .issuers
-            .values()
-            .find(|issuer| issuer.certificate.serial() == bytes.as_slice())
+        if let Some(own) =
+            ca_state.issuers.values().find(|issuer| issuer.certificate.serial() == bytes.as_slice())
         {
             let id = format_uuid(&own.id);
             return Err(Failure::Refused {
@@ -117,7 +115,7 @@ impl Pki {
             return Ok((Revocation::Revoked(at), stored));
         }
         let not_after = certificate::not_after(&record.der)
-            .map_err(|error| Failure::Fault(error.to_string()))?;
+            .map_err(|error| Failure::Internal(error.to_string()))?;
         if not_after < now.plus(2) {
             return Ok((Revocation::Expired, stored));
         }
@@ -131,9 +129,9 @@ impl Pki {
         // certificate that an earlier version signed and this one cannot read.
         let is_leaf = Certificate::parse(record.der).is_ok_and(|read| !read.is_authority());
         let batch = if is_leaf {
-            authorities.batch_if_unchanged(self.id())
+            ca_state.batch_if_unchanged(self.id())
         } else {
-            authorities.config_batch(self.id())
+            ca_state.config_batch(self.id())
         };
         let batch = batch.expect_absent(entry.clone()).put_record(entry, &revoked);
         self.env().store.commit(batch).await?;

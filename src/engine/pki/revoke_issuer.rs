@@ -8,7 +8,7 @@ use crate::engine::{Failure, retry_on_conflict};
 use crate::store::key;
 
 use super::Pki;
-use super::authorities::{Authorities, Issuer};
+use super::ca_state::{CaState, Issuer};
 use super::certificates::certificate_key;
 use super::records::{CertificateRecord, Id, RevocationRecord};
 use super::state::PendingRevocation;
@@ -36,7 +36,7 @@ impl Pki {
         now: Timestamp,
     ) -> Result<(Arc<Issuer>, Vec<String>), Failure> {
         let outcome = self.revoke_issuer_and_publish(reference, now).await;
-        if let Err(Failure::Fault(_) | Failure::Busy | Failure::Sealed) = outcome {
+        if let Err(Failure::Internal(_) | Failure::Busy | Failure::Sealed) = outcome {
             self.state.invalidate();
         }
         outcome
@@ -52,8 +52,8 @@ impl Pki {
         for revocation in pending {
             warnings.extend(self.publish_revocation(revocation, now).await?);
         }
-        let authorities = self.authorities().await?;
-        let issuer = authorities.issuers.get(&issuer).cloned().ok_or(Failure::Missing)?;
+        let ca_state = self.ca_state().await?;
+        let issuer = ca_state.issuers.get(&issuer).cloned().ok_or(Failure::NotFound)?;
         Ok((issuer, warnings))
     }
 
@@ -62,8 +62,8 @@ impl Pki {
         reference: &str,
         now: Timestamp,
     ) -> Result<RevokedIssuer, Failure> {
-        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
-        let issuer = authorities.issuer(reference)?;
+        let (snapshot, ca_state) = self.snapshot_and_ca_state().await?;
+        let issuer = ca_state.issuer(reference)?;
         let at = issuer.revoked.unwrap_or(now);
         let serial = issuer.certificate.serial();
         let on_crl_of = |parent: Id| PendingRevocation {
@@ -74,7 +74,7 @@ impl Pki {
         let stored =
             snapshot.record::<CertificateRecord>(&certificate_key(self.id(), serial)).await?;
         let stored = stored.filter(|(_, record)| record.der == issuer.certificate.der());
-        let parents = parents(&authorities, issuer, stored.map(|(_, record)| record.issuer));
+        let parents = parents(&ca_state, issuer, stored.map(|(_, record)| record.issuer));
         if issuer.record.revoked.is_some() {
             // The store may have failed between recording and publishing it.
             let pending = parents.into_iter().map(on_crl_of).collect();
@@ -83,7 +83,7 @@ impl Pki {
         let mut record = issuer.record.clone();
         record.revoked = Some(at.into());
         record.may_issue = false;
-        let mut batch = authorities
+        let mut batch = ca_state
             .config_batch(self.id())
             .put_record(key::issuer(self.id(), &issuer.id), &record);
         let entry = RevocationRecord {
@@ -101,7 +101,7 @@ impl Pki {
         let warnings = [
             (issuer.is_root, W_SELF_SIGNED),
             (parents.is_empty(), W_NO_PARENT),
-            (authorities.defaults.issuer == Some(issuer.id), W_DEFAULT),
+            (ca_state.defaults.issuer == Some(issuer.id), W_DEFAULT),
         ];
         let warnings = warnings.into_iter().filter(|(holds, _)| *holds);
         Ok(RevokedIssuer {
@@ -114,7 +114,7 @@ impl Pki {
 
 /// The issuers whose CRLs must name it: the others that signed it, including deleted ones whose CRL
 /// continues; one for each name and key, preferably the one under which its certificate is stored.
-fn parents(authorities: &Authorities, issuer: &Issuer, stored_under: Option<Id>) -> Vec<Id> {
+fn parents(ca_state: &CaState, issuer: &Issuer, stored_under: Option<Id>) -> Vec<Id> {
     let certificate = &issuer.certificate;
     let signed_it = |other: &&Arc<Issuer>| {
         other.id != issuer.id
@@ -123,7 +123,7 @@ fn parents(authorities: &Authorities, issuer: &Issuer, stored_under: Option<Id>)
             && certificate.verify_signed_by(other.certificate.public_key())
     };
     let mut all: Vec<_> =
-        authorities.issuers.values().chain(&authorities.deleted).filter(signed_it).collect();
+        ca_state.issuers.values().chain(&ca_state.deleted).filter(signed_it).collect();
     all.sort_by_key(|other| Some(other.id) != stored_under);
     let mut groups: Vec<(&[u8], Id)> = Vec::new();
     for other in all {

@@ -21,9 +21,9 @@ impl Pki {
     ) -> Result<(Arc<Role>, Vec<String>), Failure> {
         let limits = self.lifetimes;
         let (role, mut warnings) = fields.accept(name, limits, now)?;
-        let authorities = self.authorities().await?;
+        let ca_state = self.ca_state().await?;
         let reference = &role.fields().issuer_ref;
-        if authorities.issuer(reference).is_err() {
+        if ca_state.issuer(reference).is_err() {
             warnings.push(if reference == "default" {
                 "Issuing Certificate was set to default, but no default issuing certificate (configurable at /config/issuers) is currently set".to_owned()
             } else {
@@ -64,11 +64,11 @@ impl Pki {
     /// The fields of a role.
     ///
     /// # Errors
-    /// [`Failure::Missing`] if there is no such role.
+    /// [`Failure::NotFound`] if there is no such role.
     pub async fn read_role(&self, name: &str) -> Result<RoleFields, Failure> {
         let snapshot = self.env().store.snapshot().await?;
         let found = snapshot.record::<RoleFields>(&key::role(self.id(), name)).await?;
-        found.map(|(_, fields)| fields).ok_or(Failure::Missing)
+        found.map(|(_, fields)| fields).ok_or(Failure::NotFound)
     }
 
     /// The names of all roles, sorted bytewise.

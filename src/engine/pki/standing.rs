@@ -10,7 +10,7 @@ use crate::engine::Failure;
 use crate::engine::identifier::{MountId, format_uuid};
 use crate::store::Snapshot;
 
-use super::authorities::{Issuer, is_self_signed, link_of};
+use super::ca_state::{Issuer, is_self_signed, link_of};
 use super::certificates::{certificate_key, revocation};
 use super::records::{CertificateRecord, Id, IssuerRecord};
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
-use super::authorities::Authorities;
-use super::crl::List;
+use super::ca_state::CaState;
+use super::crl::SignedCrl;
 use super::issue::LeafBatcher;
 use super::records::Id;
 use super::renewals::RenewalQueue;
@@ -17,7 +17,7 @@ use crate::store::{ParsedCache, Revision};
 /// What a PKI mount keeps in memory; all of it can be read again from the store.
 #[derive(Debug, Default)]
 pub struct PkiState {
-    pub(super) authorities: ArcSwapOption<Authorities>,
+    pub(super) ca_state: ArcSwapOption<CaState>,
     pub(super) leaves: LeafBatcher,
     /// Compiled roles by name.
     pub(super) roles: ParsedCache<String, Role, MAX_ROLES>,
@@ -49,7 +49,7 @@ struct CrlStatus {
 #[derive(Clone, Debug)]
 pub(super) struct Published {
     /// The CRL.
-    pub(super) list: Arc<List>,
+    pub(super) list: Arc<SignedCrl>,
     /// The mount's generation when it was read or written.
     pub(super) generation: Option<Revision>,
     /// The issuer whose key of the store holds it. That is not the signer if another issuer of the

@@ -5,7 +5,7 @@ use crate::ca::dropped::{self, Takes};
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::pem;
 use crate::ca::permit::Template;
-use crate::ca::role::{CsrFacts, Role, RoleKey};
+use crate::ca::role::{CsrFields, Role, RoleKey};
 use crate::engine::Failure;
 
 /// Steps 5 to 8.
@@ -25,8 +25,8 @@ pub(super) fn csr_failure(error: &CsrError) -> Failure {
 }
 
 /// What a role may take over from a CSR.
-pub(super) fn csr_facts(csr: &ParsedCsr) -> CsrFacts {
-    CsrFacts {
+pub(super) fn csr_facts(csr: &ParsedCsr) -> CsrFields {
+    CsrFields {
         common_name: csr.common_name().to_owned(),
         serial_number: csr.serial_number().to_owned(),
         user_ids: csr.user_ids().to_vec(),
@@ -57,10 +57,10 @@ pub(super) fn unsupported_curve() -> Failure {
 pub(super) fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failure> {
     match role.key() {
         RoleKey::Kind(wanted) => {
-            if wanted.word() != kind.word() {
+            if wanted.as_str() != kind.as_str() {
                 return Err(Failure::refused(format!(
                     "role requires keys of type {}",
-                    wanted.word()
+                    wanted.as_str()
                 )));
             }
             if kind.bits() < wanted.bits() {

@@ -32,20 +32,20 @@ use crate::store::{Batch, Key, KeyRange, Snapshot, key, record};
 use super::auto_tidy::{AutoTidyRecord, StoredTidy, TidyRunRecord};
 use super::certificates::certificate_key;
 use super::records::{Id, RevocationRecord};
-use super::{Authorities, Pki};
+use super::{CaState, Pki};
 
 /// How many keys one page of a scan holds.
 const PAGE: usize = 4096;
 
 /// What ended before these instants is removed. Seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Limits {
+struct Cutoffs {
     certificates: i64,
     revocations: i64,
     issuers: i64,
 }
 
-impl Limits {
+impl Cutoffs {
     fn of(config: &AutoTidyRecord, now: Timestamp) -> Self {
         let before = |buffer: i64| now.unix().saturating_sub(buffer);
         Self {
@@ -110,7 +110,7 @@ impl Pki {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let run = TidyRunRecord { at: now.unix(), put_off: true };
-        let batch = self.authorities().await?.batch_if_unchanged(self.id());
+        let batch = self.ca_state().await?.batch_if_unchanged(self.id());
         self.env().store.commit(stored.put_run(self.id(), batch, run)).await?;
         tracing::warn!(
             mount = self.entry.record.path,
@@ -124,22 +124,22 @@ impl Pki {
     }
 
     async fn remove_expired(&self, stored: &StoredTidy, now: Timestamp) -> Result<(), Failure> {
-        let (config, limits) = (&stored.config, Limits::of(&stored.config, now));
+        let (config, limits) = (&stored.config, Cutoffs::of(&stored.config, now));
         let mut removal = Removal::default();
         if config.tidy_expired_issuers {
             removal.issuers = self.remove_expired_issuers(limits.issuers, now).await?;
         }
-        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
+        let (snapshot, ca_state) = self.snapshot_and_ca_state().await?;
         if config.tidy_revoked_certs {
-            self.remove_revocations(&snapshot, &authorities, limits.revocations, &mut removal, now)
+            self.remove_revocations(&snapshot, &ca_state, limits.revocations, &mut removal, now)
                 .await?;
         }
         if config.tidy_cert_store {
-            self.remove_certificates(&snapshot, &authorities, limits, &mut removal).await?;
+            self.remove_certificates(&snapshot, &ca_state, limits, &mut removal).await?;
         }
         drop(snapshot);
         let run = TidyRunRecord { at: now.unix(), put_off: false };
-        let unchanged = authorities.batch_if_unchanged(self.id());
+        let unchanged = ca_state.batch_if_unchanged(self.id());
         self.remove(&mut removal, stored.put_run(self.id(), unchanged, run)).await?;
         self.env().store.commit(std::mem::take(&mut removal.pending)).await?;
         let Removal { certificates, revocations, issuers, .. } = removal;
@@ -174,11 +174,11 @@ impl Pki {
     async fn remove_certificates(
         &self,
         snapshot: &Snapshot,
-        authorities: &Arc<Authorities>,
-        limits: Limits,
+        ca_state: &Arc<CaState>,
+        limits: Cutoffs,
         removal: &mut Removal,
     ) -> Result<(), Failure> {
-        let mut kept = own_certificates(authorities, self.id());
+        let mut kept = own_certificates(ca_state, self.id());
         if limits.revocations < limits.certificates {
             kept.extend(self.revoked_between(snapshot, limits).await?);
         }
@@ -190,7 +190,7 @@ impl Pki {
             let page = snapshot.keys(&rest, PAGE).await?;
             let (gone, count) = ranges(page.iter().map(|key| (key, !kept.contains(key))));
             if count > 0 {
-                let unchanged = authorities.batch_if_unchanged(self.id());
+                let unchanged = ca_state.batch_if_unchanged(self.id());
                 let batch = gone.into_iter().fold(unchanged, Batch::delete_range);
                 self.remove(removal, batch).await?;
                 removal.certificates = removal.certificates.saturating_add(count);
@@ -206,7 +206,7 @@ impl Pki {
     async fn revoked_between(
         &self,
         snapshot: &Snapshot,
-        limits: Limits,
+        limits: Cutoffs,
     ) -> Result<BTreeSet<Key>, Failure> {
         let (mut rest, mut found) = (Some(key::revocations(self.id()).range()), BTreeSet::new());
         while let Some(page) = self.next_revocations(snapshot, &mut rest).await? {
@@ -222,27 +222,28 @@ impl Pki {
     async fn remove_revocations(
         &self,
         snapshot: &Snapshot,
-        authorities: &Arc<Authorities>,
+        ca_state: &Arc<CaState>,
         limit: i64,
         removal: &mut Removal,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let kept = own_certificates(authorities, self.id());
-        let expired = |one: &Revoked| one.not_after < limit && !kept.contains(&one.certificate);
-        for signer in authorities.list_signers() {
+        let kept = own_certificates(ca_state, self.id());
+        let expired =
+            |one: &RevocationOnRecord| one.not_after < limit && !kept.contains(&one.certificate);
+        for signer in ca_state.list_signers() {
             let mut listed_until = None;
-            for issuer in authorities.members_of(&signer.certificate) {
+            for issuer in ca_state.members_of(&signer.certificate) {
                 let mut rest = Some(key::revoked_by(self.id(), &issuer).range());
                 while let Some(page) = self.next_revocations(snapshot, &mut rest).await? {
                     if listed_until.is_none() && page.iter().any(expired) {
                         // Newer than the snapshot: the list names all that is in it.
                         listed_until = Some(self.listed_until(signer.id, now).await?);
                     }
-                    let goes = |one: &Revoked| {
+                    let goes = |one: &RevocationOnRecord| {
                         expired(one) && listed_until.is_some_and(|until| one.not_after < until)
                     };
                     let (gone, count) = ranges(page.iter().map(|one| (&one.entry, goes(one))));
-                    let unchanged = authorities.batch_if_unchanged(self.id());
+                    let unchanged = ca_state.batch_if_unchanged(self.id());
                     let batch = gone.into_iter().fold(unchanged, Batch::delete_range);
                     let certificates = page.iter().filter(|one| goes(one));
                     let batch = certificates
@@ -260,18 +261,18 @@ impl Pki {
         &self,
         snapshot: &Snapshot,
         rest: &mut Option<KeyRange>,
-    ) -> Result<Option<Vec<Revoked>>, Failure> {
+    ) -> Result<Option<Vec<RevocationOnRecord>>, Failure> {
         let Some(range) = rest.take() else { return Ok(None) };
         let page = snapshot.scan(&range, PAGE).await?;
         let last = page.last().filter(|_| page.len() == PAGE);
         *rest = last.map(|last| range.after(&last.key));
         let prefix = key::revocations(self.id());
         let revoked = page.into_iter().map(|entry| {
-            let record: RevocationRecord =
-                record::decode(&entry.value).map_err(|error| Failure::Fault(error.to_string()))?;
+            let record: RevocationRecord = record::decode(&entry.value)
+                .map_err(|error| Failure::Internal(error.to_string()))?;
             let serial = prefix.rest(&entry.key).and_then(|rest| rest.get(ISSUER..));
             let certificate = certificate_key(self.id(), serial.unwrap_or_default());
-            Ok(Revoked { entry: entry.key, certificate, not_after: record.not_after })
+            Ok(RevocationOnRecord { entry: entry.key, certificate, not_after: record.not_after })
         });
         revoked.collect::<Result<_, _>>().map(Some)
     }
@@ -298,12 +299,12 @@ impl Pki {
 
     /// Deletes issuers, but never the default one, and no key.
     async fn remove_expired_issuers(&self, limit: i64, now: Timestamp) -> Result<usize, Failure> {
-        let authorities = self.authorities().await?;
-        let expired: Vec<_> = authorities
+        let ca_state = self.ca_state().await?;
+        let expired: Vec<_> = ca_state
             .issuers
             .values()
             .filter(|issuer| issuer.certificate.not_after().unix() < limit)
-            .filter(|issuer| authorities.defaults.issuer != Some(issuer.id))
+            .filter(|issuer| ca_state.defaults.issuer != Some(issuer.id))
             .map(|issuer| format_uuid(&issuer.id))
             .collect();
         for issuer in &expired {
@@ -322,13 +323,13 @@ impl Pki {
 const ISSUER: usize = 16;
 
 /// Where the certificates of the mount's issuers lie, also of those that were deleted.
-fn own_certificates(authorities: &Authorities, mount: &[u8; 16]) -> BTreeSet<Key> {
-    let issuers = authorities.issuers.values().chain(&authorities.deleted);
+fn own_certificates(ca_state: &CaState, mount: &[u8; 16]) -> BTreeSet<Key> {
+    let issuers = ca_state.issuers.values().chain(&ca_state.deleted);
     issuers.map(|issuer| certificate_key(mount, issuer.certificate.serial())).collect()
 }
 
 /// A revocation on record.
-struct Revoked {
+struct RevocationOnRecord {
     entry: Key,
     /// Where the certificate lies, if it is stored.
     certificate: Key,
@@ -369,7 +370,7 @@ mod tests {
             issuer_safety_buffer: 30,
             ..AutoTidyRecord::default()
         };
-        let limits = Limits::of(&config, Timestamp::from_unix(100));
-        assert_eq!(limits, Limits { certificates: 90, revocations: 80, issuers: 70 });
+        let limits = Cutoffs::of(&config, Timestamp::from_unix(100));
+        assert_eq!(limits, Cutoffs { certificates: 90, revocations: 80, issuers: 70 });
     }
 }

@@ -87,7 +87,7 @@ fn state_of(intent: &IntentRecord) -> IntentState {
 }
 
 fn decoded(entry: &Entry) -> Result<IntentRecord, Failure> {
-    record::decode(&entry.value).map_err(|error| Failure::Fault(error.to_string()))
+    record::decode(&entry.value).map_err(|error| Failure::Internal(error.to_string()))
 }
 
 fn subject_of(tbs: &[u8]) -> String {

@@ -1,14 +1,14 @@
 //! What `signet server -dev -dev-spiffe=example.com` finds ready: a root, an intermediate that
 //! signs, and a role for that trust domain.
 
-use crate::ca::authority::AuthorityAsk;
+use crate::ca::authority::CaCertificateParams;
 use crate::ca::pem::{self, KeyForm};
-use crate::ca::role::{Ask, RoleFields};
+use crate::ca::role::{CertificateParams, RoleFields};
 use crate::ca::spiffe::SpiffeId;
 use crate::ca::time::Timestamp;
 use crate::engine::pki::Pki;
 use crate::engine::pki::auto_tidy::AutoTidyChange;
-use crate::engine::pki::generate::{KeyOrigin, KeyWish, RootRequest};
+use crate::engine::pki::generate::{KeyOrigin, KeySpec, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
 use crate::engine::{Engine, Failure};
 
@@ -39,7 +39,7 @@ impl Engine {
         }
         let mounts = self.mounts();
         let pki =
-            |path| mounts.at(path).and_then(|mount| mount.core::<Pki>()).ok_or(Failure::Missing);
+            |path| mounts.at(path).and_then(|mount| mount.core::<Pki>()).ok_or(Failure::NotFound);
         let (above, below) = (pki(ROOT_MOUNT)?, pki(MOUNT)?);
         let root = RootRequest {
             ask: authority(domain, "root", ROOT_LIFE),
@@ -78,8 +78,8 @@ impl Engine {
     }
 }
 
-fn new_key() -> KeyWish {
-    KeyWish {
+fn new_key() -> KeySpec {
+    KeySpec {
         origin: KeyOrigin::Internal,
         key_type: Some("ec".to_owned()),
         key_bits: Some(256),
@@ -90,16 +90,16 @@ fn new_key() -> KeyWish {
 }
 
 /// X509-SVID, section 3.2: a signing certificate carries the trust domain's ID.
-fn authority(domain: &SpiffeId, what: &str, life: i64) -> AuthorityAsk {
-    AuthorityAsk {
-        ask: Ask {
+fn authority(domain: &SpiffeId, what: &str, life: i64) -> CaCertificateParams {
+    CaCertificateParams {
+        ask: CertificateParams {
             common_name: format!("{} {what}", domain.trust_domain()),
             uri_sans: vec![domain.to_string()],
             exclude_cn_from_sans: true,
             ttl: life,
-            ..Ask::default()
+            ..CertificateParams::default()
         },
-        ..AuthorityAsk::default()
+        ..CaCertificateParams::default()
     }
 }
 

@@ -63,7 +63,7 @@ impl Engine {
             Err(half @ SealError::HalfInitialized) => {
                 tracing::warn!("{half}: `signet operator init` makes new keys and a root token");
             }
-            Err(error) => return Err(Failure::Fault(error.to_string())),
+            Err(error) => return Err(Failure::Internal(error.to_string())),
         }
         Ok(self.status().await)
     }
@@ -119,7 +119,7 @@ impl Engine {
         };
         self.env().sealed.initialize(first).await.map_err(|error| match error {
             SealError::AlreadyInitialized => Failure::refused("Vault is already initialized"),
-            other => Failure::Fault(other.to_string()),
+            other => Failure::Internal(other.to_string()),
         })?;
         // Nothing is read back: a failure now would keep the only token from the caller. There are no
         // mounts yet.

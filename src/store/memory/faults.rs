@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 /// How a commit is made to fail or to wait.
 #[derive(Clone, Debug)]
-pub enum Fault {
+pub enum CommitFault {
     /// Answers that the first key of the batch was changed by another; nothing is written.
     Conflict,
     /// Answers "nothing was written", and nothing was.
@@ -40,8 +40,8 @@ pub enum ReadFault {
 
 /// What is to go wrong, by the number of the commit or read.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    commits: Planned<Fault>,
+pub(super) struct FaultPlan {
+    commits: Planned<CommitFault>,
     reads: Planned<ReadFault>,
     failures: u64,
     pace: Pace,
@@ -69,8 +69,8 @@ pub(super) struct Course<F> {
     pub(super) after: u32,
 }
 
-impl Plan {
-    pub(super) fn fail_commit(&mut self, nth: u64, fault: Fault) {
+impl FaultPlan {
+    pub(super) fn fail_commit(&mut self, nth: u64, fault: CommitFault) {
         self.commits.plan(nth, fault);
     }
 
@@ -93,13 +93,13 @@ impl Plan {
         self.failures
     }
 
-    pub(super) fn next_commit(&mut self) -> Course<Fault> {
+    pub(super) fn next_commit(&mut self) -> Course<CommitFault> {
         let (mut before, mut after) = (self.pace.next(), self.pace.next());
         let fault = self.commits.next();
         match &fault {
-            Some(Fault::Pending(polls)) => before = *polls,
-            Some(Fault::Late(polls)) => after = *polls,
-            None | Some(Fault::Slow(_)) => {}
+            Some(CommitFault::Pending(polls)) => before = *polls,
+            Some(CommitFault::Late(polls)) => after = *polls,
+            None | Some(CommitFault::Slow(_)) => {}
             Some(_) => self.failures += 1,
         }
         Course { fault, before, after }

@@ -26,7 +26,7 @@ use crc32c::crc32c;
 
 /// Why a folder must not be handed to RocksDB.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum JournalError {
     /// It could not be read.
     Unreadable(PathBuf, io::Error),
     /// A record that is whole follows one that is not, or the last one was changed.
@@ -34,8 +34,8 @@ pub(super) enum Fault {
 }
 
 /// Looks at every log and manifest in `folder`.
-pub(super) fn check(folder: &Path) -> Result<(), Fault> {
-    let unreadable = |path: &Path, error| Fault::Unreadable(path.to_owned(), error);
+pub(super) fn check(folder: &Path) -> Result<(), JournalError> {
+    let unreadable = |path: &Path, error| JournalError::Unreadable(path.to_owned(), error);
     for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
         let path = entry.map_err(|error| unreadable(folder, error))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -44,7 +44,7 @@ pub(super) fn check(folder: &Path) -> Result<(), Fault> {
         }
         let bytes = fs::read(&path).map_err(|error| unreadable(&path, error))?;
         if let Some(at) = damaged_at(&bytes) {
-            return Err(Fault::Damaged(path, at));
+            return Err(JournalError::Damaged(path, at));
         }
     }
     Ok(())

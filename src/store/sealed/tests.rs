@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::memory::Fault;
+use super::super::memory::CommitFault;
 use super::super::{Memory, Store};
 use super::*;
 
@@ -35,7 +35,7 @@ async fn a_store_is_first_empty_then_sealed_then_open_then_sealed_again() {
     let memory = Memory::new();
     let sealed = sealed_by(&memory, static_key("2026", 1), None);
     let store = Store::from(Arc::clone(&sealed));
-    let status = |initialized, sealed| Ok(Status { initialized, sealed });
+    let status = |initialized, sealed| Ok(StoreStatus { initialized, sealed });
     assert_eq!(sealed.status().await, status(false, true));
     assert_eq!(sealed.unseal().await, Err(SealError::NotInitialized));
     sealed.initialize(|_| Batch::new()).await.unwrap();
@@ -182,10 +182,10 @@ async fn the_estimate_outlives_the_process_and_is_never_below_the_truth() {
         assert!(sealed.values_sealed().unwrap() >= told.max(truth), "round {round}");
         for fault in [
             None,
-            Some(Fault::Conflict),
-            Some(Fault::FailedNotDone),
-            Some(Fault::LostRequest),
-            Some(Fault::LostResponse),
+            Some(CommitFault::Conflict),
+            Some(CommitFault::FailedNotDone),
+            Some(CommitFault::LostRequest),
+            Some(CommitFault::LostResponse),
         ] {
             // The first batch of a process waits for a block.
             store.commit(put("a")).await.unwrap();
@@ -219,7 +219,7 @@ async fn values_cost_no_further_writes_but_one_for_each_block() {
 #[tokio::test]
 async fn a_block_that_cannot_be_stored_is_not_used() {
     let (memory, ..) = open().await;
-    for fault in [Fault::FailedNotDone, Fault::LostRequest, Fault::LostResponse] {
+    for fault in [CommitFault::FailedNotDone, CommitFault::LostRequest, CommitFault::LostResponse] {
         let (sealed, store) = again(&memory).await;
         let used = sealed.values_sealed();
         memory.danger_inject(1, fault);
@@ -228,7 +228,7 @@ async fn a_block_that_cannot_be_stored_is_not_used() {
         store.commit(put("a")).await.unwrap();
     }
     let (_, store) = again(&memory).await;
-    memory.danger_inject(1, Fault::Conflict);
+    memory.danger_inject(1, CommitFault::Conflict);
     store.commit(put("a")).await.unwrap();
 }
 
@@ -327,7 +327,7 @@ async fn keys_alone_are_no_store_and_are_replaced() {
     let before = keyring().await;
     // The second key gives the program other random numbers.
     let sealed = sealed_by(&memory, static_key("2026", 1), Some(static_key("2025", 2)));
-    assert_eq!(sealed.status().await, Ok(Status { initialized: false, sealed: true }));
+    assert_eq!(sealed.status().await, Ok(StoreStatus { initialized: false, sealed: true }));
     assert_eq!(sealed.unseal().await, Err(SealError::HalfInitialized));
     sealed.initialize(|_| put("a")).await.unwrap();
     assert_ne!(keyring().await, before, "who put records back could use a token of the old keys");
@@ -353,10 +353,10 @@ async fn keys_with_anything_beside_them_are_never_replaced() {
 async fn a_new_store_is_one_commit_and_a_refused_one_encrypts_nothing() {
     let memory = Memory::new();
     let sealed = sealed_by(&memory, static_key("2026", 1), None);
-    for fault in [Fault::FailedNotDone, Fault::LostRequest] {
+    for fault in [CommitFault::FailedNotDone, CommitFault::LostRequest] {
         memory.danger_inject(1, fault);
         assert!(matches!(sealed.initialize(|_| put("a")).await, Err(SealError::Commit(_))));
-        assert_eq!(sealed.status().await, Ok(Status { initialized: false, sealed: true }));
+        assert_eq!(sealed.status().await, Ok(StoreStatus { initialized: false, sealed: true }));
     }
     let before = memory.tally();
     sealed.initialize(|_| put("a")).await.unwrap();

@@ -6,7 +6,7 @@ use der::{Decode, Encode};
 use serde_json::{Value, json};
 use signet::cli::keystore::{jks, pkcs12};
 use signet::secret::Secret;
-use signet::store::memory::Fault;
+use signet::store::memory::CommitFault;
 
 use super::{crl, imported, issue, list, read, revoke, server, set};
 use crate::support::{Answer, Server, der, pem};
@@ -282,7 +282,7 @@ async fn r01_a_list_that_fails_is_a_warning_of_what_was_done() {
     let server = server().await;
     let root = json!({ "common_name": "Second", "key_type": "ec", "issuer_name": "second" });
     // The intent, the root, and then its list.
-    server.memory.danger_inject(3, Fault::FailedNotDone);
+    server.memory.danger_inject(3, CommitFault::FailedNotDone);
     let answer = server.post("pki/root/generate/internal", root).await.ok();
     assert!(answer.warnings().iter().any(|text| text.starts_with("Signet: ")), "{answer:?}");
     assert_eq!(read(&server, "pki/issuer/second/crl/der").await.status, 200);

@@ -15,8 +15,8 @@ fn mount() -> MountState {
     MountState { id: MOUNT, ..MountState::default() }
 }
 
-fn state(mount: MountState) -> State {
-    State { started: NOW - DAY, mounts: vec![mount], ..State::default() }
+fn state(mount: MountState) -> JobState {
+    JobState { started: NOW - DAY, mounts: vec![mount], ..JobState::default() }
 }
 
 fn list(this_update: i64) -> ListState {
@@ -48,7 +48,7 @@ fn a_data_key_is_due_at_half_of_its_bound() {
         .into_iter()
         .chain([ROTATE_AT, u64::MAX].map(|many| (many, vec![Job::RotateDataKey])))
     {
-        let state = State { values_sealed, ..state(mount()) };
+        let state = JobState { values_sealed, ..state(mount()) };
         assert_eq!(plan(&state, at(NOW)).due, due, "{values_sealed}");
     }
     assert_eq!(ROTATE_AT, 1 << 31);
@@ -149,13 +149,13 @@ fn a_tidy_waits_after_the_start_of_the_server() {
 
 #[test]
 fn a_job_that_fails_is_retried_after_a_growing_time() {
-    let full = State { values_sealed: ROTATE_AT, ..state(mount()) };
+    let full = JobState { values_sealed: ROTATE_AT, ..state(mount()) };
     let mut failed = None;
     for delay in [60, 120, 240, 480, 960, 1920, 3600, 3600] {
         let now = Failed::again(failed, at(NOW));
         assert_eq!(now.delay(), delay);
         failed = Some(now);
-        let state = State { failed: [(Job::RotateDataKey, now)].into(), ..full.clone() };
+        let state = JobState { failed: [(Job::RotateDataKey, now)].into(), ..full.clone() };
         for (later, is_due) in [(delay - 1, false), (delay, true), (-2 * DAY, true)] {
             assert_eq!(!plan(&state, at(NOW + later)).due.is_empty(), is_due, "{later}");
         }
@@ -181,7 +181,7 @@ fn a_job_that_fails_keeps_no_other_one_back() {
 }
 
 /// Does what the jobs do to the state, and tells which tidies removed something.
-fn run(state: &mut State, due: &[Job], now: i64) -> Vec<MountId> {
+fn run(state: &mut JobState, due: &[Job], now: i64) -> Vec<MountId> {
     let mut ran = Vec::new();
     for job in due {
         match job {
@@ -262,10 +262,10 @@ fn any_mount(id: u8) -> impl Strategy<Value = MountState> {
         .prop_map(move |(lists, intents, tidy)| MountState { id: [id; 16], lists, intents, tidy })
 }
 
-fn any_state() -> impl Strategy<Value = State> {
+fn any_state() -> impl Strategy<Value = JobState> {
     let failed = proptest::option::of((any::<u32>(), any_time()));
     (any_time(), any::<u64>(), any_mount(1), any_mount(2), failed).prop_map(
-        |(started, values_sealed, one, other, failed)| State {
+        |(started, values_sealed, one, other, failed)| JobState {
             started,
             values_sealed,
             mounts: vec![one, other],

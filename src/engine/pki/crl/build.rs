@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::ca::crl::{CrlValues, Entries, compose_crl};
+use crate::ca::crl::{CrlEntries, CrlValues, compose_crl};
 use crate::ca::lint;
 use crate::ca::time::Timestamp;
 use crate::engine::identifier::{MountId, format_uuid};
 use crate::engine::pki::Pki;
-use crate::engine::pki::authorities::{Authorities, Issuer};
+use crate::engine::pki::ca_state::{CaState, Issuer};
 use crate::engine::pki::records::{CrlRecord, Id, RevocationRecord};
 use crate::engine::pki::state::{BuildStart, PendingRevocation, Published};
 use crate::engine::{Failure, retry_on_conflict};
 use crate::store::{Revision, Snapshot, key, record};
 
-use super::{CLOCK_STEP, LIFETIME, List, MAX_READER_GAP};
+use super::{CLOCK_STEP, LIFETIME, MAX_READER_GAP, SignedCrl};
 
 /// How many revocations one page of a scan holds.
 const PAGE: usize = 4096;
@@ -40,22 +40,22 @@ impl Pki {
     /// if no issuer signs it.
     pub(super) async fn build_alone(
         &self,
-        signer: impl Fn(&Authorities) -> Option<Arc<Issuer>> + Send + Sync,
+        signer: impl Fn(&CaState) -> Option<Arc<Issuer>> + Send + Sync,
         now: Timestamp,
         mode: BuildMode,
-    ) -> Result<Option<Arc<List>>, Failure> {
+    ) -> Result<Option<Arc<SignedCrl>>, Failure> {
         retry_on_conflict!(async {
             let start = self.state.begin_build();
-            let (snapshot, authorities) = self.snapshot_and_authorities().await?;
-            let Some(issuer) = signer(&authorities) else { return Ok(None) };
-            let generation = authorities.generation();
+            let (snapshot, ca_state) = self.snapshot_and_ca_state().await?;
+            let Some(issuer) = signer(&ca_state) else { return Ok(None) };
+            let generation = ca_state.generation();
             let is_named_here = |revocation: &PendingRevocation| {
-                let certified_by = authorities.present_or_deleted(&revocation.issuer);
+                let certified_by = ca_state.present_or_deleted(&revocation.issuer);
                 certified_by
-                    .and_then(|issuer| authorities.list_signer(issuer))
+                    .and_then(|issuer| ca_state.list_signer(issuer))
                     .is_some_and(|signer| signer.id == issuer.id)
             };
-            let stored = stored_lists(&snapshot, &authorities, self.id(), &issuer).await?;
+            let stored = stored_lists(&snapshot, &ca_state, self.id(), &issuer).await?;
             let last = stored.newest.as_ref();
             let number = last.map_or(0, |last| last.number).saturating_add(1);
             let at = build_time(now, last, mode);
@@ -71,7 +71,7 @@ impl Pki {
                     BuildEntries::Added { pending: pending_entries(&start, is_named_here)?, last }
                 }
                 last => {
-                    let all = revoked_entries(&snapshot, &authorities, self.id(), &issuer).await?;
+                    let all = revoked_entries(&snapshot, &ca_state, self.id(), &issuer).await?;
                     BuildEntries::All { entries: all, last: last.filter(|_| can_reuse) }
                 }
             };
@@ -81,7 +81,7 @@ impl Pki {
                 BuildOutcome::Unchanged(last) => (last, stored.own),
                 BuildOutcome::Rebuilt(record) => {
                     let key = key::crl(self.id(), &issuer.id);
-                    let mut batch = authorities
+                    let mut batch = ca_state
                         .batch_if_unchanged(self.id())
                         .expect_unchanged(key.clone(), stored.own)
                         .put_record(key, &record);
@@ -92,7 +92,7 @@ impl Pki {
                 }
             };
             self.state.mark_published(issuer.id, generation, &start, is_named_here);
-            let list = Arc::new(List::from(record));
+            let list = Arc::new(SignedCrl::from(record));
             if let Some(revision) = revision {
                 let (list, stored_under) = (Arc::clone(&list), issuer.id);
                 self.state
@@ -105,10 +105,10 @@ impl Pki {
     /// The newest stored CRL of a signer's group, from memory if it is the stored one.
     pub(super) async fn published(
         &self,
-        authorities: &Arc<Authorities>,
+        ca_state: &Arc<CaState>,
         signer: &Issuer,
-    ) -> Result<Option<Arc<List>>, Failure> {
-        let generation = authorities.generation();
+    ) -> Result<Option<Arc<SignedCrl>>, Failure> {
+        let generation = ca_state.generation();
         let known = self.state.published(&signer.id).filter(|known| known.generation == generation);
         if let Some(known) = known {
             let stored =
@@ -117,14 +117,14 @@ impl Pki {
                 return Ok(Some(known.list));
             }
         }
-        let (snapshot, authorities) = self.snapshot_and_authorities().await?;
-        let stored = stored_lists(&snapshot, &authorities, self.id(), signer).await?;
+        let (snapshot, ca_state) = self.snapshot_and_ca_state().await?;
+        let stored = stored_lists(&snapshot, &ca_state, self.id(), signer).await?;
         let (Some(record), Some((stored_under, revision))) = (stored.newest, stored.newest_at)
         else {
             return Ok(None);
         };
-        let list = Arc::new(List::from(record));
-        let (known, generation) = (Arc::clone(&list), authorities.generation());
+        let list = Arc::new(SignedCrl::from(record));
+        let (known, generation) = (Arc::clone(&list), ca_state.generation());
         self.state
             .publish(signer.id, Published { list: known, generation, stored_under, revision });
         Ok(Some(list))
@@ -162,9 +162,9 @@ struct CrlBuild {
 /// Its entries.
 enum BuildEntries {
     /// Every recorded revocation; and the last CRL, which is reused if it names them all.
-    All { entries: Entries, last: Option<CrlRecord> },
+    All { entries: CrlEntries, last: Option<CrlRecord> },
     /// Those of the last CRL, and the pending ones.
-    Added { last: CrlRecord, pending: Entries },
+    Added { last: CrlRecord, pending: CrlEntries },
 }
 
 /// The result of a build.
@@ -185,7 +185,7 @@ impl CrlBuild {
             return self.build();
         }
         let made = tokio::task::spawn_blocking(|| self.build()).await;
-        made.map_err(|error| Failure::Fault(error.to_string()))?
+        made.map_err(|error| Failure::Internal(error.to_string()))?
     }
 
     fn build(self) -> Result<BuildOutcome, Failure> {
@@ -193,15 +193,15 @@ impl CrlBuild {
             BuildEntries::All { entries, last: None } => entries,
             BuildEntries::All { entries, last: Some(last) } => {
                 // It may name more: tidy removes revocations of certificates that have expired.
-                let mut listed = Entries::of(&last.der).map_err(Failure::Fault)?;
-                if listed.complete(&entries).map_err(Failure::Fault)? == 0 {
+                let mut listed = CrlEntries::of(&last.der).map_err(Failure::Internal)?;
+                if listed.complete(&entries).map_err(Failure::Internal)? == 0 {
                     return Ok(BuildOutcome::Unchanged(last));
                 }
                 entries
             }
             BuildEntries::Added { last, pending } => {
-                let mut entries = Entries::of(&last.der).map_err(Failure::Fault)?;
-                if entries.complete(&pending).map_err(Failure::Fault)? == 0 {
+                let mut entries = CrlEntries::of(&last.der).map_err(Failure::Internal)?;
+                if entries.complete(&pending).map_err(Failure::Internal)? == 0 {
                     return Ok(BuildOutcome::Unchanged(last));
                 }
                 entries
@@ -218,7 +218,7 @@ impl CrlBuild {
 fn sign_crl(
     issuer: &Issuer,
     number: u64,
-    entries: &Entries,
+    entries: &CrlEntries,
     now: Timestamp,
 ) -> Result<CrlRecord, Failure> {
     let refused = |why: String| {
@@ -238,7 +238,7 @@ fn sign_crl(
         compose_crl(&view, &values, entries).map_err(|error| refused(error.to_string()))?;
     let linted =
         lint::lint_crl(composed, &view).map_err(|findings| refused(findings.to_string()))?;
-    let fault = |text: String| Failure::Fault(text);
+    let fault = |text: String| Failure::Internal(text);
     let key = issuer.key.as_ref().ok_or_else(|| fault("a CRL's issuer has no key".to_owned()))?;
     let signed = key.sign(linted).map_err(|error| fault(error.to_string()))?;
     Ok(CrlRecord {
@@ -254,16 +254,16 @@ fn sign_crl(
 fn pending_entries(
     start: &BuildStart,
     is_named: impl Fn(&PendingRevocation) -> bool,
-) -> Result<Entries, Failure> {
-    let mut entries = Entries::default();
+) -> Result<CrlEntries, Failure> {
+    let mut entries = CrlEntries::default();
     for revocation in start.pending.iter().filter(|revocation| is_named(revocation)) {
         push(&mut entries, &revocation.serial, revocation.at)?;
     }
     Ok(entries)
 }
 
-fn push(entries: &mut Entries, serial: &[u8], at: Timestamp) -> Result<(), Failure> {
-    entries.push(serial, at.whole()).map_err(|error| Failure::Fault(error.to_string()))
+fn push(entries: &mut CrlEntries, serial: &[u8], at: Timestamp) -> Result<(), Failure> {
+    entries.push(serial, at.whole()).map_err(|error| Failure::Internal(error.to_string()))
 }
 
 /// The stored CRLs of a group: the newest one, and where others are.
@@ -279,12 +279,12 @@ struct StoredLists {
 
 async fn stored_lists(
     snapshot: &Snapshot,
-    authorities: &Authorities,
+    ca_state: &CaState,
     mount: &MountId,
     signer: &Issuer,
 ) -> Result<StoredLists, Failure> {
     let mut found = StoredLists { newest: None, newest_at: None, own: None, others: Vec::new() };
-    for id in authorities.members_of(&signer.certificate) {
+    for id in ca_state.members_of(&signer.certificate) {
         let stored = snapshot.record::<CrlRecord>(&key::crl(mount, &id)).await?;
         let Some((revision, record)) = stored else { continue };
         if id == signer.id {
@@ -303,19 +303,19 @@ async fn stored_lists(
 /// The entries of every issuer of the group, encoded.
 async fn revoked_entries(
     snapshot: &Snapshot,
-    authorities: &Authorities,
+    ca_state: &CaState,
     mount: &MountId,
     signer: &Issuer,
-) -> Result<Entries, Failure> {
-    let mut entries = Entries::default();
-    for id in authorities.members_of(&signer.certificate) {
+) -> Result<CrlEntries, Failure> {
+    let mut entries = CrlEntries::default();
+    for id in ca_state.members_of(&signer.certificate) {
         let prefix = key::revoked_by(mount, &id);
         let mut range = prefix.range();
         loop {
             let page = snapshot.scan(&range, PAGE).await?;
             for entry in &page {
                 let revoked: RevocationRecord = record::decode(&entry.value)
-                    .map_err(|error| Failure::Fault(error.to_string()))?;
+                    .map_err(|error| Failure::Internal(error.to_string()))?;
                 let serial = prefix.rest(&entry.key).unwrap_or_default();
                 push(&mut entries, serial, Timestamp::from_unix(revoked.seconds))?;
             }

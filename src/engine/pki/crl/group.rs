@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use crate::ca::certificate::Certificate;
 use crate::engine::identifier::parse_uuid;
-use crate::engine::pki::authorities::{Authorities, Issuer, UnknownReference};
+use crate::engine::pki::ca_state::{CaState, Issuer, UnknownReference};
 use crate::engine::pki::records::Id;
 
-impl Authorities {
+impl CaState {
     /// The issuer whose CRL a reference names: one of the mount, or a deleted one whose CRL continues,
     /// by its identifier or its last name.
     pub(super) fn crl_issuer_of(&self, reference: &str) -> Result<&Arc<Issuer>, UnknownReference> {

@@ -10,7 +10,7 @@ use crate::ca::pem;
 use crate::engine::pki::records::CrlRecord;
 
 /// A signed CRL. Its bytes are shared: an answer holds no copy of them.
-pub struct List {
+pub struct SignedCrl {
     der: Bytes,
     pem: OnceLock<Bytes>,
     digest: OnceLock<Digest>,
@@ -20,7 +20,7 @@ pub struct List {
     latest: i64,
 }
 
-impl List {
+impl SignedCrl {
     /// The DER.
     pub fn der(&self) -> Bytes {
         self.der.clone()
@@ -68,7 +68,7 @@ impl List {
     }
 }
 
-impl From<CrlRecord> for List {
+impl From<CrlRecord> for SignedCrl {
     fn from(record: CrlRecord) -> Self {
         Self {
             latest: record.latest(),
@@ -82,10 +82,10 @@ impl From<CrlRecord> for List {
     }
 }
 
-impl fmt::Debug for List {
+impl fmt::Debug for SignedCrl {
     /// Without its bytes, which may be megabytes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "List({}, {} bytes)", self.number, self.der.len())
+        write!(formatter, "SignedCrl({}, {} bytes)", self.number, self.der.len())
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
             next_update: 3,
             latest: None,
         };
-        let list = List::from(record);
+        let list = SignedCrl::from(record);
         assert_eq!(list.der().as_ptr(), list.der().as_ptr());
         assert_eq!(list.pem().as_ptr(), list.pem_line().as_ptr());
         assert_eq!([&list.pem()[..], b"\n"].concat(), list.pem_line());

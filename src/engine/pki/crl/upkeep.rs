@@ -6,18 +6,18 @@ use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 use crate::engine::jobs::plan::ListState;
 use crate::engine::pki::records::Id;
-use crate::engine::pki::{Authorities, Issuer, Pki};
+use crate::engine::pki::{CaState, Issuer, Pki};
 
 use super::build::BuildMode;
-use super::{LIFETIME, List};
+use super::{LIFETIME, SignedCrl};
 
 impl Pki {
     /// The lists that were published. One that never was is made for its first reader.
     pub(in crate::engine::pki) async fn published_lists(&self) -> Result<Vec<ListState>, Failure> {
-        let authorities = self.authorities().await?;
+        let ca_state = self.ca_state().await?;
         let mut found = Vec::new();
-        for signer in authorities.list_signers() {
-            let published = self.published(&authorities, signer).await?;
+        for signer in ca_state.list_signers() {
+            let published = self.published(&ca_state, signer).await?;
             found.extend(published.map(|list| ListState {
                 issuer: signer.id,
                 this_update: list.this_update(),
@@ -38,8 +38,8 @@ impl Pki {
         &self,
         signer: Id,
         now: Timestamp,
-    ) -> Result<Option<Arc<List>>, Failure> {
-        let find = move |now: &Authorities| -> Option<Arc<Issuer>> {
+    ) -> Result<Option<Arc<SignedCrl>>, Failure> {
+        let find = move |now: &CaState| -> Option<Arc<Issuer>> {
             let issuer = now.present_or_deleted(&signer)?;
             now.list_signer(issuer).filter(|found| found.id == signer).cloned()
         };

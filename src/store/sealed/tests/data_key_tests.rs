@@ -23,7 +23,7 @@ async fn a_new_data_key_writes_and_the_older_ones_read() {
 
 /// Rotates the data key while its commit fails so; the numbers of the keys that seal afterwards, in
 /// this process and in the next one.
-async fn rotated_with(fault: Fault) -> (Result<(), SealError>, u8, u8) {
+async fn rotated_with(fault: CommitFault) -> (Result<(), SealError>, u8, u8) {
     let (memory, sealed, store) = open().await;
     store.commit(put("old")).await.unwrap();
     memory.danger_inject(1, fault);
@@ -45,9 +45,9 @@ async fn rotated_with(fault: Fault) -> (Result<(), SealError>, u8, u8) {
 
 #[tokio::test]
 async fn a_data_key_whose_commit_is_unknown_is_used_if_it_was_stored() {
-    let stored = rotated_with(Fault::LostResponse).await;
+    let stored = rotated_with(CommitFault::LostResponse).await;
     assert_eq!(stored, (Ok(()), 2, 2));
-    for fault in [Fault::LostRequest, Fault::FailedNotDone, Fault::Conflict] {
+    for fault in [CommitFault::LostRequest, CommitFault::FailedNotDone, CommitFault::Conflict] {
         let (outcome, in_use, after_restart) = rotated_with(fault).await;
         assert!(matches!(outcome, Err(SealError::Commit(_))), "{outcome:?}");
         assert_eq!((in_use, after_restart), (1, 1));
@@ -59,7 +59,7 @@ async fn a_data_key_that_another_process_added_is_taken_over() {
     let (memory, sealed, store) = open().await;
     again(&memory).await.0.add_data_key().await.unwrap();
     // The commit meets the keyring of the other process only if it was read before it.
-    memory.danger_inject(1, Fault::Conflict);
+    memory.danger_inject(1, CommitFault::Conflict);
     sealed.add_data_key().await.unwrap();
     store.commit(put("a")).await.unwrap();
     let below = Store::danger_unsealed(memory).snapshot().await.unwrap();

@@ -60,7 +60,7 @@ pub struct Issuer {
 
 /// A key without its secret.
 #[derive(Debug)]
-pub struct KeyEntry {
+pub struct KeySummary {
     /// Its name; may be empty.
     pub name: String,
     /// The key in custody.
@@ -69,12 +69,12 @@ pub struct KeyEntry {
 
 /// Everything a mount signs with.
 #[derive(Debug)]
-pub struct Authorities {
+pub struct CaState {
     generation: Option<Revision>,
     /// Issuers by identifier.
     pub issuers: BTreeMap<Id, Arc<Issuer>>,
     /// Keys by identifier.
-    pub keys: BTreeMap<Id, KeyEntry>,
+    pub keys: BTreeMap<Id, KeySummary>,
     /// The defaults.
     pub defaults: DefaultsRecord,
     /// `config/urls`
@@ -90,7 +90,7 @@ pub(super) fn generation_key(mount: &MountId) -> Key {
     key::config(mount, "generation")
 }
 
-impl Authorities {
+impl CaState {
     /// Reads them all.
     pub(super) async fn load(
         snapshot: &Snapshot,
@@ -103,10 +103,10 @@ impl Authorities {
             let stored: KeyRecord = decoded(&entry.value)?;
             let pkcs8 = Secret::new(stored.pkcs8.clone());
             let key = PrivateKey::from_pkcs8(&pkcs8)
-                .map_err(|error| Failure::Fault(error.to_string()))?;
+                .map_err(|error| Failure::Internal(error.to_string()))?;
             keys.insert(
                 identifier(prefix.rest(&entry.key))?,
-                KeyEntry { name: stored.name.clone(), key },
+                KeySummary { name: stored.name.clone(), key },
             );
         }
         let mut records = BTreeMap::new();
@@ -114,7 +114,7 @@ impl Authorities {
         for entry in snapshot.scan(&prefix.range(), usize::MAX).await? {
             let stored: IssuerRecord = decoded(&entry.value)?;
             let certificate = Certificate::parse(stored.certificate.clone())
-                .map_err(|error| Failure::Fault(error.to_string()))?;
+                .map_err(|error| Failure::Internal(error.to_string()))?;
             records.insert(identifier(prefix.rest(&entry.key))?, (stored, certificate));
         }
         let deleted = deleted(&config(snapshot, mount, "departed").await?)?;
@@ -165,7 +165,7 @@ impl Authorities {
     }
 
     /// The key that a reference names.
-    pub fn key(&self, reference: &str) -> Result<(Id, &KeyEntry), UnknownReference> {
+    pub fn key(&self, reference: &str) -> Result<(Id, &KeySummary), UnknownReference> {
         let reference = reference.trim();
         if reference == "default" {
             return self
@@ -370,7 +370,7 @@ impl std::fmt::Display for UnknownReference {
 
 impl From<UnknownReference> for Failure {
     fn from(unknown: UnknownReference) -> Self {
-        Self::Mistaken(unknown.to_string())
+        Self::InvalidWrapped(unknown.to_string())
     }
 }
 
@@ -392,7 +392,7 @@ pub(super) fn link_of<'a>(
 
 fn link(
     records: BTreeMap<Id, (IssuerRecord, Certificate)>,
-    keys: &BTreeMap<Id, KeyEntry>,
+    keys: &BTreeMap<Id, KeySummary>,
     standing: &Standing,
 ) -> BTreeMap<Id, Arc<Issuer>> {
     let links: Vec<_> = records
@@ -425,7 +425,7 @@ fn link(
 /// Issuers that were deleted: each by itself, with the key whose public half it certifies.
 fn alone(
     deleted: Vec<(Id, IssuerRecord, Certificate)>,
-    keys: &BTreeMap<Id, KeyEntry>,
+    keys: &BTreeMap<Id, KeySummary>,
     standing: &Standing,
 ) -> Vec<Arc<Issuer>> {
     deleted
@@ -473,19 +473,19 @@ fn pem_json(der: &[u8]) -> Option<Box<RawValue>> {
 fn deleted(record: &DeletedIssuersRecord) -> Result<Vec<(Id, IssuerRecord, Certificate)>, Failure> {
     let parsed = record.issuers.iter().map(|issuer| {
         let certificate = Certificate::parse(issuer.certificate.clone())
-            .map_err(|error| Failure::Fault(error.to_string()))?;
+            .map_err(|error| Failure::Internal(error.to_string()))?;
         Ok((issuer.id, issuer.settings(&certificate), certificate))
     });
     parsed.collect()
 }
 
 fn decoded<R: crate::store::Record>(value: &[u8]) -> Result<R, Failure> {
-    record::decode(value).map_err(|error| Failure::Fault(error.to_string()))
+    record::decode(value).map_err(|error| Failure::Internal(error.to_string()))
 }
 
 fn identifier(rest: Option<&[u8]>) -> Result<Id, Failure> {
     rest.and_then(|rest| rest.try_into().ok())
-        .ok_or_else(|| Failure::Fault("an issuer's or key's identifier is malformed".to_owned()))
+        .ok_or_else(|| Failure::Internal("an issuer's or key's identifier is malformed".to_owned()))
 }
 
 async fn config<R: crate::store::Record + Default>(
