@@ -44,6 +44,7 @@ use signet::ca::time::Timestamp;
 use signet::engine::pki::records::CertificateRecord;
 use signet::http::json::parameters;
 use signet::keys::{PrivateKey, SubjectKey};
+use signet::store::id::IssuerId;
 use signet::store::record;
 use support::Server;
 
@@ -203,7 +204,7 @@ fn run_step(step: &str) {
     let subject = SubjectKey::generate(KIND).unwrap();
     let body = json!({ "uri_sans": NAME }).to_string();
     let der = bench.root.der();
-    let certificate = CertificateRecord { der: der.to_vec(), issuer: [7; 16] };
+    let certificate = CertificateRecord { der: der.to_vec(), issuer: IssuerId::new([7; 16]) };
     let permit = || bench.permit();
     let composed = || bench.compose(permit(), &subject);
     let linted = || lint(composed(), &view).unwrap();

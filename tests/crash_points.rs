@@ -17,7 +17,6 @@ use signet::ca::role::{CertificateParams, RoleFields, TtlLimits};
 use signet::ca::time::Timestamp;
 use signet::clock::Clock;
 use signet::engine::env::SYSTEM_TTL;
-use signet::engine::identifier::MountId;
 use signet::engine::pki::Pki;
 use signet::engine::pki::certificates::Serials;
 use signet::engine::pki::generate::{KeyOrigin, KeySpec, RootRequest};
@@ -26,6 +25,7 @@ use signet::engine::pki::output::Format;
 use signet::engine::pki::revoke::RevokeRequest;
 use signet::engine::sys::new_mount;
 use signet::engine::{Engine, Env, Failure};
+use signet::engine::{IssuerId, MountId};
 use signet::entropy::Entropy;
 use signet::http::v1::Api;
 use signet::secret::Secret;
@@ -416,10 +416,10 @@ async fn a_start_reads_no_certificate() {
     let mount = world.mount_id();
     let mut batch = Batch::new();
     for number in 0..100 {
-        // Nobody could read these.
+        // No decoder reads these bytes.
         batch = batch
             .put(key::certificate(&mount, &[number; 20]), vec![0xff])
-            .put(key::revoked(&mount, &mount, &[number; 20]), vec![0xff]);
+            .put(key::revoked(&mount, &IssuerId::new([7; 16]), &[number; 20]), vec![0xff]);
     }
     world.engine.env().store.commit(batch).await.unwrap();
     let world = world.restarted().await;

@@ -16,7 +16,7 @@ use serde_json::json;
 use signet::ca::serial;
 use signet::ca::time::Timestamp;
 use signet::engine::Failure;
-use signet::engine::identifier::MountId;
+use signet::engine::MountId;
 use signet::engine::jobs::Outcome;
 use signet::engine::jobs::plan::Job;
 use signet::engine::pki::Pki;

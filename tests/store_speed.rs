@@ -8,11 +8,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use signet::entropy::{Entropy, Purpose};
+use signet::store::id::MountId;
 use signet::store::key;
 use signet::store::sealed::Seal;
 use signet::store::{Batch, Rocks, Sealed, Store};
 
-const MOUNT: &[u8; 16] = &[7; 16];
+const MOUNT: &MountId = &MountId::new([7; 16]);
 const CALLERS: usize = 64;
 
 #[tokio::test(flavor = "multi_thread")]

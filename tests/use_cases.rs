@@ -9,7 +9,7 @@ use std::sync::Arc;
 use der::{Decode, Encode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use signet::engine::identifier::MountId;
+use signet::engine::MountId;
 use signet::engine::pki::certificates::Serials;
 use signet::store::memory::{CommitFault, ReadFault};
 use signet::store::{Batch, key};

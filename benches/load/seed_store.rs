@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use signet::ca::serial::Serial;
 use signet::ca::time::Timestamp;
 use signet::clock::Clock;
-use signet::engine::pki::records::{CertificateRecord, Id, RevocationRecord};
+use signet::engine::pki::records::{CertificateRecord, RevocationRecord};
 use signet::entropy::{Entropy, Purpose};
 use signet::secret::Secret;
+use signet::store::id::MountId;
 use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Batch, Rocks, Sealed, Store, key};
 use tokio::task::JoinSet;
@@ -46,7 +47,7 @@ const SPREAD: u64 = 24 * 3600;
 
 struct Writer {
     store: Store,
-    mount: Id,
+    mount: MountId,
     template: CertificateRecord,
     /// Where the serial number begins in the template.
     serial_at: usize,
@@ -87,7 +88,7 @@ impl Writer {
         let snapshot = store.snapshot().await.expect("the store can be read");
         let mounts = snapshot.keys(&key::mounts().range(), 16).await.expect("the mounts");
         let mounts = mounts.iter().filter_map(|it| key::mounts().rest(it)?.try_into().ok());
-        for mount in mounts.collect::<Vec<Id>>() {
+        for mount in mounts.collect::<Vec<MountId>>() {
             let certificate = key::certificate(&mount, serial.as_bytes());
             let found = snapshot.record::<CertificateRecord>(&certificate).await.expect("a record");
             if let Some((_, template)) = found {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::token::{Capability, TokenRecord, token_key};
 use crate::ca::time::Timestamp;
 use crate::secret::Secret;
+use crate::store::id::MountId;
 use crate::store::{Key, ParsedCache, ReadError, Store};
 
 /// What a caller asks for: one capability on one path.
@@ -13,7 +14,7 @@ pub struct Action {
     /// The path behind `/v1/`.
     pub path: String,
     /// The mount that the path lies in; `None` where nothing is mounted.
-    pub mount: Option<[u8; 16]>,
+    pub mount: Option<MountId>,
     /// What is asked of the path.
     pub capability: Capability,
     /// The route also needs the capability `sudo`.

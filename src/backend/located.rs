@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::auth::{Action, Capability, Denied, Gate, Granted};
 use crate::ca::time::Timestamp;
+use crate::engine::MountId;
 use crate::engine::limiter::IssuanceSlot;
 use crate::engine::mount::MountTable;
 use crate::engine::{Engine, Failure};
@@ -28,7 +29,7 @@ use super::table::HandlerFuture;
 pub struct Located {
     path: String,
     operation: Operation,
-    mount: Option<[u8; 16]>,
+    mount: Option<MountId>,
     target: Result<Target, NotFound>,
 }
 
@@ -158,7 +159,7 @@ impl Located {
         path: &str,
         operation: Operation,
     ) -> Self {
-        let holder = MountAtPath { surface, core, mount: [7; 16], rest: path };
+        let holder = MountAtPath { surface, core, mount: MountId::new([7; 16]), rest: path };
         let (target, mount) = (target_in(&holder, operation), Some(holder.mount));
         Self { path: path.to_owned(), operation, mount, target }
     }

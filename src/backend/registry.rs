@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
+use crate::engine::MountId;
 use crate::engine::mount::MountTable;
 use crate::engine::pki::Pki;
 use crate::engine::token::Tokens;
@@ -18,11 +19,11 @@ static KINDS: [&dyn Surface; 3] = [&SYSTEM, &TOKEN, &PKI];
 
 /// Where the system answers, and its identifier as a mount.
 pub const SYSTEM_PATH: &str = "sys/";
-const SYSTEM_MOUNT: [u8; 16] = [0; 16];
+const SYSTEM_MOUNT: MountId = MountId::new([0; 16]);
 
 /// Where tokens are looked up, and its identifier as a mount.
 pub const TOKEN_PATH: &str = "auth/token/";
-const TOKEN_MOUNT: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const TOKEN_MOUNT: MountId = MountId::new([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
 /// Every kind.
 pub fn kinds() -> impl Iterator<Item = &'static dyn Surface> {
@@ -38,7 +39,7 @@ pub fn kind(name: &str) -> Option<&'static dyn Surface> {
 pub(super) struct MountAtPath<'p> {
     pub(super) surface: &'static dyn Surface,
     pub(super) core: Core,
-    pub(super) mount: [u8; 16],
+    pub(super) mount: MountId,
     /// The path behind the mount.
     pub(super) rest: &'p str,
 }

@@ -8,7 +8,6 @@ mod batcher;
 mod cpu_pool;
 pub mod env;
 pub mod failure;
-pub mod identifier;
 pub mod jobs;
 pub mod kinds;
 pub mod limiter;
@@ -23,6 +22,7 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 
+pub use crate::store::id::{IssuerId, KeyId, MountId};
 pub use env::{Env, Installation};
 pub use failure::Failure;
 use mount::MountTable;

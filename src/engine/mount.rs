@@ -9,11 +9,11 @@ use std::sync::atomic::Ordering;
 
 use minicbor::{Decode, Encode};
 
-use super::identifier::{MountId, parse_uuid};
 use super::jobs::plan::{Job, MountState};
 use super::{Engine, Failure, kinds, retry_on_conflict};
 use crate::ca::role::TtlLimits;
 use crate::ca::time::Timestamp;
+use crate::store::id::MountId;
 use crate::store::{Batch, CommitError, Key, Record, Revision, key};
 
 /// A mount as it was configured. TTLs in seconds; 0 means the system's.
@@ -93,9 +93,9 @@ pub trait MountCore: Any + Debug + Send + Sync {
     /// The same mount, with the same memory, under a changed configuration.
     fn with_entry(&self, entry: Arc<MountEntry>) -> Arc<dyn MountCore>;
 
-    /// What may be due here; nothing, where a kind has no jobs.
-    fn job_state(&self) -> BoxFuture<'_, Result<MountState, Failure>> {
-        Box::pin(async { Ok(MountState::default()) })
+    /// What may be due here; `None` where a kind has no jobs.
+    fn job_state(&self) -> BoxFuture<'_, Result<Option<MountState>, Failure>> {
+        Box::pin(async { Ok(None) })
     }
 
     /// Does a job of this mount. `started` is when this process looked for jobs first, seconds since
@@ -129,7 +129,7 @@ impl Mount {
     }
 
     /// What may be due here.
-    pub(super) async fn job_state(&self) -> Result<MountState, Failure> {
+    pub(super) async fn job_state(&self) -> Result<Option<MountState>, Failure> {
         self.core.job_state().await
     }
 
@@ -264,7 +264,7 @@ impl Engine {
     /// # Errors
     /// Refuses a path that overlaps another mount.
     pub async fn mount(&self, record: MountRecord) -> Result<(), Failure> {
-        let id = parse_uuid(&record.uuid)
+        let id = MountId::parse(&record.uuid)
             .ok_or_else(|| Failure::Internal("a mount's identifier is malformed".to_owned()))?;
         retry_on_conflict!(async {
             let table = self.current_mounts().await?;

@@ -14,6 +14,7 @@ use crate::backend::table::{Route, handler};
 use crate::ca::role::TtlLimits;
 use crate::clock::Clock;
 use crate::engine::Env;
+use crate::engine::MountId;
 use crate::engine::mount::BoxFuture;
 use crate::entropy::Entropy;
 use crate::store::sealed::Seal;
@@ -44,7 +45,7 @@ async fn length(_echo: Arc<Echo>, call: Call) -> Result<Response, Failure> {
 /// 201 for what is created, 202 for what is changed; 203 with `sudo`.
 async fn granted(_echo: Arc<Echo>, call: Call) -> Result<Response, Failure> {
     let action = call.grant.action();
-    assert_eq!(action.mount, Some([7; 16]));
+    assert_eq!(action.mount, Some(MountId::new([7; 16])));
     Ok(Response::Status(match action.capability {
         Capability::Create => StatusCode::CREATED,
         _ if action.needs_sudo => StatusCode::NON_AUTHORITATIVE_INFORMATION,

@@ -245,6 +245,7 @@ const ENDED: &str = "the committer ended before it answered";
 
 #[cfg(test)]
 mod tests {
+    use crate::store::id::MountId;
     use std::sync::mpsc as blocking;
     use std::sync::{Arc, Mutex};
 
@@ -292,7 +293,7 @@ mod tests {
     }
 
     fn put(name: &str) -> Batch {
-        Batch::new().put(key::role(&[0; 16], name), b"x".to_vec())
+        Batch::new().put(key::role(&MountId::new([0; 16]), name), b"x".to_vec())
     }
 
     #[tokio::test]
@@ -341,7 +342,7 @@ mod tests {
         let (_gate, gate) = blocking::channel();
         let disk = Gated { gate, groups: Arc::default() };
         let (mut group, revisions) = (Group::default(), RevisionCache::default());
-        let role = |name| key::role(&[0; 16], name);
+        let role = |name| key::role(&MountId::new([0; 16]), name);
         let mut last = Revision(0);
         let mut consider = |batch: Batch| {
             let (answer, mut answered) = oneshot::channel();
@@ -356,7 +357,7 @@ mod tests {
         assert_eq!(consider(put("a").expect(role("a"), Revision(1))), conflict("a"));
         assert_eq!(consider(Batch::new().delete(role("a"))), None, "revision 3");
         assert_eq!(consider(absent("a")), None, "revision 4");
-        let sweep = Batch::new().delete_range(key::roles(&[0; 16]).range());
+        let sweep = Batch::new().delete_range(key::roles(&MountId::new([0; 16])).range());
         assert_eq!(consider(sweep.clone().put(role("b"), vec![])), None, "revision 5");
         assert_eq!(consider(absent("b")), conflict("b"));
         assert_eq!(consider(absent("a")), None, "revision 6");

@@ -27,6 +27,8 @@
 
 use std::fmt;
 
+use super::id::{IssuerId, KeyId, MountId};
+
 /// Bytes that name one record. Made only by the functions of this file.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Vec<u8>);
@@ -78,8 +80,8 @@ pub fn mounts() -> Prefix {
 }
 
 /// The entry of one mount in the table of mounts.
-pub fn mount(mount: &[u8; 16]) -> Key {
-    mounts().with(mount)
+pub fn mount(mount: &MountId) -> Key {
+    mounts().with(mount.as_bytes())
 }
 
 /// All tokens.
@@ -103,115 +105,115 @@ pub fn accessor(hash: &[u8; 32]) -> Key {
 }
 
 /// Everything that one mount stored, but its entry in the table of mounts.
-pub fn everything_in(mount: &[u8; 16]) -> Prefix {
+pub fn everything_in(mount: &MountId) -> Prefix {
     let mut bytes = Vec::with_capacity(18);
     bytes.push(MOUNT);
-    bytes.extend_from_slice(mount);
+    bytes.extend_from_slice(mount.as_bytes());
     Prefix(bytes)
 }
 
 /// All configurations of a mount.
-pub fn configs(mount: &[u8; 16]) -> Prefix {
+pub fn configs(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x01)
 }
 
 /// One configuration of a mount: `issuers`, `keys`, `urls`, `crl`.
-pub fn config(mount: &[u8; 16], name: &str) -> Key {
+pub fn config(mount: &MountId, name: &str) -> Key {
     configs(mount).with(name.as_bytes())
 }
 
 /// All roles of a mount, in the order of their names.
-pub fn roles(mount: &[u8; 16]) -> Prefix {
+pub fn roles(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x02)
 }
 
 /// A role.
-pub fn role(mount: &[u8; 16], name: &str) -> Key {
+pub fn role(mount: &MountId, name: &str) -> Key {
     roles(mount).with(name.as_bytes())
 }
 
 /// All issuers of a mount.
-pub fn issuers(mount: &[u8; 16]) -> Prefix {
+pub fn issuers(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x03)
 }
 
 /// An issuer.
-pub fn issuer(mount: &[u8; 16], issuer: &[u8; 16]) -> Key {
-    issuers(mount).with(issuer)
+pub fn issuer(mount: &MountId, issuer: &IssuerId) -> Key {
+    issuers(mount).with(issuer.as_bytes())
 }
 
 /// All private keys of a mount.
-pub fn private_keys(mount: &[u8; 16]) -> Prefix {
+pub fn private_keys(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x04)
 }
 
 /// A private key of a CA.
-pub fn private_key(mount: &[u8; 16], key: &[u8; 16]) -> Key {
-    private_keys(mount).with(key)
+pub fn private_key(mount: &MountId, key: &KeyId) -> Key {
+    private_keys(mount).with(key.as_bytes())
 }
 
 /// All intents of a mount: CA certificates about to be signed.
-pub fn intents(mount: &[u8; 16]) -> Prefix {
+pub fn intents(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x05)
 }
 
 /// The intent to sign the CA certificate with this serial.
-pub fn intent(mount: &[u8; 16], serial: &[u8]) -> Key {
+pub fn intent(mount: &MountId, serial: &[u8]) -> Key {
     intents(mount).with(serial)
 }
 
 /// The newest CRL of each issuer of a mount.
-pub fn crls(mount: &[u8; 16]) -> Prefix {
+pub fn crls(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x06)
 }
 
 /// The newest CRL of an issuer.
-pub fn crl(mount: &[u8; 16], issuer: &[u8; 16]) -> Key {
-    crls(mount).with(issuer)
+pub fn crl(mount: &MountId, issuer: &IssuerId) -> Key {
+    crls(mount).with(issuer.as_bytes())
 }
 
 /// All revocations of a mount.
-pub fn revocations(mount: &[u8; 16]) -> Prefix {
+pub fn revocations(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x07)
 }
 
 /// What one issuer revoked, in the order of the serials.
-pub fn revoked_by(mount: &[u8; 16], issuer: &[u8; 16]) -> Prefix {
+pub fn revoked_by(mount: &MountId, issuer: &IssuerId) -> Prefix {
     let mut prefix = revocations(mount);
-    prefix.0.extend_from_slice(issuer);
+    prefix.0.extend_from_slice(issuer.as_bytes());
     prefix
 }
 
 /// The revocation of one certificate.
-pub fn revoked(mount: &[u8; 16], issuer: &[u8; 16], serial: &[u8]) -> Key {
+pub fn revoked(mount: &MountId, issuer: &IssuerId, serial: &[u8]) -> Key {
     revoked_by(mount, issuer).with(serial)
 }
 
 /// All certificates that a mount signed, in the order of their expiry.
-pub fn certificates(mount: &[u8; 16]) -> Prefix {
+pub fn certificates(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x08)
 }
 
 /// A certificate that a mount signed.
-pub fn certificate(mount: &[u8; 16], serial: &[u8; 20]) -> Key {
+pub fn certificate(mount: &MountId, serial: &[u8; 20]) -> Key {
     certificates(mount).with(serial)
 }
 
 /// The certificates whose serial starts before `minute` (since the Unix epoch, clamped as
 /// the serials are): what tidy may delete at once. The end buckets need a look at notAfter.
-pub fn certificates_before(mount: &[u8; 16], minute: u32) -> KeyRange {
+pub fn certificates_before(mount: &MountId, minute: u32) -> KeyRange {
     let prefix = certificates(mount);
     let to = prefix.with(&minute.to_be_bytes());
     KeyRange { from: prefix.0, to: to.0 }
 }
 
 /// All certificates of a mount that were signed elsewhere.
-pub fn foreign_certificates(mount: &[u8; 16]) -> Prefix {
+pub fn foreign_certificates(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x09)
 }
 
 /// A certificate signed elsewhere, whose serial has any length.
-pub fn foreign_certificate(mount: &[u8; 16], serial: &[u8]) -> Key {
+pub fn foreign_certificate(mount: &MountId, serial: &[u8]) -> Key {
     foreign_certificates(mount).with(serial)
 }
 
@@ -353,8 +355,9 @@ const MOUNT: u8 = 0x10;
 mod tests {
     use super::*;
 
-    const MOUNT_ID: &[u8; 16] = &[0xff; 16];
-    const OTHER_ID: &[u8; 16] = &[0x07; 16];
+    const MOUNT_ID: &MountId = &MountId::new([0xff; 16]);
+    const OTHER_ID: &MountId = &MountId::new([0x07; 16]);
+    const ISSUER_ID: &IssuerId = &IssuerId::new([0x07; 16]);
 
     fn families() -> Vec<(&'static str, Prefix)> {
         vec![
@@ -402,11 +405,11 @@ mod tests {
             ("configs", config(MOUNT_ID, "issuers")),
             ("roles", role(MOUNT_ID, "")),
             ("roles", role(MOUNT_ID, "ÿ/web")),
-            ("issuers", issuer(MOUNT_ID, OTHER_ID)),
-            ("private keys", private_key(MOUNT_ID, OTHER_ID)),
+            ("issuers", issuer(MOUNT_ID, ISSUER_ID)),
+            ("private keys", private_key(MOUNT_ID, &KeyId::new([0x07; 16]))),
             ("intents", intent(MOUNT_ID, &[0xff; 20])),
-            ("crls", crl(MOUNT_ID, OTHER_ID)),
-            ("revocations", revoked(MOUNT_ID, OTHER_ID, &[0xff; 9])),
+            ("crls", crl(MOUNT_ID, ISSUER_ID)),
+            ("revocations", revoked(MOUNT_ID, ISSUER_ID, &[0xff; 9])),
             ("certificates", certificate(MOUNT_ID, &[0xff; 20])),
             ("foreign certificates", foreign_certificate(MOUNT_ID, &[])),
         ];

@@ -314,23 +314,24 @@ const INJECTED: &str = "a fault injected by a test";
 
 #[cfg(test)]
 mod tests {
+    use crate::store::id::MountId;
     use tokio::sync::Notify;
 
     use super::super::{Store, key};
     use super::*;
 
     fn put(name: &str) -> Batch {
-        Batch::new().put(key::role(&[0; 16], name), b"x".to_vec())
+        Batch::new().put(key::role(&MountId::new([0; 16]), name), b"x".to_vec())
     }
 
     async fn names(store: &Store) -> usize {
-        let range = key::roles(&[0; 16]).range();
+        let range = key::roles(&MountId::new([0; 16])).range();
         store.snapshot().await.unwrap().keys(&range, 10).await.unwrap().len()
     }
 
     #[tokio::test]
     async fn every_way_to_fail_does_what_it_says() {
-        let conflict = CommitError::Conflict { key: key::role(&[0; 16], "b") };
+        let conflict = CommitError::Conflict { key: key::role(&MountId::new([0; 16]), "b") };
         let table = [
             (CommitFault::Conflict, conflict, 1),
             (CommitFault::FailedNotDone, CommitError::NotDone(INJECTED.into()), 1),
@@ -392,7 +393,7 @@ mod tests {
         memory.danger_inject_read(2, ReadFault::Failed);
         memory.danger_inject_read(3, ReadFault::Pending(2));
         let snapshot = store.snapshot().await.unwrap();
-        let key = key::role(&[0; 16], "a");
+        let key = key::role(&MountId::new([0; 16]), "a");
         assert!(snapshot.get(&key).await.unwrap().is_some());
         assert_eq!(snapshot.get(&key).await, Err(ReadError::Failed(INJECTED.into())));
         assert!(snapshot.get(&key).await.unwrap().is_some());
@@ -403,8 +404,8 @@ mod tests {
     async fn what_a_use_case_writes_can_be_counted() {
         let memory = Memory::new();
         let store = Store::danger_unsealed(memory.clone());
-        store.commit(put("a").delete(key::role(&[0; 16], "b"))).await.unwrap();
-        let refused = put("c").expect_absent(key::role(&[0; 16], "a"));
+        store.commit(put("a").delete(key::role(&MountId::new([0; 16]), "b"))).await.unwrap();
+        let refused = put("c").expect_absent(key::role(&MountId::new([0; 16]), "a"));
         assert!(store.commit(refused).await.is_err());
         let expected = Tally { batches: 2, puts: 1, deletes: 1, range_deletes: 0 };
         assert_eq!(memory.tally(), expected);
@@ -418,7 +419,10 @@ mod tests {
             let _held = store.snapshot().await.unwrap();
             store.commit(put(name)).await.unwrap();
         }
-        store.commit(Batch::new().delete_range(key::roles(&[0; 16]).range())).await.unwrap();
+        store
+            .commit(Batch::new().delete_range(key::roles(&MountId::new([0; 16])).range()))
+            .await
+            .unwrap();
         store.commit(put("c")).await.unwrap();
         let state = lock(&memory.shared);
         assert_eq!(state.keys.len(), 1);

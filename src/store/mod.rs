@@ -13,6 +13,7 @@
 
 mod batch;
 mod committer;
+pub mod id;
 pub mod key;
 pub mod memory;
 mod parsed;

@@ -120,9 +120,10 @@ impl Default for RevisionCache {
 mod tests {
     use super::super::key;
     use super::*;
+    use crate::store::id::MountId;
 
     fn role(name: &str) -> Key {
-        key::role(&[0; 16], name)
+        key::role(&MountId::new([0; 16]), name)
     }
 
     #[test]
@@ -139,7 +140,7 @@ mod tests {
         let cache = RevisionCache::default();
         for removal in [
             Batch::new().delete(role("a")),
-            Batch::new().delete_range(key::roles(&[0; 16]).range()),
+            Batch::new().delete_range(key::roles(&MountId::new([0; 16])).range()),
         ] {
             let ticket = cache.begin_fill(&role("a"));
             cache.apply(&[(Revision(7), removal)]);
@@ -158,7 +159,7 @@ mod tests {
         let ticket = cache.begin_fill(&role("a"));
         cache.fill(&role("a"), ticket, Some(Revision(3)));
         assert_eq!(cache.revision(&role("a")), Some(Revision(3)));
-        let range = key::roles(&[0; 16]).range();
+        let range = key::roles(&MountId::new([0; 16])).range();
         let batch = Batch::new().delete_range(range).put(role("a"), vec![]);
         cache.apply(&[(Revision(7), batch)]);
         // Forgotten rather than followed: the next reader asks the disk.

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::sealed::Seal;
 use super::*;
 use crate::entropy::Entropy;
+use crate::store::id::{IssuerId, MountId};
 
 /// A store under test, and the folder it may lie in.
 pub(super) struct Subject {
@@ -91,8 +92,8 @@ suite! {
     a_value_may_be_empty_or_long
 }
 
-const MOUNT: &[u8; 16] = &[7; 16];
-const OTHER: &[u8; 16] = &[8; 16];
+const MOUNT: &MountId = &MountId::new([7; 16]);
+const OTHER: &MountId = &MountId::new([8; 16]);
 
 fn role(name: &str) -> Key {
     key::role(MOUNT, name)
@@ -196,7 +197,10 @@ async fn a_snapshot_does_not_move(store: Store) {
 
 async fn a_scan_is_ordered_bounded_and_goes_on_after_the_last_key(store: Store) {
     for name in ["c", "a", "bb", "b"] {
-        store.commit(put(name, name).put(key::issuer(MOUNT, OTHER), vec![])).await.unwrap();
+        store
+            .commit(put(name, name).put(key::issuer(MOUNT, &IssuerId::new([8; 16])), vec![]))
+            .await
+            .unwrap();
     }
     let snapshot = store.snapshot().await.unwrap();
     let range = key::roles(MOUNT).range();
@@ -233,7 +237,7 @@ async fn a_scan_longer_than_what_memory_answers_is_whole(store: Store) {
 
 async fn a_range_delete_removes_a_mount_and_nothing_else(store: Store) {
     let mine = [role("a"), key::config(MOUNT, "urls"), key::certificate(MOUNT, &[0xff; 20])];
-    let others = [key::role(OTHER, "a"), key::mount(MOUNT), key::role(&[6; 16], "z")];
+    let others = [key::role(OTHER, "a"), key::mount(MOUNT), key::role(&MountId::new([6; 16]), "z")];
     let mut batch = Batch::new();
     for key in mine.iter().chain(&others) {
         batch = batch.put(key.clone(), b"x".to_vec());

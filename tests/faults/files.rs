@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::json;
 use signet::entropy::Entropy;
 use signet::secret::Secret;
+use signet::store::id::{KeyId, MountId};
 use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Rocks, Sealed, Store, key};
 
@@ -74,12 +75,12 @@ async fn holds_the_sample(folder: &Path) {
     let sealed = Sealed::new(rocks, seal, Entropy::System);
     sealed.unseal().await.expect("its seal");
     let snapshot = Store::from(sealed).snapshot().await.expect("a snapshot");
-    let mount = &[7; 16];
+    let mount = &MountId::new([7; 16]);
     let keys = [
         key::cluster(),
         key::mount(mount),
         key::role(mount, "web"),
-        key::private_key(mount, &[9; 16]),
+        key::private_key(mount, &KeyId::new([9; 16])),
         key::certificate(mount, &[0x11; 20]),
     ];
     for (number, key) in keys.iter().enumerate() {

@@ -10,13 +10,14 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use signet::entropy::{Entropy, Purpose};
+use signet::store::id::MountId;
 use signet::store::rocks::OpenError;
 use signet::store::{Batch, Key, Rocks, Store, key};
 
 use crate::book::Book;
 use crate::machine::{Machine, copy_folder};
 
-const MOUNT: &[u8; 16] = &[7; 16];
+const MOUNT: &MountId = &MountId::new([7; 16]);
 
 /// What lies under each key; `None` was removed.
 type Records = BTreeMap<Key, Option<Vec<u8>>>;

@@ -17,6 +17,7 @@ use signet::engine::env::SYSTEM_TTL;
 use signet::engine::{Engine, Env};
 use signet::entropy::Entropy;
 use signet::secret::Secret;
+use signet::store::id::{KeyId, MountId};
 use signet::store::memory::{CommitFault, ReadFault};
 use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Batch, Memory, Record, Rocks, Sealed, StorageEngine, Store, key};
@@ -67,7 +68,7 @@ async fn admits_root(engine: &Engine) -> bool {
 }
 
 async fn write(engine: &Engine, name: &str) -> bool {
-    let batch = Batch::new().put(key::role(&[7; 16], name), b"a role".to_vec());
+    let batch = Batch::new().put(key::role(&MountId::new([7; 16]), name), b"a role".to_vec());
     engine.env().store.commit(batch).await.is_ok()
 }
 
@@ -120,7 +121,7 @@ async fn f17_before_the_bound_the_server_refuses_to_write_and_still_reads_and_de
         assert!(write(&engine, "a").await);
     }
     let store = &engine.env().store;
-    let key = key::role(&[7; 16], "a");
+    let key = key::role(&MountId::new([7; 16]), "a");
     let refused = store.commit(Batch::new().put(key.clone(), b"x".to_vec())).await.unwrap_err();
     assert!(refused.to_string().contains("2^32"), "{refused}");
     assert!(admits_root(&engine).await);
@@ -143,7 +144,10 @@ async fn f17_a_store_of_an_older_version_begins_with_what_it_has_written() {
         let used = sealed.values_sealed().unwrap();
         assert!((6..1_000).contains(&used), "{version}: {used}");
         let store = Store::from(Arc::clone(&sealed));
-        store.commit(Batch::new().put(key::role(&[7; 16], "a"), b"x".to_vec())).await.unwrap();
+        store
+            .commit(Batch::new().put(key::role(&MountId::new([7; 16]), "a"), b"x".to_vec()))
+            .await
+            .unwrap();
         assert_eq!(sealed.values_sealed(), Some(used + 1));
     }
 }
@@ -212,7 +216,13 @@ async fn f18_a_store_without_a_token_that_holds_something_is_not_initialised_aga
     let memory = Memory::new();
     half_initialised(memory.clone()).await;
     let below = Store::danger_unsealed(memory.clone());
-    below.commit(Batch::new().put(key::private_key(&[7; 16], &[1; 16]), vec![1])).await.unwrap();
+    below
+        .commit(
+            Batch::new()
+                .put(key::private_key(&MountId::new([7; 16]), &KeyId::new([1; 16])), vec![1]),
+        )
+        .await
+        .unwrap();
     let engine = engine(memory);
     assert!(engine.start().await.unwrap().initialized);
     let refused = engine.initialize(None, Some(ROOT_TOKEN), Timestamp::from_unix(START)).await;

@@ -8,6 +8,7 @@ use crate::report::Tally;
 use crate::requests::{Asked, MOUNTS, Subject, ask};
 use crate::steps::{Op, Step};
 use crate::world::{Answer, Request, TOKEN, Timing, World};
+use signet::store::id::MountId;
 
 /// A run that goes on until something is wrong.
 pub(crate) struct Run {
@@ -189,8 +190,8 @@ impl Run {
             }
         }
         for uuid in &self.model.gone {
-            let octets = data_encoding::HEXLOWER.decode(uuid.replace('-', "").as_bytes());
-            let id = octets.ok().and_then(|octets| octets.try_into().ok()).unwrap_or_default();
+            let id = MountId::parse(uuid);
+            let id = id.ok_or_else(|| Finding::new(format!("a mount's identifier is {uuid}")))?;
             let left = self.world.left_behind(&id)?;
             if left > 0 {
                 return Err(Finding::new(format!("a mount left records behind: {left} of {uuid}")));

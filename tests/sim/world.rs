@@ -17,6 +17,7 @@ use signet::engine::{Engine, Env};
 use signet::entropy::Entropy;
 use signet::http::v1::Api;
 use signet::secret::Secret;
+use signet::store::id::MountId;
 use signet::store::memory::{CommitFault, ReadFault};
 use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Memory, Sealed, Store, key};
@@ -267,7 +268,7 @@ impl World {
     }
 
     /// How many records lie under a mount that is gone.
-    pub(crate) fn left_behind(&self, mount: &[u8; 16]) -> Result<usize, Finding> {
+    pub(crate) fn left_behind(&self, mount: &MountId) -> Result<usize, Finding> {
         let life = self.life()?;
         let store = life.engine.env().store.clone();
         life.runtime.block_on(async {

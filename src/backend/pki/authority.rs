@@ -11,7 +11,7 @@ use crate::ca::name_constraints::AskedConstraints;
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::permit::Subject;
 use crate::engine::Failure;
-use crate::engine::identifier::format_uuid;
+use crate::engine::IssuerId;
 use crate::engine::pki::Pki;
 use crate::engine::pki::generate::{KeyInUse, KeyOrigin, KeySpec, RootRequest};
 use crate::engine::pki::intermediate::{IntermediateRequest, SignIntermediateRequest};
@@ -259,10 +259,10 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
     let answer = RootAnswer {
         certificate,
         expiration: root.not_after.unix(),
-        issuer_id: format_uuid(&root.issuer.0),
+        issuer_id: root.issuer.0.to_string(),
         issuer_name: root.issuer.1.clone(),
         issuing_ca: text(pem::CERTIFICATE, &root.der, format),
-        key_id: format_uuid(&root.key.id),
+        key_id: root.key.id.to_string(),
         key_name: root.key.name.clone(),
         serial_number: root.serial.to_string(),
         exported,
@@ -297,7 +297,7 @@ async fn intermediate(pki: &Pki, mut call: Call, kind: &str) -> Result<Response,
     let made = pki.generate_intermediate(&request).await?;
     let mut csr = text("CERTIFICATE REQUEST", &made.csr, format);
     let exported = exported(&made.key, format, &mut csr);
-    let answer = RequestAnswer { csr, key_id: format_uuid(&made.key.id), exported };
+    let answer = RequestAnswer { csr, key_id: made.key.id.to_string(), exported };
     Ok(Response::with_warnings(answer, made.warnings).warned(call.warnings()))
 }
 
@@ -352,8 +352,8 @@ pub(super) async fn set_signed(pki: Arc<Pki>, mut call: Call) -> Result<Response
     }
     let text = if certificate.is_empty() { pem_bundle } else { certificate };
     let imported = pki.set_signed(&text, call.now).await?;
-    let ids = |ids: &[[u8; 16]]| {
-        let texts: Vec<_> = ids.iter().map(format_uuid).collect();
+    let ids = |ids: &[IssuerId]| {
+        let texts: Vec<_> = ids.iter().map(ToString::to_string).collect();
         (!texts.is_empty()).then_some(texts)
     };
     let answer = ImportAnswer {
@@ -365,7 +365,7 @@ pub(super) async fn set_signed(pki: Arc<Pki>, mut call: Call) -> Result<Response
             .mapping
             .iter()
             .map(|(issuer, key)| {
-                (format_uuid(issuer), key.as_ref().map(format_uuid).unwrap_or_default())
+                (issuer.to_string(), key.as_ref().map(ToString::to_string).unwrap_or_default())
             })
             .collect(),
     };

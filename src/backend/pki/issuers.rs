@@ -9,7 +9,6 @@ use crate::backend::response::Response;
 use crate::ca::pem;
 use crate::ca::serial::{colon_hex, colon_hex_whole};
 use crate::engine::Failure;
-use crate::engine::identifier::format_uuid;
 use crate::engine::pki::issuers::IssuerChange;
 use crate::engine::pki::{Issuer, Pki};
 use crate::wire::pki::{IssuerAnswer, IssuerInfo, KeyAnswer, KeyInfo};
@@ -118,7 +117,7 @@ fn described(issuer: &Issuer, mut warnings: Vec<String>) -> Response {
     if record.revocation_signature_algorithm.ends_with("PSS") {
         warnings.push(W_PSS.to_owned());
     }
-    let manual: Vec<_> = record.manual_chain.iter().map(format_uuid).collect();
+    let manual: Vec<_> = record.manual_chain.iter().map(ToString::to_string).collect();
     let urls = &record.urls;
     let answer = IssuerAnswer {
         ca_chain: with_newlines(issuer),
@@ -126,10 +125,10 @@ fn described(issuer: &Issuer, mut warnings: Vec<String>) -> Response {
         crl_distribution_points: urls.crl_distribution_points.clone(),
         delta_crl_distribution_points: urls.delta_crl_distribution_points.clone(),
         enable_aia_url_templating: urls.is_configured().then_some(urls.templating),
-        issuer_id: format_uuid(&issuer.id),
+        issuer_id: issuer.id.to_string(),
         issuer_name: record.name.clone(),
         issuing_certificates: urls.issuing_certificates.clone(),
-        key_id: record.key.as_ref().map(format_uuid).unwrap_or_default(),
+        key_id: record.key.as_ref().map(ToString::to_string).unwrap_or_default(),
         leaf_not_after_behavior: record.leaf_not_after_behavior.clone(),
         manual_chain: (!manual.is_empty()).then_some(manual),
         ocsp_servers: urls.ocsp_servers.clone(),
@@ -155,15 +154,15 @@ pub(super) fn with_newlines(issuer: &Issuer) -> Vec<String> {
 
 pub(super) async fn list(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     let ca_state = pki.read_ca_state().await?;
-    let keys: Vec<_> = ca_state.issuers.keys().map(format_uuid).collect();
+    let keys: Vec<_> = ca_state.issuers.keys().map(ToString::to_string).collect();
     let of = |issuer: &Arc<Issuer>| {
         let info = IssuerInfo {
             is_default: ca_state.defaults.issuer == Some(issuer.id),
             issuer_name: issuer.record.name.clone(),
-            key_id: issuer.record.key.as_ref().map(format_uuid).unwrap_or_default(),
+            key_id: issuer.record.key.as_ref().map(ToString::to_string).unwrap_or_default(),
             serial_number: colon_hex(issuer.certificate.serial()),
         };
-        (format_uuid(&issuer.id), info)
+        (issuer.id.to_string(), info)
     };
     let info: BTreeMap<String, IssuerInfo> = ca_state.issuers.values().map(of).collect();
     Response::keys_with(keys, Some(info))
@@ -171,11 +170,11 @@ pub(super) async fn list(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure
 
 pub(super) async fn list_keys(pki: Arc<Pki>, _call: Call) -> Result<Response, Failure> {
     let ca_state = pki.read_ca_state().await?;
-    let keys: Vec<_> = ca_state.keys.keys().map(format_uuid).collect();
+    let keys: Vec<_> = ca_state.keys.keys().map(ToString::to_string).collect();
     let default = ca_state.defaults.key;
     let info = ca_state.keys.iter().map(|(id, entry)| {
         let is_default = default == Some(*id);
-        (format_uuid(id), KeyInfo { is_default, key_name: entry.name.clone() })
+        (id.to_string(), KeyInfo { is_default, key_name: entry.name.clone() })
     });
     let info: BTreeMap<String, KeyInfo> = info.collect();
     Response::keys_with(keys, Some(info))
@@ -185,7 +184,7 @@ pub(super) async fn read_key(pki: Arc<Pki>, call: Call) -> Result<Response, Fail
     let ca_state = pki.read_ca_state().await?;
     let (id, entry) = ca_state.key(call.captures.get("key_ref"))?;
     Ok(Response::data(KeyAnswer {
-        key_id: format_uuid(&id),
+        key_id: id.to_string(),
         key_name: entry.name.clone(),
         key_type: entry.key.kind().as_str().to_owned(),
         subject_key_id: colon_hex_whole(&entry.key.public().key_identifier()),

@@ -13,7 +13,6 @@ use crate::ca::certificate::Certificate;
 use crate::ca::pem;
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
-use crate::engine::identifier::format_uuid;
 use crate::engine::pki::certificates::StoredCertificate;
 use crate::engine::pki::crl::SignedCrl;
 use crate::engine::pki::{Issuer, Pki};
@@ -156,7 +155,7 @@ pub(super) async fn certificate_json(pki: Arc<Pki>, call: Call) -> Result<Respon
     Ok(Response::data(CertificateAnswer {
         revocation_time: revoked.map_or(0, |at| at.unix()),
         revocation_time_rfc3339: revoked.map(|at| at.to_string()).unwrap_or_default(),
-        issuer_id: revoked.map(|_| format_uuid(&issuer)),
+        issuer_id: revoked.map(|_| issuer.to_string()),
         ..of_pem(pem::encode(pem::CERTIFICATE, &der))
     }))
 }
@@ -168,7 +167,7 @@ pub(super) async fn issuer_json(pki: Arc<Pki>, call: Call) -> Result<Response, F
     Ok(Response::data(PublicIssuerAnswer {
         ca_chain: with_newlines(issuer),
         certificate: with_newline(issuer.certificate.der()),
-        issuer_id: format_uuid(&issuer.id),
+        issuer_id: issuer.id.to_string(),
         issuer_name: issuer.record.name.clone(),
     }))
 }
@@ -209,7 +208,7 @@ async fn list_of(pki: &Pki, reference: &str, now: Timestamp) -> Result<Arc<Signe
         return Ok(list);
     }
     let ca_state = pki.read_ca_state().await?;
-    let id = format_uuid(&ca_state.issuer(reference)?.id);
+    let id = ca_state.issuer(reference)?.id.to_string();
     Err(Failure::Absent(format!("unable to find CRL for issuer: id:{id}/ref:{reference}")))
 }
 

@@ -4,7 +4,6 @@ use crate::backend::call::Call;
 use crate::backend::call::params;
 use crate::backend::response::Response;
 use crate::engine::Failure;
-use crate::engine::identifier::format_uuid;
 use crate::engine::pki::records::{ClusterRecord, UrlsRecord};
 use crate::engine::pki::{CaState, Pki};
 use crate::wire::pki::{ClusterConfig, IssuersConfig, KeysConfig, UrlsConfig};
@@ -56,13 +55,15 @@ params! {
 
 fn issuers(ca_state: &CaState) -> IssuersConfig {
     IssuersConfig {
-        default: ca_state.defaults.issuer.as_ref().map(format_uuid).unwrap_or_default(),
+        default: ca_state.defaults.issuer.as_ref().map(ToString::to_string).unwrap_or_default(),
         default_follows_latest_issuer: ca_state.defaults.follows_latest,
     }
 }
 
 fn keys(ca_state: &CaState) -> KeysConfig {
-    KeysConfig { default: ca_state.defaults.key.as_ref().map(format_uuid).unwrap_or_default() }
+    KeysConfig {
+        default: ca_state.defaults.key.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
 }
 
 fn urls(record: &UrlsRecord) -> UrlsConfig {

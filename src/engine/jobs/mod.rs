@@ -13,9 +13,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::Notify;
 
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::format_uuid;
 use crate::engine::mount::Mount;
 use crate::engine::{Engine, Failure};
+use crate::store::id::MountId;
 use plan::{Failed, Job, JobState, LONGEST_WAIT};
 
 /// What is known between two runs.
@@ -52,7 +52,7 @@ impl Job {
         }
     }
 
-    const fn mount(&self) -> Option<&[u8; 16]> {
+    const fn mount(&self) -> Option<&MountId> {
         match self {
             Self::RotateDataKey => None,
             Self::RenewCrl { mount, .. } | Self::RemoveIntents { mount } | Self::Tidy { mount } => {
@@ -118,7 +118,7 @@ impl Engine {
         };
         for mount in mounts.iter() {
             match mount.job_state().await {
-                Ok(found) => state.mounts.push(found),
+                Ok(found) => state.mounts.extend(found),
                 Err(why) => {
                     let mount = &mount.entry.record.path;
                     tracing::error!(%why, mount, "the jobs of a mount wait: it cannot be read");
@@ -160,7 +160,7 @@ impl Engine {
         failed.insert(job, failure);
         drop(failed);
         let issuer = match job {
-            Job::RenewCrl { issuer, .. } => Some(format_uuid(&issuer)),
+            Job::RenewCrl { issuer, .. } => Some(issuer.to_string()),
             _ => None,
         };
         tracing::error!(

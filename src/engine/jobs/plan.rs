@@ -26,8 +26,8 @@
 use std::collections::BTreeMap;
 
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::MountId;
 use crate::engine::pki::crl::{CLOCK_STEP, MAX_READER_GAP};
+use crate::store::id::{IssuerId, MountId};
 use crate::store::sealed::ROTATE_AT;
 
 /// Something that the server does on its own.
@@ -40,7 +40,7 @@ pub enum Job {
         /// The mount.
         mount: MountId,
         /// The signer of the list.
-        issuer: [u8; 16],
+        issuer: IssuerId,
     },
     /// Tells of signatures that were not finished, and removes those that were told long ago.
     RemoveIntents {
@@ -68,7 +68,7 @@ pub struct JobState {
 }
 
 /// What may be due in one mount.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountState {
     /// The mount.
     pub id: MountId,
@@ -84,7 +84,7 @@ pub struct MountState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListState {
     /// The issuer that signs it.
-    pub issuer: [u8; 16],
+    pub issuer: IssuerId,
     /// When it says that it was made.
     pub this_update: i64,
     /// The latest thisUpdate of this list and all before it.

@@ -16,6 +16,7 @@ use crate::ca::time::Timestamp;
 use crate::engine::jobs::plan::TidyState;
 use crate::engine::{Failure, retry_on_conflict};
 use crate::go::duration;
+use crate::store::id::MountId;
 use crate::store::{Batch, Key, Record, Revision, Snapshot, key};
 
 use super::Pki;
@@ -297,7 +298,7 @@ impl AutoTidyChange {
 
 impl StoredTidy {
     /// As a plan sees it, if it is enabled.
-    pub(super) fn state(&self, mount: &[u8; 16]) -> Option<TidyState> {
+    pub(super) fn state(&self, mount: &MountId) -> Option<TidyState> {
         let config = &self.config;
         let buffers = [
             Some(config.safety_buffer),
@@ -307,7 +308,7 @@ impl StoredTidy {
         let (min, max) = (config.min_startup_backoff_duration, config.max_startup_backoff_duration);
         // Each mount has its own time between the two, so that not all begin at once.
         let spread = max.saturating_sub(min).saturating_add(1).max(1);
-        let [first, second, ..] = mount;
+        let [first, second, ..] = mount.as_bytes();
         let offset = i64::from(u16::from_be_bytes([*first, *second])) % spread;
         config.enabled.then(|| TidyState {
             interval: config.interval_duration,
@@ -319,18 +320,18 @@ impl StoredTidy {
     }
 
     /// Adds the record of a run to the batch of what it did.
-    pub(super) fn put_run(&self, mount: &[u8; 16], batch: Batch, run: TidyRunRecord) -> Batch {
+    pub(super) fn put_run(&self, mount: &MountId, batch: Batch, run: TidyRunRecord) -> Batch {
         let key = run_key(mount);
         let revision = self.run.map(|(revision, _)| revision);
         batch.expect_unchanged(key.clone(), revision).put_record(key, &run)
     }
 }
 
-fn config_key(mount: &[u8; 16]) -> Key {
+fn config_key(mount: &MountId) -> Key {
     key::config(mount, "auto-tidy")
 }
 
-fn run_key(mount: &[u8; 16]) -> Key {
+fn run_key(mount: &MountId) -> Key {
     key::config(mount, "tidy")
 }
 
@@ -446,11 +447,11 @@ mod tests {
     fn the_start_of_each_mount_lies_between_the_two_backoffs() {
         let config = AutoTidyRecord { enabled: true, ..AutoTidyRecord::default() };
         let stored = StoredTidy { config, config_revision: None, run: None };
-        for mount in [[0; 16], [0xff; 16], [2; 16]] {
+        for mount in [[0; 16], [0xff; 16], [2; 16]].map(MountId::new) {
             let backoff = stored.state(&mount).unwrap().startup_backoff;
             assert!((300..=900).contains(&backoff), "{backoff}");
         }
         let off = StoredTidy { config: AutoTidyRecord::default(), ..stored };
-        assert_eq!(off.state(&[0; 16]), None);
+        assert_eq!(off.state(&MountId::new([0; 16])), None);
     }
 }

@@ -18,22 +18,22 @@ use crate::ca::permit::IssuingUrls;
 use crate::ca::role::LeafNotAfterBehavior;
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
-use crate::engine::identifier::{MountId, format_uuid, parse_uuid};
 use crate::keys::PrivateKey;
 use crate::secret::Secret;
+use crate::store::id::{IssuerId, KeyId, MountId};
 use crate::store::{Batch, Key, Revision, Snapshot, key, record};
 
 use super::records::{
-    ClusterRecord, DefaultsRecord, DeletedIssuersRecord, Id, IssuerRecord, KeyRecord, UrlsRecord,
+    ClusterRecord, DefaultsRecord, DeletedIssuersRecord, IssuerRecord, KeyRecord, UrlsRecord,
 };
-use super::standing;
+use super::standing::{self, Standing};
 use super::urls::{fits_a_certificate, with_words};
 
 /// An issuer, ready to be used.
 #[derive(Debug)]
 pub struct Issuer {
     /// Its identifier.
-    pub id: Id,
+    pub id: IssuerId,
     /// What is stored.
     pub record: IssuerRecord,
     /// Its certificate.
@@ -49,9 +49,9 @@ pub struct Issuer {
     /// When its certificate was revoked, as far as the mount knows.
     pub revoked: Option<Timestamp>,
     /// The revoked issuer because of which it must not issue: itself or one above it.
-    pub barred_by: Option<Id>,
+    pub barred_by: Option<IssuerId>,
     /// Its chain: itself first.
-    pub chain: Vec<Id>,
+    pub chain: Vec<IssuerId>,
     /// The chain's certificates, DER, itself first.
     pub chain_der: Vec<Vec<u8>>,
     /// The same as PEM, each a JSON string: every issued certificate comes with them.
@@ -72,9 +72,9 @@ pub struct KeySummary {
 pub struct CaState {
     generation: Option<Revision>,
     /// Issuers by identifier.
-    pub issuers: BTreeMap<Id, Arc<Issuer>>,
+    pub issuers: BTreeMap<IssuerId, Arc<Issuer>>,
     /// Keys by identifier.
-    pub keys: BTreeMap<Id, KeySummary>,
+    pub keys: BTreeMap<KeyId, KeySummary>,
     /// The defaults.
     pub defaults: DefaultsRecord,
     /// `config/urls`
@@ -157,7 +157,7 @@ impl CaState {
                 .and_then(|id| self.issuers.get(&id))
                 .ok_or(UnknownReference::NoDefaultIssuer);
         }
-        parse_uuid(reference)
+        IssuerId::parse(reference)
             .and_then(|id| self.issuers.get(&id))
             .or_else(|| self.issuers.values().find(|issuer| issuer.record.name == reference))
             .filter(|_| !reference.is_empty())
@@ -165,7 +165,7 @@ impl CaState {
     }
 
     /// The key that a reference names.
-    pub fn key(&self, reference: &str) -> Result<(Id, &KeySummary), UnknownReference> {
+    pub fn key(&self, reference: &str) -> Result<(KeyId, &KeySummary), UnknownReference> {
         let reference = reference.trim();
         if reference == "default" {
             return self
@@ -175,7 +175,7 @@ impl CaState {
                 .ok_or(UnknownReference::NoDefaultKey);
         }
         if let Some(found) =
-            parse_uuid(reference).and_then(|id| self.keys.get(&id).map(|entry| (id, entry)))
+            KeyId::parse(reference).and_then(|id| self.keys.get(&id).map(|entry| (id, entry)))
         {
             return Ok(found);
         }
@@ -206,7 +206,11 @@ impl CaState {
     }
 
     /// Fills in `{{issuer_id}}`, `{{cluster_path}}` and `{{cluster_aia_path}}`.
-    pub fn render(&self, urls: &UrlsRecord, issuer: Option<&Id>) -> Result<IssuingUrls, String> {
+    pub fn render(
+        &self,
+        urls: &UrlsRecord,
+        issuer: Option<&IssuerId>,
+    ) -> Result<IssuingUrls, String> {
         let one = |field: &str, url: &String| -> Result<String, String> {
             let cluster = &self.cluster;
             for (word, value, lacking) in [
@@ -219,7 +223,7 @@ impl CaState {
                     ));
                 }
             }
-            let issuer = issuer.map_or_else(|| "{{issuer_id}}".to_owned(), format_uuid);
+            let issuer = issuer.map_or_else(|| "{{issuer_id}}".to_owned(), ToString::to_string);
             let text = with_words(url, &cluster.path, &cluster.aia_path, &issuer);
             if fits_a_certificate(&text) && !text.contains("{{") {
                 Ok(text)
@@ -261,7 +265,7 @@ impl Issuer {
     }
 
     /// Its chain, itself first: identifier, DER, and the PEM as a JSON string.
-    pub fn chain_texts(&self) -> impl Iterator<Item = (&Id, &[u8], &RawValue)> {
+    pub fn chain_texts(&self) -> impl Iterator<Item = (&IssuerId, &[u8], &RawValue)> {
         let forms = self.chain_der.iter().zip(&self.chain_json);
         self.chain.iter().zip(forms).map(|(id, (der, json))| (id, der.as_slice(), &**json))
     }
@@ -374,33 +378,27 @@ impl From<UnknownReference> for Failure {
     }
 }
 
-/// What is known of revocations.
-struct Standing {
-    revoked: BTreeMap<Id, Timestamp>,
-    barred: BTreeMap<Id, Id>,
-}
-
 /// An issuer as chains see it.
 pub(super) fn link_of<'a>(
-    id: Id,
+    id: IssuerId,
     record: &'a IssuerRecord,
     certificate: &'a Certificate,
-) -> Link<'a, Id> {
+) -> Link<'a, IssuerId> {
     let manual = (!record.manual_chain.is_empty()).then_some(record.manual_chain.as_slice());
     Link { id, certificate, manual }
 }
 
 fn link(
-    records: BTreeMap<Id, (IssuerRecord, Certificate)>,
-    keys: &BTreeMap<Id, KeySummary>,
+    records: BTreeMap<IssuerId, (IssuerRecord, Certificate)>,
+    keys: &BTreeMap<KeyId, KeySummary>,
     standing: &Standing,
-) -> BTreeMap<Id, Arc<Issuer>> {
+) -> BTreeMap<IssuerId, Arc<Issuer>> {
     let links: Vec<_> = records
         .iter()
         .map(|(id, (record, certificate))| link_of(*id, record, certificate))
         .collect();
     let mut chains = chain::build(&links);
-    let mut limits: BTreeMap<Id, IssuerLimits> = records
+    let mut limits: BTreeMap<IssuerId, IssuerLimits> = records
         .iter()
         .map(|(id, (_, certificate))| {
             let chain = chains.get(id).into_iter().flatten();
@@ -408,7 +406,7 @@ fn link(
             (*id, IssuerLimits::new(certificate, &chain))
         })
         .collect();
-    let der: BTreeMap<Id, Vec<u8>> =
+    let der: BTreeMap<IssuerId, Vec<u8>> =
         records.iter().map(|(id, (_, certificate))| (*id, certificate.der().to_vec())).collect();
     records
         .into_iter()
@@ -424,8 +422,8 @@ fn link(
 
 /// Issuers that were deleted: each by itself, with the key whose public half it certifies.
 fn alone(
-    deleted: Vec<(Id, IssuerRecord, Certificate)>,
-    keys: &BTreeMap<Id, KeySummary>,
+    deleted: Vec<(IssuerId, IssuerRecord, Certificate)>,
+    keys: &BTreeMap<KeyId, KeySummary>,
     standing: &Standing,
 ) -> Vec<Arc<Issuer>> {
     deleted
@@ -443,11 +441,11 @@ fn alone(
 }
 
 fn issuer(
-    id: Id,
+    id: IssuerId,
     record: IssuerRecord,
     certificate: Certificate,
     key: Option<PrivateKey>,
-    (chain, chain_der, limits): (Vec<Id>, Vec<Vec<u8>>, IssuerLimits),
+    (chain, chain_der, limits): (Vec<IssuerId>, Vec<Vec<u8>>, IssuerLimits),
     standing: &Standing,
 ) -> Arc<Issuer> {
     Arc::new(Issuer {
@@ -470,7 +468,9 @@ fn pem_json(der: &[u8]) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(&pem::encode(pem::CERTIFICATE, der)).ok()
 }
 
-fn deleted(record: &DeletedIssuersRecord) -> Result<Vec<(Id, IssuerRecord, Certificate)>, Failure> {
+fn deleted(
+    record: &DeletedIssuersRecord,
+) -> Result<Vec<(IssuerId, IssuerRecord, Certificate)>, Failure> {
     let parsed = record.issuers.iter().map(|issuer| {
         let certificate = Certificate::parse(issuer.certificate.clone())
             .map_err(|error| Failure::Internal(error.to_string()))?;
@@ -483,7 +483,7 @@ fn decoded<R: crate::store::Record>(value: &[u8]) -> Result<R, Failure> {
     record::decode(value).map_err(|error| Failure::Internal(error.to_string()))
 }
 
-fn identifier(rest: Option<&[u8]>) -> Result<Id, Failure> {
+fn identifier<'a, Id: TryFrom<&'a [u8]>>(rest: Option<&'a [u8]>) -> Result<Id, Failure> {
     rest.and_then(|rest| rest.try_into().ok())
         .ok_or_else(|| Failure::Internal("an issuer's or key's identifier is malformed".to_owned()))
 }

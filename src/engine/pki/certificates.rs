@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use crate::ca::serial::{self, Serial, colon_hex};
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
-use crate::engine::identifier::MountId;
+use crate::store::id::{IssuerId, MountId};
 use crate::store::{Key, KeyRange, Prefix, Snapshot, Store, key};
 
 use super::Pki;
-use super::records::{CertificateRecord, Id, RevocationRecord};
+use super::records::{CertificateRecord, RevocationRecord};
 
 /// A stored certificate and whether it was revoked.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct StoredCertificate {
     /// The certificate, DER.
     pub der: Vec<u8>,
     /// The issuer that signed it.
-    pub issuer: Id,
+    pub issuer: IssuerId,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
 }
@@ -132,7 +132,7 @@ pub(super) fn certificate_key(mount: &MountId, serial: &[u8]) -> Key {
 pub(super) async fn revocation(
     snapshot: &Snapshot,
     mount: &MountId,
-    issuer: &Id,
+    issuer: &IssuerId,
     serial: &[u8],
 ) -> Result<Option<Timestamp>, Failure> {
     let key = key::revoked(mount, issuer, serial);

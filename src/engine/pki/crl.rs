@@ -27,11 +27,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
-use crate::engine::identifier::format_uuid;
+use crate::store::id::IssuerId;
 
 use super::Pki;
 use super::ca_state::{CaState, Issuer};
-use super::records::Id;
 use super::state::PendingRevocation;
 
 use build::BuildMode;
@@ -162,7 +161,7 @@ impl Pki {
         Ok(Some(why))
     }
 
-    async fn why_unlisted(&self, id: &Id) -> Result<String, Failure> {
+    async fn why_unlisted(&self, id: &IssuerId) -> Result<String, Failure> {
         let ca_state = self.ca_state().await?;
         let issuer = ca_state.present_or_deleted(id);
         Ok(match issuer.filter(|issuer| issuer.key.is_some()) {
@@ -175,7 +174,7 @@ impl Pki {
             }
             None => format!(
                 "Signet: the certificate is revoked, and no list names it: the key of its issuer {} is not in this mount",
-                format_uuid(id)
+                id
             ),
         })
     }
@@ -218,7 +217,7 @@ impl Pki {
                 Err(Failure::Refused { text, .. }) => warnings.push(format!("Signet: {text}")),
                 Err(why) if mode == BuildMode::Rotation => return Err(why),
                 Err(why) => {
-                    let id = format_uuid(&id);
+                    let id = id.to_string();
                     tracing::error!(%why, issuer = id, "a revocation list could not be rebuilt");
                     warnings.push(format!("Signet: the revocation list of issuer {id} could not be rebuilt; it is built when it is next read"));
                 }
@@ -240,8 +239,8 @@ impl Pki {
 }
 
 /// Vault's text for a group with a key whose issuers may not sign CRLs.
-fn lacks_signer(group: &[Id]) -> String {
-    let ids: Vec<_> = group.iter().map(format_uuid).collect();
+fn lacks_signer(group: &[IssuerId]) -> String {
+    let ids: Vec<_> = group.iter().map(ToString::to_string).collect();
     format!(
         "Issuer equivalency set with associated keys lacked an issuer with CRL Signing KeyUsage; refusing to rebuild CRL for this group of issuers: {}",
         ids.join(", ")

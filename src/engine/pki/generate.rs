@@ -21,18 +21,18 @@ use crate::ca::role::key_kind;
 use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::MountId;
 use crate::engine::{Failure, retry_on_conflict};
 use crate::entropy::Purpose;
 use crate::keys::PrivateKey;
 use crate::secret::Secret;
+use crate::store::id::{IssuerId, KeyId, MountId};
 use crate::store::{Batch, key};
 
 use super::Pki;
 use super::ca_state::CaState;
 use super::notices::{REQUEST, notices};
 use super::output::{ArchiveContents, KeyStoreOptions, KeyStores};
-use super::records::{CertificateRecord, DefaultsRecord, Id, IssuerRecord, KeyRecord, UrlsRecord};
+use super::records::{CertificateRecord, DefaultsRecord, IssuerRecord, KeyRecord, UrlsRecord};
 
 /// The `:type` of a generating path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub struct Root {
     /// Its certificate, DER.
     pub der: Vec<u8>,
     /// Its issuer's identifier and name.
-    pub issuer: (Id, String),
+    pub issuer: (IssuerId, String),
     /// Its key.
     pub key: KeyInUse,
     /// The archive that was asked for.
@@ -118,7 +118,7 @@ pub struct Root {
 #[derive(Debug)]
 pub struct KeyInUse {
     /// Its identifier.
-    pub id: Id,
+    pub id: KeyId,
     /// Its name; may be empty.
     pub name: String,
     /// The key in custody.
@@ -218,9 +218,9 @@ impl Pki {
         key: &KeyInUse,
         name: &str,
         signed: &Signed<Tbs>,
-    ) -> Result<Id, Failure> {
+    ) -> Result<IssuerId, Failure> {
         let serial = signed.facts().serial;
-        let issuer: Id = self.env().entropy.bytes(Purpose::Identifier);
+        let issuer = IssuerId::new(self.env().entropy.bytes(Purpose::Identifier));
         let mut defaults = ca_state.defaults.clone();
         if defaults.follows_latest || defaults.issuer.is_none() {
             defaults.issuer = Some(issuer);
@@ -285,7 +285,7 @@ impl Pki {
                     }
                 }
                 .map_err(|error| Failure::Internal(error.to_string()))?;
-                let id = self.env().entropy.bytes(Purpose::Identifier);
+                let id = KeyId::new(self.env().entropy.bytes(Purpose::Identifier));
                 let exported = if wish.origin == KeyOrigin::Exported {
                     Some(PrivateKeyEncodings::encode(
                         kind,
@@ -332,7 +332,7 @@ pub(super) fn put_defaults(batch: Batch, mount: &MountId, defaults: &DefaultsRec
 pub(super) fn new_issuer(
     certificate: Vec<u8>,
     name: &str,
-    key: Option<Id>,
+    key: Option<KeyId>,
 ) -> Result<IssuerRecord, Failure> {
     let parsed = Certificate::parse(certificate.clone())
         .map_err(|error| Failure::Internal(error.to_string()))?;
@@ -364,7 +364,7 @@ pub(super) fn new_issuer(
 pub(super) fn issuer_name(
     ca_state: &CaState,
     name: Option<&str>,
-    own: Option<&Id>,
+    own: Option<&IssuerId>,
 ) -> Result<String, Failure> {
     let Some(name) = name.map(str::trim) else { return Ok(String::new()) };
     if name.is_empty() {

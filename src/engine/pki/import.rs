@@ -9,25 +9,24 @@ use crate::ca::certificate::Certificate;
 use crate::ca::pem;
 use crate::ca::permit::KeyUsage;
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::format_uuid;
 use crate::engine::{Failure, retry_on_conflict};
 use crate::entropy::Purpose;
+use crate::store::id::{IssuerId, KeyId};
 use crate::store::key;
 
 use super::Pki;
 use super::ca_state::{CaState, Issuer};
 use super::generate::{W_AIA, new_issuer, put_defaults};
-use super::records::Id;
 
 /// What an import did.
 #[derive(Debug, Default)]
 pub struct Imported {
     /// Issuer to key, for every certificate of the bundle.
-    pub mapping: Vec<(Id, Option<Id>)>,
+    pub mapping: Vec<(IssuerId, Option<KeyId>)>,
     /// Issuers that are new.
-    pub issuers: Vec<Id>,
+    pub issuers: Vec<IssuerId>,
     /// Issuers that were known.
-    pub existing_issuers: Vec<Id>,
+    pub existing_issuers: Vec<IssuerId>,
     /// Warnings for the caller.
     pub warnings: Vec<String>,
 }
@@ -66,7 +65,7 @@ impl Pki {
         let mut imported = Imported::default();
         let mut batch = ca_state.config_batch(self.id());
         let mut defaults = ca_state.defaults.clone();
-        let mut fresh: BTreeMap<Vec<u8>, Id> = BTreeMap::new();
+        let mut fresh: BTreeMap<Vec<u8>, IssuerId> = BTreeMap::new();
         let mut with_key = Vec::new();
         for certificate in certificates {
             let key = key_of(ca_state, certificate);
@@ -85,8 +84,10 @@ impl Pki {
             // One that was deleted comes back as itself, so that coming and going leaves one trace.
             let mut deleted = ca_state.deleted.iter().rev();
             let before = deleted.find(|gone| gone.certificate.der() == certificate.der());
-            let id: Id = before
-                .map_or_else(|| self.env().entropy.bytes(Purpose::Identifier), |gone| gone.id);
+            let id: IssuerId = before.map_or_else(
+                || IssuerId::new(self.env().entropy.bytes(Purpose::Identifier)),
+                |gone| gone.id,
+            );
             let mut record = new_issuer(certificate.der().to_vec(), "", key)?;
             record.revoked = before.and_then(|gone| gone.record.revoked);
             batch = batch.put_record(key::issuer(self.id(), &id), &record);
@@ -148,13 +149,13 @@ fn oddities(issuer: &Issuer, now: Timestamp) -> Vec<String> {
 }
 
 fn odd(issuer: &Issuer, what: &str) -> String {
-    format!("Signet: imported issuer {}: {what}", format_uuid(&issuer.id))
+    format!("Signet: imported issuer {}: {what}", issuer.id)
 }
 
 /// An issuer without key never becomes the default by itself.
 fn choose_default(
     defaults: &mut super::records::DefaultsRecord,
-    with_key: &[Id],
+    with_key: &[IssuerId],
     warnings: &mut Vec<String>,
 ) {
     match (defaults.issuer, with_key) {
@@ -170,7 +171,7 @@ fn choose_default(
     }
 }
 
-fn key_of(ca_state: &CaState, certificate: &Certificate) -> Option<Id> {
+fn key_of(ca_state: &CaState, certificate: &Certificate) -> Option<KeyId> {
     ca_state
         .keys
         .iter()

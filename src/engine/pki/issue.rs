@@ -30,7 +30,6 @@ use crate::ca::serial::Serial;
 use crate::ca::signed::{Linted, Signed};
 use crate::ca::time::Timestamp;
 use crate::engine::batcher::{BatchAborted, Batcher};
-use crate::engine::identifier::format_uuid;
 use crate::engine::limiter::IssuanceSlot;
 use crate::engine::{Failure, retry_on_conflict};
 use crate::entropy::Purpose;
@@ -434,7 +433,7 @@ pub(super) fn issuing(
         ))
     })?;
     if !issuer.record.may_issue {
-        let id = format_uuid(&issuer.id);
+        let id = issuer.id.to_string();
         return Err(Failure::InvalidWrapped(format!(
             "error fetching CA certificate: error while attempting to use issuer {id}: requested usage issuing-certificates for issuer [id:{id} / name:{}] but only had usage {}",
             issuer.record.name,
@@ -444,7 +443,7 @@ pub(super) fn issuing(
     if issuer.key.is_none() {
         return Err(Failure::InvalidWrapped(format!(
             "could not fetch the CA certificate (was one set?): unable to fetch corresponding key for issuer {}; unable to use this issuer for signing",
-            format_uuid(&issuer.id)
+            issuer.id
         )));
     }
     issuer.may_sign_at(now)?;

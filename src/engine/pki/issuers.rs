@@ -6,14 +6,14 @@ use crate::ca::key::SignatureAlgorithm;
 use crate::ca::permit::KeyUsage;
 use crate::ca::role::LeafNotAfterBehavior;
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::format_uuid;
 use crate::engine::{Failure, retry_on_conflict};
+use crate::store::id::IssuerId;
 use crate::store::key;
 
 use super::Pki;
 use super::ca_state::{CaState, Issuer};
 use super::generate::{issuer_name, put_defaults};
-use super::records::{DeletedIssuer, DeletedIssuersRecord, Id, UrlsRecord};
+use super::records::{DeletedIssuer, DeletedIssuersRecord, UrlsRecord};
 use super::urls::check_urls;
 
 /// A change of an issuer's settings; `None` keeps what is there.
@@ -96,7 +96,7 @@ impl Pki {
                 defaults.issuer = None;
                 warnings.push(format!(
                     "Deleted issuer {} (via issuer_ref {reference}); this was configured as the default issuer. Operations without an explicit issuer will not work until a new default is configured.",
-                    format_uuid(&issuer.id)
+                    issuer.id
                 ));
             }
             let batch = ca_state
@@ -220,14 +220,14 @@ fn manual_chain(
     ca_state: &CaState,
     issuer: &Issuer,
     references: &[String],
-) -> Result<Vec<Id>, Failure> {
+) -> Result<Vec<IssuerId>, Failure> {
     let mut chain = Vec::new();
     for (position, reference) in references.iter().enumerate() {
         let id = if reference == "self" { issuer.id } else { ca_state.issuer(reference)?.id };
         if position == 0 && id != issuer.id {
             return Err(Failure::refused(format!(
                 "expected first cert in chain to be a self-reference, but was: {reference}/{}",
-                format_uuid(&id)
+                id
             )));
         }
         chain.push(id);

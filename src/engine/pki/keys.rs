@@ -1,14 +1,14 @@
 //! Removing keys (pki-api chapter 7).
 
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::{MountId, format_uuid};
 use crate::engine::{Failure, retry_on_conflict};
+use crate::store::id::{KeyId, MountId};
 use crate::store::{Snapshot, key, record};
 
 use super::Pki;
 use super::ca_state::CaState;
 use super::generate::put_defaults;
-use super::records::{Id, RevocationRecord};
+use super::records::RevocationRecord;
 
 /// How many revocations one page of a scan holds.
 const PAGE: usize = 4096;
@@ -33,7 +33,7 @@ impl Pki {
             if let Some(user) = users.find(|issuer| issuer.record.key == Some(id)) {
                 return Err(Failure::refused(format!(
                     "Failed to Delete Key.  Key in Use by Issuer: {}",
-                    format_uuid(&user.id)
+                    user.id
                 )));
             }
             let mut warnings = Vec::new();
@@ -45,14 +45,14 @@ impl Pki {
                 batch = put_defaults(batch, self.id(), &defaults);
                 warnings.push(format!(
                     "Deleted key {} (via key_ref {reference}); this was configured as the default key. Operations without an explicit key will not work until a new default is configured.",
-                    format_uuid(&id)
+                    id
                 ));
             }
             let lost = live_revocations(&snapshot, &ca_state, self.id(), &id, now).await?;
             if lost > 0 {
                 warnings.push(format!(
                     "Signet: key {} signed the revocation list of issuers that were deleted; {lost} revoked certificates that have not expired are on no list from now on",
-                    format_uuid(&id)
+                    id
                 ));
             }
             self.env().store.commit(batch).await?;
@@ -66,7 +66,7 @@ async fn live_revocations(
     snapshot: &Snapshot,
     ca_state: &CaState,
     mount: &MountId,
-    key: &Id,
+    key: &KeyId,
     now: Timestamp,
 ) -> Result<usize, Failure> {
     let mut live = 0_usize;

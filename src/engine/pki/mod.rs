@@ -29,13 +29,13 @@ mod urls;
 
 use std::sync::Arc;
 
-use super::identifier::MountId;
 use super::jobs::plan::{Job, MountState};
 use super::mount::{BoxFuture, MountCore, MountEntry};
 use super::services::Services;
 use super::{Env, Failure};
 use crate::ca::role::{Role, RoleFields, TtlLimits};
 use crate::ca::time::Timestamp;
+use crate::store::id::MountId;
 use crate::store::{Revision, Snapshot, key};
 
 pub use ca_state::{CaState, Issuer};
@@ -57,8 +57,8 @@ impl MountCore for Pki {
         Arc::new(Self { entry, lifetimes, ..self.clone() })
     }
 
-    fn job_state(&self) -> BoxFuture<'_, Result<MountState, Failure>> {
-        Box::pin(self.state_for_jobs())
+    fn job_state(&self) -> BoxFuture<'_, Result<Option<MountState>, Failure>> {
+        Box::pin(async { self.state_for_jobs().await.map(Some) })
     }
 
     fn run_job(

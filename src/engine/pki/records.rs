@@ -7,9 +7,7 @@ use crate::ca::permit::KeyUsage;
 use crate::ca::role::RoleFields;
 use crate::ca::time::Timestamp;
 use crate::store::Record;
-
-/// 16 octets that name an issuer or a key; their text is a UUID.
-pub type Id = [u8; 16];
+use crate::store::id::{IssuerId, KeyId};
 
 impl Record for RoleFields {}
 
@@ -25,13 +23,13 @@ pub struct IssuerRecord {
     pub name: String,
     /// The key with the same public key, if the mount has it.
     #[n(2)]
-    pub key: Option<Id>,
+    pub key: Option<KeyId>,
     /// `err`, `truncate`, `permit`
     #[n(3)]
     pub leaf_not_after_behavior: String,
     /// A chain that was set by hand.
     #[n(4)]
-    pub manual_chain: Vec<Id>,
+    pub manual_chain: Vec<IssuerId>,
     /// May it issue certificates?
     #[n(5)]
     pub may_issue: bool,
@@ -140,13 +138,13 @@ impl UrlsRecord {
 pub struct DefaultsRecord {
     /// The default issuer.
     #[n(0)]
-    pub issuer: Option<Id>,
+    pub issuer: Option<IssuerId>,
     /// A new issuer with a key becomes the default.
     #[n(1)]
     pub follows_latest: bool,
     /// The default key.
     #[n(2)]
-    pub key: Option<Id>,
+    pub key: Option<KeyId>,
 }
 
 impl Record for DefaultsRecord {}
@@ -183,7 +181,7 @@ impl Record for DeletedIssuersRecord {}
 pub struct DeletedIssuer {
     /// Its identifier.
     #[n(0)]
-    pub id: Id,
+    pub id: IssuerId,
     /// The certificate, DER.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub certificate: Vec<u8>,
@@ -203,7 +201,7 @@ pub struct DeletedIssuer {
 
 impl DeletedIssuer {
     /// What remains of an issuer that is deleted now.
-    pub fn of(id: Id, record: &IssuerRecord) -> Self {
+    pub fn of(id: IssuerId, record: &IssuerRecord) -> Self {
         Self {
             id,
             certificate: record.certificate.clone(),
@@ -246,7 +244,7 @@ pub struct CertificateRecord {
     pub der: Vec<u8>,
     /// Who signed it.
     #[n(1)]
-    pub issuer: Id,
+    pub issuer: IssuerId,
 }
 
 impl Record for CertificateRecord {}

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::MutexGuard;
 
-use super::records::Id;
 use crate::engine::Failure;
+use crate::store::id::IssuerId;
 
 /// Readers that wait for a build: one at a time requests it, and those that arrived before it ended
 /// share its outcome. Builds that a caller with a token requests do not wait here.
@@ -17,7 +17,7 @@ pub(super) struct RenewalQueue {
     /// Counts arrivals and failures: the earlier event has the smaller number.
     order: AtomicU64,
     /// The last failure of each signer's list.
-    failures: Mutex<BTreeMap<Id, (u64, Failure)>>,
+    failures: Mutex<BTreeMap<IssuerId, (u64, Failure)>>,
 }
 
 /// The slot of the one reader that may request a build.
@@ -38,14 +38,14 @@ impl RenewalQueue {
 
 impl RenewalSlot<'_> {
     /// How the build of this signer's list failed while this reader waited, if it did.
-    pub(super) fn failure_since_arrival(&self, signer: &Id) -> Option<Failure> {
+    pub(super) fn failure_since_arrival(&self, signer: &IssuerId) -> Option<Failure> {
         let failures = self.queue.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, why) = failures.get(signer)?;
         (*at > self.arrival).then(|| why.clone())
     }
 
     /// The build failed: readers that wait already do not request another one.
-    pub(super) fn failed(&self, signer: Id, why: Failure) {
+    pub(super) fn failed(&self, signer: IssuerId, why: Failure) {
         let at = self.queue.order.fetch_add(1, Ordering::Relaxed);
         let mut failures = self.queue.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.insert(signer, (at, why));
@@ -64,14 +64,14 @@ mod tests {
         tokio::pin!(second);
         // Polled once: it has arrived and waits.
         assert!(futures_poll(second.as_mut()).await.is_none());
-        first.failed([1; 16], Failure::Busy);
-        assert!(first.failure_since_arrival(&[1; 16]).is_some());
+        first.failed(IssuerId::new([1; 16]), Failure::Busy);
+        assert!(first.failure_since_arrival(&IssuerId::new([1; 16])).is_some());
         drop(first);
         let second = second.await;
-        assert_eq!(second.failure_since_arrival(&[1; 16]), Some(Failure::Busy));
-        assert_eq!(second.failure_since_arrival(&[2; 16]), None);
+        assert_eq!(second.failure_since_arrival(&IssuerId::new([1; 16])), Some(Failure::Busy));
+        assert_eq!(second.failure_since_arrival(&IssuerId::new([2; 16])), None);
         drop(second);
-        assert_eq!(renewals.wait().await.failure_since_arrival(&[1; 16]), None);
+        assert_eq!(renewals.wait().await.failure_since_arrival(&IssuerId::new([1; 16])), None);
     }
 
     /// The outcome of one poll.

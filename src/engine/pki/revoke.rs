@@ -4,13 +4,13 @@ use crate::ca::certificate::{self, Certificate};
 use crate::ca::pem;
 use crate::ca::serial::{self, colon_hex};
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::format_uuid;
 use crate::engine::{Failure, retry_on_conflict};
+use crate::store::id::IssuerId;
 use crate::store::key;
 
 use super::Pki;
 use super::certificates::{certificate_key, revocation};
-use super::records::{CertificateRecord, Id, RevocationRecord};
+use super::records::{CertificateRecord, RevocationRecord};
 use super::state::PendingRevocation;
 
 /// What is to be revoked.
@@ -94,7 +94,7 @@ impl Pki {
         if let Some(own) =
             ca_state.issuers.values().find(|issuer| issuer.certificate.serial() == bytes.as_slice())
         {
-            let id = format_uuid(&own.id);
+            let id = own.id.to_string();
             return Err(Failure::Refused {
                 text: format!("adding issuer (id: {id}) to its own CRL is not allowed"),
                 hint: Some(format!(
@@ -142,7 +142,7 @@ impl Pki {
 /// The serial number of a certificate of this mount.
 struct StoredSerial {
     serial: Vec<u8>,
-    issuer: Id,
+    issuer: IssuerId,
 }
 
 fn given_certificate(text: &str) -> Result<Certificate, Failure> {

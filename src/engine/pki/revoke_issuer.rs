@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crate::ca::time::Timestamp;
 use crate::engine::{Failure, retry_on_conflict};
+use crate::store::id::IssuerId;
 use crate::store::key;
 
 use super::Pki;
 use super::ca_state::{CaState, Issuer};
 use super::certificates::certificate_key;
-use super::records::{CertificateRecord, Id, RevocationRecord};
+use super::records::{CertificateRecord, RevocationRecord};
 use super::state::PendingRevocation;
 
 const W_SELF_SIGNED: &str = "This issuer is a self-signed (potentially root) certificate. This means it may not be considered revoked if there is not an external, cross-signed variant of this certificate. This issuer's serial number will not appear on its own CRL.";
@@ -19,7 +20,7 @@ const W_DEFAULT: &str = "This issuer is currently configured as the default issu
 
 /// A recorded revocation of an issuer.
 struct RevokedIssuer {
-    issuer: Id,
+    issuer: IssuerId,
     pending: Vec<PendingRevocation>,
     warnings: Vec<String>,
 }
@@ -66,7 +67,7 @@ impl Pki {
         let issuer = ca_state.issuer(reference)?;
         let at = issuer.revoked.unwrap_or(now);
         let serial = issuer.certificate.serial();
-        let on_crl_of = |parent: Id| PendingRevocation {
+        let on_crl_of = |parent: IssuerId| PendingRevocation {
             issuer: parent,
             serial: serial.to_vec(),
             at: at.whole(),
@@ -114,7 +115,7 @@ impl Pki {
 
 /// The issuers whose CRLs must name it: the others that signed it, including deleted ones whose CRL
 /// continues; one for each name and key, preferably the one under which its certificate is stored.
-fn parents(ca_state: &CaState, issuer: &Issuer, stored_under: Option<Id>) -> Vec<Id> {
+fn parents(ca_state: &CaState, issuer: &Issuer, stored_under: Option<IssuerId>) -> Vec<IssuerId> {
     let certificate = &issuer.certificate;
     let signed_it = |other: &&Arc<Issuer>| {
         other.id != issuer.id
@@ -125,7 +126,7 @@ fn parents(ca_state: &CaState, issuer: &Issuer, stored_under: Option<Id>) -> Vec
     let mut all: Vec<_> =
         ca_state.issuers.values().chain(&ca_state.deleted).filter(signed_it).collect();
     all.sort_by_key(|other| Some(other.id) != stored_under);
-    let mut groups: Vec<(&[u8], Id)> = Vec::new();
+    let mut groups: Vec<(&[u8], IssuerId)> = Vec::new();
     for other in all {
         let key = other.certificate.public_key().spki();
         if groups.iter().all(|(known, _)| *known != key) {

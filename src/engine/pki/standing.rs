@@ -7,18 +7,26 @@ use crate::ca::certificate::Certificate;
 use crate::ca::chain::Graph;
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
-use crate::engine::identifier::{MountId, format_uuid};
 use crate::store::Snapshot;
+use crate::store::id::{IssuerId, MountId};
 
 use super::ca_state::{Issuer, is_self_signed, link_of};
 use super::certificates::{certificate_key, revocation};
-use super::records::{CertificateRecord, Id, IssuerRecord};
+use super::records::{CertificateRecord, IssuerRecord};
+
+/// The revocations that bear on the issuers of a mount.
+pub(super) struct Standing {
+    /// When each revoked issuer was revoked.
+    pub(super) revoked: BTreeMap<IssuerId, Timestamp>,
+    /// The issuers that must not issue, each with the revoked issuer that bars it.
+    pub(super) barred: BTreeMap<IssuerId, IssuerId>,
+}
 
 impl Issuer {
     #[cold]
     pub(super) fn why_not(&self, now: Timestamp) -> Failure {
         let (from, until) = (self.certificate.not_before(), self.certificate.not_after());
-        let itself = format!("issuer [id:{} / name:{}]", format_uuid(&self.id), self.record.name);
+        let itself = format!("issuer [id:{} / name:{}]", self.id, self.record.name);
         Failure::refused(match (self.barred_by, self.revoked) {
             (Some(cause), Some(at)) if cause == self.id => format!(
                 "unable to sign with {itself}: its certificate was revoked at {}; use another issuer",
@@ -26,7 +34,7 @@ impl Issuer {
             ),
             (Some(cause), _) => format!(
                 "unable to sign with {itself}: issuer {} above it is revoked; use another issuer, or have this one certified by another",
-                format_uuid(&cause)
+                cause
             ),
             (None, _) if now < from => format!(
                 "unable to sign with {itself}: its certificate is not valid before {from}, and the server's clock says {}",
@@ -45,9 +53,9 @@ impl Issuer {
 pub(super) async fn revocations(
     snapshot: &Snapshot,
     mount: &MountId,
-    records: &BTreeMap<Id, (IssuerRecord, Certificate)>,
-    deleted: &[(Id, IssuerRecord, Certificate)],
-) -> Result<BTreeMap<Id, Timestamp>, Failure> {
+    records: &BTreeMap<IssuerId, (IssuerRecord, Certificate)>,
+    deleted: &[(IssuerId, IssuerRecord, Certificate)],
+) -> Result<BTreeMap<IssuerId, Timestamp>, Failure> {
     let gone = deleted.iter().map(|(id, record, certificate)| (id, record, certificate));
     let present = records.iter().map(|(id, (record, certificate))| (id, record, certificate));
     let mut revoked = BTreeMap::new();
@@ -88,17 +96,17 @@ async fn revoked_as_certificate(
 /// Issuers that must not issue because of a revocation, and its cause. Those that were deleted
 /// count: deleting a revoked issuer does not give back what hangs on it.
 pub(super) fn barred(
-    records: &BTreeMap<Id, (IssuerRecord, Certificate)>,
-    deleted: &[(Id, IssuerRecord, Certificate)],
-    revoked: &BTreeMap<Id, Timestamp>,
-) -> BTreeMap<Id, Id> {
+    records: &BTreeMap<IssuerId, (IssuerRecord, Certificate)>,
+    deleted: &[(IssuerId, IssuerRecord, Certificate)],
+    revoked: &BTreeMap<IssuerId, Timestamp>,
+) -> BTreeMap<IssuerId, IssuerId> {
     if revoked.is_empty() {
         return BTreeMap::new();
     }
     let present = records.iter().map(|(id, (record, certificate))| (id, record, certificate));
     let gone = deleted.iter().filter(|(id, ..)| !records.contains_key(id));
     let all = present.chain(gone.map(|(id, record, certificate)| (id, record, certificate)));
-    let roots: BTreeSet<Id> = all
+    let roots: BTreeSet<IssuerId> = all
         .clone()
         .filter(|(.., certificate)| is_self_signed(certificate))
         .map(|(id, ..)| *id)

@@ -8,10 +8,10 @@ use arc_swap::ArcSwapOption;
 use super::ca_state::CaState;
 use super::crl::SignedCrl;
 use super::issue::LeafBatcher;
-use super::records::Id;
 use super::renewals::RenewalQueue;
 use crate::ca::role::Role;
 use crate::ca::time::Timestamp;
+use crate::store::id::IssuerId;
 use crate::store::{ParsedCache, Revision};
 
 /// What a PKI mount keeps in memory; all of it can be read again from the store.
@@ -36,13 +36,13 @@ const MAX_ROLES: usize = 4096;
 struct CrlStatus {
     /// Signers whose CRL names every recorded revocation but the pending ones, with the mount's
     /// generation at that time.
-    complete: BTreeMap<Id, Option<Revision>>,
+    complete: BTreeMap<IssuerId, Option<Revision>>,
     /// Recorded, and on no CRL as far as this process knows.
     pending: BTreeSet<PendingRevocation>,
     /// How often a revocation failed between its commit and its publication.
     invalidations: u64,
     /// The stored CRLs, by signer.
-    published: BTreeMap<Id, Published>,
+    published: BTreeMap<IssuerId, Published>,
 }
 
 /// A stored CRL, the newest one of its group.
@@ -54,7 +54,7 @@ pub(super) struct Published {
     pub(super) generation: Option<Revision>,
     /// The issuer whose key of the store holds it. That is not the signer if another issuer of the
     /// group signed it.
-    pub(super) stored_under: Id,
+    pub(super) stored_under: IssuerId,
     /// The commit that wrote it.
     pub(super) revision: Revision,
 }
@@ -63,7 +63,7 @@ pub(super) struct Published {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PendingRevocation {
     /// The issuer of the certificate.
-    pub(super) issuer: Id,
+    pub(super) issuer: IssuerId,
     /// The certificate's serial number.
     pub(super) serial: Vec<u8>,
     /// When it was revoked.
@@ -80,18 +80,18 @@ pub(super) struct BuildStart {
 
 impl PkiState {
     /// Whether this signer's CRL names every recorded revocation but the pending ones.
-    pub(super) fn is_complete(&self, signer: &Id) -> bool {
+    pub(super) fn is_complete(&self, signer: &IssuerId) -> bool {
         self.crls().complete.contains_key(signer)
     }
 
     /// This signer's CRL as it was last stored or read.
-    pub(super) fn published(&self, signer: &Id) -> Option<Published> {
+    pub(super) fn published(&self, signer: &IssuerId) -> Option<Published> {
         self.crls().published.get(signer).cloned()
     }
 
     /// Remembers a CRL that was stored or read. CRLs of an older generation are dropped, and with
     /// them those of signers that no longer sign.
-    pub(super) fn publish(&self, signer: Id, published: Published) {
+    pub(super) fn publish(&self, signer: IssuerId, published: Published) {
         let mut crls = self.crls();
         let generation = published.generation;
         crls.published.retain(|_, other| other.generation == generation);
@@ -99,7 +99,7 @@ impl PkiState {
     }
 
     /// Whether the CRL is complete except for pending revocations, and the issuers have not changed.
-    pub(super) fn can_extend(&self, signer: &Id, generation: Option<Revision>) -> bool {
+    pub(super) fn can_extend(&self, signer: &IssuerId, generation: Option<Revision>) -> bool {
         self.crls().complete.get(signer) == Some(&generation)
     }
 
@@ -126,7 +126,7 @@ impl PkiState {
     /// which `is_named` holds.
     pub(super) fn mark_published(
         &self,
-        signer: Id,
+        signer: IssuerId,
         generation: Option<Revision>,
         start: &BuildStart,
         is_named: impl Fn(&PendingRevocation) -> bool,

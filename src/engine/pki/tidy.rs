@@ -24,14 +24,14 @@ use std::sync::Arc;
 
 use crate::ca::serial::Serial;
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::format_uuid;
 use crate::engine::jobs::plan::TidyStep;
 use crate::engine::{Failure, retry_on_conflict};
+use crate::store::id::{IssuerId, MountId};
 use crate::store::{Batch, Key, KeyRange, Snapshot, key, record};
 
 use super::auto_tidy::{AutoTidyRecord, StoredTidy, TidyRunRecord};
 use super::certificates::certificate_key;
-use super::records::{Id, RevocationRecord};
+use super::records::RevocationRecord;
 use super::{CaState, Pki};
 
 /// How many keys one page of a scan holds.
@@ -278,12 +278,12 @@ impl Pki {
     }
 
     /// What ended before this instant, and was revoked, stood on a list that was made after its end.
-    async fn listed_until(&self, signer: Id, now: Timestamp) -> Result<i64, Failure> {
+    async fn listed_until(&self, signer: IssuerId, now: Timestamp) -> Result<i64, Failure> {
         let list = match self.complete_list(signer, now).await {
             Ok(list) => list,
             // There can be no such list now: its revocations stay.
             Err(Failure::Refused { text, .. }) => {
-                let issuer = format_uuid(&signer);
+                let issuer = signer.to_string();
                 tracing::warn!(
                     issuer,
                     why = text,
@@ -305,7 +305,7 @@ impl Pki {
             .values()
             .filter(|issuer| issuer.certificate.not_after().unix() < limit)
             .filter(|issuer| ca_state.defaults.issuer != Some(issuer.id))
-            .map(|issuer| format_uuid(&issuer.id))
+            .map(|issuer| issuer.id.to_string())
             .collect();
         for issuer in &expired {
             tracing::info!(
@@ -323,7 +323,7 @@ impl Pki {
 const ISSUER: usize = 16;
 
 /// Where the certificates of the mount's issuers lie, also of those that were deleted.
-fn own_certificates(ca_state: &CaState, mount: &[u8; 16]) -> BTreeSet<Key> {
+fn own_certificates(ca_state: &CaState, mount: &MountId) -> BTreeSet<Key> {
     let issuers = ca_state.issuers.values().chain(&ca_state.deleted);
     issuers.map(|issuer| certificate_key(mount, issuer.certificate.serial())).collect()
 }
@@ -342,7 +342,7 @@ mod tests {
     use super::*;
 
     fn key(name: u8) -> Key {
-        key::certificate(&[7; 16], &[name; 20])
+        key::certificate(&MountId::new([7; 16]), &[name; 20])
     }
 
     #[test]

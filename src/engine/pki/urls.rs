@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use crate::engine::Failure;
-use crate::engine::identifier::format_uuid;
 use crate::go::url::{canonical, host};
+use crate::store::id::IssuerId;
 
 use super::records::UrlsRecord;
 
@@ -41,7 +41,7 @@ pub(super) fn check_urls(urls: &UrlsRecord) -> Result<(), Failure> {
     ] {
         let is_good = |url: &String| {
             let rendered = if urls.templating {
-                Cow::Owned(with_words(url, SAMPLE, SAMPLE, &format_uuid(&[0; 16])))
+                Cow::Owned(with_words(url, SAMPLE, SAMPLE, &IssuerId::new([0; 16]).to_string()))
             } else {
                 Cow::Borrowed(url.as_str())
             };

@@ -5,8 +5,9 @@ use super::super::{Sealed, Store};
 use super::*;
 use crate::entropy::Entropy;
 use crate::secret::Secret;
+use crate::store::id::{KeyId, MountId};
 
-const MOUNT: &[u8; 16] = &[7; 16];
+const MOUNT: &MountId = &MountId::new([7; 16]);
 
 fn open(folder: &Path) -> Store {
     Store::danger_unsealed(Rocks::open(folder, |reason: &str| panic!("{reason}")).unwrap())
@@ -163,7 +164,7 @@ fn sample_keys() -> [Key; 5] {
         key::cluster(),
         key::mount(MOUNT),
         key::role(MOUNT, "web"),
-        key::private_key(MOUNT, &[9; 16]),
+        key::private_key(MOUNT, &KeyId::new([9; 16])),
         key::certificate(MOUNT, &[0x11; 20]),
     ]
 }

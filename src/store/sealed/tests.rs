@@ -3,10 +3,11 @@ use proptest::prelude::*;
 use super::super::memory::CommitFault;
 use super::super::{Memory, Store};
 use super::*;
+use crate::store::id::{KeyId, MountId};
 
 mod data_key_tests;
 
-const MOUNT: &[u8; 16] = &[7; 16];
+const MOUNT: &MountId = &MountId::new([7; 16]);
 const SECRET: &[u8] = b"-----BEGIN PRIVATE KEY-----";
 
 fn static_key(id: &str, byte: u8) -> StaticKey {
@@ -27,7 +28,7 @@ async fn open() -> (Memory, Arc<Sealed>, Store) {
 }
 
 fn private_key() -> Key {
-    key::private_key(MOUNT, MOUNT)
+    key::private_key(MOUNT, &KeyId::new([7; 16]))
 }
 
 #[tokio::test]
@@ -92,7 +93,7 @@ async fn a_value_moved_to_another_key_does_not_open() {
     store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
     let below = Store::danger_unsealed(memory);
     let (_, value) = below.snapshot().await.unwrap().get(&private_key()).await.unwrap().unwrap();
-    let elsewhere = key::private_key(MOUNT, &[8; 16]);
+    let elsewhere = key::private_key(MOUNT, &KeyId::new([8; 16]));
     below.commit(Batch::new().put(elsewhere.clone(), value)).await.unwrap();
     let snapshot = store.snapshot().await.unwrap();
     let refused = snapshot.get(&elsewhere).await;

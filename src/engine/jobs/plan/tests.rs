@@ -1,10 +1,11 @@
+use crate::store::id::{IssuerId, MountId};
 use proptest::prelude::*;
 
 use super::*;
 
 const NOW: i64 = 1_800_000_000;
-const MOUNT: MountId = [1; 16];
-const ISSUER: [u8; 16] = [2; 16];
+const MOUNT: MountId = MountId::new([1; 16]);
+const ISSUER: IssuerId = IssuerId::new([2; 16]);
 const DAY: i64 = 24 * HOUR;
 
 fn at(seconds: i64) -> Timestamp {
@@ -12,7 +13,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn mount() -> MountState {
-    MountState { id: MOUNT, ..MountState::default() }
+    MountState { id: MOUNT, lists: Vec::new(), intents: Vec::new(), tidy: None }
 }
 
 fn state(mount: MountState) -> JobState {
@@ -170,7 +171,7 @@ fn a_job_that_fails_keeps_no_other_one_back() {
     let tidy = Some(TidyState { last: Some(NOW - DAY), ..TIDY });
     let mut state = state(MountState { lists, tidy, ..mount() });
     state.values_sealed = ROTATE_AT;
-    state.mounts.push(MountState { id: [9; 16], tidy, ..MountState::default() });
+    state.mounts.push(MountState { id: MountId::new([9; 16]), tidy, ..mount() });
     let all = plan(&state, at(NOW)).due;
     assert_eq!(all.len(), 4);
     for job in &all {
@@ -258,8 +259,9 @@ fn any_mount(id: u8) -> impl Strategy<Value = MountState> {
         });
     let (lists, intents) =
         (proptest::collection::vec(list, 0..2), proptest::collection::vec(intent, 0..3));
-    (lists, intents, proptest::option::of(tidy))
-        .prop_map(move |(lists, intents, tidy)| MountState { id: [id; 16], lists, intents, tidy })
+    (lists, intents, proptest::option::of(tidy)).prop_map(move |(lists, intents, tidy)| {
+        MountState { id: MountId::new([id; 16]), lists, intents, tidy }
+    })
 }
 
 fn any_state() -> impl Strategy<Value = JobState> {

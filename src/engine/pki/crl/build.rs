@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::ca::crl::{CrlEntries, CrlValues, compose_crl};
 use crate::ca::lint;
 use crate::ca::time::Timestamp;
-use crate::engine::identifier::{MountId, format_uuid};
 use crate::engine::pki::Pki;
 use crate::engine::pki::ca_state::{CaState, Issuer};
-use crate::engine::pki::records::{CrlRecord, Id, RevocationRecord};
+use crate::engine::pki::records::{CrlRecord, RevocationRecord};
 use crate::engine::pki::state::{BuildStart, PendingRevocation, Published};
 use crate::engine::{Failure, retry_on_conflict};
+use crate::store::id::{IssuerId, MountId};
 use crate::store::{Revision, Snapshot, key, record};
 
 use super::{CLOCK_STEP, LIFETIME, MAX_READER_GAP, SignedCrl};
@@ -222,7 +222,7 @@ fn sign_crl(
     now: Timestamp,
 ) -> Result<CrlRecord, Failure> {
     let refused = |why: String| {
-        let id = format_uuid(&issuer.id);
+        let id = issuer.id.to_string();
         Failure::refused(format!("unable to build a revocation list of issuer {id}: {why}"))
     };
     let view = issuer.certificate.issuer_view();
@@ -270,11 +270,11 @@ fn push(entries: &mut CrlEntries, serial: &[u8], at: Timestamp) -> Result<(), Fa
 struct StoredLists {
     newest: Option<CrlRecord>,
     /// The issuer that it is stored under, and the commit that wrote it.
-    newest_at: Option<(Id, Revision)>,
+    newest_at: Option<(IssuerId, Revision)>,
     /// The commit that wrote the one under the signer.
     own: Option<Revision>,
     /// Other members under which the group has a CRL, which the next one replaces.
-    others: Vec<Id>,
+    others: Vec<IssuerId>,
 }
 
 async fn stored_lists(

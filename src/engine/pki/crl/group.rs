@@ -7,9 +7,8 @@
 use std::sync::Arc;
 
 use crate::ca::certificate::Certificate;
-use crate::engine::identifier::parse_uuid;
 use crate::engine::pki::ca_state::{CaState, Issuer, UnknownReference};
-use crate::engine::pki::records::Id;
+use crate::store::id::IssuerId;
 
 impl CaState {
     /// The issuer whose CRL a reference names: one of the mount, or a deleted one whose CRL continues,
@@ -17,7 +16,7 @@ impl CaState {
     pub(super) fn crl_issuer_of(&self, reference: &str) -> Result<&Arc<Issuer>, UnknownReference> {
         self.issuer(reference).or_else(|unknown| {
             let reference = reference.trim();
-            let id = parse_uuid(reference);
+            let id = IssuerId::parse(reference);
             let is_named = |issuer: &&Arc<Issuer>| {
                 Some(issuer.id) == id || !reference.is_empty() && issuer.record.name == reference
             };
@@ -28,7 +27,7 @@ impl CaState {
     }
 
     /// The issuer with this identifier, also if it was deleted.
-    pub(super) fn present_or_deleted(&self, id: &Id) -> Option<&Arc<Issuer>> {
+    pub(super) fn present_or_deleted(&self, id: &IssuerId) -> Option<&Arc<Issuer>> {
         let deleted = || self.deleted.iter().find(|issuer| issuer.id == *id);
         self.issuers.get(id).or_else(deleted)
     }
@@ -51,7 +50,7 @@ impl CaState {
     }
 
     /// The groups that have a key and no issuer that may sign their CRL: the members of each.
-    pub(super) fn groups_without_signer(&self) -> Vec<Vec<Id>> {
+    pub(super) fn groups_without_signer(&self) -> Vec<Vec<IssuerId>> {
         let without: Vec<_> = self
             .issuers
             .values()
@@ -67,7 +66,7 @@ impl CaState {
     }
 
     /// The identifiers of this group, deleted issuers last.
-    pub(in crate::engine::pki) fn members_of(&self, certificate: &Certificate) -> Vec<Id> {
+    pub(in crate::engine::pki) fn members_of(&self, certificate: &Certificate) -> Vec<IssuerId> {
         let all = self.group_of(certificate).chain(self.deleted_like(certificate));
         all.map(|issuer| issuer.id).collect()
     }

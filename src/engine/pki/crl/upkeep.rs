@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 use crate::engine::jobs::plan::ListState;
-use crate::engine::pki::records::Id;
 use crate::engine::pki::{CaState, Issuer, Pki};
+use crate::store::id::IssuerId;
 
 use super::build::BuildMode;
 use super::{LIFETIME, SignedCrl};
@@ -36,7 +36,7 @@ impl Pki {
     /// Fails with the store; [`Failure::Refused`] where there can be no list.
     pub(in crate::engine::pki) async fn complete_list(
         &self,
-        signer: Id,
+        signer: IssuerId,
         now: Timestamp,
     ) -> Result<Option<Arc<SignedCrl>>, Failure> {
         let find = move |now: &CaState| -> Option<Arc<Issuer>> {
