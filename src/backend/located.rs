@@ -21,7 +21,7 @@ use super::call::Fields;
 use super::fields::FieldError;
 use super::kind::{Core, Surface};
 use super::pattern::PathMatch;
-use super::registry::{self, MountAtPath};
+use super::registry::{self, ResolvedMount};
 use super::route::{Access, Operation, RouteInfo};
 use super::table::HandlerFuture;
 
@@ -51,7 +51,7 @@ enum NotFound {
 }
 
 /// The route of what stands behind a mount.
-fn target_in(holder: &MountAtPath<'_>, operation: Operation) -> Result<Target, NotFound> {
+fn target_in(holder: &ResolvedMount<'_>, operation: Operation) -> Result<Target, NotFound> {
     let (surface, core) = (holder.surface, &holder.core);
     match surface.find(holder.rest, operation) {
         PathMatch::Route(position, captures) => {
@@ -159,7 +159,7 @@ impl Located {
         path: &str,
         operation: Operation,
     ) -> Self {
-        let holder = MountAtPath { surface, core, mount: MountId::new([7; 16]), rest: path };
+        let holder = ResolvedMount { surface, core, mount: MountId::new([7; 16]), rest: path };
         let (target, mount) = (target_in(&holder, operation), Some(holder.mount));
         Self { path: path.to_owned(), operation, mount, target }
     }

@@ -36,7 +36,7 @@ pub fn kind(name: &str) -> Option<&'static dyn Surface> {
 }
 
 /// A mount that holds a path.
-pub(super) struct MountAtPath<'p> {
+pub(super) struct ResolvedMount<'p> {
     pub(super) surface: &'static dyn Surface,
     pub(super) core: Core,
     pub(super) mount: MountId,
@@ -49,18 +49,18 @@ pub(super) fn holder<'p>(
     engine: &Arc<Engine>,
     mounts: &MountTable,
     path: &'p str,
-) -> Option<MountAtPath<'p>> {
+) -> Option<ResolvedMount<'p>> {
     if let Some(rest) = path.strip_prefix(SYSTEM_PATH) {
         let core: Core = Arc::<Engine>::clone(engine);
-        return Some(MountAtPath { surface: &SYSTEM, core, mount: SYSTEM_MOUNT, rest });
+        return Some(ResolvedMount { surface: &SYSTEM, core, mount: SYSTEM_MOUNT, rest });
     }
     if let Some(rest) = path.strip_prefix(TOKEN_PATH) {
         let core: Core = Arc::<Tokens>::clone(engine.tokens());
-        return Some(MountAtPath { surface: &TOKEN, core, mount: TOKEN_MOUNT, rest });
+        return Some(ResolvedMount { surface: &TOKEN, core, mount: TOKEN_MOUNT, rest });
     }
     let (mount, rest) = mounts.resolve(path)?;
     let core: Core = mount.shared_core();
-    Some(MountAtPath {
+    Some(ResolvedMount {
         surface: kind(&mount.entry.record.kind)?,
         core,
         mount: mount.entry.id,
