@@ -5,32 +5,32 @@ use std::fmt;
 use super::key::{Key, KeyRange};
 use super::record::{self, Record};
 
-/// The number of the commit that last wrote a key. Grows for ever, restarts included; the
-/// first commit of a store is 1.
+/// The number of the commit that last wrote a key. It never falls and never repeats, across restarts
+/// too; the first commit of a store is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub(super) u64);
 
-/// What must be true of a key for a batch to happen.
+/// What must be true of a key for a batch to be committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation {
-    /// The key holds nothing.
+    /// The key has no value.
     Absent,
     /// The key was last written by this commit.
     Revision(Revision),
 }
 
-/// Writes that happen together or not at all.
+/// Writes that are committed together or not at all.
 ///
 /// Whatever the order of the calls, range deletes come first, then deletes, then puts: a batch can
 /// clear a range and write into it. Two puts of one key: the later call wins.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[must_use = "a batch does nothing until it is committed"]
 pub struct Batch {
-    /// What must be true, else nothing happens.
+    /// What must be true, else nothing is written.
     pub expectations: Vec<(Key, Expectation)>,
     /// Values to write.
     pub puts: Vec<(Key, Vec<u8>)>,
-    /// Keys to remove; a key that holds nothing is no error.
+    /// Keys to remove; a key without a value is not an error.
     pub deletes: Vec<Key>,
     /// Ranges to remove.
     pub range_deletes: Vec<KeyRange>,
@@ -39,29 +39,29 @@ pub struct Batch {
 /// Why a batch was not committed, and what the caller may conclude from that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommitError {
-    /// Nothing happened: this key is not as the batch expected. Read again and decide again.
+    /// Nothing was written: this key is not as the batch expected. Read again and decide again.
     Conflict {
         /// The first key that was not as expected.
         key: Key,
     },
-    /// Nothing happened: the store is sealed.
+    /// Nothing was written: the store is sealed.
     Sealed,
-    /// Nothing happened: the store was closed.
+    /// Nothing was written: the store is closed.
     Closed,
-    /// Nothing happened, for a reason that an operator must look at.
+    /// Nothing was written, for a reason that an operator must look at.
     NotDone(String),
-    /// The batch happened, or did not: only reading again can tell.
+    /// The batch was written or not: only reading again shows which.
     MaybeDone(String),
 }
 
-/// Why nothing could be read.
+/// Why a read failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadError {
     /// The store is sealed.
     Sealed,
-    /// What lies under this key cannot be understood or was changed behind our back.
+    /// The value of this key cannot be decoded, or was changed outside of this program.
     Damaged {
-        /// Where it lies.
+        /// The key.
         key: Key,
         /// What is wrong with it.
         reason: String,
@@ -78,7 +78,7 @@ impl Revision {
 }
 
 impl Expectation {
-    /// Whether a key that was last written by `current` (or holds nothing) is as expected.
+    /// Whether a key that was last written by `current` (or has no value) is as expected.
     pub(super) fn holds(self, current: Option<Revision>) -> bool {
         match self {
             Self::Absent => current.is_none(),
@@ -88,18 +88,18 @@ impl Expectation {
 }
 
 impl Batch {
-    /// A batch that does nothing yet.
+    /// An empty batch.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The key must hold nothing.
+    /// The key must have no value.
     pub fn expect_absent(mut self, key: Key) -> Self {
         self.expectations.push((key, Expectation::Absent));
         self
     }
 
-    /// The key must still be as the reader of `revision` saw it.
+    /// The key must still have this revision.
     pub fn expect(mut self, key: Key, revision: Revision) -> Self {
         self.expectations.push((key, Expectation::Revision(revision)));
         self

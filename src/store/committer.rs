@@ -1,21 +1,21 @@
 //! The one writer of a durable engine: many batches, one sync.
 //!
-//! Batches wait in a queue. A thread of its own takes all that wait (it never waits for more),
+//! Batches wait in a queue. A thread takes all pending ones (it never waits for more),
 //! checks each against the disk and against the batches before it in the group, writes
 //! the accepted ones as one synced write, and answers each caller. A conflict fails that batch
 //! alone.
 //!
-//! | power goes after | on disk | the caller was told |
+//! | power is lost after | on disk | the caller's answer |
 //! |---|---|---|
 //! | the batch was queued or checked | nothing | nothing |
 //! | the write, before the sync | the whole group or nothing of it | nothing |
 //! | the sync | the whole group | nothing yet |
 //! | the answer | the whole group | "done" |
 //!
-//! When a write or its sync fails, nobody can say what the disk holds (the kernel may have
-//! dropped the pages and a second sync would succeed). So the committer tells the group that
-//! nothing is known, calls the one function given for that, and ends. Whoever
-//! gave that function must end the process; the next start reads what is really there.
+//! When a write or its sync fails, the state of the disk is unknown (the kernel may have
+//! dropped the pages, and a second sync would succeed). So the committer answers the group with
+//! [`CommitError::MaybeDone`], calls `on_fatal`, and ends. That function must end the process; the
+//! next start reads what the disk holds.
 
 use std::collections::HashMap;
 use std::io;
@@ -31,7 +31,7 @@ use super::watch::Publisher;
 
 /// What the committer writes to.
 pub(super) trait DurableEngine: Send + 'static {
-    /// The commit that last wrote `key`, if it holds something.
+    /// The commit that last wrote `key`, if it has a value.
     fn revision_of(&self, key: &Key) -> Result<Option<Revision>, String>;
 
     /// Writes all batches, in this order, as one, and returns when they survive a loss of
@@ -39,7 +39,7 @@ pub(super) trait DurableEngine: Send + 'static {
     fn write(&self, group: &[(Revision, Batch)]) -> Result<(), String>;
 }
 
-/// The way to the writing thread. Dropping it finishes what is queued and waits for the thread.
+/// The handle of the writing thread. Dropping it writes what is queued and waits for the thread.
 #[derive(Debug)]
 pub(super) struct Committer {
     sender: Option<mpsc::Sender<CommitRequest>>,
@@ -52,10 +52,10 @@ struct CommitRequest {
     answer: CommitReply,
 }
 
-/// What was written goes back to the caller's thread, which made it and is the fastest to free it.
+/// The batch goes back to the caller's thread, which allocated it and frees it fastest.
 type CommitReply = oneshot::Sender<Result<(Revision, Batch), CommitError>>;
 
-/// Batches that were accepted, and what they will have done to each key.
+/// The accepted batches, and their effect on each key.
 #[derive(Default)]
 struct Group {
     accepted: Vec<(Revision, Batch)>,
@@ -77,12 +77,12 @@ impl Committer {
     pub(super) fn start(
         disk: impl DurableEngine,
         last: Revision,
-        told: (Arc<RevisionCache>, Publisher),
+        observers: (Arc<RevisionCache>, Publisher),
         on_fatal: impl FnOnce(&str) + Send + 'static,
     ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new().name("committer".into()).spawn(move || {
-            if let Err(reason) = run(&disk, last, &told, receiver) {
+            if let Err(reason) = run(&disk, last, &observers, receiver) {
                 on_fatal(&reason);
             }
         })?;
@@ -92,7 +92,7 @@ impl Committer {
     pub(super) async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
         let (answer, answered) = oneshot::channel();
         let sender = self.sender.as_ref().ok_or(CommitError::Closed)?;
-        // What cannot be queued was not seen by the thread.
+        // A request that cannot be queued was not seen by the thread.
         sender.send(CommitRequest { batch, answer }).await.map_err(|_| CommitError::Closed)?;
         match answered.await {
             Ok(answer) => answer.map(|(revision, _)| revision),
@@ -105,37 +105,37 @@ impl Drop for Committer {
     fn drop(&mut self) {
         drop(self.sender.take());
         if let Some(thread) = self.thread.take() {
-            // `on_fatal` runs on the thread itself and may be what drops the last handle.
+            // `on_fatal` runs on the thread itself and may drop the last handle.
             if thread.thread().id() != thread::current().id() {
-                // A panic of the thread was reported by the panic hook already.
+                // The panic hook has reported a panic of the thread.
                 let _ = thread.join();
             }
         }
     }
 }
 
-/// Ends well when every sender is gone, badly when a write failed.
+/// Returns when every sender is dropped, or with the reason when a write failed.
 fn run(
     disk: &impl DurableEngine,
     mut last: Revision,
     (revisions, publisher): &(Arc<RevisionCache>, Publisher),
     mut queue: mpsc::Receiver<CommitRequest>,
 ) -> Result<(), String> {
-    // Emptied after each write; its tables have grown to what a group needs.
+    // Cleared after each write and reused, so that its tables keep their capacity.
     let mut group = Group::default();
     while let Some(first) = queue.blocking_recv() {
         let mut next = Some(first);
-        let mut turns = 0;
+        let mut yields = 0;
         while let Some(request) = next {
             last = group.consider(request, last, (revisions, disk));
-            next = if group.is_full() { None } else { waiting(&mut queue, &mut turns) };
+            next = if group.is_full() { None } else { next_pending(&mut queue, &mut yields) };
         }
         if group.accepted.is_empty() {
             continue;
         }
         if let Err(reason) = disk.write(&group.accepted) {
             for answer in group.answers {
-                // A caller who went away needs no answer, here and below.
+                // A caller that is gone needs no answer, here and below.
                 let _ = answer.send(Err(CommitError::MaybeDone(reason.clone())));
             }
             return Err(reason);
@@ -152,23 +152,26 @@ fn run(
     Ok(())
 }
 
-/// The next batch that waits. When none does, whoever is about to send one gets the processor
-/// first: on a busy machine a sync is then shared by many, on an idle one this costs nothing.
-fn waiting(queue: &mut mpsc::Receiver<CommitRequest>, turns: &mut usize) -> Option<CommitRequest> {
+/// The next pending batch. An empty queue first yields the processor to tasks that are about to send
+/// one: on a busy machine more batches then share a sync, on an idle one this costs nothing.
+fn next_pending(
+    queue: &mut mpsc::Receiver<CommitRequest>,
+    yields: &mut usize,
+) -> Option<CommitRequest> {
     loop {
         if let Ok(request) = queue.try_recv() {
             return Some(request);
         }
-        if *turns == YIELDS_PER_GROUP {
+        if *yields == YIELDS_PER_GROUP {
             return None;
         }
-        *turns += 1;
+        *yields += 1;
         thread::yield_now();
     }
 }
 
 impl Group {
-    /// Takes the batch in, or answers why not. The newest revision is the result.
+    /// Accepts the batch, or answers why not. Returns the newest revision.
     fn consider(
         &mut self,
         request: CommitRequest,
@@ -186,7 +189,7 @@ impl Group {
                 last
             }
             Ok(None) => {
-                // What writes nothing has no commit of its own.
+                // A batch that writes nothing gets no revision of its own.
                 let revision = if batch.is_idle() { last } else { Revision(last.0 + 1) };
                 self.accept(revision, batch, answer);
                 revision
@@ -218,12 +221,12 @@ impl Group {
         revisions: &RevisionCache,
         disk: &impl DurableEngine,
     ) -> Result<Option<Revision>, String> {
-        let named = self.keys.get(key);
-        let swept = self.ranges.iter().rev().find(|(_, range)| range.contains(key));
-        // Inside one batch a range delete comes before what names the key.
-        match (named, swept) {
-            (Some((at, touch)), swept) if swept.is_none_or(|(sweep, _)| sweep <= at) => {
-                Ok(matches!(touch, KeyChange::Written).then_some(*at))
+        let change = self.keys.get(key);
+        let deleted = self.ranges.iter().rev().find(|(_, range)| range.contains(key));
+        // Inside one batch, range deletes come before the puts and deletes of single keys.
+        match (change, deleted) {
+            (Some((at, change)), deleted) if deleted.is_none_or(|(deletion, _)| deletion <= at) => {
+                Ok(matches!(change, KeyChange::Written).then_some(*at))
             }
             (_, Some(_)) => Ok(None),
             (_, None) => match revisions.revision(key) {
@@ -234,12 +237,12 @@ impl Group {
     }
 }
 
-/// Batches that may wait before callers have to.
+/// Batches that may be queued before callers wait.
 const QUEUE: usize = 1024;
-/// Most batches and bytes of one group: bounds how long the first one waits for the last one.
+/// The most batches and bytes of one group: they bound how long the first one waits for the last one.
 const GROUP_BATCHES: usize = 512;
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
-/// How often a group gives way to those who are about to join it.
+/// How often a group yields to tasks that are about to send a batch.
 const YIELDS_PER_GROUP: usize = 2;
 const ENDED: &str = "the committer ended before it answered";
 
@@ -269,14 +272,14 @@ mod tests {
         }
     }
 
-    struct Bench {
+    struct Harness {
         committer: Arc<Committer>,
         gate: blocking::Sender<Result<(), String>>,
         groups: Arc<Mutex<Vec<usize>>>,
         fatal: blocking::Receiver<String>,
     }
 
-    fn bench() -> Bench {
+    fn harness() -> Harness {
         let (gate, gated) = blocking::channel();
         let (report, fatal) = blocking::channel();
         let groups = Arc::new(Mutex::new(Vec::new()));
@@ -289,7 +292,7 @@ mod tests {
                 report.send(reason.to_owned()).unwrap();
             },
         );
-        Bench { committer: Arc::new(committer.unwrap()), gate, groups, fatal }
+        Harness { committer: Arc::new(committer.unwrap()), gate, groups, fatal }
     }
 
     fn put(name: &str) -> Batch {
@@ -298,43 +301,43 @@ mod tests {
 
     #[tokio::test]
     async fn batches_that_wait_share_one_write() {
-        let bench = bench();
+        let harness = harness();
         let mut waiting = tokio::task::JoinSet::new();
         let commit = |name: &str| {
-            let (committer, batch) = (Arc::clone(&bench.committer), put(name));
+            let (committer, batch) = (Arc::clone(&harness.committer), put(name));
             async move { committer.commit(batch).await }
         };
         waiting.spawn(commit("first"));
-        // The first group stands at the gate; what comes meanwhile is the second group.
-        while bench.groups.lock().unwrap().is_empty() {
+        // The first group waits at the gate; batches that are sent meanwhile form the second group.
+        while harness.groups.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
         for name in ["a", "b", "c"] {
             waiting.spawn(commit(name));
         }
-        let sender = bench.committer.sender.as_ref().unwrap();
+        let sender = harness.committer.sender.as_ref().unwrap();
         while sender.capacity() > QUEUE - 3 {
             tokio::task::yield_now().await;
         }
-        bench.gate.send(Ok(())).unwrap();
-        bench.gate.send(Ok(())).unwrap();
+        harness.gate.send(Ok(())).unwrap();
+        harness.gate.send(Ok(())).unwrap();
         let mut revisions: Vec<_> =
             waiting.join_all().await.into_iter().map(|answer| answer.unwrap().number()).collect();
         revisions.sort_unstable();
         assert_eq!(revisions, [8, 9, 10, 11]);
-        assert_eq!(*bench.groups.lock().unwrap(), [1, 3]);
+        assert_eq!(*harness.groups.lock().unwrap(), [1, 3]);
     }
 
     #[tokio::test]
-    async fn a_failed_sync_is_told_to_the_caller_and_to_the_one_function() {
-        let bench = bench();
-        bench.gate.send(Err("input/output error".into())).unwrap();
-        let answer = bench.committer.commit(put("a")).await;
+    async fn a_failed_sync_is_reported_to_the_caller_and_to_on_fatal() {
+        let harness = harness();
+        harness.gate.send(Err("input/output error".into())).unwrap();
+        let answer = harness.committer.commit(put("a")).await;
         assert_eq!(answer, Err(CommitError::MaybeDone("input/output error".into())));
-        assert_eq!(bench.fatal.recv().unwrap(), "input/output error");
-        let after = bench.committer.commit(put("b")).await;
+        assert_eq!(harness.fatal.recv().unwrap(), "input/output error");
+        let after = harness.committer.commit(put("b")).await;
         assert!(matches!(after, Err(CommitError::Closed | CommitError::MaybeDone(_))));
-        assert_eq!(*bench.groups.lock().unwrap(), [1], "nothing is written after a failure");
+        assert_eq!(*harness.groups.lock().unwrap(), [1], "nothing is written after a failure");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Every key of the database on one page.
 //!
-//! A key is a string of bytes; their order is the order of a scan. The first byte tells the
-//! space. What belongs to a mount starts with the mount's identifier, so that one range
+//! A key is a string of bytes; their order is the order of a scan. The first byte is the
+//! key space. The keys of a mount start with the mount's identifier, so that one range
 //! delete removes a whole mount. The part of variable length always comes last, so no key
-//! needs an escape and no two shapes overlap (a test holds this).
+//! needs an escape and no two shapes overlap (a test checks this).
 //!
 //! | bytes | key | order | written by |
 //! |---|---|---|---|
@@ -22,7 +22,7 @@
 //! | `10` mount(16) `05` serial | `intent/`: a CA certificate about to be signed | serial | `engine/pki` |
 //! | `10` mount(16) `06` issuer(16) | `crl/`: number and bytes of the newest | issuer | `engine/pki/crl` |
 //! | `10` mount(16) `07` issuer(16) serial | `revoked/` | issuer, serial | `engine/pki/revoke` |
-//! | `10` mount(16) `08` serial(20) | `certificate/`: ours, hence by expiry (D5) | expiry | `engine/pki` |
+//! | `10` mount(16) `08` serial(20) | `certificate/`: signed here; the serial begins with the expiry | expiry | `engine/pki` |
 //! | `10` mount(16) `09` serial | `foreign/`: certificates signed elsewhere | serial | `engine/pki/import` |
 
 use std::fmt;
@@ -33,7 +33,7 @@ use super::id::{IssuerId, KeyId, MountId};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Vec<u8>);
 
-/// The beginning that a family of keys has in common. Made only by the functions of this file.
+/// The common beginning of a family of keys. Made only by the functions of this file.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(Vec<u8>);
 
@@ -44,12 +44,12 @@ pub struct KeyRange {
     to: Vec<u8>,
 }
 
-/// The engine's own header; no range or prefix of this page reaches it.
+/// The engine's own header; no range or prefix of this file contains it.
 pub(super) fn header() -> Key {
     Key(vec![ENGINE, 0x01])
 }
 
-/// How the root key is wrapped.
+/// The wrapped root key.
 pub fn seal() -> Key {
     Key(vec![META, 0x01])
 }
@@ -64,7 +64,7 @@ pub fn cluster() -> Key {
     Key(vec![META, 0x03])
 }
 
-/// How many values the newest data key may have sealed.
+/// The usage of the newest data key.
 pub fn usage() -> Key {
     Key(vec![META, 0x04])
 }
@@ -104,7 +104,7 @@ pub fn accessor(hash: &[u8; 32]) -> Key {
     accessors().with(hash)
 }
 
-/// Everything that one mount stored, but its entry in the table of mounts.
+/// All records of one mount except its entry in the table of mounts.
 pub fn everything_in(mount: &MountId) -> Prefix {
     let mut bytes = Vec::with_capacity(18);
     bytes.push(MOUNT);
@@ -177,7 +177,7 @@ pub fn revocations(mount: &MountId) -> Prefix {
     everything_in(mount).then(0x07)
 }
 
-/// What one issuer revoked, in the order of the serials.
+/// The revocations of one issuer, in the order of the serials.
 pub fn revoked_by(mount: &MountId, issuer: &IssuerId) -> Prefix {
     let mut prefix = revocations(mount);
     prefix.0.extend_from_slice(issuer.as_bytes());
@@ -200,7 +200,7 @@ pub fn certificate(mount: &MountId, serial: &[u8; 20]) -> Key {
 }
 
 /// The certificates whose serial starts before `minute` (since the Unix epoch, clamped as
-/// the serials are): what tidy may delete at once. The end buckets need a look at notAfter.
+/// the serials are): tidy may delete them at once. In the end buckets notAfter decides.
 pub fn certificates_before(mount: &MountId, minute: u32) -> KeyRange {
     let prefix = certificates(mount);
     let to = prefix.with(&minute.to_be_bytes());
@@ -230,7 +230,7 @@ impl Key {
 }
 
 impl Prefix {
-    /// Every key that starts so.
+    /// Every key that starts with this prefix.
     pub fn range(&self) -> KeyRange {
         // The successor of a prefix: drop trailing ff, raise the last byte that is left. A
         // prefix starts with a space byte below ff, so there always is one.
@@ -244,18 +244,18 @@ impl Prefix {
         KeyRange { from: self.0.clone(), to }
     }
 
-    /// What follows this prefix in `key`: a name, an identifier, a serial. `None` if the key
-    /// belongs elsewhere.
+    /// The rest of `key` after this prefix: a name, an identifier, a serial. `None` if the key
+    /// has another prefix.
     pub fn rest<'key>(&self, key: &'key Key) -> Option<&'key [u8]> {
         key.0.strip_prefix(self.0.as_slice())
     }
 
-    /// Whether `key` belongs here.
+    /// Whether `key` starts with this prefix.
     pub fn covers(&self, key: &Key) -> bool {
         key.0.starts_with(&self.0)
     }
 
-    /// The key with this rest, whatever it is: for names that another table checked.
+    /// The key with this rest, unchecked: for names that the caller has validated.
     pub fn with(&self, rest: &[u8]) -> Key {
         let mut bytes = Vec::with_capacity(self.0.len() + rest.len());
         bytes.extend_from_slice(&self.0);
@@ -277,7 +277,7 @@ impl KeyRange {
         Self { from: first.0.clone(), to }
     }
 
-    /// The same range without `key` and what precedes it: where the next page starts.
+    /// The same range without `key` and the keys before it: the start of the next page.
     #[must_use]
     pub fn after(mut self, key: &Key) -> Self {
         let mut from = key.0.clone();
@@ -291,12 +291,12 @@ impl KeyRange {
         self.from <= key.0 && key.0 < self.to
     }
 
-    /// Whether some key could lie in both.
+    /// Whether a key can be in both.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.from < other.to && other.from < self.to && !self.is_empty() && !other.is_empty()
     }
 
-    /// Whether no key can lie inside.
+    /// Whether no key can be inside.
     pub fn is_empty(&self) -> bool {
         self.from >= self.to
     }
@@ -343,7 +343,7 @@ fn write_hexadecimal(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::R
     bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
 }
 
-/// The space of the engine's own records; no constructor above makes such a key.
+/// The key space of the engine's own records; only [`header`] makes such a key.
 const ENGINE: u8 = 0x00;
 const META: u8 = 0x01;
 const MOUNT_TABLE: u8 = 0x02;

@@ -1,7 +1,7 @@
-//! The reference engine: everything in memory, gone with the process.
+//! The reference engine: everything in memory, lost when the process ends.
 //!
-//! It defines what the other engines must do, and it can be made to fail in every way a
-//! real one can (habit 37). Each key keeps the versions that a living snapshot may still read.
+//! It defines what the other engines must do, and tests can make it fail in every way a
+//! real one can. Each key keeps the versions that an existing snapshot may still read.
 //!
 //! Not promised: durability.
 
@@ -25,10 +25,10 @@ pub struct Memory {
     publisher: Publisher,
 }
 
-/// What was committed so far.
+/// Counts of what was committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Batches that were asked for, failed ones included.
+    /// Commits that were requested, failed ones included.
     pub batches: u64,
     /// Values written.
     pub puts: u64,
@@ -49,15 +49,15 @@ pub(super) struct MemorySnapshot {
 struct MemoryState {
     revision: u64,
     keys: BTreeMap<Key, Vec<Version>>,
-    /// Living snapshots by revision, and how many there are of each.
+    /// Existing snapshots by revision, and how many there are of each.
     snapshots: BTreeMap<Revision, usize>,
-    /// Keys whose newest version is a removal, to be forgotten when no snapshot needs them.
+    /// Keys whose newest version is a removal; dropped when no snapshot needs them.
     removed: Vec<Key>,
     plan: FaultPlan,
     tally: Tally,
 }
 
-/// What a commit made of a key; `None` is its removal. Newest last.
+/// The value that a commit gave to a key; `None` is a removal. Newest last.
 #[derive(Debug)]
 struct Version {
     revision: Revision,
@@ -81,12 +81,12 @@ impl Memory {
     }
 
     /// From now on each commit and read is polled up to `most` times more than it needs, chosen
-    /// by `seed`: so requests overtake each other. With 0 it ends.
+    /// by `seed`, so that requests overtake each other. 0 switches this off.
     pub fn danger_pace(&self, seed: u64, most: u32) {
         lock(&self.shared).plan.set_pace(seed, most);
     }
 
-    /// Nothing that was planned and did not happen yet will happen.
+    /// Cancels every planned fault that has not happened yet.
     pub fn danger_heal(&self) {
         lock(&self.shared).plan.forget();
     }
@@ -96,7 +96,7 @@ impl Memory {
         lock(&self.shared).plan.failures()
     }
 
-    /// What was committed since the store was made.
+    /// Counts of what was committed since the store was created.
     pub fn tally(&self) -> Tally {
         lock(&self.shared).tally
     }
@@ -151,7 +151,7 @@ impl Memory {
             return Err(CommitError::Conflict { key });
         }
         let revision = state.write(batch);
-        // Still under the lock: watchers hear of commits in their order.
+        // Still under the lock: watchers are notified in the order of the commits.
         self.publisher.publish(revision, batch);
         Ok(revision)
     }
@@ -171,7 +171,7 @@ impl MemorySnapshot {
         Ok(version.and_then(|version| Some((version.revision, version.value.as_ref()?.to_vec()))))
     }
 
-    /// At most `limit` live keys of `range`, each handed to `take` with revision and value.
+    /// At most `limit` existing keys of `range`, each passed to `take` with revision and value.
     pub(super) async fn scan<T>(
         &self,
         range: &KeyRange,
@@ -232,8 +232,8 @@ impl MemoryState {
     fn write(&mut self, batch: &Batch) -> Revision {
         self.revision += 1;
         let revision = Revision(self.revision);
-        // A snapshot taken before this commit is at most one revision behind; what no snapshot
-        // can see any more goes now.
+        // A snapshot taken before this commit is at most one revision behind; versions that no snapshot
+        // can see are dropped now.
         let oldest = self.snapshots.keys().next().copied().unwrap_or(revision);
         self.forget_removed(oldest);
         for range in batch.range_deletes.iter().filter(|range| !range.is_empty()) {
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_way_to_fail_does_what_it_says() {
+    async fn every_injected_fault_has_its_documented_effect() {
         let conflict = CommitError::Conflict { key: key::role(&MountId::new([0; 16]), "b") };
         let table = [
             (CommitFault::Conflict, conflict, 1),
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_commit_is_overtaken_and_happens_when_it_is_let_go() {
+    async fn a_slow_commit_is_overtaken_and_is_written_when_it_is_notified() {
         let memory = Memory::new();
         let store = Store::danger_unsealed(memory.clone());
         let gate = Arc::new(Notify::new());
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_commit_is_slow_before_or_after_it_happens() {
+    async fn a_commit_is_slow_before_or_after_it_is_written() {
         for (fault, written) in [(CommitFault::Pending(200), 0), (CommitFault::Late(200), 1)] {
             let memory = Memory::new();
             let store = Store::danger_unsealed(memory.clone());
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_fails_when_it_was_told_to_and_the_next_one_does_not() {
+    async fn an_injected_read_fault_fails_one_read() {
         let memory = Memory::new();
         let store = Store::danger_unsealed(memory.clone());
         store.commit(put("a")).await.unwrap();
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_use_case_writes_can_be_counted() {
+    async fn the_writes_of_a_use_case_are_counted() {
         let memory = Memory::new();
         let store = Store::danger_unsealed(memory.clone());
         store.commit(put("a").delete(key::role(&MountId::new([0; 16]), "b"))).await.unwrap();
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn versions_that_no_snapshot_can_see_are_forgotten() {
+    async fn versions_that_no_snapshot_can_see_are_dropped() {
         let memory = Memory::new();
         let store = Store::danger_unsealed(memory.clone());
         for name in ["a", "b", "a"] {

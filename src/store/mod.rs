@@ -1,14 +1,14 @@
-//! The store: an ordered map of bytes, with snapshots and conditional batches (design D4).
+//! The store: an ordered map of bytes, with snapshots and conditional batches.
 //!
-//! [`Store`] is what everybody holds. It knows nothing of what it keeps: keys come from
+//! [`Store`] is the handle that all callers share. It does not interpret its contents: keys come from
 //! [`key`], values from [`record`]. Read a [`Snapshot`], decide, [`Store::commit`] a [`Batch`]
-//! with the revisions that were read; on [`CommitError::Conflict`] start again from the snapshot.
+//! with the revisions that were read; on [`CommitError::Conflict`] start again from a new snapshot.
 //!
-//! `commit` answers when the batch can be read by new snapshots and, in a durable engine,
-//! survives the loss of power. Commits of one store have one order; [`Store::watch`] tells it.
+//! `commit` returns when the batch can be read by new snapshots and, in a durable engine,
+//! survives a loss of power. The commits of one store have one order; [`Store::watch`] reports them in it.
 //!
 //! Not promised: that a long scan sees anything newer than its snapshot; that a batch
-//! answered with [`CommitError::MaybeDone`] did not happen; that a caller who stops waiting
+//! answered with [`CommitError::MaybeDone`] did not happen; that a caller that stops waiting
 //! for `commit` prevents it.
 
 mod batch;
@@ -47,31 +47,31 @@ enum Layers {
     Bare(StorageEngine),
 }
 
-/// What really keeps the bytes. Made from a [`Memory`] or a [`Rocks`].
+/// The engine that keeps the bytes. Made from a [`Memory`] or a [`Rocks`].
 #[derive(Clone, Debug)]
 pub enum StorageEngine {
-    /// In memory, gone with the process.
+    /// In memory, lost when the process ends.
     Memory(Memory),
     /// In a folder of this machine.
     Rocks(Rocks),
 }
 
-/// The store as it was at one moment. Keep it no longer than one request: it holds back the
-/// disposal of what was overwritten since.
+/// The store as it was at one moment. Keep it no longer than one request: while it exists, the
+/// engine keeps what was overwritten since.
 #[derive(Debug)]
 pub struct Snapshot {
     engine: StorageSnapshot,
-    opener: Option<sealed::Decryptor>,
+    decryptor: Option<sealed::Decryptor>,
 }
 
 /// One record of a scan.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it lies.
+    /// Its key.
     pub key: Key,
     /// The commit that wrote it.
     pub revision: Revision,
-    /// What it says.
+    /// Its value, decrypted.
     pub value: Vec<u8>,
 }
 
@@ -82,7 +82,7 @@ enum StorageSnapshot {
 }
 
 impl Store {
-    /// A store that writes its values in clear: for tests of what lies above the store.
+    /// A store that writes its values in clear: for tests of the layers above the store.
     pub fn danger_unsealed(engine: impl Into<StorageEngine>) -> Self {
         Self(Layers::Bare(engine.into()))
     }
@@ -94,16 +94,16 @@ impl Store {
     #[expect(clippy::unused_async, reason = "an engine across a network must wait here")]
     pub async fn snapshot(&self) -> Result<Snapshot, ReadError> {
         match &self.0 {
-            Layers::Bare(engine) => Ok(Snapshot { engine: engine.snapshot(), opener: None }),
+            Layers::Bare(engine) => Ok(Snapshot { engine: engine.snapshot(), decryptor: None }),
             Layers::Sealed(sealed) => {
-                let (engine, opener) = sealed.open_snapshot()?;
-                Ok(Snapshot { engine, opener: Some(opener) })
+                let (engine, decryptor) = sealed.open_snapshot()?;
+                Ok(Snapshot { engine, decryptor: Some(decryptor) })
             }
         }
     }
 
-    /// The commit that last wrote `key`, if it holds something: what a reader needs who has
-    /// parsed its value before. Never older than the last commit that was answered here.
+    /// The commit that last wrote `key`, if it holds a value: it lets a caller revalidate a cached
+    /// value. Never older than the last commit that returned from this process.
     ///
     /// # Errors
     /// As [`Snapshot::get`].
@@ -114,7 +114,7 @@ impl Store {
         }
     }
 
-    /// Makes the whole batch happen, or nothing of it. Its revision is the answer.
+    /// Commits the whole batch, or nothing of it, and returns its revision.
     ///
     /// # Errors
     /// See [`CommitError`]: each variant says whether something may have happened.
@@ -136,8 +136,8 @@ impl Store {
         }
     }
 
-    /// HMAC-SHA256 under the salt of this store: the name under which a token is kept. An
-    /// unsealed store has no salt.
+    /// HMAC-SHA256 under the salt of this store: tokens are stored under it. A store made by
+    /// [`Store::danger_unsealed`] has an empty salt.
     ///
     /// # Errors
     /// [`ReadError::Sealed`] while the store is sealed.
@@ -155,23 +155,23 @@ impl Store {
 }
 
 impl Snapshot {
-    /// What lies under `key`, and the commit that wrote it.
+    /// The value of `key`, and the commit that wrote it.
     ///
     /// # Errors
-    /// [`ReadError::Damaged`] if the value cannot be opened, [`ReadError::Failed`] if the engine
+    /// [`ReadError::Damaged`] if the value cannot be decrypted, [`ReadError::Failed`] if the engine
     /// cannot read.
     pub async fn get(&self, key: &Key) -> Result<Option<(Revision, Vec<u8>)>, ReadError> {
         let Some((revision, value)) = self.engine.get(key).await? else { return Ok(None) };
-        match &self.opener {
+        match &self.decryptor {
             None => Ok(Some((revision, value))),
-            Some(opener) => Ok(Some((revision, opener.open(key, &value)?))),
+            Some(decryptor) => Ok(Some((revision, decryptor.open(key, &value)?))),
         }
     }
 
     /// The record under `key`, and the commit that wrote it.
     ///
     /// # Errors
-    /// As [`Snapshot::get`]; [`ReadError::Damaged`] also if the record cannot be understood.
+    /// As [`Snapshot::get`]; [`ReadError::Damaged`] also if the record cannot be decoded.
     pub async fn record<R: Record>(&self, key: &Key) -> Result<Option<(Revision, R)>, ReadError> {
         let Some((revision, value)) = self.get(key).await? else { return Ok(None) };
         match record::decode(&value) {
@@ -188,13 +188,13 @@ impl Snapshot {
     pub async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, ReadError> {
         let take = |key, revision, value: &[u8]| Entry { key, revision, value: value.to_vec() };
         let entries = self.engine.scan(range, limit, take).await?;
-        match &self.opener {
+        match &self.decryptor {
             None => Ok(entries),
-            Some(opener) => opener.open_all(entries),
+            Some(decryptor) => decryptor.open_all(entries),
         }
     }
 
-    /// The first `limit` keys of `range`; no value is opened.
+    /// The first `limit` keys of `range`; no value is decrypted.
     ///
     /// # Errors
     /// [`ReadError::Failed`] if the engine cannot read.
@@ -250,7 +250,7 @@ impl StorageEngine {
         }
     }
 
-    /// At least as many as the values that were written since the store was made. Never falls.
+    /// An upper bound of the number of values written since the store was created. Never falls.
     fn written(&self) -> u64 {
         match self {
             Self::Memory(memory) => memory.tally().puts,

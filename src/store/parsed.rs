@@ -1,8 +1,8 @@
-//! Values that were parsed from records before, with the commit that wrote each record.
+//! Caches values that were parsed from records, with the commit that wrote each record.
 //!
-//! Together with [`Store::revision`](super::Store::revision): a value is used again as long as its
-//! record was not written since. The cache is bounded; the entry that was used least recently is
-//! forgotten first, so many new keys never cost the ones that are in use.
+//! Used with [`Store::revision`](super::Store::revision): a value is reused as long as its
+//! record has not been written since. The cache is bounded and evicts the least recently used entry
+//! first, so that many new keys do not evict the ones in use.
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -34,7 +34,7 @@ impl<K: Hash + Eq, V, const MAX: usize> ParsedCache<K, V, MAX> {
     /// Keeps what was parsed from this revision of the record.
     pub fn insert(&self, key: K, revision: Revision, value: Arc<V>) {
         let replaced = self.entries().push(key, (revision, value));
-        // Here, where the lock is free again: other requests need not wait for it.
+        // Dropped here, after the lock is released: other requests do not wait for it.
         drop(replaced);
     }
 

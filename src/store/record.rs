@@ -1,9 +1,9 @@
 //! How a value is written: one byte that names its format, then CBOR with numbered fields.
 //!
-//! A record that says more than this program understands is refused, never half read: a
-//! newer program may have written down a restriction. A field that is added later must leave no
-//! trace where it says nothing (an `Option`, or `skip_if`), so that older records still load;
-//! where that cannot be, the format rises. Encoding obeys RFC 8949 with definite lengths.
+//! A record with content that this program does not know is refused, never half read: a
+//! newer program may have stored a restriction. A field that is added later must not be
+//! encoded where it is empty (an `Option`, or `skip_if`), so that older records still load;
+//! where that is impossible, the format rises. Encoding follows RFC 8949 with definite lengths.
 
 use std::fmt;
 
@@ -15,16 +15,16 @@ pub trait Record: Encode<()> + for<'bytes> Decode<'bytes, ()> {
     const FORMAT: u8 = 1;
 }
 
-/// Why the bytes of a record could not be understood.
+/// Why the bytes of a record could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordError {
-    /// There is not even a format byte.
+    /// There are no bytes.
     Empty,
     /// The record was written in a format that this program does not know.
     UnknownFormat(u8),
-    /// The body is not the CBOR this record is made of.
+    /// The body is not the CBOR of this record.
     Malformed(String),
-    /// The body holds more than this program understands.
+    /// The body has content that this program does not know.
     UnknownField,
 }
 
@@ -52,8 +52,8 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, RecordError> {
     }
     let record: R =
         minicbor::decode(body).map_err(|error| RecordError::Malformed(error.to_string()))?;
-    // The decoder skips what it does not know. Whatever it skipped is missing when the record is
-    // written again, on every level of nesting; so are bytes after the end.
+    // The decoder skips unknown fields. Skipped fields and bytes after the end are missing when the
+    // record is encoded again, on every level of nesting.
     if encode(&record) == bytes { Ok(record) } else { Err(RecordError::UnknownField) }
 }
 

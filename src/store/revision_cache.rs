@@ -1,15 +1,14 @@
-//! Which commit last wrote a key of the configuration, without asking the disk.
+//! Caches which commit last wrote a key of the configuration.
 //!
-//! A request asks this of its token, its role and its mount's generation, and uses what it has
-//! parsed already if nothing changed. A reader takes a ticket for the key before it looks at the
+//! A request looks up the revisions of its token, its role and its mount's generation, and reuses its
+//! parsed values if they are unchanged. A reader takes a ticket for the key before it reads the
 //! disk; the committer applies every write to the cache after the disk has it and before it
-//! answers. So an answer from here is never older than the last commit that was acknowledged when it
-//! was asked for.
+//! answers. So a cached revision is never older than the last commit that was acknowledged when the
+//! lookup began.
 //!
-//! The cache is bounded: beyond the bound it forgets the key that was used least recently. Forgetting is
-//! always safe. Without a revision the next reader asks the disk. Without a ticket its reader fills
-//! nothing in, and no later ticket equals it: what that reader saw before a write, which found nothing to
-//! correct here, cannot come in afterwards.
+//! The cache is bounded: beyond the bound it evicts the least recently used key. Eviction is
+//! always safe. Without a revision, the next reader reads the disk. Without its ticket, a reader fills
+//! in nothing, and tickets never repeat: a read that precedes a write cannot be filled in after it.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,8 +18,8 @@ use lru::LruCache;
 use super::batch::{Batch, Revision};
 use super::key::Key;
 
-/// Keys that were asked for, with their revision once it is known. Keys that hold nothing are not
-/// kept: a caller can think of any number of them.
+/// Keys that were looked up, with their revision once it is known. Keys without a value are not
+/// kept: a client can name any number of them.
 #[derive(Debug)]
 pub(super) struct RevisionCache(Mutex<CachedEntries>);
 
@@ -36,7 +35,7 @@ enum CacheState {
     At(Revision),
 }
 
-/// The right of one reader to fill in what it reads. Only the latest ticket of a key counts: what an
+/// Permits one reader to fill in what it reads. Only the latest ticket of a key is valid: the value that an
 /// earlier reader saw may have been removed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -51,7 +50,7 @@ impl RevisionCache {
         Self(Mutex::new(CachedEntries { keys: LruCache::sparse(max), tickets: 0 }))
     }
 
-    /// The revision of a key that holds something, if it is known.
+    /// The revision of a key that has a value, if it is cached.
     pub(super) fn revision(&self, key: &Key) -> Option<Revision> {
         match self.entries().keys.get(key) {
             Some(CacheState::At(revision)) => Some(*revision),
@@ -59,7 +58,7 @@ impl RevisionCache {
         }
     }
 
-    /// This key is about to be read.
+    /// Announces that this key is about to be read.
     pub(super) fn begin_fill(&self, key: &Key) -> FillTicket {
         let mut entries = self.entries();
         entries.tickets = entries.tickets.wrapping_add(1);
@@ -72,8 +71,7 @@ impl RevisionCache {
         ticket
     }
 
-    /// What was read with this ticket. It counts only if there was no write and no later ticket
-    /// meanwhile.
+    /// Fills in what was read with this ticket, unless a write or a later ticket came in between.
     pub(super) fn fill(&self, key: &Key, ticket: FillTicket, read: Option<Revision>) {
         let mut entries = self.entries();
         let Some(state) = entries.keys.get_mut(key) else { return };
@@ -86,7 +84,7 @@ impl RevisionCache {
         }
     }
 
-    /// What a write did, in the order of its batches: range deletes, deletes, puts.
+    /// Applies written batches in their order; in each, range deletes, deletes, puts.
     pub(super) fn apply(&self, group: &[(Revision, Batch)]) {
         let mut entries = self.entries();
         for (revision, batch) in group {
@@ -97,7 +95,7 @@ impl RevisionCache {
                 entries.keys.pop(key);
             }
             for (key, _) in &batch.puts {
-                // A write is not a use: certificates must not push the keys out that are asked for.
+                // A write is not a use: stored certificates must not evict the keys that requests look up.
                 if let Some(state) = entries.keys.peek_mut(key) {
                     *state = CacheState::At(*revision);
                 }

@@ -1,13 +1,13 @@
-//! The embedded engine: RocksDB with one committer (design D4).
+//! The embedded engine: RocksDB with one committer.
 //!
-//! A value on disk is the revision that wrote it, 8 octets big-endian, then the bytes. The
+//! A value on disk is the revision that wrote it, 8 bytes big-endian, then the bytes. The
 //! header under the engine's own key holds the format of the database. Revisions follow RocksDB's
-//! own sequence numbers, so they grow for ever. Start reading at [`Rocks::open`].
+//! own sequence numbers, so they never fall. Start reading at [`Rocks::open`].
 //!
-//! Memory is bounded: memtables are charged to the block cache, indexes and filters live in
-//! it. "Is this serial new" is answered by Bloom filters over whole keys, without a read.
+//! Memory is bounded: memtables are charged to the block cache, indexes and filters are in
+//! it. Bloom filters over whole keys show that a serial is new without a read.
 //!
-//! Not promised: protection from someone who writes into the folder.
+//! Not promised: protection from an attacker who can write to the folder.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -47,15 +47,15 @@ pub struct Rocks {
 pub enum OpenError {
     /// Another process has it open.
     InUse(PathBuf),
-    /// The folder could not be made or locked.
+    /// The folder could not be created or locked.
     Folder(PathBuf, io::Error),
     /// RocksDB could not open it.
     Engine(PathBuf, String),
-    /// It is a RocksDB database, but none of ours.
+    /// It is a RocksDB database of another program.
     Foreign(PathBuf),
-    /// It was written in a format that this program does not know.
+    /// Its format is unknown to this version.
     UnknownFormat(PathBuf, u8),
-    /// This file of it is damaged from this octet on.
+    /// This file of it is damaged from this byte on.
     Damaged(PathBuf, usize),
 }
 
@@ -77,20 +77,20 @@ self_cell!(
     }
 );
 
-/// How far a read may go for its answer.
+/// Whether a read may block.
 #[derive(Clone, Copy)]
 enum Effort {
-    /// Memory only: never blocks the thread.
+    /// Reads memory only and never blocks the thread.
     Memory,
-    /// The disk too.
+    /// Reads the disk too.
     DurableEngine,
 }
 
 impl Rocks {
-    /// Opens the store in `folder`, which is made with mode 0700 if it does not exist. Blocks.
+    /// Opens the store in `folder`, which is created with mode 0700 if it does not exist. Blocks.
     ///
-    /// `on_fatal` is called when a write failed and nobody can say what the disk holds: it must
-    /// see to it that the process ends.
+    /// `on_fatal` is called when a write failed and the state of the disk is unknown: it must
+    /// end the process.
     ///
     /// # Errors
     /// See [`OpenError`]; each text names what to do.
@@ -138,7 +138,7 @@ impl Rocks {
         self.committer.commit(batch).await
     }
 
-    /// At least as many as the values that were ever written: RocksDB numbers every write and removal.
+    /// An upper bound of the values that were ever written: RocksDB numbers every write and removal.
     pub(super) fn written(&self) -> u64 {
         self.database.rocksdb.latest_sequence_number()
     }
@@ -162,7 +162,7 @@ impl RocksSnapshot {
         on_the_disk(move || Ok(snapshot.look_up(&key, Effort::DurableEngine)?.flatten())).await
     }
 
-    /// At most `limit` keys of `range`, each handed to `take` with revision and value.
+    /// At most `limit` keys of `range`, each passed to `take` with revision and value.
     pub(super) async fn scan<T: Send + 'static>(
         &self,
         range: &KeyRange,
@@ -184,11 +184,8 @@ impl RocksSnapshot {
         .await
     }
 
-    /// The outer `None` says that it takes more effort.
-    #[expect(
-        clippy::type_complexity,
-        reason = "found, absent, and not to be told without the disk"
-    )]
+    /// The outer `None` means that the answer needs the disk.
+    #[expect(clippy::type_complexity, reason = "found, absent, and unknown without the disk")]
     fn look_up(
         &self,
         key: &Key,
@@ -206,7 +203,7 @@ impl RocksSnapshot {
         }
     }
 
-    /// `None` says that it takes more effort.
+    /// `None` means that the answer needs the disk.
     fn walk<T>(
         &self,
         range: &KeyRange,
@@ -216,7 +213,7 @@ impl RocksSnapshot {
     ) -> Result<Option<Vec<T>>, ReadError> {
         let mut options = effort.options();
         options.set_iterate_upper_bound(range.to());
-        // A long scan must not push the hot blocks out.
+        // A long scan must not evict hot blocks.
         options.fill_cache(limit <= SHORT_SCAN);
         let mut iterator = self.0.borrow_dependent().raw_iterator_opt(options);
         iterator.seek(range.from());
@@ -239,10 +236,10 @@ impl RocksSnapshot {
 impl Database {
     /// The newest revision; a new database gets its header.
     ///
-    /// Every batch that writes raises RocksDB's own sequence number by one at least and the
-    /// revision by one, so this number, once it is no less, never is. Nothing needs to be written
-    /// with each group to remember it: one key rewritten all the time would make every table
-    /// overlap every other, and each merge rewrite all that is stored.
+    /// RocksDB's sequence number grows at least as fast as the revision, so `sequence + offset ≥ revision`
+    /// holds for good once it holds at open. So no group has to store its revision: one key that every
+    /// group rewrites would make every table overlap every other, and each compaction rewrite the
+    /// whole store.
     fn prepare(&self, folder: &Path) -> Result<Revision, OpenError> {
         let engine =
             |error: rocksdb::Error| OpenError::Engine(folder.to_owned(), error.to_string());
@@ -257,14 +254,14 @@ impl Database {
                 return Err(OpenError::UnknownFormat(folder.to_owned(), format));
             }
             Some(None) => return Err(foreign()),
-            // A new one is raised like one of the first format in which nothing happened yet.
+            // A new database is upgraded like an empty one of the first format.
             None if self.is_empty().map_err(engine)? => (FIRST_FORMAT, 0),
             None => return Err(foreign()),
         };
         let ahead = if format == FORMAT {
             number
         } else {
-            // The first format kept the newest revision itself.
+            // The first format stored the newest revision itself.
             let ahead = number.saturating_sub(self.rocksdb.latest_sequence_number());
             let mut header = vec![FORMAT];
             header.extend_from_slice(&ahead.to_be_bytes());
@@ -306,8 +303,8 @@ impl DurableEngine for Arc<Database> {
             writes.put(key.as_bytes(), &stored);
         };
         if group.iter().all(|(_, batch)| batch.only_puts()) {
-            // In order each finds its place in memory beside the one before; two of one key stay
-            // in the order of their batches.
+            // Sorted: inserts into the memtable are then adjacent. The sort is stable, so that two
+            // writes of one key keep the order of their batches.
             let puts = group.iter().flat_map(|(revision, batch)| {
                 batch.puts.iter().map(|(key, value)| (key, *revision, value))
             });
@@ -380,7 +377,7 @@ impl fmt::Display for OpenError {
             ),
             Self::Damaged(file, at) => write!(
                 formatter,
-                "the file {} is damaged at octet {at}, and what follows would be lost: nothing was \
+                "the file {} is damaged at byte {at}, and what follows would be lost: nothing was \
                  changed; check the disk, and put back a copy of the whole folder",
                 file.display()
             ),
@@ -405,11 +402,11 @@ impl From<journal::JournalError> for OpenError {
     }
 }
 
-/// Makes the folder and takes the lock that says "this one is mine".
+/// Creates the folder and locks it for this process.
 fn lock(folder: &Path) -> Result<File, OpenError> {
     let failed = |error| OpenError::Folder(folder.to_owned(), error);
-    make_folder(folder).map_err(failed)?;
-    // A link in its place would make a file elsewhere.
+    create_folder(folder).map_err(failed)?;
+    // A symbolic link under this name would create a file elsewhere.
     let flags = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other).map_err(failed)?;
     let file = fs::OpenOptions::new()
         .create(true)
@@ -426,15 +423,15 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// RocksDB syncs what is in the folder. That the folder itself survives a loss of power is known
-/// when its parent is synced, and so on up to the first one that was there.
-fn make_folder(folder: &Path) -> io::Result<()> {
+/// Creates the folder durably. RocksDB syncs the files in it; the folder itself survives a loss of power
+/// once its parent is synced, and so on up to the first folder that existed.
+fn create_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(parent) = parent {
-        make_folder(parent)?;
+        create_folder(parent)?;
     }
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -451,7 +448,7 @@ async fn on_the_disk<T: Send + 'static>(
     }
 }
 
-/// Revision and value of what is stored under `key`.
+/// Revision and value of `key`.
 fn split<'stored>(
     key: &[u8],
     stored: &'stored [u8],
@@ -465,12 +462,12 @@ fn split<'stored>(
     }
 }
 
-/// The format of the database as a whole: the header holds how far revisions are ahead of RocksDB's
+/// The format of the whole database: the header holds how far revisions are ahead of RocksDB's
 /// sequence numbers.
 const FORMAT: u8 = 2;
-/// Every group wrote the newest revision into the header.
+/// In this format every group wrote the newest revision into the header.
 const FIRST_FORMAT: u8 = 1;
-/// The longest scan that may be answered without leaving the thread.
+/// The longest scan that may run on the calling thread.
 const SHORT_SCAN: usize = 128;
 const LOCK_FILE: &str = "signet.lock";
 

@@ -1,19 +1,19 @@
-//! Encryption at rest, around any engine (design D8).
+//! Encryption at rest, around any engine (`docs/security.md`).
 //!
-//! Values are AES-256-GCM under a data key; data keys and the salt of [`Sealed::hmac`] lie in the
-//! keyring, encrypted under the root key; the root key is wrapped by a [`Seal`]. A value is
-//! bound to its key: moved elsewhere, it does not open. Until [`Sealed::unseal`] no value can be
+//! Values are encrypted with AES-256-GCM under a data key. The data keys and the salt of [`Sealed::hmac`]
+//! are in the keyring, encrypted under the root key; the root key is wrapped by a [`Seal`]. A value is
+//! bound to its key: under another key it does not decrypt. Until [`Sealed::unseal`] no value can be
 //! read or written.
 //!
 //! Nonces are 96 random bits, so one data key may seal 2^32 values (NIST SP 800-38D, 8.3). An
 //! estimate of their number is stored (`usage`). At [`ROTATE_AT`] values a job calls
-//! [`Sealed::add_data_key`], which puts a new key in front; every older key still reads. If that
-//! fails, a line in the log tells when the number comes near the bound, and at the bound nothing
+//! [`Sealed::add_data_key`], which puts a new key in front; every older key still decrypts. If that
+//! fails, the log warns when the number comes near the bound, and at the bound nothing
 //! more is written. The root key encrypts once for each data key, of which there are fewer than
-//! 2^32; the key of a seal once for each new store and each change of it, at most once a start. So
+//! 2^32; the key of a seal once for each new store and each change of the seal, at most once a start. So
 //! neither of the two needs a count.
 //!
-//! Not promised: that someone who can write the disk cannot put back an older value of the
+//! Not promised: that an attacker who can write to the disk cannot put back an older value of the
 //! same key, or remove it; that keys of the store are hidden; that a snapshot taken before
 //! [`Sealed::seal`] stops reading.
 
@@ -50,11 +50,11 @@ pub struct Sealed {
     seal: Seal,
     entropy: Entropy,
     keyring: ArcSwapOption<Keyring>,
-    /// One at a time changes what the store says of its data keys.
+    /// Serialises changes of the records of the data keys.
     changing: Mutex<()>,
 }
 
-/// Where a store stands.
+/// The state of the seal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreStatus {
     /// The root key and the keyring exist.
@@ -63,24 +63,24 @@ pub struct StoreStatus {
     pub sealed: bool,
 }
 
-/// What there is of a store.
+/// The records that the store has of its keys.
 enum KeyRecords {
     Nothing,
-    /// A root key and a keyring and nothing else, with their revisions: a program of an earlier version
+    /// A root key and a keyring and nothing else, with their revisions: an earlier version of this program
     /// wrote these two first, and stopped before it wrote the rest.
     KeysAlone(Revision, Option<Revision>),
     Whole,
 }
 
 impl Sealed {
-    /// Puts the seal around an engine. Nothing is read or written yet.
+    /// Puts the seal around an engine. Reads and writes nothing.
     pub fn new(engine: impl Into<StorageEngine>, seal: Seal, entropy: Entropy) -> Arc<Self> {
         let engine = engine.into();
         let (keyring, changing) = (ArcSwapOption::empty(), Mutex::new(()));
         Arc::new(Self { engine, seal, entropy, keyring, changing })
     }
 
-    /// The name of the seal's kind: `static`, `ephemeral`.
+    /// The kind of the seal: `static`, `ephemeral`.
     pub fn kind(&self) -> &'static str {
         self.seal.kind()
     }
@@ -99,7 +99,7 @@ impl Sealed {
         let Some((seal, _)) = snapshot.get(&key::seal()).await? else {
             return Ok(KeyRecords::Nothing);
         };
-        // What is unsealed was whole then.
+        // An unsealed store has all its records.
         let whole = !self.is_sealed()
             || !snapshot.scan(&key::contents(), 1, |key, _, _| key).await?.is_empty();
         if whole {
@@ -109,21 +109,24 @@ impl Sealed {
         Ok(KeyRecords::KeysAlone(seal, keyring.map(|(revision, _)| revision)))
     }
 
-    /// Makes the root key, the first data key and the salt, and stores them together with `first`,
-    /// the records that a new store begins with, in one commit. The store is open then.
+    /// Creates the root key, the first data key and the salt, and stores them together with `first`,
+    /// the first records of the store, in one commit. The store is unsealed then.
     ///
     /// # Errors
-    /// [`SealError::AlreadyInitialized`] if that was done before, here or by another process.
+    /// [`SealError::AlreadyInitialized`] if the store has a root key, from this or another process.
     pub async fn initialize(
         &self,
         first: impl FnOnce(&Salt) -> Batch + Send,
     ) -> Result<(), SealError> {
-        with_stack_wiped(self.make_store(first)).await
+        with_stack_wiped(self.create_store(first)).await
     }
 
-    async fn make_store(&self, first: impl FnOnce(&Salt) -> Batch + Send) -> Result<(), SealError> {
+    async fn create_store(
+        &self,
+        first: impl FnOnce(&Salt) -> Batch + Send,
+    ) -> Result<(), SealError> {
         let _one_at_a_time = self.changing.lock().await;
-        // Asked before anything is encrypted: `sys/init` needs no token, and a request that is refused
+        // Checked before anything is encrypted: `sys/init` needs no token, and a refused request
         // must use no nonce of the seal's key.
         let guarded = match self.found().await.map_err(SealError::Read)? {
             KeyRecords::Nothing => {
@@ -145,7 +148,7 @@ impl Sealed {
         }
     }
 
-    /// The keys of a new store, and the batch that makes it.
+    /// The keys of a new store, and the batch that creates it.
     fn new_store(
         &self,
         guarded: Batch,
@@ -159,7 +162,7 @@ impl Sealed {
         let mut first = first(keyring.salt());
         let count = first.puts.len() as u64;
         if !usage.claim(count) {
-            let reason = "a new store begins with fewer records".to_owned();
+            let reason = "a new store has fewer first records".to_owned();
             return Err(SealError::Commit(CommitError::NotDone(reason)));
         }
         self.seal_values(&keyring, &mut first).map_err(SealError::Commit)?;
@@ -178,16 +181,16 @@ impl Sealed {
         Ok((keyring, batch))
     }
 
-    /// Opens the store. If an older key had to be used, the root key is wrapped anew under the
+    /// Unseals the store. If the previous key had to be used, the root key is wrapped again under the
     /// current one, and the log says so.
     ///
     /// # Errors
     /// See [`SealError`]; the store stays as it was.
     pub async fn unseal(&self) -> Result<(), SealError> {
-        with_stack_wiped(self.take_keys()).await
+        with_stack_wiped(self.load_keyring()).await
     }
 
-    async fn take_keys(&self) -> Result<(), SealError> {
+    async fn load_keyring(&self) -> Result<(), SealError> {
         let _one_at_a_time = self.changing.lock().await;
         match self.found().await.map_err(SealError::Read)? {
             KeyRecords::Nothing => return Err(SealError::NotInitialized),
@@ -204,19 +207,19 @@ impl Sealed {
             let again = self.seal.wrap(&root, &self.entropy);
             let batch = Batch::new().expect(key::seal(), revision).put_record(key::seal(), &again);
             match self.engine.commit(batch).await {
-                // A conflict: another process with the same keys was faster.
+                // A conflict: another process with the same keys wrapped it first.
                 Ok(_) | Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(SealError::Commit(error)),
             }
-            self.seal.tell_change();
+            self.seal.log_change();
         } else {
-            self.seal.tell_spare_key();
+            self.seal.log_spare_key();
         }
         self.keyring.store(Some(Arc::new(keyring)));
         Ok(())
     }
 
-    /// What the data key of this number has sealed: as this process counted, or else as the store says.
+    /// The usage of the data key of this number: as this process counted it, or else as the store has it.
     async fn usage_of(&self, number: u32) -> Result<Arc<Usage>, SealError> {
         if let Some(keyring) = self.keyring.load_full().filter(|open| open.newest() == number) {
             return Ok(Arc::clone(keyring.usage()));
@@ -224,7 +227,7 @@ impl Sealed {
         let stored = self.stored_usage().await.map_err(SealError::Read)?;
         let record = stored.as_ref().map(|(_, record)| record);
         let used = UsageRecord::estimate(record, number, self.engine.written());
-        tell_share(0, used);
+        log_share(0, used);
         Ok(Arc::new(Usage::after(used)))
     }
 
@@ -239,21 +242,21 @@ impl Sealed {
         }
     }
 
-    /// Forgets every key. Snapshots that exist keep theirs until they are dropped.
+    /// Drops every key. Existing snapshots keep theirs until they are dropped.
     pub fn seal(&self) {
         self.keyring.store(None);
     }
 
-    /// Makes a new data key; from now on it seals, and every older one still opens. If the commit may
-    /// have happened, or another process was faster, the keyring is read again.
+    /// Creates a data key, which encrypts from now on; every older one still decrypts. If the commit may
+    /// have been written, or another process added a key first, the keyring is read again.
     ///
     /// # Errors
-    /// See [`SealError`]; the key in use stays then.
+    /// See [`SealError`]; the current key stays in use then.
     pub async fn add_data_key(&self) -> Result<(), SealError> {
-        with_stack_wiped(self.make_data_key()).await
+        with_stack_wiped(self.create_data_key()).await
     }
 
-    async fn make_data_key(&self) -> Result<(), SealError> {
+    async fn create_data_key(&self) -> Result<(), SealError> {
         let _one_at_a_time = self.changing.lock().await;
         let in_use = self.keyring.load_full();
         let Some(newest) = in_use.as_ref().map(|keyring| keyring.newest()) else {
@@ -282,23 +285,23 @@ impl Sealed {
             Err(error) => return Err(SealError::Commit(error)),
         };
         let keyring = Keyring::new(&record, usage).map_err(SealError::Damaged)?;
-        // A store that was sealed meanwhile stays sealed.
+        // A store that was sealed in the meantime stays sealed.
         self.keyring.compare_and_swap(&in_use, Some(Arc::new(keyring)));
         Ok(())
     }
 
-    /// Can no value be read?
+    /// True while no value can be read or written.
     pub fn is_sealed(&self) -> bool {
         self.keyring.load().is_none()
     }
 
-    /// The most values that the newest data key has sealed, in this process and before it; `None`
-    /// while sealed.
+    /// An upper bound of the values that the newest data key has encrypted, in this process and before
+    /// it; `None` while sealed.
     pub fn values_sealed(&self) -> Option<u64> {
         self.keyring.load().as_ref().map(|keyring| keyring.usage().used())
     }
 
-    /// HMAC-SHA256 under this store's salt: the name under which a token is kept.
+    /// HMAC-SHA256 under this store's salt: tokens are stored under it.
     ///
     /// # Errors
     /// [`ReadError::Sealed`] while the store is sealed.
@@ -323,15 +326,15 @@ impl Sealed {
         self.engine.revision(key).await
     }
 
-    /// Encrypts the values of a batch, each for its place.
+    /// Encrypts the values of a batch, each bound to its key.
     ///
     /// # Errors
-    /// [`CommitError::Sealed`]; [`CommitError::NotDone`] when the data key has sealed all that it may.
+    /// [`CommitError::Sealed`]; [`CommitError::NotDone`] when the data key has reached its bound.
     pub(super) async fn encrypt(&self, batch: &mut Batch) -> Result<(), CommitError> {
         let count = batch.puts.len() as u64;
         let mut keyring = self.keyring.load_full().ok_or(CommitError::Sealed)?;
         if !keyring.usage().claim(count) {
-            // Boxed: it is rare, and every commit would carry the room of it.
+            // Boxed: rare, and it would enlarge the future of every commit.
             keyring = Box::pin(self.reserve(count)).await?;
         }
         self.seal_values(&keyring, batch)
@@ -346,7 +349,7 @@ impl Sealed {
         Ok(())
     }
 
-    /// Claims `count` nonces of a block that is reserved for them and for those to come.
+    /// Reserves a block of nonces and claims the first `count` of it.
     async fn reserve(&self, count: u64) -> Result<Arc<Keyring>, CommitError> {
         let _one_at_a_time = self.changing.lock().await;
         for _ in 0..ATTEMPTS {
@@ -360,10 +363,10 @@ impl Sealed {
             let (revision, record) = stored.unzip();
             let written = self.engine.written();
             let estimate = UsageRecord::estimate(record.as_ref(), keyring.newest(), written);
-            // The record may be about a newer key that this process does not have yet.
+            // The record may belong to a newer key that this process does not have yet.
             let before = estimate.max(usage.reserved());
             let block = usage.next_block(before, count).ok_or_else(|| not_done(&EXHAUSTED))?;
-            // The record itself is written, and seals nothing.
+            // The record itself is written in clear and uses no nonce.
             let written = written.saturating_add(1);
             let record = UsageRecord { key: keyring.newest(), before, block, written };
             let batch = Batch::new()
@@ -371,11 +374,11 @@ impl Sealed {
                 .put_record(key::usage(), &record);
             match self.engine.commit(batch).await {
                 Ok(_) => {
-                    tell_share(before, before.saturating_add(block));
+                    log_share(before, before.saturating_add(block));
                     usage.grant(before, block, count);
                     return Ok(keyring);
                 }
-                // Another process reserved a block of its own: the next one begins behind it.
+                // Another process reserved a block: the next one begins after it.
                 Err(CommitError::Conflict { .. }) => {}
                 Err(CommitError::Closed) => return Err(CommitError::Closed),
                 Err(error) => return Err(not_done(&error)),
@@ -403,8 +406,8 @@ impl Sealed {
     }
 }
 
-/// A line in the log when the estimate passes a share of the bound.
-fn tell_share(from: u64, to: u64) {
+/// Logs when the estimate passes a share of the bound.
+fn log_share(from: u64, to: u64) {
     if let Some(percent) = share_passed(from, to) {
         tracing::warn!(
             values = to,
@@ -414,12 +417,12 @@ fn tell_share(from: u64, to: u64) {
     }
 }
 
-/// How often a block is asked for while other processes reserve theirs.
+/// How often a reservation is tried while other processes reserve theirs.
 const ATTEMPTS: usize = 16;
 const EXHAUSTED: &str = "the data key of the store has sealed all the values that one key may seal \
     (2^32): it needs a new data key";
 
-/// What opens the values of a snapshot.
+/// Decrypts the values of a snapshot.
 #[derive(Debug)]
 pub(super) struct Decryptor(Arc<Keyring>);
 

@@ -1,4 +1,4 @@
-//! One suite for every engine, bare and sealed: an engine is done when it is green.
+//! One suite of tests for every engine, bare and sealed.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::*;
 use crate::entropy::Entropy;
 use crate::store::id::{IssuerId, MountId};
 
-/// A store under test, and the folder it may lie in.
+/// A store under test, and its folder if it has one.
 pub(super) struct Subject {
     store: Store,
     _folder: Option<TempDir>,
@@ -72,22 +72,22 @@ macro_rules! suite {
 }
 
 suite! {
-    what_is_committed_is_read_with_its_revision
-    the_revision_of_a_key_follows_every_commit_that_was_answered
+    a_committed_value_is_read_with_its_revision
+    the_revision_of_a_key_follows_every_acknowledged_commit
     revisions_grow_by_commits_and_not_by_keys
     a_conflict_writes_nothing_and_names_the_key
     an_expectation_of_absence_holds_again_after_a_removal
-    a_snapshot_does_not_move
-    a_scan_is_ordered_bounded_and_goes_on_after_the_last_key
-    keys_alone_are_listed_like_records
-    a_scan_longer_than_what_memory_answers_is_whole
+    a_snapshot_does_not_change
+    a_scan_is_ordered_and_bounded_and_continues_after_the_last_key
+    keys_are_listed_in_the_order_of_a_scan
+    a_scan_longer_than_what_memory_answers_is_complete
     a_range_delete_removes_a_mount_and_nothing_else
     a_batch_clears_a_range_before_it_writes_into_it
-    an_empty_batch_and_an_empty_range_do_no_harm
-    of_many_who_expect_absence_exactly_one_wins
-    of_many_who_saw_a_revision_exactly_one_wins
-    a_watcher_hears_its_prefix_in_commit_order
-    a_watcher_who_lags_is_told
+    an_empty_batch_and_an_empty_range_change_nothing
+    of_many_batches_that_expect_absence_exactly_one_commits
+    of_many_batches_that_expect_one_revision_exactly_one_commits
+    a_watcher_gets_the_changes_of_its_prefix_in_commit_order
+    a_watcher_that_lags_gets_an_error
     a_record_is_read_as_it_was_written
     a_value_may_be_empty_or_long
 }
@@ -113,7 +113,7 @@ async fn names(store: &Store) -> Vec<String> {
     keys.iter().map(|key| String::from_utf8(prefix.rest(key).unwrap().to_vec()).unwrap()).collect()
 }
 
-async fn what_is_committed_is_read_with_its_revision(store: Store) {
+async fn a_committed_value_is_read_with_its_revision(store: Store) {
     assert_eq!(read(&store, &role("a")).await, None);
     let revision = store.commit(put("a", "1")).await.unwrap();
     assert_eq!(read(&store, &role("a")).await, Some((revision, b"1".to_vec())));
@@ -124,13 +124,13 @@ async fn what_is_committed_is_read_with_its_revision(store: Store) {
     assert_eq!(read(&store, &role("a")).await, None);
 }
 
-async fn the_revision_of_a_key_follows_every_commit_that_was_answered(store: Store) {
+async fn the_revision_of_a_key_follows_every_acknowledged_commit(store: Store) {
     assert_eq!(store.revision(&role("a")).await.unwrap(), None);
     for batch in [put("a", "1"), put("a", "2").put(role("b"), vec![]), put("c", "3")] {
         store.commit(batch).await.unwrap();
         for name in ["a", "b", "c"] {
             let read = read(&store, &role(name)).await.map(|(revision, _)| revision);
-            // Asked twice: the second answer may come from memory.
+            // Read twice: the second answer may come from memory.
             assert_eq!(store.revision(&role(name)).await.unwrap(), read, "{name}");
             assert_eq!(store.revision(&role(name)).await.unwrap(), read, "{name}");
         }
@@ -181,7 +181,7 @@ async fn an_expectation_of_absence_holds_again_after_a_removal(store: Store) {
     store.commit(put("a", "1").expect_absent(role("a"))).await.unwrap();
 }
 
-async fn a_snapshot_does_not_move(store: Store) {
+async fn a_snapshot_does_not_change(store: Store) {
     let revision = store.commit(put("a", "1").put(role("b"), vec![1])).await.unwrap();
     let snapshot = store.snapshot().await.unwrap();
     store.commit(put("a", "2").put(role("c"), vec![1]).delete(role("b"))).await.unwrap();
@@ -195,7 +195,7 @@ async fn a_snapshot_does_not_move(store: Store) {
     assert_eq!(names(&store).await, ["a", "d"]);
 }
 
-async fn a_scan_is_ordered_bounded_and_goes_on_after_the_last_key(store: Store) {
+async fn a_scan_is_ordered_and_bounded_and_continues_after_the_last_key(store: Store) {
     for name in ["c", "a", "bb", "b"] {
         store
             .commit(put(name, name).put(key::issuer(MOUNT, &IssuerId::new([8; 16])), vec![]))
@@ -213,7 +213,7 @@ async fn a_scan_is_ordered_bounded_and_goes_on_after_the_last_key(store: Store) 
     assert!(snapshot.scan(&key::roles(MOUNT).range(), 0).await.unwrap().is_empty());
 }
 
-async fn keys_alone_are_listed_like_records(store: Store) {
+async fn keys_are_listed_in_the_order_of_a_scan(store: Store) {
     store.commit(put("a", "1").put(role("b"), vec![])).await.unwrap();
     let snapshot = store.snapshot().await.unwrap();
     let range = key::everything_in(MOUNT).range();
@@ -223,7 +223,7 @@ async fn keys_alone_are_listed_like_records(store: Store) {
     assert_eq!(snapshot.keys(&range, 1).await.unwrap(), keys[..1]);
 }
 
-async fn a_scan_longer_than_what_memory_answers_is_whole(store: Store) {
+async fn a_scan_longer_than_what_memory_answers_is_complete(store: Store) {
     let mut batch = Batch::new();
     for number in 0..1000_u32 {
         batch = batch.put(key::intent(MOUNT, &number.to_be_bytes()), vec![0; 100]);
@@ -258,11 +258,11 @@ async fn a_batch_clears_a_range_before_it_writes_into_it(store: Store) {
     let revision = store.commit(batch.put(role("a"), b"3".to_vec())).await.unwrap();
     assert_eq!(names(&store).await, ["a"]);
     assert_eq!(read(&store, &role("a")).await, Some((revision, b"3".to_vec())));
-    // The revision of what was written into the range is what the next batch must expect.
+    // The next batch must expect the revision of the value written into the range.
     store.commit(put("a", "4").expect(role("a"), revision)).await.unwrap();
 }
 
-async fn an_empty_batch_and_an_empty_range_do_no_harm(store: Store) {
+async fn an_empty_batch_and_an_empty_range_change_nothing(store: Store) {
     store.commit(put("a", "1")).await.unwrap();
     store.commit(Batch::new()).await.unwrap();
     let nothing = key::roles(MOUNT).range().after(&key::config(OTHER, "z"));
@@ -273,7 +273,7 @@ async fn an_empty_batch_and_an_empty_range_do_no_harm(store: Store) {
     assert_eq!(names(&store).await, ["a"]);
 }
 
-async fn of_many_who_expect_absence_exactly_one_wins(store: Store) {
+async fn of_many_batches_that_expect_absence_exactly_one_commits(store: Store) {
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..32 {
         let store = store.clone();
@@ -286,13 +286,13 @@ async fn of_many_who_expect_absence_exactly_one_wins(store: Store) {
     assert_eq!(answers.iter().filter(|answer| **answer == conflict).count(), 31);
 }
 
-async fn of_many_who_saw_a_revision_exactly_one_wins(store: Store) {
+async fn of_many_batches_that_expect_one_revision_exactly_one_commits(store: Store) {
     store.commit(put("counter", "")).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let store = store.clone();
         tasks.spawn(async move {
-            // Read, decide, commit; again from the snapshot on a conflict.
+            // Read, decide, commit; start again with a new snapshot on a conflict.
             loop {
                 let snapshot = store.snapshot().await.unwrap();
                 let (revision, mut value) = snapshot.get(&role("counter")).await.unwrap().unwrap();
@@ -310,7 +310,7 @@ async fn of_many_who_saw_a_revision_exactly_one_wins(store: Store) {
     assert_eq!(read(&store, &role("counter")).await.unwrap().1, b"||||||||");
 }
 
-async fn a_watcher_hears_its_prefix_in_commit_order(store: Store) {
+async fn a_watcher_gets_the_changes_of_its_prefix_in_commit_order(store: Store) {
     let mut watch = store.watch(key::roles(MOUNT));
     let mut elsewhere = store.watch(key::roles(OTHER));
     let first = store.commit(put("a", "1").put(key::role(OTHER, "x"), vec![])).await.unwrap();
@@ -331,7 +331,7 @@ async fn a_watcher_hears_its_prefix_in_commit_order(store: Store) {
     assert_eq!(elsewhere.next().await.unwrap().written, [key::role(OTHER, "x")]);
 }
 
-async fn a_watcher_who_lags_is_told(store: Store) {
+async fn a_watcher_that_lags_gets_an_error(store: Store) {
     let mut watch = store.watch(key::roles(MOUNT));
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..1500 {
@@ -454,7 +454,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_watcher_of_a_closed_store_is_told() {
+async fn a_watcher_of_a_closed_store_gets_an_error() {
     for (engine, _folder) in [Subject::memory(), Subject::rocks()] {
         let store = Store::danger_unsealed(engine);
         let mut watch = store.watch(key::roles(MOUNT));

@@ -1,4 +1,4 @@
-//! What was written, told in the order of the commits.
+//! Notifications of writes, in the order of the commits.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::batch::{Batch, Revision};
 use super::key::{Key, KeyRange, Prefix};
 
-/// One commit, as far as it touched what is watched. Values are not told: read them.
+/// One commit, as far as it touched the watched prefix. It has no values: read them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The commit.
@@ -23,7 +23,7 @@ pub struct Change {
 /// Why there is no next change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchError {
-    /// Changes were missed because nobody took them in time: forget all that was kept.
+    /// Changes were missed because they were not read in time: drop everything that was cached.
     Lagged,
     /// The store is closed: no change will come.
     Closed,
@@ -44,7 +44,7 @@ impl Watch {
     /// The next commit that touched the prefix.
     ///
     /// # Errors
-    /// [`WatchError::Lagged`] once when changes were missed; the next call goes on from there.
+    /// [`WatchError::Lagged`] once when changes were missed; the next call continues after them.
     pub async fn next(&mut self) -> Result<Change, WatchError> {
         loop {
             match self.receiver.recv().await {
@@ -69,7 +69,7 @@ impl Publisher {
         Watch { prefix, receiver: self.0.subscribe() }
     }
 
-    /// Tells every watcher. To be called in commit order, when the commit can be read.
+    /// Notifies every watcher. Must be called in commit order, when the commit can be read.
     pub(super) fn publish(&self, revision: Revision, batch: &Batch) {
         if self.0.receiver_count() == 0 {
             return;
@@ -80,7 +80,7 @@ impl Publisher {
             deleted: batch.deletes.clone(),
             deleted_ranges: batch.range_deletes.clone(),
         };
-        // The last watcher may have left meanwhile; then nobody is there to be told.
+        // An error means that no watcher is left.
         let _ = self.0.send(Arc::new(change));
     }
 }
@@ -109,5 +109,5 @@ impl Change {
     }
 }
 
-/// Commits a watcher may be behind before it is told that it lagged.
+/// Commits that a watcher may be behind before it gets [`WatchError::Lagged`].
 const CAPACITY: usize = 1024;

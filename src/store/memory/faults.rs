@@ -1,7 +1,7 @@
-//! How the reference engine is made to fail and to wait: "failed and not done", "failed but
-//! done", slow before, slow after.
+//! Fault injection for the reference engine: failed and not written, failed but
+//! written, slow before, slow after.
 //!
-//! Everything is counted, nothing is timed: the same plan over the same calls does the same.
+//! Faults are selected by counts, never by time: the same plan over the same calls has the same effect.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -23,9 +23,9 @@ pub enum CommitFault {
     LostResponse,
     /// Waits until the test notifies, then commits.
     Slow(Arc<Notify>),
-    /// Is polled so many times, then commits.
+    /// Is pending for this many polls, then commits.
     Pending(u32),
-    /// Commits, and is polled so many times before it says so.
+    /// Commits, then is pending for this many polls before it returns.
     Late(u32),
 }
 
@@ -34,11 +34,11 @@ pub enum CommitFault {
 pub enum ReadFault {
     /// Answers that the engine cannot read.
     Failed,
-    /// Is polled so many times, then reads.
+    /// Is pending for this many polls, then reads.
     Pending(u32),
 }
 
-/// What is to go wrong, by the number of the commit or read.
+/// The planned faults, by the number of the commit or read.
 #[derive(Debug, Default)]
 pub(super) struct FaultPlan {
     commits: Planned<CommitFault>,
@@ -47,21 +47,21 @@ pub(super) struct FaultPlan {
     pace: Pace,
 }
 
-/// Faults of one kind of call, and how many calls there were.
+/// Faults of one kind of call, and the number of calls so far.
 #[derive(Debug)]
 struct Planned<F> {
     seen: u64,
     faults: BTreeMap<u64, F>,
 }
 
-/// How slow the store is when nothing else was planned.
+/// The delay of calls without a planned fault.
 #[derive(Debug, Default)]
 struct Pace {
     state: u64,
     most: u32,
 }
 
-/// One commit or read: what goes wrong with it, and how often it is polled before and after.
+/// One commit or read: its fault, and how often it is polled before and after.
 #[derive(Debug)]
 pub(super) struct Course<F> {
     pub(super) fault: Option<F>,
@@ -88,7 +88,7 @@ impl FaultPlan {
         self.pace = Pace::default();
     }
 
-    /// How many commits and reads were answered with a failure that was planned.
+    /// How many commits and reads were answered with a planned failure.
     pub(super) const fn failures(&self) -> u64 {
         self.failures
     }
@@ -135,7 +135,7 @@ impl<F> Default for Planned<F> {
 }
 
 impl Pace {
-    /// SplitMix64: short, and any seed will do.
+    /// SplitMix64: short, and every seed is valid.
     fn next(&mut self) -> u32 {
         if self.most == 0 {
             return 0;
@@ -149,7 +149,7 @@ impl Pace {
     }
 }
 
-/// Is pending for so many polls and asks at once for the next one.
+/// Is pending for a number of polls and requests the next one at once.
 pub(super) async fn pending(polls: u32) {
     let mut left = polls;
     poll_fn(move |context| {

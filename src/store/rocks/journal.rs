@@ -1,17 +1,17 @@
 //! Judges the logs and the manifest of a folder before RocksDB replays them.
 //!
-//! RocksDB (11.8, `db/log_reader.cc`) takes the first record that does not check for the torn end of
-//! the file, and goes on without what follows: right after a loss of power, but a single bit that
-//! flips then takes every later certificate and revocation with it, silently. Some flips of a
-//! header even read as a proper end. Only one group is ever written before its sync (see
-//! `src/store/committer.rs`), so no group begins behind a torn one; and what is torn is cut short, or
+//! RocksDB (11.8, `db/log_reader.cc`) treats the first record with a wrong checksum as the torn end of
+//! the file, and ignores what follows. That is right after a loss of power, but a single flipped bit
+//! then silently drops every later certificate and revocation. Some flips of a
+//! header even read as a regular end. Only one group is ever written before its sync (see
+//! `src/store/committer.rs`), so no group begins after a torn one; and a torn group is cut short, or
 //! reads as zeros where the file grew and its pages were not written.
-//! Everything else is damage, and refused.
+//! Everything else is damage and is refused.
 //!
-//! So RocksDB may keep its recovery mode (to the last whole record): it meets torn ends only. A
-//! stricter one refuses those too, and still takes a flipped length for an end.
+//! So RocksDB may keep its recovery mode (to the last whole record): it only meets torn ends. A
+//! stricter mode refuses those too, and still takes a flipped length for an end.
 //!
-//! Not promised: a flipped length of the very last record looks like a torn one.
+//! Not promised: a flipped length of the very last record looks like a torn end.
 //!
 //! The format: blocks of 32 KiB; records that cross no block, of checksum (4 bytes), length (2),
 //! type (1) and payload, little-endian; the checksum is CRC-32C over type and payload, masked
@@ -24,16 +24,16 @@ use std::path::{Path, PathBuf};
 
 use crc32c::crc32c;
 
-/// Why a folder must not be handed to RocksDB.
+/// Why RocksDB must not open a folder.
 #[derive(Debug)]
 pub(super) enum JournalError {
     /// It could not be read.
     Unreadable(PathBuf, io::Error),
-    /// A record that is whole follows one that is not, or the last one was changed.
+    /// A whole record follows a damaged one, or the last one was changed.
     Damaged(PathBuf, usize),
 }
 
-/// Looks at every log and manifest in `folder`.
+/// Checks every log and manifest in `folder`.
 pub(super) fn check(folder: &Path) -> Result<(), JournalError> {
     let unreadable = |path: &Path, error| JournalError::Unreadable(path.to_owned(), error);
     for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
@@ -50,13 +50,13 @@ pub(super) fn check(folder: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Where the file is damaged, if it is more than torn.
+/// The position at which the file is damaged; `None` for a torn end.
 fn damaged_at(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     while at < bytes.len() {
         // The end of a block that is too short for a header stays empty.
-        if room(at) < HEADER {
-            at += room(at);
+        if rest_of_block(at) < HEADER {
+            at += rest_of_block(at);
             continue;
         }
         let Some(end) = intact(bytes, at) else {
@@ -72,7 +72,7 @@ fn intact(bytes: &[u8], at: usize) -> Option<usize> {
     let header: &[u8; HEADER] = bytes.get(at..)?.first_chunk()?;
     let [first, second, third, fourth, low, high, kind] = *header;
     let length = usize::from(u16::from_le_bytes([low, high]));
-    if kind == 0 || HEADER + length > room(at) {
+    if kind == 0 || HEADER + length > rest_of_block(at) {
         return None;
     }
     let end = at + HEADER + length;
@@ -80,13 +80,13 @@ fn intact(bytes: &[u8], at: usize) -> Option<usize> {
     (masked(crc32c(checked)) == u32::from_le_bytes([first, second, third, fourth])).then_some(end)
 }
 
-/// Does what begins at `at` look as if its writing was cut off: too short, or with a sector that
-/// was not written? A group has no such sector of its own: its values are encrypted.
+/// Whether the record at `at` looks torn: too short, or with a sector of zeros that
+/// was not written. A whole group has no such sector, since its values are encrypted.
 fn is_torn(bytes: &[u8], at: usize) -> bool {
     let rest = bytes.get(at..).unwrap_or_default();
     let Some([_, _, _, _, low, high, kind]) = rest.first_chunk::<HEADER>() else { return true };
     let length = HEADER + usize::from(u16::from_le_bytes([*low, *high]));
-    if length <= room(at) && length > rest.len() {
+    if length <= rest_of_block(at) && length > rest.len() {
         return true;
     }
     let end = if *kind == 0 { bytes.len() } else { bytes.len().min(at + length) };
@@ -102,8 +102,8 @@ fn is_torn(bytes: &[u8], at: usize) -> bool {
     false
 }
 
-/// Does another group begin after `at`? Pages reach the disk in any order, so later parts of a torn
-/// group may be whole; the beginning of the next one cannot be there.
+/// Whether another group begins after `at`. Pages reach the disk in any order, so later parts of a torn
+/// group may be whole; the beginning of the next group cannot exist.
 fn is_followed(bytes: &[u8], at: usize) -> bool {
     (at + 1..bytes.len()).any(|at| {
         let kind = bytes.get(at + HEADER - 1);
@@ -112,11 +112,12 @@ fn is_followed(bytes: &[u8], at: usize) -> bool {
 }
 
 /// Bytes from `at` to the end of its block.
-const fn room(at: usize) -> usize {
+const fn rest_of_block(at: usize) -> usize {
     BLOCK - at % BLOCK
 }
 
-/// `crc32c::Mask` of RocksDB: a checksum that is stored among the bytes that it covers is changed.
+/// `crc32c::Mask` of RocksDB: stored checksums are masked, so that the checksum of bytes that contain
+/// checksums works.
 const fn masked(checksum: u32) -> u32 {
     checksum.rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -125,7 +126,7 @@ const BLOCK: usize = 32 * 1024;
 const HEADER: usize = 7;
 /// A record that is whole in one part, and the first part of one that is not.
 const BEGINNINGS: [u8; 2] = [1, 2];
-/// What a disk writes as a whole.
+/// The unit that a disk writes atomically, in bytes.
 const SECTOR: usize = 512;
 
 #[cfg(test)]
@@ -147,8 +148,8 @@ mod tests {
         [record(b"one"), record(&[7; 3000]), record(b"three")].concat()
     }
 
-    /// The format was read in this release of RocksDB. When another one is built in, compare its
-    /// `db/log_format.h`, `db/log_reader.cc` and `util/crc32c.h` with this file first.
+    /// This file follows this release of RocksDB. Before another release is built in, compare its
+    /// `db/log_format.h`, `db/log_reader.cc` and `util/crc32c.h` with this file.
     #[test]
     fn the_format_is_that_of_the_rocksdb_that_is_built_in() {
         let lock = include_str!("../../../Cargo.lock");
@@ -188,7 +189,11 @@ mod tests {
         torn[1024..1536].fill(0);
         assert_eq!(damaged_at(&torn), None, "the end of a torn group is whole");
         torn.extend(record(b"next"));
-        assert_eq!(damaged_at(&torn), Some(10), "a group was written after it was synced");
+        assert_eq!(
+            damaged_at(&torn),
+            Some(10),
+            "a group is written only after the group before it is synced"
+        );
     }
 
     #[test]
@@ -208,10 +213,10 @@ mod tests {
     #[test]
     fn records_fill_their_blocks() {
         let mut file = Vec::new();
-        while room(file.len()) > 1000 {
+        while rest_of_block(file.len()) > 1000 {
             file.extend(record(&[9; 800]));
         }
-        let rest = room(file.len());
+        let rest = rest_of_block(file.len());
         file.extend(record(&vec![8; rest - HEADER - 3]));
         file.extend([0; 3]);
         file.extend(three());

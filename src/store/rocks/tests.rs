@@ -33,14 +33,14 @@ async fn revisions_and_values_survive_a_restart() {
         store.commit(put("gone")).await.unwrap();
         newest = store.commit(Batch::new().delete(key::role(MOUNT, "gone"))).await.unwrap();
         assert_eq!(newest.number(), last.number() + 2);
-        // What writes nothing has no revision of its own: RocksDB does not count it either.
+        // A batch that writes nothing gets no revision of its own: RocksDB does not count it either.
         let looked = store.commit(Batch::new().expect_absent(key::role(MOUNT, "gone"))).await;
         assert_eq!(looked.unwrap(), newest);
     }
 }
 
 #[tokio::test]
-async fn revisions_of_the_first_format_are_never_given_again() {
+async fn revisions_of_the_first_format_are_never_reused() {
     let folder = tempfile::tempdir().unwrap();
     let header = [&[FIRST_FORMAT][..], &1000_u64.to_be_bytes()].concat();
     DB::open(&options(), folder.path()).unwrap().put(key::header().as_bytes(), header).unwrap();
@@ -71,7 +71,7 @@ async fn a_group_is_written_in_the_order_of_its_batches_where_that_matters() {
 }
 
 #[tokio::test]
-async fn a_second_opener_is_told_what_to_do() {
+async fn opening_a_store_twice_fails_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let refused = Rocks::open(folder.path(), |_: &str| {}).unwrap_err();
@@ -91,7 +91,7 @@ fn a_new_folder_is_for_its_owner_alone() {
 }
 
 #[test]
-fn refuses_a_folder_that_cannot_be_made_a_strange_database_and_a_newer_one() {
+fn refuses_a_folder_that_cannot_be_created_a_database_of_another_program_and_a_newer_format() {
     let parent = tempfile::tempdir().unwrap();
     let file = parent.path().join("file");
     fs::write(&file, b"").unwrap();
@@ -124,7 +124,7 @@ async fn a_record_shorter_than_its_revision_is_damaged() {
 }
 
 #[tokio::test]
-async fn what_left_memory_is_read_from_the_disk() {
+async fn evicted_blocks_are_read_from_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for number in 0..50_u32 {
@@ -139,7 +139,7 @@ async fn what_left_memory_is_read_from_the_disk() {
     let rocks = Rocks::open(folder.path(), |_: &str| {}).unwrap();
     rocks.flush().unwrap();
     drop(rocks);
-    // A fresh cache: the first read must go to the disk and come back.
+    // An empty cache: the first read must go to the disk.
     let store = open(folder.path());
     let snapshot = store.snapshot().await.unwrap();
     let one = key::intent(MOUNT, &[0, 0, 0, 31, 0, 0, 0, 7]);
@@ -149,7 +149,7 @@ async fn what_left_memory_is_read_from_the_disk() {
     assert_eq!(snapshot.keys(&intents, usize::MAX).await.unwrap().len(), 1000);
 }
 
-/// The seal of the databases in `testdata/`: 32 octets of 42.
+/// The seal of the databases in `testdata/`: 32 bytes of 42.
 fn sample_seal() -> Seal {
     let current = StaticKey { id: "sample".into(), key: Secret::apart(&[42; 32]) };
     Seal::Static { current, previous: None }
@@ -180,7 +180,7 @@ async fn sample(folder: &Path) -> (Rocks, Store) {
 }
 
 #[tokio::test]
-async fn a_database_of_every_format_loads_for_ever() {
+async fn a_database_of_every_format_loads() {
     for format in FIRST_FORMAT..=FORMAT {
         let copy = tempfile::tempdir().unwrap();
         for entry in fs::read_dir(sample_folder(format)).unwrap() {

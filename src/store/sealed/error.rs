@@ -9,29 +9,29 @@ use super::super::batch::{CommitError, ReadError};
 pub enum SealError {
     /// There is nothing to unseal yet.
     NotInitialized,
-    /// An earlier version stopped in the middle of the initialisation: nothing is stored but keys that
-    /// nothing is sealed with. [`Sealed::initialize`] begins again with new ones.
+    /// An earlier version stopped in the middle of the initialisation: the store has keys, and no value is
+    /// encrypted with them. [`Sealed::initialize`] starts again with new keys.
     HalfInitialized,
-    /// The root key exists already; another process may have made it.
+    /// The root key exists already; another process may have created it.
     AlreadyInitialized,
     /// The root key was wrapped by another kind of seal.
     OtherSeal {
-        /// What wrapped it.
+        /// The kind that wrapped it.
         stored: String,
-        /// What is configured.
+        /// The configured kind.
         configured: &'static str,
     },
-    /// The root key was wrapped by a key that was not given.
+    /// The root key was wrapped by a key that is not configured.
     UnknownKey {
-        /// The identifier of the key that would open it.
+        /// The identifier of the key that unwraps it.
         wanted: String,
     },
-    /// The key has the right identifier, yet does not open the root key.
+    /// The key has the right identifier, yet does not unwrap the root key.
     WrongKey {
         /// Its identifier.
         id: String,
     },
-    /// What lies in the store cannot be understood or was changed.
+    /// A record of the seal cannot be decoded or was changed.
     Damaged(String),
     /// The engine could not be read.
     Read(ReadError),

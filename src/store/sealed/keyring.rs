@@ -1,8 +1,8 @@
-//! The data keys and the salt, and what is done with them.
+//! The data keys and the salt, and the encryption of values.
 //!
-//! A sealed value: format (1 octet), number of the data key (4), nonce (12), ciphertext, tag (16).
-//! Associated data: length of the store's key (4 octets), that key, then the first five octets of
-//! the value. All numbers big-endian.
+//! An encrypted value: format (1 byte), number of the data key (4), nonce (12), ciphertext, tag (16).
+//! Associated data: length of the store's key (4 bytes), that key, then the first five bytes of
+//! the value. All numbers are big-endian.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::usage::Usage;
 use crate::entropy::{Entropy, Purpose};
 use crate::secret::Secret;
 
-/// The keys in use, newest first; there always is one. What they were made from is not kept.
+/// The keys in use, newest first; at least one. The bytes they were made from are not kept.
 pub(super) struct Keyring {
     newest: DataKey,
     older: Vec<DataKey>,
@@ -26,7 +26,7 @@ pub(super) struct Keyring {
     usage: Arc<Usage>,
 }
 
-/// The key of [`Store::hmac`](crate::store::Store::hmac): the store keeps a token under its HMAC.
+/// The key of [`Store::hmac`](crate::store::Store::hmac), under which tokens are stored.
 #[derive(Debug)]
 pub struct Salt(hmac::Key);
 
@@ -57,19 +57,19 @@ struct DataKeyRecord {
 impl Record for KeyringRecord {}
 
 impl KeyringRecord {
-    /// The number of the newest key; 0 if there is none.
+    /// The number of the newest key; 0 without keys.
     pub(super) fn newest(&self) -> u32 {
         self.keys.first().map_or(0, |key| key.number)
     }
 
-    /// A salt and one data key, freshly made.
+    /// A new salt and a new data key.
     pub(super) fn new(entropy: &Entropy) -> Self {
         let first = DataKeyRecord { number: 1, key: entropy.bytes(Purpose::DataKey) };
         Self { salt: entropy.bytes(Purpose::Salt), keys: vec![first] }
     }
 
-    /// Puts a new key in front; its number is the answer. `None` if there is no number left: two keys
-    /// of one number would make values that do not open.
+    /// Puts a new key in front and returns its number. `None` if no number is left: with two keys
+    /// of one number, some values would not decrypt.
     pub(super) fn add_key(&mut self, entropy: &Entropy) -> Option<u32> {
         let number = self.newest().checked_add(1)?;
         self.keys.insert(0, DataKeyRecord { number, key: entropy.bytes(Purpose::DataKey) });
@@ -79,12 +79,12 @@ impl KeyringRecord {
     /// The keyring as it is stored, encrypted under the root key.
     pub(super) fn lock(&self, root: &Secret<[u8; 32]>, entropy: &Entropy) -> Vec<u8> {
         let mut plain = record::encode(self);
-        // The keyring is far shorter than what AES-GCM can encrypt.
+        // The keyring is far below the length limit of AES-GCM.
         encrypt(&aead(root.expose()), ROOT, &key::keyring(), &mut plain, entropy)
             .unwrap_or_default()
     }
 
-    /// What [`KeyringRecord::lock`] made, or why it does not open.
+    /// Decrypts what [`KeyringRecord::lock`] encrypted.
     pub(super) fn unlock(bytes: &[u8], root: &Secret<[u8; 32]>) -> Result<Self, String> {
         let sealed = SealedValue::parse(bytes)?;
         if sealed.number != ROOT {
@@ -96,7 +96,7 @@ impl KeyringRecord {
 }
 
 impl Keyring {
-    /// The keys of the record, ready for use; `usage` is that of the newest one.
+    /// The keys of the record, ready for use; `usage` belongs to the newest one.
     pub(super) fn new(record: &KeyringRecord, usage: Arc<Usage>) -> Result<Self, String> {
         let mut keys = record.keys.iter().map(DataKey::new);
         let newest = keys.next().ok_or("the keyring is empty")?;
@@ -105,13 +105,13 @@ impl Keyring {
         Ok(Self { newest, older, salt, usage })
     }
 
-    /// Encrypts a value for its place, which overwrites it. The caller has claimed a nonce for it
-    /// ([`Usage::claim`]). `None` if it is longer than AES-GCM allows.
+    /// Encrypts a value under its key, in place. The caller has claimed a nonce for it
+    /// ([`Usage::claim`]). `None` if the value is longer than AES-GCM allows.
     pub(super) fn seal(&self, key: &Key, value: &mut [u8], entropy: &Entropy) -> Option<Vec<u8>> {
         encrypt(&self.newest.key, self.newest.number, key, value, entropy)
     }
 
-    /// Decrypts a value from its place, or says why not.
+    /// Decrypts the value of `key`, or returns why not.
     pub(super) fn open(&self, key: &Key, bytes: &[u8]) -> Result<Vec<u8>, String> {
         let sealed = SealedValue::parse(bytes)?;
         let data_key = std::iter::once(&self.newest)
@@ -125,12 +125,12 @@ impl Keyring {
         &self.salt
     }
 
-    /// The number of the key that seals.
+    /// The number of the key that encrypts.
     pub(super) const fn newest(&self) -> u32 {
         self.newest.number
     }
 
-    /// What the key that seals has sealed.
+    /// The usage of the key that encrypts.
     pub(super) const fn usage(&self) -> &Arc<Usage> {
         &self.usage
     }
@@ -183,7 +183,7 @@ impl<'bytes> SealedValue<'bytes> {
         let mut bytes = self.body.to_vec();
         let nonce = Nonce::assume_unique_for_key(self.nonce);
         let length = aead
-            .open_in_place(nonce, Aad::from(place(key, self.head)), &mut bytes)
+            .open_in_place(nonce, Aad::from(associated_data(key, self.head)), &mut bytes)
             .map(|plain| plain.len())
             .map_err(|_| "the value does not open: it was changed, moved or sealed elsewhere")?;
         bytes.truncate(length);
@@ -204,7 +204,7 @@ fn encrypt(
     let tag = aead
         .seal_in_place_separate_tag(
             Nonce::assume_unique_for_key(nonce),
-            Aad::from(place(key, head)),
+            Aad::from(associated_data(key, head)),
             value,
         )
         .ok()?;
@@ -216,8 +216,8 @@ fn encrypt(
     Some(bytes)
 }
 
-/// Associated data: where the value lies, lengths first, and how it is sealed.
-fn place(key: &Key, head: [u8; 5]) -> Vec<u8> {
+/// The associated data that binds a value to its key and format.
+fn associated_data(key: &Key, head: [u8; 5]) -> Vec<u8> {
     let length = u32::try_from(key.as_bytes().len()).unwrap_or(u32::MAX);
     let mut place = Vec::with_capacity(4 + key.as_bytes().len() + head.len());
     place.extend_from_slice(&length.to_be_bytes());
@@ -226,19 +226,19 @@ fn place(key: &Key, head: [u8; 5]) -> Vec<u8> {
     place
 }
 
-#[expect(clippy::expect_used, reason = "invariant: AES-256 takes exactly 32 octets")]
+#[expect(clippy::expect_used, reason = "invariant: AES-256 takes exactly 32 bytes")]
 fn aead(key: &[u8; 32]) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 octets are an AES-256 key"))
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are an AES-256 key"))
 }
 
 /// Encrypts a root key under the key of a seal.
 pub(super) fn wrap(with: &Secret<[u8; 32]>, root: &Secret<[u8; 32]>, entropy: &Entropy) -> Vec<u8> {
     let mut value = *root.expose();
-    // 32 octets are never too long.
+    // 32 bytes are never too long.
     encrypt(&aead(with.expose()), ROOT, &key::seal(), &mut value, entropy).unwrap_or_default()
 }
 
-/// The root key that [`wrap`] encrypted, if this key opens it.
+/// The root key that [`wrap`] encrypted, if this key decrypts it.
 pub(super) fn unwrap(with: &Secret<[u8; 32]>, wrapped: &[u8]) -> Option<Secret<[u8; 32]>> {
     let sealed = SealedValue::parse(wrapped).ok()?;
     let plain = Secret::new(sealed.decrypt(&aead(with.expose()), &key::seal()).ok()?);
@@ -246,7 +246,7 @@ pub(super) fn unwrap(with: &Secret<[u8; 32]>, wrapped: &[u8]) -> Option<Secret<[
 }
 
 const FORMAT: u8 = 1;
-/// The number that says "not a data key": the root key, or the key of a seal.
+/// Stands for a key that is not a data key: the root key, or the key of a seal.
 const ROOT: u32 = 0;
 const OVERHEAD: usize = 5 + 12 + 16;
 

@@ -11,15 +11,15 @@ use crate::secret::Secret;
 /// What protects the root key.
 #[derive(Debug)]
 pub enum Seal {
-    /// A key from a file or the environment. With the older key beside it, a store that was
-    /// sealed with that one opens, and is wrapped anew under the current one.
+    /// A key from a file or the environment. With the previous key configured too, a store that was
+    /// sealed with that one unseals, and its root key is wrapped again under the current one.
     Static {
         /// Wraps and opens.
         current: StaticKey,
         /// Only opens.
         previous: Option<StaticKey>,
     },
-    /// A key that dies with the process: for development, over the engine in memory.
+    /// A key that is lost when the process ends: for development, over the engine in memory.
     Ephemeral(Secret<[u8; 32]>),
 }
 
@@ -50,12 +50,12 @@ pub(super) struct WrappedRoot {
 impl Record for WrappedRoot {}
 
 impl Seal {
-    /// A seal whose key nobody else knows and nobody keeps.
+    /// A seal with a random key that is not kept.
     pub fn ephemeral(entropy: &Entropy) -> Self {
         Self::Ephemeral(new_root_key(entropy))
     }
 
-    /// The name of this kind of seal, as the configuration says it.
+    /// The name of this kind of seal, as in the configuration.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Static { .. } => "static",
@@ -76,14 +76,14 @@ impl Seal {
         wrapped.key_id == self.current().0
     }
 
-    /// Says in the log that the root key lies under the current key from now on.
-    pub(super) fn tell_change(&self) {
+    /// Logs that the root key is wrapped by the current key from now on.
+    pub(super) fn log_change(&self) {
         let (id, _) = self.current();
         tracing::info!("the store is now sealed under {id:?}; previous_key may go");
     }
 
-    /// Says in the log that the older key is configured and not needed.
-    pub(super) fn tell_spare_key(&self) {
+    /// Logs that the previous key is configured and not needed.
+    pub(super) fn log_spare_key(&self) {
         if let Self::Static { current, previous: Some(_) } = self {
             tracing::info!("the store is sealed under {:?}; previous_key may go", current.id);
         }

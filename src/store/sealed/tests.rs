@@ -19,7 +19,7 @@ fn sealed_by(memory: &Memory, current: StaticKey, previous: Option<StaticKey>) -
     Sealed::new(memory.clone(), Seal::Static { current, previous }, entropy)
 }
 
-/// A store that is initialised and open, and the memory below it.
+/// A store that is initialised and unsealed, and the memory engine below it.
 async fn open() -> (Memory, Arc<Sealed>, Store) {
     let memory = Memory::new();
     let sealed = sealed_by(&memory, static_key("2026", 1), None);
@@ -32,7 +32,7 @@ fn private_key() -> Key {
 }
 
 #[tokio::test]
-async fn a_store_is_first_empty_then_sealed_then_open_then_sealed_again() {
+async fn a_store_is_first_empty_then_sealed_then_unsealed_then_sealed_again() {
     let memory = Memory::new();
     let sealed = sealed_by(&memory, static_key("2026", 1), None);
     let store = Store::from(Arc::clone(&sealed));
@@ -43,7 +43,7 @@ async fn a_store_is_first_empty_then_sealed_then_open_then_sealed_again() {
     assert_eq!(
         sealed.status().await,
         status(true, false),
-        "the process that made the keys has them"
+        "the process that created the keys has them"
     );
     sealed.seal();
     assert_eq!(sealed.status().await, status(true, true));
@@ -63,7 +63,7 @@ async fn a_store_is_first_empty_then_sealed_then_open_then_sealed_again() {
 }
 
 #[tokio::test]
-async fn nothing_below_the_seal_holds_the_plain_value() {
+async fn the_engine_never_sees_a_plain_value() {
     let (memory, _, store) = open().await;
     store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
     let below = Store::danger_unsealed(memory).snapshot().await.unwrap();
@@ -75,20 +75,20 @@ async fn nothing_below_the_seal_holds_the_plain_value() {
 }
 
 #[tokio::test]
-async fn one_value_sealed_twice_is_two_texts() {
+async fn one_value_encrypted_twice_has_two_ciphertexts() {
     let (memory, _, store) = open().await;
     let below = Store::danger_unsealed(memory);
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..32 {
         store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
         let (_, text) = below.snapshot().await.unwrap().get(&private_key()).await.unwrap().unwrap();
-        // The nonce is never the caller's, and never one that was there before.
+        // The nonce never comes from the caller and never repeats.
         assert!(seen.insert(text));
     }
 }
 
 #[tokio::test]
-async fn a_value_moved_to_another_key_does_not_open() {
+async fn a_value_moved_to_another_key_does_not_decrypt() {
     let (memory, _, store) = open().await;
     store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
     let below = Store::danger_unsealed(memory);
@@ -101,7 +101,7 @@ async fn a_value_moved_to_another_key_does_not_open() {
     let scan = snapshot.scan(&key::private_keys(MOUNT).range(), 10).await;
     assert!(scan.is_err());
     let keys = snapshot.keys(&key::private_keys(MOUNT).range(), 10).await.unwrap();
-    assert_eq!(keys.len(), 2, "keys are listed without opening values");
+    assert_eq!(keys.len(), 2, "keys are listed without decrypting values");
 }
 
 #[tokio::test]
@@ -117,15 +117,15 @@ async fn every_flipped_bit_and_every_truncation_is_an_error() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         wrong.push(flipped);
     }
-    let opener = store.snapshot().await.unwrap().opener.unwrap();
+    let decryptor = store.snapshot().await.unwrap().decryptor.unwrap();
     for bytes in wrong {
-        assert!(opener.open(&private_key(), &bytes).is_err());
+        assert!(decryptor.open(&private_key(), &bytes).is_err());
     }
-    assert_eq!(opener.open(&private_key(), &value).unwrap(), SECRET);
+    assert_eq!(decryptor.open(&private_key(), &value).unwrap(), SECRET);
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_from_an_unknown_one_and_from_another_seal() {
+async fn a_wrong_key_an_unknown_key_and_another_seal_are_three_errors() {
     let (memory, _, _) = open().await;
     let wrong = sealed_by(&memory, static_key("2026", 2), None).unseal().await;
     assert_eq!(wrong, Err(SealError::WrongKey { id: "2026".into() }));
@@ -138,7 +138,7 @@ async fn a_wrong_key_is_told_from_an_unknown_one_and_from_another_seal() {
 }
 
 #[tokio::test]
-async fn an_older_key_opens_once_and_is_not_needed_again() {
+async fn the_previous_key_unseals_once_and_is_not_needed_again() {
     let (memory, _, store) = open().await;
     store.commit(Batch::new().put(private_key(), SECRET.to_vec())).await.unwrap();
     let salted = store.hmac(b"token").unwrap();
@@ -165,7 +165,7 @@ async fn again(memory: &Memory) -> (Arc<Sealed>, Store) {
     (Arc::clone(&sealed), Store::from(sealed))
 }
 
-/// Says below the seal that the data key has sealed so many values.
+/// Writes into the engine that the data key has encrypted this many values.
 async fn set_used(memory: &Memory, before: u64) {
     let record = UsageRecord { key: 1, before, block: 0, written: memory.tally().puts + 1 };
     let batch = Batch::new().put_record(key::usage(), &record);
@@ -173,7 +173,7 @@ async fn set_used(memory: &Memory, before: u64) {
 }
 
 #[tokio::test]
-async fn the_estimate_outlives_the_process_and_is_never_below_the_truth() {
+async fn the_estimate_survives_restarts_and_is_never_too_low() {
     let (memory, sealed, store) = open().await;
     let mut truth = 0;
     let mut told = sealed.values_sealed().unwrap();
@@ -188,7 +188,7 @@ async fn the_estimate_outlives_the_process_and_is_never_below_the_truth() {
             Some(CommitFault::LostRequest),
             Some(CommitFault::LostResponse),
         ] {
-            // The first batch of a process waits for a block.
+            // The first batch of a process waits for the reservation of a block.
             store.commit(put("a")).await.unwrap();
             if let Some(fault) = fault {
                 memory.danger_inject(1, fault);
@@ -200,7 +200,7 @@ async fn the_estimate_outlives_the_process_and_is_never_below_the_truth() {
             assert!(used >= truth && used > told, "{used} for {truth}, after {told}");
             told = used;
         }
-        // The process ends here and closes nothing.
+        // The process ends here without closing anything.
     }
 }
 
@@ -234,7 +234,7 @@ async fn a_block_that_cannot_be_stored_is_not_used() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_past_the_bound_and_a_new_data_key_begins_anew() {
+async fn nothing_is_written_past_the_bound_and_a_new_data_key_starts_at_zero() {
     let (memory, ..) = open().await;
     set_used(&memory, BOUND - 10).await;
     let (sealed, store) = again(&memory).await;
@@ -248,7 +248,7 @@ async fn nothing_is_written_past_the_bound_and_a_new_data_key_begins_anew() {
         matches!(&refused, Err(CommitError::NotDone(why)) if why.contains("2^32")),
         "{refused:?}"
     );
-    assert_eq!(memory.tally(), before, "nothing was asked of the engine");
+    assert_eq!(memory.tally(), before, "the engine gets no batch");
     let deletion = Batch::new().delete(key::role(MOUNT, "a"));
     store.commit(deletion).await.unwrap();
     let (_, after_restart) = again(&memory).await;
@@ -272,9 +272,9 @@ async fn two_processes_of_one_store_use_two_blocks() {
     assert!(one.abs_diff(other) >= 1_024, "{one} and {other}");
 }
 
-/// A program that does not know the record wrote these values, or the store is older than the record.
+/// An older version that does not know the record wrote these values, or the store is older than the record.
 #[tokio::test]
-async fn values_of_a_program_that_kept_no_count_are_counted() {
+async fn values_of_a_version_that_kept_no_count_are_counted() {
     let (memory, _, store) = open().await;
     for _ in 0..50 {
         store.commit(put("a")).await.unwrap();
@@ -293,7 +293,7 @@ async fn values_of_a_program_that_kept_no_count_are_counted() {
 }
 
 #[tokio::test]
-async fn a_count_that_cannot_be_understood_is_an_error() {
+async fn a_count_that_cannot_be_decoded_is_an_error() {
     let (memory, ..) = open().await;
     let below = Store::danger_unsealed(memory.clone());
     let newer = vec![1, 0xa5, 0, 1, 1, 0, 2, 0, 3, 0, 4, 1];
@@ -318,7 +318,7 @@ async fn half_initialised() -> Memory {
 }
 
 #[tokio::test]
-async fn keys_alone_are_no_store_and_are_replaced() {
+async fn keys_without_a_store_are_replaced() {
     let memory = half_initialised().await;
     let below = Store::danger_unsealed(memory.clone());
     let keyring = async || {
@@ -326,19 +326,23 @@ async fn keys_alone_are_no_store_and_are_replaced() {
         snapshot.get(&key::keyring()).await.unwrap().unwrap().1
     };
     let before = keyring().await;
-    // The second key gives the program other random numbers.
+    // Another seed: the new keys differ.
     let sealed = sealed_by(&memory, static_key("2026", 1), Some(static_key("2025", 2)));
     assert_eq!(sealed.status().await, Ok(StoreStatus { initialized: false, sealed: true }));
     assert_eq!(sealed.unseal().await, Err(SealError::HalfInitialized));
     sealed.initialize(|_| put("a")).await.unwrap();
-    assert_ne!(keyring().await, before, "who put records back could use a token of the old keys");
+    assert_ne!(
+        keyring().await,
+        before,
+        "with the old keys, records put back on the disk would revive an old token"
+    );
     let (_, store) = again(&memory).await;
     let snapshot = store.snapshot().await.unwrap();
     assert!(snapshot.get(&key::role(MOUNT, "a")).await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn keys_with_anything_beside_them_are_never_replaced() {
+async fn keys_of_a_store_with_records_are_never_replaced() {
     for key in
         [key::cluster(), key::usage(), key::mount(MOUNT), key::token(&[0; 32]), private_key()]
     {
@@ -367,7 +371,7 @@ async fn a_new_store_is_one_commit_and_a_refused_one_encrypts_nothing() {
 }
 
 #[tokio::test]
-async fn two_stores_name_one_token_differently() {
+async fn two_stores_keep_one_token_under_different_keys() {
     let (_, _, store) = open().await;
     let memory = Memory::new();
     let entropy = Entropy::danger_seeded(99);
@@ -393,7 +397,7 @@ async fn damaged_seal_records_are_an_error() {
 
 proptest! {
     #[test]
-    fn strange_bytes_are_an_error_and_no_panic(mut bytes: Vec<u8>, format in 0u8..3) {
+    fn arbitrary_bytes_are_an_error_and_never_a_panic(mut bytes: Vec<u8>, format in 0u8..3) {
         let entropy = Entropy::danger_seeded(5);
         let usage = Arc::new(Usage::of_new_store(1));
         let keyring = Keyring::new(&KeyringRecord::new(&entropy), usage).unwrap();
@@ -405,7 +409,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sealed_opens_and_is_33_octets_longer(value: Vec<u8>) {
+    fn an_encrypted_value_decrypts_and_is_33_bytes_longer(value: Vec<u8>) {
         let entropy = Entropy::danger_seeded(5);
         let usage = Arc::new(Usage::of_new_store(1));
         let keyring = Keyring::new(&KeyringRecord::new(&entropy), usage).unwrap();

@@ -1,14 +1,14 @@
-//! How many values a data key may have sealed: an estimate that outlives the process.
+//! How many values a data key may have encrypted: an estimate that survives restarts.
 //!
 //! Nonces are 96 random bits, so one key may seal 2^32 values (NIST SP 800-38D, 8.3). Every nonce
-//! is counted before it is drawn, also those of batches that fail later. Counts are reserved in
-//! blocks: the record of a block is on the disk before the first nonce of it is drawn, so after a
+//! is counted before it is drawn, those of batches that fail later too. Counts are reserved in
+//! blocks: the record of a block is on the disk before its first nonce is drawn, so after a
 //! crash the estimate is too high by at most one block, and never too low.
 //!
-//! The record lies in clear beside the seal's records: to count costs no nonce.
+//! The record is stored in clear beside the seal's records: counting uses no nonce.
 //!
-//! A program that does not know the record seals values without counting. The engine's own number
-//! of writes tells how many these can be, apart from batches that failed.
+//! An older version that does not know the record encrypts values without counting. The engine's own number
+//! of writes bounds how many these can be, apart from batches that failed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,20 +16,19 @@ use minicbor::{Decode, Encode};
 
 use super::super::record::Record;
 
-/// The most values that one data key may seal.
+/// The most values that one data key may encrypt.
 pub(super) const BOUND: u64 = 1 << 32;
-/// A data key that has sealed so many values is due for replacement. Half of the bound: with random
-/// nonces the chance that two of n values share one grows with n² (NIST SP 800-38D, 8.3), so here it
+/// A data key that has encrypted this many values is due for replacement. Half of the bound: with random
+/// nonces the probability that two of n values share one grows with n² (NIST SP 800-38D, 8.3), so here it
 /// is a quarter of what the bound allows, and the other half is left for the time until the new key
 /// is stored.
 pub const ROTATE_AT: u64 = BOUND / 2;
-/// The block that a new store begins with, and the largest one: it is written once in a million
-/// values.
+/// The first block of a new store, and the largest block: one write for a million values.
 const LARGEST: u64 = 1 << 20;
-/// The first block of a process that opens a store: a server that starts again and again, and writes
-/// a value each time, reaches the bound after four million starts.
+/// The first block of a process that opens an existing store: a server that restarts again and again, and
+/// writes one value each time, reaches the bound after four million starts.
 const FIRST: u64 = 1 << 10;
-/// Each of these shares of the bound is worth a line in the log, in percent. A key reaches the first
+/// The shares of the bound, in percent, at which the log warns. A key reaches the first
 /// of them only if it could not be replaced at [`ROTATE_AT`].
 const SHARES: [u64; 4] = [75, 90, 95, 99];
 
@@ -40,13 +39,13 @@ pub(super) struct UsageRecord {
     /// The number of the data key.
     #[n(0)]
     pub(super) key: u32,
-    /// The most values that the key sealed before this block.
+    /// An upper bound of the values that the key encrypted before this block.
     #[n(1)]
     pub(super) before: u64,
     /// The length of the block.
     #[n(2)]
     pub(super) block: u64,
-    /// How many values the engine had written at that time.
+    /// The engine's number of written values at that time.
     #[n(3)]
     pub(super) written: u64,
 }
@@ -54,11 +53,11 @@ pub(super) struct UsageRecord {
 impl Record for UsageRecord {}
 
 impl UsageRecord {
-    /// The most values that the data key `key` has sealed, if the engine has written so many by now.
+    /// An upper bound of the values that the data key `key` has encrypted; `written` is the engine's number of
+    /// written values now.
     pub(super) fn estimate(stored: Option<&Self>, key: u32, written: u64) -> u64 {
         match stored {
-            // As many again for batches that failed: the program that wrote these values kept no
-            // count.
+            // Doubled for batches that failed: the version that wrote these values kept no count.
             None => written.saturating_mul(2),
             Some(record) => {
                 let since = written.saturating_sub(record.written);
@@ -75,16 +74,16 @@ impl UsageRecord {
 /// The nonces that this process may draw under one data key.
 #[derive(Debug)]
 pub(super) struct Usage {
-    /// How many were drawn, by this process or before it.
+    /// Nonces drawn, by this process or before it.
     used: AtomicU64,
-    /// How many may be drawn: so far the record on the disk reaches.
+    /// Nonces that may be drawn: the end of the block that the record on the disk reserves.
     reserved: AtomicU64,
     /// The length of the newest block.
     block: AtomicU64,
 }
 
 impl Usage {
-    /// For a key that has sealed at most `used` values. Nothing is reserved.
+    /// For a key that has encrypted at most `used` values. Nothing is reserved.
     pub(super) const fn after(used: u64) -> Self {
         Self {
             used: AtomicU64::new(used),
@@ -103,7 +102,7 @@ impl Usage {
         }
     }
 
-    /// The most values that were sealed so far.
+    /// An upper bound of the values encrypted so far.
     pub(super) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
@@ -112,7 +111,7 @@ impl Usage {
         self.reserved.load(Ordering::Acquire)
     }
 
-    /// Counts so many nonces, if they are reserved.
+    /// Counts `count` nonces, if they are reserved.
     pub(super) fn claim(&self, count: u64) -> bool {
         let reserved = self.reserved();
         let end = |used: u64| used.checked_add(count).filter(|end| *end <= reserved);
@@ -128,8 +127,8 @@ impl Usage {
         (block >= count).then_some(block)
     }
 
-    /// A block is on the disk; its first `count` nonces are counted at once. A nonce of an older
-    /// block that another thread claims meanwhile lies before this one.
+    /// Records that a block is on the disk, and counts its first `count` nonces. A nonce of an older
+    /// block that another thread claims at the same time precedes this block.
     pub(super) fn grant(&self, before: u64, block: u64, count: u64) {
         self.block.store(block, Ordering::Relaxed);
         self.used.store(before.saturating_add(count), Ordering::Relaxed);
@@ -137,7 +136,7 @@ impl Usage {
     }
 }
 
-/// The highest share of the bound, in percent, that was passed on the way from `from` to `to`.
+/// The highest share of the bound, in percent, between `from` and `to`.
 pub(super) fn share_passed(from: u64, to: u64) -> Option<u64> {
     let passed = |share: &u64| {
         let limit = BOUND / 100 * share;

@@ -1,9 +1,9 @@
-//! A new data key, and every way in which storing it can fail.
+//! A new data key, and every way in which its commit can fail.
 
 use super::*;
 
 #[tokio::test]
-async fn a_new_data_key_writes_and_the_older_ones_read() {
+async fn a_new_data_key_encrypts_and_the_older_ones_decrypt() {
     let (memory, sealed, store) = open().await;
     store.commit(Batch::new().put(key::role(MOUNT, "old"), b"1".to_vec())).await.unwrap();
     assert_eq!(sealed.values_sealed(), Some(1));
@@ -21,8 +21,8 @@ async fn a_new_data_key_writes_and_the_older_ones_read() {
     assert_eq!(stored[..5], [1, 0, 0, 0, 2]);
 }
 
-/// Rotates the data key while its commit fails so; the numbers of the keys that seal afterwards, in
-/// this process and in the next one.
+/// Rotates the data key while its commit fails with `fault`. Returns the result and the numbers of the keys
+/// that encrypt afterwards, in this process and in the next one.
 async fn rotated_with(fault: CommitFault) -> (Result<(), SealError>, u8, u8) {
     let (memory, sealed, store) = open().await;
     store.commit(put("old")).await.unwrap();
@@ -44,7 +44,7 @@ async fn rotated_with(fault: CommitFault) -> (Result<(), SealError>, u8, u8) {
 }
 
 #[tokio::test]
-async fn a_data_key_whose_commit_is_unknown_is_used_if_it_was_stored() {
+async fn after_a_commit_of_unknown_outcome_the_stored_data_key_is_used() {
     let stored = rotated_with(CommitFault::LostResponse).await;
     assert_eq!(stored, (Ok(()), 2, 2));
     for fault in [CommitFault::LostRequest, CommitFault::FailedNotDone, CommitFault::Conflict] {
@@ -58,7 +58,7 @@ async fn a_data_key_whose_commit_is_unknown_is_used_if_it_was_stored() {
 async fn a_data_key_that_another_process_added_is_taken_over() {
     let (memory, sealed, store) = open().await;
     again(&memory).await.0.add_data_key().await.unwrap();
-    // The commit meets the keyring of the other process only if it was read before it.
+    // The commit conflicts with the keyring of the other process only if it read the keyring before.
     memory.danger_inject(1, CommitFault::Conflict);
     sealed.add_data_key().await.unwrap();
     store.commit(put("a")).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_sealed_store_gets_no_data_key_and_stays_sealed() {
     assert!(sealed.is_sealed());
 }
 
-/// The record of the count is about the newer key while this process still has the older one.
+/// The record of the count belongs to the newer key while this process still has the older one.
 #[tokio::test]
 async fn a_count_never_falls_while_another_process_has_a_newer_key() {
     let (memory, ..) = open().await;
