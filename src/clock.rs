@@ -1,6 +1,6 @@
 //! The only file that reads a clock.
 //!
-//! A request reads it once, in the spine; everything below is given the instant.
+//! A request reads it once, in `http::v1`; the layers below get the instant as an argument.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::ca::time::Timestamp;
 
-/// Where instants come from: the system, or a hand that a test moves.
+/// The source of instants: the system, or a value that a test sets.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The wall clock of this machine.
@@ -18,10 +18,10 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// A clock that stands at `seconds` since the Unix epoch until a test moves it.
+    /// A clock that shows `seconds` since the Unix epoch until a test changes the returned value.
     pub fn manual(seconds: i64) -> (Self, Arc<AtomicI64>) {
-        let hand = Arc::new(AtomicI64::new(seconds));
-        (Self::Manual(Arc::clone(&hand)), hand)
+        let instant = Arc::new(AtomicI64::new(seconds));
+        (Self::Manual(Arc::clone(&instant)), instant)
     }
 
     /// The present instant, UTC.
@@ -34,7 +34,7 @@ impl Clock {
                 Timestamp::from_unix(since.as_secs().try_into().unwrap_or(i64::MAX))
                     .with_nanoseconds(since.subsec_nanos())
             }
-            Self::Manual(hand) => Timestamp::from_unix(hand.load(Ordering::SeqCst)),
+            Self::Manual(instant) => Timestamp::from_unix(instant.load(Ordering::SeqCst)),
         }
     }
 }

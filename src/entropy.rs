@@ -1,7 +1,7 @@
 //! The only file that asks for randomness.
 //!
-//! Serial numbers, identifiers, tokens, salts and nonces come from here, each purpose from a
-//! child stream of its own where the stream is seeded, so that one more serial number does
+//! Serial numbers, identifiers, tokens, salts and nonces come from here. A seeded source has a
+//! separate stream for each purpose, so that one more serial number does
 //! not change every token of a golden file. Keys and signature nonces are made by aws-lc by
 //! itself and cannot be seeded (design D2); only Ed25519 keys of tests come from here, because
 //! such a key is its seed.
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::secret::Secret;
 
-/// What random bytes are for; each purpose is a stream of its own when seeded.
+/// What random bytes are for; a seeded source has a separate stream for each purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Purpose {
@@ -59,7 +59,7 @@ impl Entropy {
     #[expect(
         clippy::expect_used,
         clippy::disallowed_methods,
-        reason = "the one file that asks; a system without randomness cannot go on"
+        reason = "the only file that asks for randomness; a system without it cannot continue"
     )]
     pub fn fill(&self, purpose: Purpose, target: &mut [u8]) {
         match self {
@@ -80,7 +80,7 @@ impl Entropy {
         bytes
     }
 
-    /// The seed of a signing key that shall repeat itself; `None` where keys are in earnest.
+    /// The seed of a reproducible Ed25519 key in tests; `None` in production.
     pub fn key_seed(&self) -> Option<Secret<[u8; 32]>> {
         match self {
             Self::System => None,
@@ -89,7 +89,7 @@ impl Entropy {
     }
 
     /// 16 random bytes in the layout of a UUID, lower-case. Version and variant bits are not
-    /// set: so are the identifiers of the reference server.
+    /// set, as in Vault's identifiers.
     pub fn uuid(&self) -> String {
         Uuid::from_bytes(self.bytes(Purpose::Identifier)).to_string()
     }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_repeats_itself_and_purposes_do_not_disturb_each_other() {
+    fn a_seed_gives_the_same_bytes_again_and_purposes_are_independent() {
         let one = Entropy::danger_seeded(7);
         let other = Entropy::danger_seeded(7);
         let _token: [u8; 40] = other.bytes(Purpose::Token);

@@ -4,10 +4,10 @@
 //!
 //! | layer | module | what |
 //! |---:|---|---|
-//! | 1 | [`secret`], [`go`] | values that cannot be printed or left behind; what Go writes and reads |
+//! | 1 | [`secret`], [`go`] | values that are never printed and are overwritten; Go's text formats |
 //! | 2 | [`entropy`], [`ca`], [`wire`], [`hcl`] | randomness; the pure core; JSON shapes; HCL's syntax |
-//! | 3 | [`clock`], [`store`], [`client`], [`config`] | time; the ordered map; our API from outside; files |
-//! | 4 | [`keys`], [`auth`] | custody of private keys; who is calling |
+//! | 3 | [`clock`], [`store`], [`client`], [`config`] | time; the ordered map; the API's client; configuration files |
+//! | 4 | [`keys`], [`auth`] | custody of private keys; authentication and authorisation |
 //! | 5 | [`engine`] | use cases |
 //! | 6 | [`backend`] | the API surface: routes as data, typed parameters and answers |
 //! | 7 | [`http`] | the only place that knows HTTP |

@@ -1,4 +1,4 @@
-//! The `signet` binary: hands the arguments and the environment to [`signet::cli`].
+//! The `signet` binary: passes the arguments and the environment to [`signet::cli`].
 
 use std::process::ExitCode;
 

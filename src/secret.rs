@@ -17,7 +17,7 @@ use zeroize::Zeroize;
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes the value into custody.
+    /// Wraps the value.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
@@ -29,17 +29,17 @@ impl<T: Zeroize> Secret<T> {
 }
 
 impl<const N: usize> Secret<[u8; N]> {
-    /// A copy in a place of its own, for a key that lives long: whatever holds it may move, and
-    /// leaves no copy behind on the stack.
-    pub fn apart(octets: &[u8; N]) -> Box<Self> {
+    /// A copy on the heap, for a long-lived key: moving the owner then leaves no copy of the bytes on
+    /// the stack.
+    pub fn boxed(bytes: &[u8; N]) -> Box<Self> {
         let mut secret = Box::new(Self::new([0; N]));
-        secret.0.copy_from_slice(octets);
+        secret.0.copy_from_slice(bytes);
         secret
     }
 }
 
 impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
-    /// Compares in time that depends on the lengths alone.
+    /// Compares in time that depends on the lengths only.
     pub fn matches(&self, other: &[u8]) -> bool {
         self.0.as_ref().ct_eq(other).into()
     }
@@ -69,10 +69,10 @@ impl From<Vec<u8>> for Secret<Vec<u8>> {
     }
 }
 
-/// Runs `work`, which handles keys, and overwrites after each of its steps the stack it used: a
-/// thread that gets no other work would keep copies there.
+/// Runs `work`, which handles keys, and overwrites the stack that it used after each poll: an idle
+/// thread would keep copies there.
 ///
-/// The future itself lies on the heap, where the allocator overwrites what is given back.
+/// The future itself is on the heap, where the allocator overwrites freed memory.
 pub async fn with_stack_wiped<F: Future + Send>(work: F) -> F::Output {
     let mut work: Pin<Box<dyn Future<Output = F::Output> + Send + '_>> = Box::pin(work);
     poll_fn(|context| {
@@ -83,7 +83,7 @@ pub async fn with_stack_wiped<F: Future + Send>(work: F) -> F::Output {
     .await
 }
 
-/// A frame of its own, which begins where the one of [`overwrite_stack`] does.
+/// Not inlined: its frame begins where the frame of [`overwrite_stack`] does.
 #[inline(never)]
 fn step<T>(
     work: Pin<&mut (dyn Future<Output = T> + Send + '_)>,
@@ -98,8 +98,8 @@ fn overwrite_stack() {
     black_box(&mut frame).zeroize();
 }
 
-/// Deeper than opening the store goes, without optimisation too (`tests/faults/memory.rs` looks); a
-/// thread has 2 MiB.
+/// Bytes to overwrite: deeper than opening the store goes, without optimisation too
+/// (`tests/faults/memory.rs` checks); a thread has 2 MiB.
 const STACK: usize = 128 * 1024;
 
 #[cfg(test)]

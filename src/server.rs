@@ -256,7 +256,7 @@ fn end_process(why: &str) {
 
 fn seal(seal: &SealConfig, entropy: &Entropy) -> sealed::Seal {
     let key =
-        |key: &SealKey| StaticKey { id: key.id.clone(), key: Secret::apart(key.key.expose()) };
+        |key: &SealKey| StaticKey { id: key.id.clone(), key: Secret::boxed(key.key.expose()) };
     match seal {
         SealConfig::Ephemeral => sealed::Seal::ephemeral(entropy),
         SealConfig::Static { current, previous } => {

@@ -151,7 +151,7 @@ impl World {
 }
 
 fn engine(memory: &Memory, entropy: Entropy) -> Arc<Engine> {
-    let current = StaticKey { id: "1".to_owned(), key: Secret::apart(&[7; 32]) };
+    let current = StaticKey { id: "1".to_owned(), key: Secret::boxed(&[7; 32]) };
     let seal = Seal::Static { current, previous: None };
     let sealed = Sealed::new(memory.clone(), seal, entropy.clone());
     Engine::new(Env {

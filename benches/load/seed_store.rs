@@ -132,7 +132,7 @@ fn seal() -> Seal {
     let bytes = data_encoding::HEXLOWER.decode(SEAL_KEY.as_bytes()).expect("hexadecimal");
     let key: [u8; 32] = bytes.try_into().expect("32 bytes");
     Seal::Static {
-        current: StaticKey { id: "1".to_owned(), key: Secret::apart(&key) },
+        current: StaticKey { id: "1".to_owned(), key: Secret::boxed(&key) },
         previous: None,
     }
 }

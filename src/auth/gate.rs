@@ -8,29 +8,28 @@ use crate::secret::Secret;
 use crate::store::id::MountId;
 use crate::store::{Key, ParsedCache, ReadError, Store};
 
-/// What a caller asks for: one capability on one path.
+/// What a caller requests: one capability on one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
     /// The path behind `/v1/`.
     pub path: String,
-    /// The mount that the path lies in; `None` where nothing is mounted.
+    /// The mount of the path; `None` where nothing is mounted.
     pub mount: Option<MountId>,
-    /// What is asked of the path.
+    /// The requested capability.
     pub capability: Capability,
     /// The route also needs the capability `sudo`.
     pub needs_sudo: bool,
 }
 
-/// A caller whose token is valid now. Not `Clone`: a use of the token is counted once, whatever it is
-/// used for.
+/// A caller whose token is valid now. Not `Clone`, so that each use of a token is counted once.
 #[must_use]
 pub struct Authenticated {
     presented: Secret<String>,
     token: Arc<TokenRecord>,
 }
 
-/// The proof that a caller may do one thing on one path of one mount. [`Gate::authorize`] and
-/// [`Gate::admit_unauthenticated`] alone make it, and it is not `Clone`.
+/// The proof that a caller may use one capability on one path of one mount. Only [`Gate::authorize`] and
+/// [`Gate::admit_unauthenticated`] make it, and it is not `Clone`.
 #[must_use]
 pub struct Granted {
     caller: Option<Authenticated>,
@@ -43,18 +42,18 @@ impl Granted {
         self.caller.as_ref().map(|caller| &*caller.token)
     }
 
-    /// The token as the caller sent it, for the answers that repeat it.
+    /// The token as the caller sent it, for answers that repeat it.
     pub fn presented(&self) -> Option<&Secret<String>> {
         self.caller.as_ref().map(|caller| &caller.presented)
     }
 
-    /// What was granted.
+    /// The granted action.
     pub const fn action(&self) -> &Action {
         &self.action
     }
 }
 
-/// Why a caller stays outside.
+/// Why a caller is denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// No token was sent.
@@ -78,7 +77,7 @@ impl From<ReadError> for Denied {
     }
 }
 
-/// The gate itself.
+/// Authenticates and authorises callers.
 #[derive(Clone, Debug)]
 pub struct Gate {
     store: Store,
@@ -94,7 +93,7 @@ impl Gate {
         Self { store, tokens: Arc::default() }
     }
 
-    /// Looks the caller's token up.
+    /// Looks up the caller's token.
     ///
     /// # Errors
     /// See [`Denied`].
@@ -114,7 +113,7 @@ impl Gate {
     /// # Errors
     /// [`Denied::Policy`]
     pub fn authorize(&self, caller: Authenticated, action: Action) -> Result<Granted, Denied> {
-        // `root` alone is a policy today, and it allows everything, `sudo` included.
+        // `root` is the only policy today; it allows everything, `sudo` included.
         if !caller.token.policies.iter().any(|policy| policy == "root") {
             return Err(Denied::Policy);
         }

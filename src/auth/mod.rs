@@ -1,6 +1,6 @@
-//! Who is calling, and what may they touch.
+//! Authentication and authorisation.
 //!
-//! Today there is one token, the root token. [`Gate::authorize`] and [`Gate::admit_unauthenticated`] alone
+//! Today there is one token, the root token. Only [`Gate::authorize`] and [`Gate::admit_unauthenticated`]
 //! make a [`Granted`], and no handler runs without one.
 
 mod gate;

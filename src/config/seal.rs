@@ -48,7 +48,7 @@ pub(super) fn find(
         let octets = std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))?;
         let octets = Zeroizing::new(octets);
         if let Ok(key) = octets.as_slice().try_into() {
-            return Ok(Secret::apart(key));
+            return Ok(Secret::boxed(key));
         }
         (octets, format!("the file {path}"))
     } else {
@@ -62,6 +62,6 @@ fn decode(text: &[u8]) -> Option<Box<Secret<[u8; 32]>>> {
     // 64 digits can be no base64 of 32 octets, so the two never meet.
     [&HEXLOWER_PERMISSIVE, &BASE64, &BASE64_NOPAD].into_iter().find_map(|encoding| {
         let octets = Zeroizing::new(encoding.decode(text).ok()?);
-        octets.as_slice().try_into().ok().map(Secret::apart)
+        octets.as_slice().try_into().ok().map(Secret::boxed)
     })
 }

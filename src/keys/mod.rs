@@ -13,12 +13,12 @@ use std::fmt;
 pub use pool::KeyPool;
 pub use software::{PrivateKey, SubjectKey};
 
-/// Why there is no key.
+/// Why a key could not be created or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyError {
-    /// A kind or size that is not made here: P-224, or RSA of an odd size.
+    /// A kind or size that is not supported: P-224, or RSA of an unusual size.
     Unsupported,
-    /// The bytes are not the PKCS#8 of a key that we know.
+    /// The bytes are not PKCS#8 of a supported key.
     Rejected,
     /// The library failed.
     Failed,
@@ -29,21 +29,21 @@ impl fmt::Display for KeyError {
         formatter.write_str(match self {
             Self::Unsupported => "keys of this kind and size are not supported",
             Self::Rejected => "the private key cannot be read",
-            Self::Failed => "the key could not be made",
+            Self::Failed => "the key could not be generated",
         })
     }
 }
 
 impl std::error::Error for KeyError {}
 
-/// Why nothing was signed.
+/// Why signing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignError {
     /// The bytes name an algorithm that this key does not sign with.
     Unfit,
     /// The library failed.
     Failed,
-    /// Our own signature does not verify: nothing leaves the house.
+    /// The new signature does not verify: nothing is returned.
     Wrong,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for SignError {
         formatter.write_str(match self {
             Self::Unfit => "the key does not sign with this algorithm",
             Self::Failed => "signing failed",
-            Self::Wrong => "the signature that was made does not verify",
+            Self::Wrong => "the new signature does not verify",
         })
     }
 }

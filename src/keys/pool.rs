@@ -1,7 +1,7 @@
-//! RSA key pairs, made before they are requested.
+//! RSA key pairs, generated before they are requested.
 //!
-//! One takes from a tenth of a second (2048 bits) to seconds (4096), which a burst of requests cannot
-//! wait for. A background thread of idle priority makes them. It starts with the first request for an
+//! One takes from a tenth of a second (2048 bits) to seconds (4096), too long for a burst of
+//! requests. A background thread of idle priority generates them. It starts with the first request for an
 //! RSA key: a server that issues only EC keys has neither the thread nor the keys.
 //!
 //! Keys in the pool are secrets like any other: they are overwritten when they are dropped.
@@ -41,7 +41,7 @@ struct Buckets {
 const SIZES: [(u32, usize); 3] = [(2048, 128), (3072, 32), (4096, 16)];
 
 impl KeyPool {
-    /// Makes keys of this kind in the background from now on.
+    /// Generates keys of this kind in the background from now on.
     pub fn prefetch(&self, kind: KeyKind) {
         let Some(bucket) = bucket_of(kind) else { return };
         let mut buckets = self.0.buckets();
@@ -51,7 +51,7 @@ impl KeyPool {
         if !buckets.running {
             buckets.running = true;
             let shared = Arc::clone(&self.0);
-            // Without the thread every key is made while its caller waits, as without the pool.
+            // Without the thread every key is generated while its caller waits.
             if let Err(error) =
                 thread::Builder::new().name("key-pool".into()).spawn(move || shared.fill())
             {
@@ -61,7 +61,7 @@ impl KeyPool {
         self.0.changed.notify_one();
     }
 
-    /// A key pair that was made before, if there is one; it is replaced in the background.
+    /// A prepared key pair, if there is one; the background thread replaces it.
     pub fn take(&self, kind: KeyKind) -> Option<SubjectKey> {
         let bucket = bucket_of(kind)?;
         self.prefetch(kind);
@@ -73,7 +73,7 @@ impl KeyPool {
         taken
     }
 
-    /// How many keys of this kind wait.
+    /// The number of prepared keys of this kind.
     pub fn level(&self, kind: KeyKind) -> usize {
         let buckets = self.0.buckets();
         bucket_of(kind).and_then(|bucket| buckets.keys.get(bucket)).map_or(0, Vec::len)
@@ -93,8 +93,8 @@ impl PoolState {
     }
 
     fn fill(&self) {
-        // SCHED_IDLE (sched(7)): any thread that wakes up preempts this one at once. The lowest nice value would not do: a
-        // request would wait for the end of this thread's slice, which is milliseconds.
+        // SCHED_IDLE (sched(7)): any thread that wakes up preempts this one at once. With the lowest nice
+        // value a request would wait for the end of this thread's time slice, which is milliseconds.
         let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         if let Err(why) =
             set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
@@ -104,7 +104,10 @@ impl PoolState {
         while let Some(bucket) = self.next() {
             let Some((bits, most)) = SIZES.get(bucket).copied() else { return };
             let Ok(made) = SubjectKey::generate(KeyKind::Rsa(bits)) else {
-                tracing::error!(bits, "the library makes no RSA key; the pool stays as it is");
+                tracing::error!(
+                    bits,
+                    "generating an RSA key failed; the pool is not filled further"
+                );
                 return;
             };
             let mut buckets = self.buckets();
@@ -116,7 +119,7 @@ impl PoolState {
         }
     }
 
-    /// The wanted bucket that is filled least; waits while every one is full. `None` once the pool is
+    /// The requested bucket that is filled least; waits while all are full. `None` once the pool is
     /// dropped.
     fn next(&self) -> Option<usize> {
         let mut buckets = self.buckets();
@@ -150,7 +153,7 @@ mod tests {
     use crate::ca::key::Curve;
 
     #[test]
-    fn a_wish_for_an_rsa_key_is_remembered_and_fulfilled_later() {
+    fn a_request_for_an_rsa_key_starts_generation_in_the_background() {
         let pool = KeyPool::default();
         let kind = KeyKind::Rsa(2048);
         assert!(pool.take(kind).is_none());

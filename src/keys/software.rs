@@ -22,7 +22,7 @@ use super::{KeyError, SignError};
 /// A private key that signs; parsed once, shared by cloning.
 #[derive(Clone)]
 pub struct PrivateKey {
-    held: Arc<SoftwareKey>,
+    key: Arc<SoftwareKey>,
 }
 
 struct SoftwareKey {
@@ -44,40 +44,40 @@ impl fmt::Debug for PrivateKey {
 }
 
 impl PrivateKey {
-    /// Makes a key. RSA of 4096 bits takes seconds: not on an I/O thread.
+    /// Generates a key. RSA of 4096 bits takes seconds: never on an I/O thread.
     pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
         let pair = LibraryKeyPair::generate(kind)?;
         let public = pair.public()?;
-        Ok(Self { held: Arc::new(SoftwareKey { pair, public }) })
+        Ok(Self { key: Arc::new(SoftwareKey { pair, public }) })
     }
 
-    /// The same; a seeded source makes Ed25519 keys that repeat themselves, for simulations.
+    /// As [`Self::generate`]; a seeded source gives reproducible Ed25519 keys, for simulations.
     pub fn generate_with(kind: KeyKind, entropy: &Entropy) -> Result<Self, KeyError> {
         let pair = LibraryKeyPair::generate_with(kind, entropy)?;
         let public = pair.public()?;
-        Ok(Self { held: Arc::new(SoftwareKey { pair, public }) })
+        Ok(Self { key: Arc::new(SoftwareKey { pair, public }) })
     }
 
     /// Reads an unencrypted PKCS#8 document.
     pub fn from_pkcs8(pkcs8: &Secret<Vec<u8>>) -> Result<Self, KeyError> {
         let pair = LibraryKeyPair::read(pkcs8.expose()).ok_or(KeyError::Rejected)?;
         let public = pair.public()?;
-        Ok(Self { held: Arc::new(SoftwareKey { pair, public }) })
+        Ok(Self { key: Arc::new(SoftwareKey { pair, public }) })
     }
 
-    /// The PKCS#8 document, for the sealed store and for keys made as `exported`.
+    /// The PKCS#8 document, for the sealed store and for `exported` keys.
     pub fn to_pkcs8(&self) -> Result<Secret<Vec<u8>>, KeyError> {
-        self.held.pair.pkcs8(&self.held.public)
+        self.key.pair.pkcs8(&self.key.public)
     }
 
     /// The public half.
     pub fn public(&self) -> &PublicKey {
-        &self.held.public
+        &self.key.public
     }
 
     /// Kind and size.
     pub fn kind(&self) -> KeyKind {
-        self.held.public.kind()
+        self.key.public.kind()
     }
 
     /// Signs what was linted, with the algorithm that it names. Authorities, lists, requests
@@ -89,7 +89,7 @@ impl PrivateKey {
             return Err(SignError::Unfit);
         }
         let message = document.to_be_signed();
-        let signature = self.held.pair.sign(algorithm, message)?;
+        let signature = self.key.pair.sign(algorithm, message)?;
         let checked = document.is_grave() || matches!(self.kind(), KeyKind::Rsa(_));
         if checked && !self.public().verify(algorithm, message, &signature) {
             return Err(SignError::Wrong);
@@ -156,13 +156,13 @@ impl LibraryKeyPair {
             Self::Ec(curve, pair) => (KeyKind::Ec(*curve), pair.public_key().as_ref()),
             Self::Ed25519(pair) => (KeyKind::Ed25519, pair.public_key().as_ref()),
             Self::Rsa(pair) => {
-                let octets = u32::try_from(pair.public_modulus_len()).unwrap_or(u32::MAX);
-                (KeyKind::Rsa(octets.saturating_mul(8)), pair.public_key().as_ref())
+                let length = u32::try_from(pair.public_modulus_len()).unwrap_or(u32::MAX);
+                (KeyKind::Rsa(length.saturating_mul(8)), pair.public_key().as_ref())
             }
         };
         let key = PublicKey::of_our_own(kind, bits);
         match self {
-            // A foreign modulus need not fill its octets.
+            // The modulus of an imported key need not fill its bytes.
             Self::Rsa(_) => PublicKey::parse(key.spki()).map_err(|_| KeyError::Rejected),
             Self::Ec(..) | Self::Ed25519(_) => Ok(key),
         }
@@ -266,7 +266,7 @@ impl SubjectKey {
         Ok(Self { public, pkcs8 })
     }
 
-    /// The same; a seeded source makes Ed25519 keys that repeat themselves, for simulations.
+    /// As [`Self::generate`]; a seeded source gives reproducible Ed25519 keys, for simulations.
     pub fn generate_with(kind: KeyKind, entropy: &Entropy) -> Result<Self, KeyError> {
         let pair = LibraryKeyPair::generate_with(kind, entropy)?;
         let public = pair.public()?;
@@ -284,7 +284,7 @@ impl SubjectKey {
         &self.pkcs8
     }
 
-    /// The private half as PKCS#8, handed over.
+    /// The private half as PKCS#8, by value.
     pub fn into_pkcs8(self) -> Secret<Vec<u8>> {
         self.pkcs8
     }

@@ -1,4 +1,4 @@
-//! One suite for every custody: what a key must do, whatever holds it.
+//! One suite of tests for every implementation of custody.
 
 use crate::ca::key::{Curve, KeyKind, SignatureAlgorithm, SignaturePreference};
 use crate::ca::lint::lint_request;
@@ -33,7 +33,7 @@ fn signs(key: &PrivateKey, algorithm: SignatureAlgorithm) {
 }
 
 #[test]
-fn every_kind_signs_is_stored_and_signs_again() {
+fn every_kind_signs_before_and_after_it_is_stored() {
     for kind in KINDS {
         let key = PrivateKey::generate(kind).unwrap();
         assert_eq!(key.kind(), kind);
@@ -78,7 +78,7 @@ fn refuses_an_algorithm_of_another_key() {
 }
 
 #[test]
-fn refuses_kinds_that_are_not_made_here() {
+fn refuses_unsupported_kinds() {
     for kind in [KeyKind::Ec(Curve::P224), KeyKind::Rsa(1024), KeyKind::Rsa(2049)] {
         assert_eq!(PrivateKey::generate(kind).err(), Some(KeyError::Unsupported));
         assert_eq!(SubjectKey::generate(kind).err(), Some(KeyError::Unsupported));
@@ -86,7 +86,7 @@ fn refuses_kinds_that_are_not_made_here() {
 }
 
 #[test]
-fn refuses_bytes_that_are_no_key() {
+fn refuses_bytes_that_are_not_a_key() {
     for bytes in [&[][..], &[0x30, 0], b"-----BEGIN PRIVATE KEY-----"] {
         let bytes = bytes.to_vec().into();
         assert_eq!(PrivateKey::from_pkcs8(&bytes).err(), Some(KeyError::Rejected));
@@ -94,7 +94,7 @@ fn refuses_bytes_that_are_no_key() {
 }
 
 #[test]
-fn the_key_of_a_subject_is_whole() {
+fn the_two_halves_of_a_subject_key_belong_together() {
     for kind in KINDS {
         let subject = SubjectKey::generate(kind).unwrap();
         let key = PrivateKey::from_pkcs8(subject.pkcs8()).unwrap();

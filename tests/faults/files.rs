@@ -70,7 +70,7 @@ async fn no_secret_is_in_a_file_an_argument_or_the_environment_and_no_program_is
 /// What `testdata/store-v1.md` says of that database.
 async fn holds_the_sample(folder: &Path) {
     let rocks = Rocks::open(folder, |why: &str| panic!("{why}")).expect("the first format");
-    let current = StaticKey { id: "sample".into(), key: Secret::apart(&[42; 32]) };
+    let current = StaticKey { id: "sample".into(), key: Secret::boxed(&[42; 32]) };
     let seal = Seal::Static { current, previous: None };
     let sealed = Sealed::new(rocks, seal, Entropy::System);
     sealed.unseal().await.expect("its seal");

@@ -45,7 +45,7 @@ impl Record for Usage {}
 
 /// A program over this store, started or not.
 fn engine(below: impl Into<StorageEngine>) -> Arc<Engine> {
-    let current = StaticKey { id: "k1".to_owned(), key: Secret::apart(&[1; 32]) };
+    let current = StaticKey { id: "k1".to_owned(), key: Secret::boxed(&[1; 32]) };
     let seal = Seal::Static { current, previous: None };
     let sealed = Sealed::new(below, seal, Entropy::System);
     Engine::new(Env {
@@ -136,7 +136,7 @@ async fn f17_a_store_of_an_older_version_begins_with_what_it_has_written() {
         let folder = tempfile::tempdir().unwrap();
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(version), folder.path());
         let rocks = Rocks::open(folder.path(), |why: &str| panic!("{why}")).unwrap();
-        let current = StaticKey { id: "sample".to_owned(), key: Secret::apart(&[42; 32]) };
+        let current = StaticKey { id: "sample".to_owned(), key: Secret::boxed(&[42; 32]) };
         let seal = Seal::Static { current, previous: None };
         let sealed = Sealed::new(rocks, seal, Entropy::System);
         sealed.unseal().await.unwrap();

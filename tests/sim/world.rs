@@ -110,7 +110,7 @@ impl World {
             .event_interval(1)
             .build()
             .map_err(|error| Finding::new(format!("no runtime: {error}")))?;
-        let current = StaticKey { id: "1".to_owned(), key: Secret::apart(&[7; 32]) };
+        let current = StaticKey { id: "1".to_owned(), key: Secret::boxed(&[7; 32]) };
         let seal = Seal::Static { current, previous: None };
         let sealed = Sealed::new(self.memory.clone(), seal, self.entropy.clone());
         let engine = Engine::new(Env {

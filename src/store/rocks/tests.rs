@@ -151,7 +151,7 @@ async fn evicted_blocks_are_read_from_the_disk() {
 
 /// The seal of the databases in `testdata/`: 32 bytes of 42.
 fn sample_seal() -> Seal {
-    let current = StaticKey { id: "sample".into(), key: Secret::apart(&[42; 32]) };
+    let current = StaticKey { id: "sample".into(), key: Secret::boxed(&[42; 32]) };
     Seal::Static { current, previous: None }
 }
 

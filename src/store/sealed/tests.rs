@@ -11,7 +11,7 @@ const MOUNT: &MountId = &MountId::new([7; 16]);
 const SECRET: &[u8] = b"-----BEGIN PRIVATE KEY-----";
 
 fn static_key(id: &str, byte: u8) -> StaticKey {
-    StaticKey { id: id.into(), key: Secret::apart(&[byte; 32]) }
+    StaticKey { id: id.into(), key: Secret::boxed(&[byte; 32]) }
 }
 
 fn sealed_by(memory: &Memory, current: StaticKey, previous: Option<StaticKey>) -> Arc<Sealed> {
