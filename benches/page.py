@@ -1,6 +1,6 @@
 """Writes the tables and plots of the pages from the files of results.
 
-    python3 benches/page.py docs/performance docs/performance.md
+    python3 benches/page.py docs/dev/performance docs/performance.md
 
 The tables of every workload and of the instructions go to workloads.md in the folder of results.
 The script replaces the part between the two marks; a table whose file is missing is left out. With
@@ -191,7 +191,7 @@ def sweep(result):
         + " Bytes are those of the table files after a flush and three starts: compaction cannot be asked for."
         " The last three columns are of a second store, in which every certificate is revoked.",
         table(head, rows),
-        "![Latency by percentile](performance/latency.svg) ![Cost against number stored](performance/stored.svg)",
+        "![Latency by percentile](dev/performance/latency.svg) ![Cost against number stored](dev/performance/stored.svg)",
     ]
 
 

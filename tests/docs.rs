@@ -18,13 +18,19 @@ fn read(path: &str) -> String {
     }
 }
 
-/// The pages by which a reader finds the rest.
+/// The README and the pages of `docs` and `docs/dev`, by their paths in the repository.
 fn pages() -> Vec<(PathBuf, String)> {
-    let folder = fs::read_dir(root().join("docs")).into_iter().flatten().flatten();
-    let pages = folder.map(|entry| entry.path()).chain([root().join("README.md")]);
-    pages
+    let files = |folder| {
+        fs::read_dir(root().join(folder)).into_iter().flatten().flatten().map(|entry| entry.path())
+    };
+    files("docs")
+        .chain(files("docs/dev"))
+        .chain([root().join("README.md")])
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        .map(|path| (path.clone(), fs::read_to_string(path).unwrap_or_default()))
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            (path.strip_prefix(root()).unwrap_or(&path).to_owned(), text)
+        })
         .collect()
 }
 
@@ -61,7 +67,7 @@ fn direct_dependencies() -> BTreeSet<String> {
 
 #[test]
 fn every_dependency_has_its_line_and_no_other() {
-    let page = rows(&read("docs/dependencies.md"));
+    let page = rows(&read("docs/dev/dependencies.md"));
     let listed: Vec<_> =
         page.iter().filter_map(|row| marked(row.first()?, '`').into_iter().next()).collect();
     let distinct: BTreeSet<_> = listed.iter().cloned().collect();
@@ -88,11 +94,11 @@ fn every_file_that_a_page_names_is_there() {
 }
 
 #[test]
-fn every_page_stands_on_the_map() {
+fn the_readme_links_to_every_page() {
     let map = read("README.md");
     for (path, _) in pages() {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        assert!(name == "README.md" || map.contains(&format!("(docs/{name})")), "{name}");
+        let name = path.display().to_string();
+        assert!(name == "README.md" || map.contains(&format!("({name})")), "{name}");
     }
 }
 
@@ -152,7 +158,7 @@ fn every_test_that_stands_against_a_weakness_is_there() {
 
 #[test]
 fn the_numbers_of_the_measurements_are_those_of_their_files() {
-    let check = ["benches/page.py", "docs/performance", "docs/performance.md", "--check"];
+    let check = ["benches/page.py", "docs/dev/performance", "docs/performance.md", "--check"];
     // Without Python the page cannot be made either.
     if let Ok(output) = Command::new("python3").args(check).current_dir(root()).output() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

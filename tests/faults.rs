@@ -1,5 +1,5 @@
 //! What happens when the machine under the server fails: the disk, the power, memory, descriptors,
-//! clients. Each module is one kind of fault; `docs/faults.md` lists them.
+//! clients. Each module is one kind of fault; `docs/dev/faults.md` lists them.
 //!
 //! The server is the released binary in a process of its own. The disk fails by a preloaded library
 //! (`tests/crash/preload.c`), told through a file while the server runs. The oracle is outside: it

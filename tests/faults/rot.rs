@@ -271,7 +271,7 @@ async fn many_bits_that_flip_under_a_server_never_make_a_wrong_answer() {
     println!("{:?}", flips_under_a_server(150).await);
 }
 
-/// The way out that docs/faults.md names.
+/// The way out that docs/dev/faults.md names.
 #[tokio::test]
 async fn a_damaged_log_that_is_cut_where_the_refusal_says_opens_with_what_was_before() {
     let sample = sample().await;
