@@ -1,14 +1,15 @@
-"""Writes the tables and plots of the pages from the files of results.
+"""Writes the tables and plots of the pages from the result files.
 
     python3 benches/page.py docs/dev/performance docs/performance.md
 
 The tables of every workload and of the instructions go to workloads.md in the folder of results.
-The script replaces the part between the two marks; a table whose file is missing is left out. With
---check nothing is written, and the exit code is 1 where the page is not what the files say.
+The script replaces the part between the two marks and leaves out tables whose file is missing. With
+--check it writes nothing, and the exit code is 1 if a page differs from the files.
 """
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 from plots import latency_plot, growth_plot
@@ -256,7 +257,7 @@ def overload(result):
     head = ["`issue`|", "peak, a second", "goodput", "of the peak", "503 with Retry-After", "health p99, ms", "revoke p99, ms", "of these failed"]
     return [
         "## Ten times the peak rate",
-        machine(result) + f" At most {result['outstanding']:,} requests under way; calm → under load.",
+        machine(result) + f" At most {result['outstanding']:,} requests in progress; calm → under load.",
         table(head, rows),
     ]
 
@@ -280,10 +281,15 @@ PAGE = [
 WORKLOADS = [("standard", [workloads]), ("instructions", [instructions])]
 
 
+def filled(part):
+    """A paragraph in lines of at most 120 columns; tables, headings and pictures as they are."""
+    return part if part[:1] in "|#!" else textwrap.fill(part, 120, break_long_words=False, break_on_hyphens=False)
+
+
 def tables(results, sections):
     """The tables of the runs whose file exists."""
     found = [part for name, run in sections if name in results for section in run for part in section(results[name])]
-    return "\n\n".join(part for part in found if part)
+    return "\n\n".join(filled(part) for part in found if part)
 
 
 def main(folder, page, check):
@@ -303,7 +309,7 @@ def main(folder, page, check):
     stale = [file for file, text in outputs.items() if not file.exists() or file.read_text() != text]
     if check:
         for file in stale:
-            print(f"{file} is not what the results say: scripts/bench --page writes it again")
+            print(f"{file} differs from the results; to write it again: scripts/bench --page")
         return 1 if stale else 0
     for file in stale:
         file.write_text(outputs[file])

@@ -84,7 +84,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "default_lease_ttl",
                 ValueForm::Duration,
                 "768h",
-                "How long a lease lasts where nobody asked.",
+                "The lifetime of a lease whose request names none.",
             ),
             key(
                 "max_lease_ttl",
@@ -139,7 +139,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "purpose",
                 ValueForm::OneOf(&["api", "public"]),
                 "api",
-                "`public` serves certificates, chains and revocation lists in their raw forms and answers 404 to all else, whatever token is sent; see docs/security.md. It needs no TLS: without `tls_cert_file` and `tls_key_file` it serves plain HTTP.",
+                "`public` serves certificates, chains and revocation lists in their raw forms and answers 404 to everything else, with or without a token; see docs/security.md. It needs no TLS: without `tls_cert_file` and `tls_key_file` it serves plain HTTP.",
             ),
             key(
                 "tls_cert_file",
@@ -164,7 +164,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "max_request_size",
                 ValueForm::Count,
                 "33554432",
-                "Bytes of a request's body. Those above 16 KiB need a valid token and share four times as much memory.",
+                "Bytes of a request's body. Bodies above 16 KiB need a valid token, and all of them together may use four times this much memory.",
             ),
             key(
                 "max_request_header_size",
@@ -214,7 +214,7 @@ pub(super) const SECTIONS: &[Section] = &[
         name: "storage",
         label: "rocksdb",
         text: "The embedded store on this machine's disk.",
-        keys: &[key("path", ValueForm::Text, "", "The folder of the database. Needed.")],
+        keys: &[key("path", ValueForm::Text, "", "The folder of the database. Required.")],
     },
     Section {
         name: "storage",
@@ -225,16 +225,16 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "seal",
         label: "static",
-        text: "The key under which the store's keys are sealed: 32 bytes, as `env://NAME` or `file:///path` (where they stand in base64, in hexadecimal or, in a file, as they are) or in base64 or hexadecimal here. To change it, put the new key in `current_*` and the old one in `previous_*`, and start once: when the log says that the store is now sealed under the new key, remove `previous_*`. The old key alone no longer opens the store. May be left out with `storage \"inmem\"`.",
+        text: "The key under which the store's keys are sealed: 32 bytes, as `env://NAME` or `file:///path` (where they stand in base64, in hexadecimal or, in a file, as they are) or in base64 or hexadecimal here. To change it, put the new key in `current_*` and the old one in `previous_*`, and start the server. When the log says that the store is now sealed under the new key, remove `previous_*`; from then on the old key alone does not open the store. May be left out with `storage \"inmem\"`.",
         keys: &[
-            key("current_key", ValueForm::Text, "", "The key that seals. Needed."),
+            key("current_key", ValueForm::Text, "", "The key that seals the store. Required."),
             key(
                 "current_key_id",
                 ValueForm::Text,
                 "",
-                "A name for it, kept beside what it seals. Needed.",
+                "A name for it, kept beside what it seals. Required.",
             ),
-            key("previous_key", ValueForm::Text, "", "A key that may still unseal."),
+            key("previous_key", ValueForm::Text, "", "A key that may still unseal the store."),
             key(
                 "previous_key_id",
                 ValueForm::Text,
@@ -251,12 +251,13 @@ pub fn manual() -> String {
         "# Configuration of `signet server`\n\n\
          <!-- Made from the table in src/config/manual.rs; a test compares. -->\n\n\
          The files are HCL as Vault's, or JSON. `-config` names a file, or a folder whose `*.hcl` and \
-         `*.json` files are read in the order of their names; it may be given several times. Listeners \
-         add up, a later value of a key wins. A key that is not on this page is an error.\n\n\
-         `signet config check FILE` prints every fault with its place. It looks at the files that the \
-         configuration names by the code of the server's start: run it as the server's user. What works and is \
-         dangerous is a warning there and in the log: a key that others than its owner may read, a certificate that \
-         has expired, holds no name in subjectAltName or is not made for a server, a relative path.\n",
+         `*.json` files are read in the order of their names; it may be given several times. All listener \
+         blocks of all files are used; for any other key the last file wins. A key that is not on this page is an \
+         error.\n\n\
+         `signet config check FILE` prints every fault with its position. It checks the files that the \
+         configuration names with the code of the server's start: run it as the server's user. A setting that works \
+         and is dangerous is a warning there and in the log: a key that users other than its owner may read, a \
+         certificate that has expired, has no subjectAltName or is not valid for servers, a relative path.\n",
     );
     for section in SECTIONS {
         let title = match section.name {
@@ -274,7 +275,7 @@ pub fn manual() -> String {
                 default => format!("`{default}`"),
             };
             let variable = key.variable.map_or_else(String::new, |name| {
-                format!(" The environment's `SIGNET_{name}`, or else `VAULT_{name}`, wins over it.")
+                format!(" The environment's `SIGNET_{name}`, or else `VAULT_{name}`, takes precedence.")
             });
             let (name, form, text) = (key.name, key.form.words(), key.text);
             page.push_str(&format!("| `{name}` | {form} | {default} | {text}{variable} |\n"));
