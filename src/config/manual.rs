@@ -78,7 +78,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "cluster_name",
                 ValueForm::Text,
                 "",
-                "A name for this installation, shown by `sys/health` and `sys/seal-status`. Without it, the name that the store got when it was initialised.",
+                "A name for this installation, shown by `sys/health` and `sys/seal-status`. The default is the name that the store got when it was initialised.",
             ),
             key(
                 "default_lease_ttl",
@@ -124,8 +124,8 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "listener",
         label: "tcp",
-        text: "An address to serve on. At least one; each block is a further one.\n\n\
-               A certificate for trials and what it holds; clients believe it with `SIGNET_CACERT=tls.crt`:\n\n    \
+        text: "An address to serve on. At least one block is required; each further block adds an address.\n\n\
+               A self-signed certificate for trials, and its content; clients trust it with `SIGNET_CACERT=tls.crt`:\n\n    \
                openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -keyout tls.key -out tls.crt -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1\n    \
                openssl x509 -in tls.crt -noout -subject -dates -ext subjectAltName",
         keys: &[
@@ -133,7 +133,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "address",
                 ValueForm::Text,
                 "127.0.0.1:8200",
-                "IP address and port. `:8200` means every IPv4 address; `localhost` means 127.0.0.1; port 0 takes a free one; without a port it is 8200.",
+                "IP address and port. `:8200` means every IPv4 address; `localhost` means 127.0.0.1; port 0 means any free port; without a port it is 8200.",
             ),
             key(
                 "purpose",
@@ -158,7 +158,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "tls_min_version",
                 ValueForm::OneOf(&["tls12", "tls13"]),
                 "tls12",
-                "The oldest TLS that is spoken.",
+                "The oldest TLS version that is accepted.",
             ),
             key(
                 "max_request_size",
@@ -182,7 +182,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "max_connections",
                 ValueForm::Count,
                 "8192",
-                "Connections at once; further ones wait.",
+                "Connections at the same time; further ones wait.",
             ),
             key(
                 "http_read_header_timeout",
@@ -194,7 +194,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "http_idle_timeout",
                 ValueForm::Duration,
                 "5m",
-                "How long a silent connection stays open.",
+                "How long an idle connection stays open.",
             ),
             key(
                 "tls_handshake_timeout",
@@ -206,7 +206,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "shutdown_timeout",
                 ValueForm::Duration,
                 "30s",
-                "How long requests in flight may go on after SIGTERM.",
+                "How long requests in flight may continue after SIGTERM.",
             ),
         ],
     },
@@ -225,27 +225,46 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "seal",
         label: "static",
-        text: "The key under which the store's keys are sealed: 32 bytes, as `env://NAME` or `file:///path` (where they stand in base64, in hexadecimal or, in a file, as they are) or in base64 or hexadecimal here. To change it, put the new key in `current_*` and the old one in `previous_*`, and start the server. When the log says that the store is now sealed under the new key, remove `previous_*`; from then on the old key alone does not open the store. May be left out with `storage \"inmem\"`.",
+        text: "The key under which the store's keys are sealed: 32 bytes. `env://NAME` or `file:///path` names the variable or the file that holds them in base64, in hexadecimal or, in a file, as raw bytes; they may also be written here, in base64 or hexadecimal. To change it, put the new key in `current_*` and the old one in `previous_*`, and start the server. When the log says that the store is now sealed under the new key, remove `previous_*`; from then on the old key alone does not open the store. May be left out with `storage \"inmem\"`.",
         keys: &[
             key("current_key", ValueForm::Text, "", "The key that seals the store. Required."),
             key(
                 "current_key_id",
                 ValueForm::Text,
                 "",
-                "A name for it, kept beside what it seals. Required.",
+                "A name for the key, stored with what it seals. Required.",
             ),
             key("previous_key", ValueForm::Text, "", "A key that may still unseal the store."),
-            key(
-                "previous_key_id",
-                ValueForm::Text,
-                "",
-                "Its name; given together with `previous_key`.",
-            ),
+            key("previous_key_id", ValueForm::Text, "", "Its name; required with `previous_key`."),
         ],
     },
 ];
 
-/// `docs/config.md`, whole.
+/// The columns of a line of the manual.
+const WIDTH: usize = 120;
+
+/// The page with its paragraphs in lines of at most [`WIDTH`] columns. Tables, headings and commands stay.
+fn wrapped(page: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in page.lines() {
+        if ["|", "#", "<", " "].iter().any(|start| line.starts_with(start)) || line.is_empty() {
+            lines.push(line.to_owned());
+            continue;
+        }
+        let mut current = String::new();
+        for word in line.split(' ') {
+            if !current.is_empty() && current.chars().count() + 1 + word.chars().count() > WIDTH {
+                lines.push(std::mem::take(&mut current));
+            }
+            let space = if current.is_empty() { "" } else { " " };
+            current.push_str(&format!("{space}{word}"));
+        }
+        lines.push(current);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The text of `docs/config.md`.
 pub fn manual() -> String {
     let mut page = String::from(
         "# Configuration of `signet server`\n\n\
@@ -275,11 +294,13 @@ pub fn manual() -> String {
                 default => format!("`{default}`"),
             };
             let variable = key.variable.map_or_else(String::new, |name| {
-                format!(" The environment's `SIGNET_{name}`, or else `VAULT_{name}`, takes precedence.")
+                format!(
+                    " The environment's `SIGNET_{name}`, or else `VAULT_{name}`, takes precedence."
+                )
             });
             let (name, form, text) = (key.name, key.form.words(), key.text);
             page.push_str(&format!("| `{name}` | {form} | {default} | {text}{variable} |\n"));
         }
     }
-    page
+    wrapped(&page)
 }
