@@ -2,7 +2,7 @@
 
     python3 benches/page.py docs/dev/performance docs/performance.md
 
-The tables of every workload and of the instructions go to workloads.md in the folder of results.
+The tables of every workload and of the instructions go to docs/dev/performance/workloads.md.
 The script replaces the part between the two marks and leaves out tables whose file is missing. With
 --check it writes nothing, and the exit code is 1 if a page differs from the files.
 """

@@ -2,9 +2,9 @@
 //!
 //! Serial numbers, identifiers, tokens, salts and nonces come from here. A seeded source has a
 //! separate stream for each purpose, so that one more serial number does
-//! not change every token of a golden file. Keys and signature nonces are made by aws-lc by
-//! itself and cannot be seeded (design D2); only Ed25519 keys of tests come from here, because
-//! such a key is its seed.
+//! not change every token of a golden file. aws-lc makes keys and signature nonces itself and cannot be
+//! seeded (`docs/design.md`, "aws-lc-rs for all cryptography"). Only Ed25519 keys of tests come from here,
+//! because such a key is its seed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

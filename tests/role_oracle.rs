@@ -7,7 +7,8 @@
 //!     SIGNET_ORACLE_SEED=… SIGNET_ORACLE_PAIRS=1 cargo test --test role_oracle
 //!
 //! A disagreement is made small, then printed: the seed, the role and the request as JSON, and
-//! both answers. It is settled by pki-api; where the code was wrong, a test beside it has a name.
+//! both answers. `docs/dev/vault-pki.md` says which one is right; where the code was wrong, a test beside it
+//! has a name.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,5 +1,5 @@
 //! Validity: whatever role, request, mount and issuer say, a permitted certificate keeps inside
-//! every bound that applies, `max_ttl` also where `not_after` was asked for (design D15).
+//! every bound that applies, `max_ttl` also where `not_after` was asked for (`docs/compatibility.md`).
 
 #![no_main]
 
@@ -148,7 +148,8 @@ fn starts(permitted: &Template, role: &RoleFields, ask: &CertificateParams, now:
     }
     let backdate = if role.not_before_duration == 0 { 30 } else { role.not_before_duration };
     let earliest = now.plus(backdate.saturating_neg());
-    // IssuanceLimits hold what a request names, not the role's own times (pki-api 15.8, 15.9).
+    // The bounds limit what a request names, not the role's own times
+    // (`docs/dev/vault-pki.md`, "notBefore", and `docs/dev/vault-pki.md`, "notAfter").
     let may_go_back = role.allow_backdating && role.not_before_bound != "duration";
     if role.not_before.is_empty() && !may_go_back {
         assert!(start >= earliest, "{start} {earliest}");

@@ -1,6 +1,7 @@
 //! New tokens and their records.
 //!
-//! A token never lies in the store: it is found under its HMAC with a sealed salt (design D8).
+//! The store holds no token: a token is found under its HMAC with a sealed salt
+//! (`docs/design.md`, "Values at rest are sealed").
 
 use minicbor::{Decode, Encode};
 

@@ -1,4 +1,5 @@
-//! Permits for authorities: roots, intermediates, and the requests for them (pki-api chapter 5).
+//! Permits for authorities: roots, intermediates, and the requests for them
+//! (`docs/dev/vault-pki.md`, "Authorities").
 //!
 //! No role bounds an authority: whoever may call these paths may name what they like. What is
 //! checked here is that the certificate can be written and what its issuer's constraints say.
@@ -132,7 +133,7 @@ impl CaCertificateParams {
             SubjectName::Composed(self.composed_subject(&ask.common_name, serial_number))
         };
         if subject.is_empty() {
-            // Before those of the values (pki-api 5.6).
+            // Before those of the values (`docs/dev/vault-pki.md`, "Signing an intermediate").
             let place = usize::from(not_after > above.not_after);
             warnings.insert(place, W_NO_SUBJECT.to_owned());
         }
@@ -172,7 +173,8 @@ impl CaCertificateParams {
         Ok(())
     }
 
-    /// With `use_csr_values` the request alone names the authority (pki-api 5.6), which is told.
+    /// With `use_csr_values` the CSR alone names the authority, and the answer says so
+    /// (`docs/dev/vault-pki.md`, "Signing an intermediate").
     fn not_counted(&self) -> Option<String> {
         let ask = &self.ask;
         let sent = [
@@ -359,7 +361,7 @@ impl CaCertificateParams {
         }
     }
 
-    /// pki-api 5.6: what was sent, else one less than the signer's.
+    /// What was sent, else one less than the signer's (`docs/dev/vault-pki.md`, "Signing an intermediate").
     fn path_length_below(
         &self,
         above: Option<u8>,

@@ -1,4 +1,5 @@
-//! Chains of issuers (pki-api 19): from subject bytes and signatures, the same for the same set.
+//! Chains of issuers, from subject bytes and signatures; the same set of issuers has the same chains
+//! (`docs/dev/vault-pki.md`, "Chains").
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -1,4 +1,5 @@
-//! Certificate signing requests (RFC 2986): read first, verified last (pki-api 15.1, step 26).
+//! Certificate signing requests (RFC 2986): read first, verified last. The steps are those of
+//! `docs/dev/vault-pki.md`, "Order of the checks of issue and sign".
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,4 +1,5 @@
-//! Subjects (pki-api 16.2): composed as Vault composes them, and read as Go reads them.
+//! Subjects: composed as Vault composes them (`docs/dev/vault-pki.md`, "The subject"), and
+//! read as Go reads them.
 
 use std::borrow::Cow;
 

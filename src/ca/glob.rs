@@ -1,7 +1,8 @@
 //! The one pattern rule of roles: URI SANs, other SANs, serial numbers, user ids, glob domains.
 //!
-//! Only `*` is special: any run of characters, none included, `/`, `.` and `:` too. There is no
-//! escape and no other wildcard; the whole value must match; case counts (pki-api 15.6).
+//! Only `*` is special: any run of characters, also an empty one, and also `/`, `.` and `:`. There is no
+//! escape and no other wildcard; the whole value must match, with case (`docs/dev/vault-pki.md`,
+//! "Patterns").
 
 /// Does `value` match `pattern`?
 pub fn matches(pattern: &str, value: &str) -> bool {

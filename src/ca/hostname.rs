@@ -21,7 +21,7 @@ fn is_label(label: &str) -> bool {
 }
 
 /// A left-most label with one `*`: `*`, `*x`, `x*` or `x*y`, where the parts are labels themselves
-/// (pki-api 15.3).
+/// (`docs/dev/vault-pki.md`, "Which names a role allows").
 pub fn is_wildcard_label(label: &str) -> bool {
     let legal = |part: &str| part.is_empty() || is_label(part);
     label.split_once('*').is_some_and(|(before, after)| legal(before) && legal(after))

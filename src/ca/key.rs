@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-/// A named curve. `P224` is recognised so that it can be refused by name (design D2).
+/// A named curve. `P224` is recognised so that it can be refused by name
+/// (`docs/design.md`, "aws-lc-rs for all cryptography").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Curve {
     /// secp224r1; never issued.
@@ -97,7 +98,7 @@ pub struct SignaturePreference {
 
 impl SignatureAlgorithm {
     /// What a key of this kind signs with: RSA by preference, EC by curve or, if the preference
-    /// says so, by preference (pki-api 15.10).
+    /// says so, by preference (`docs/dev/vault-pki.md`, "Signature algorithm").
     pub const fn choose(kind: KeyKind, preference: SignaturePreference) -> Self {
         if let (KeyKind::Ec(_), true) = (kind, preference.ec_takes_bits) {
             match preference.bits {

@@ -66,7 +66,7 @@ pub struct Template {
     /// A subject key identifier that replaces the SHA-1 of the key.
     pub subject_key_identifier: Option<Vec<u8>>,
     /// Extensions taken as they are from a CSR; each suppresses our own of the same OID and
-    /// comes after all of ours (pki-api 4.6).
+    /// comes after all of ours (`docs/dev/vault-pki.md`, "Signing an intermediate").
     pub verbatim_extensions: Vec<RawExtension>,
     /// How an RSA issuer shall sign.
     pub signature: SignaturePreference,
@@ -76,7 +76,7 @@ pub struct Template {
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "one for each certificate, never in a list")]
 pub enum SubjectName {
-    /// Values in the order of pki-api 16.2.
+    /// Values in the order of `docs/dev/vault-pki.md`, "The subject".
     Composed(Subject),
     /// The DER of a `Name`.
     Verbatim(Vec<u8>),

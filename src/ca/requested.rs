@@ -58,8 +58,8 @@ impl Decided {
     }
 }
 
-/// Basic constraints are never a requester's to choose (pki-api 4.6), and who signed is the
-/// issuer's to say.
+/// A requester chooses neither basic constraints (`docs/dev/vault-pki.md`, "Signing an intermediate") nor
+/// the issuer of the certificate.
 ///
 /// # Errors
 /// Names the extension and what is wrong with it.
@@ -253,8 +253,8 @@ fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// RFC 5280, 4.2.1.3: an authority whose key usage lacks keyCertSign can sign nothing. The
-/// reference signs it all the same; here it is the request's mistake (design D15).
+/// RFC 5280, 4.2.1.3: an authority whose key usage lacks keyCertSign can sign nothing. Vault signs it;
+/// here it is an error of the request (`docs/compatibility.md`, "What differs, on purpose").
 fn key_usage(usage: KeyUsage, length: usize) -> Result<Vec<u8>, String> {
     const KNOWN: u16 = (1 << 9) - 1;
     // Nine bits need two bytes: tag, length, unused bits, and no more than these.

@@ -1,4 +1,4 @@
-//! Serial numbers ordered by expiry (design D5).
+//! Serial numbers ordered by expiry (`docs/design.md`, "Serial numbers begin with the expiry").
 //!
 //! 20 octets: the minute of notAfter since the Unix epoch as 4 octets, clamped so that the
 //! number is always positive and always 20 octets long (RFC 5280, 4.1.2.2), then 128 random
@@ -59,7 +59,8 @@ impl fmt::Debug for Serial {
     }
 }
 
-/// `1f:0c:…:9a`: two lower-case digits an octet, leading zero octets dropped (pki-api 18).
+/// `1f:0c:…:9a`: two lower-case digits per byte, leading zero bytes left out
+/// (`docs/dev/vault-pki.md`, "Serial numbers in answers").
 pub fn colon_hex(octets: &[u8]) -> String {
     let significant = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len());
     colon_hex_whole(octets.get(significant..).unwrap_or_default())

@@ -26,7 +26,8 @@ pub trait ToSign: sealed::Sealed {
     /// The algorithm that its bytes name.
     fn algorithm(&self) -> SignatureAlgorithm;
 
-    /// Is a wrong signature grave enough to check our own (design D7)?
+    /// Is a wrong signature costly enough to check our own (`docs/design.md`,
+    /// "Check signatures of our own where an error is costly")?
     fn is_grave(&self) -> bool;
 
     /// The facts that outlive the bytes.

@@ -24,7 +24,7 @@ pub struct Env {
     pub lifetimes: TtlLimits,
 }
 
-/// 768 hours, Vault's default for both lifetimes (vault-core-api 4.3).
+/// 768 hours, Vault's default for both lifetimes of a mount (`docs/dev/vault-pki.md`, "notAfter").
 pub const SYSTEM_TTL: i64 = 768 * 3600;
 
 /// What the configuration says of this server, as clients see it.

@@ -1,8 +1,9 @@
-//! Work that is finished even if nobody waits for it any more (design D11).
+//! Work that is finished even if the client disconnects
+//! (`docs/design.md`, "A started request runs to its end").
 //!
-//! A caller who hangs up takes the future of the answer with him, and with it a commit halfway.
-//! So the work is polled where the caller waits, without a task of its own; when it is dropped
-//! unfinished, it gets one.
+//! A client that disconnects drops the future of its answer, perhaps in the middle of a commit. So the
+//! work is polled in the task of the connection, which costs nothing, and is spawned as a task of its own
+//! only when it is dropped unfinished.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

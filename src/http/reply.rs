@@ -129,7 +129,7 @@ pub enum ErrorFormat {
 ///
 /// | failure | status | what the caller does |
 /// |---|---|---|
-/// | `Rejection`, `Mistaken` | 400 | changes the request (Vault says 500 for some: design D15) |
+/// | `Rejection`, `Mistaken` | 400 | changes the request (Vault says 500 for some: `docs/compatibility.md`) |
 /// | `Missing`, `Absent`, `UnsupportedPath` | 404 | asks for something else |
 /// | `Forbidden` | 403 | asks for a policy |
 /// | `UnsupportedOperation` | 405 | uses another method |

@@ -1,7 +1,7 @@
 //! Custody: the private key of an authority never comes out, but for the sealed store.
 //!
 //! A key signs only what was linted ([`crate::ca::signed::ToSign`] is closed), and it checks its own signature
-//! where that is grave or cheap (design D7).
+//! where an error is costly (`docs/design.md`, "Check signatures of our own where an error is costly").
 
 mod pool;
 pub mod software;

@@ -80,8 +80,9 @@ impl PrivateKey {
         self.key.public.kind()
     }
 
-    /// Signs what was linted, with the algorithm that it names. Authorities, lists, requests
-    /// and whatever RSA signed are verified before they leave (design D7).
+    /// Signs what was linted, with the algorithm that it names. Signatures of authorities, lists and
+    /// requests, and those by RSA keys, are verified before they leave
+    /// (`docs/design.md`, "Check signatures of our own where an error is costly").
     pub fn sign<T: ToSign>(&self, linted: Linted<T>) -> Result<Signed<T>, SignError> {
         let document = linted.document();
         let algorithm = document.algorithm();

@@ -1,4 +1,5 @@
-//! The store: an ordered map of bytes, with snapshots and conditional batches.
+//! The store: an ordered map of bytes, with snapshots and conditional batches
+//! (`docs/design.md`, "The store is an ordered map of bytes").
 //!
 //! [`Store`] is the handle that all callers share. It does not interpret its contents: keys come from
 //! [`key`], values from [`record`]. Read a [`Snapshot`], decide, [`Store::commit`] a [`Batch`]

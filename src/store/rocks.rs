@@ -1,4 +1,4 @@
-//! The embedded engine: RocksDB with one committer.
+//! The embedded engine: RocksDB with one committer (`docs/design.md`, "One writer, one sync per group").
 //!
 //! A value on disk is the revision that wrote it, 8 bytes big-endian, then the bytes. The
 //! header under the engine's own key holds the format of the database. Revisions follow RocksDB's

@@ -1,4 +1,4 @@
-//! Encryption at rest, around any engine (`docs/security.md`).
+//! Encryption at rest, around any engine (`docs/design.md`, "Values at rest are sealed").
 //!
 //! Values are encrypted with AES-256-GCM under a data key. The data keys and the salt of [`Sealed::hmac`]
 //! are in the keyring, encrypted under the root key; the root key is wrapped by a [`Seal`]. A value is

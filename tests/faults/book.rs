@@ -2,7 +2,7 @@
 //!
 //! I1: a certificate that was handed out is in the store, octet for octet. I2: an acknowledged
 //! revocation is on the CRL. I3: no serial number twice. I4: CRL numbers only grow, thisUpdate
-//! never goes back. Numbers are those of the design's list of invariants.
+//! never goes back. The tests name the invariants by these numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -46,7 +46,7 @@ fn leaf(template: &Template) -> Leaf {
     }
 }
 
-/// The step of pki-api 15.1 whose text this is.
+/// The step of `docs/dev/vault-pki.md`, "Order of the checks of issue and sign" with this text.
 fn step(pair: &Pair, refusal: &RoleViolation) -> u8 {
     const TEXTS: &[(u8, &str)] = &[
         (11, "the common_name field is required"),

@@ -1,5 +1,5 @@
-//! The decision once more, in the order of pki-api 15.1 and by nothing but that page and the
-//! deliberate differences (design D15, `docs/compatibility.md`).
+//! The decision a second time, from `docs/dev/vault-pki.md`, "Order of the checks of issue and sign" and
+//! the deliberate differences (`docs/compatibility.md`) only.
 
 use signet::ca::key::KeyKind;
 use signet::ca::role::{
@@ -301,7 +301,7 @@ fn uri_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
             return Err(20);
         }
         let written = written.ok_or(20)?;
-        // Design D15: a leaf's SPIFFE ID has a path (X509-SVID, 3.1).
+        // docs/compatibility.md: a leaf's SPIFFE ID has a path (X509-SVID, 3.1).
         if !has_readable_host(&written) || (is_of_the_scheme(sent) && spiffe_id(sent) != Some(true))
         {
             return Err(20);
@@ -314,7 +314,7 @@ fn uri_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     Ok(())
 }
 
-/// Steps 23 and 24 (15.8, 15.9).
+/// Steps 23 and 24.
 fn validity(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     let (role, ask) = (&pair.role, &pair.ask);
     let now = instant(pair.now);
@@ -364,7 +364,7 @@ fn end(pair: &Pair, now: i128) -> Result<i128, u8> {
         if role.not_after_bound == "ttl-limited" && role.not_after.is_empty() && end > after(ttl) {
             return Err(24);
         }
-        // Design D15: a role's max_ttl bounds not_after, too.
+        // docs/compatibility.md: a role's max_ttl bounds not_after, too.
         if role.max_ttl > 0 && end > after(max) {
             return Err(24);
         }
@@ -449,7 +449,7 @@ fn rest(pair: &Pair, leaf: &mut Leaf) {
     let named =
         |list: &[String], word: &str| list.iter().any(|it| it.trim().eq_ignore_ascii_case(word));
     for (bit, word) in (0u8..).zip(KEY_USAGES) {
-        // Design D15: keyEncipherment is for RSA.
+        // docs/compatibility.md: keyEncipherment is for RSA.
         let fits = *word != "KeyEncipherment" || matches!(pair.kind, KeyKind::Rsa(_));
         if fits && named(&role.key_usage, word) {
             leaf.key_usage.push(bit);
@@ -467,7 +467,7 @@ fn rest(pair: &Pair, leaf: &mut Leaf) {
         }
     }
     leaf.extended_key_usage.extend(role.ext_key_usage_oids.iter().map(|oid| oid.trim().to_owned()));
-    // Design D15: CA:FALSE where a URI SAN is of the SPIFFE scheme.
+    // docs/compatibility.md: CA:FALSE where a URI SAN is of the SPIFFE scheme.
     leaf.says_it_is_none = role.basic_constraints_valid_for_non_ca
         || leaf.uri.iter().any(|uri| uri.starts_with("spiffe://"));
 }

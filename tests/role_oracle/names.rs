@@ -1,4 +1,5 @@
-//! Names, patterns and numbers by pki-api 15.2, 15.3 and 15.6, each rule in the words of the page.
+//! Names, patterns and numbers by `docs/dev/vault-pki.md`, "Where names come from" and the two
+//! sections after it, each rule as the page states it.
 
 use std::net::IpAddr;
 

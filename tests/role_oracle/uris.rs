@@ -1,4 +1,5 @@
-//! URI SANs by pki-api 15.6 and design D15: what is compared, what is written, what is refused.
+//! URI SANs: what is compared (`docs/dev/vault-pki.md`, "Patterns"), what is written, and what is refused
+//! (`docs/compatibility.md`, "What differs, on purpose").
 
 /// The parsed and re-serialised form, or `None` for what is no URI.
 pub(crate) fn written(text: &str) -> Option<String> {
@@ -109,7 +110,7 @@ fn escaped(text: &str, legal: &str, kept: &str) -> Option<String> {
 }
 
 /// A certificate that can be read again: a host of visible ASCII without empty labels (the wording
-/// of `docs/compatibility.md` and of the readers, pki-api 15.6).
+/// of `docs/compatibility.md` and of the readers).
 pub(crate) fn has_readable_host(written: &str) -> bool {
     let rest = scheme(written).map(|(_, rest)| rest).unwrap_or_default();
     let Some(rest) = rest.strip_prefix("//") else { return true };

@@ -13,7 +13,8 @@ use x509_cert::crl::CertificateList;
 use crate::Finding;
 use crate::names::{Names, SignedNames};
 
-/// Issuers with the same name and key share one list (RFC 5280, 5; pki-api 21).
+/// Issuers with the same name and key share one list
+/// (`docs/dev/vault-pki.md`, "Revocation lists of a mount").
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Group(Vec<u8>);
 

@@ -87,7 +87,7 @@ fn svid_is_no_authority(case: &LintedCertificate<'_>) -> bool {
 }
 
 /// 4.3: keyCertSign and cRLSign are not set. Other leaves may carry them where a role says so
-/// (pki-api 3.7): without CA:TRUE no validator follows them.
+/// (`docs/dev/vault-pki.md`, "Names of usages"): without CA:TRUE no validator follows them.
 fn svid_signs_no_certificates(case: &LintedCertificate<'_>) -> bool {
     !case.is_svid
         || !(case.has_usage(KeyUsage::KEY_CERT_SIGN) || case.has_usage(KeyUsage::CRL_SIGN))

@@ -1,4 +1,4 @@
-//! From what was written to what is meant (pki-api 3.3, 3.6, 3.7), in Vault's order of checks.
+//! Compiles the fields of a role, in Vault's order of checks (`docs/dev/vault-pki.md`, "Writing a role").
 
 use std::fmt;
 use std::net::IpAddr;
@@ -210,7 +210,8 @@ impl RoleFields {
     }
 }
 
-/// The kind of key that `key_type` and `key_bits` name (pki-api 3.6); 0 means the default size.
+/// The kind of key that `key_type` and `key_bits` name; 0 means the default size
+/// (`docs/dev/vault-pki.md`, "Sizes of keys and signatures").
 pub fn key_kind(key_type: &str, bits: i64) -> Result<KeyKind, String> {
     match (key_type, bits) {
         ("rsa", 0 | 2048) => Ok(KeyKind::Rsa(2048)),
@@ -316,7 +317,8 @@ pub(in crate::ca) fn extended_key_usages(names: &[String]) -> Vec<ObjectIdentifi
         .collect()
 }
 
-/// The set of key usages with these names; unknown ones are passed over (pki-api 3.3).
+/// The set of key usages with these names; unknown ones are ignored
+/// (`docs/dev/vault-pki.md`, "Names of usages").
 pub(in crate::ca) fn key_usages(names: &[String]) -> KeyUsage {
     names
         .iter()
@@ -338,7 +340,7 @@ const KEY_USAGES: [(&str, KeyUsage); 9] = [
     ("DecipherOnly", KeyUsage::DECIPHER_ONLY),
 ];
 
-/// Names and OIDs in the order of the certificate (pki-api 3.7).
+/// Names and OIDs in the order of the certificate (`docs/dev/vault-pki.md`, "Names of usages").
 const EXTENDED_KEY_USAGES: [(&str, ObjectIdentifier); 12] = [
     ("Any", ObjectIdentifier::new_unwrap("2.5.29.37.0")),
     ("ServerAuth", ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1")),

@@ -1,4 +1,5 @@
-//! Which names a role allows (pki-api 15.3), and how other SANs are written.
+//! Names that a role allows (`docs/dev/vault-pki.md`, "Which names a role allows"), and the form of
+//! other SANs.
 
 use crate::ca::oid::ObjectIdentifier;
 
@@ -95,7 +96,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Reads `<oid>;UTF8:<value>` (pki-api 3.3, check 1). The error is Vault's text.
+/// Reads `<oid>;UTF8:<value>` (`docs/dev/vault-pki.md`, "Writing a role", check 1). The error is Vault's
+/// text.
 pub fn other_name(text: &str) -> Result<OtherName, String> {
     let Some((oid, value)) = text.split_once(';') else {
         return Err(format!("expected a semicolon in other SAN \"{text}\""));

@@ -1,4 +1,5 @@
-//! Names of every kind, by every way in which they come (pki-api 15.2, 15.3, 15.6).
+//! Names of every kind, from parameters and from CSRs (`docs/dev/vault-pki.md`, "Where names come from",
+//! and the sections after it).
 
 use super::*;
 use crate::ca::permit::{AlternativeNames, OtherName};

@@ -1,7 +1,7 @@
 //! The decision: a request and a role in, a [`Permit`] or a refusal out.
 //!
-//! The order of the checks is Vault's (pki-api 15.1, steps 11 to 25): clients and tests see the
-//! first one that fails.
+//! The checks are steps 11 to 25 of `docs/dev/vault-pki.md`, "Order of the checks of issue and sign":
+//! clients and tests see the first one that fails.
 
 use std::net::IpAddr;
 
@@ -75,7 +75,7 @@ impl Role {
                 bits: u32::try_from(self.fields.signature_bits).unwrap_or_default(),
                 pss: self.fields.use_pss,
                 // As the reference: an EC issuer takes the hash of the role for requests, and that
-                // of its curve for `issue` (pki-api 15.10).
+                // of its curve for `issue` (`docs/dev/vault-pki.md`, "Signature algorithm").
                 ec_takes_bits: csr.is_some() && self.fields.key_type != "rsa",
             },
         };
@@ -408,7 +408,7 @@ impl Role {
     }
 
     /// RFC 5480, 3: keyEncipherment must not stand on a key that only signs and agrees; Vault's
-    /// default role sets it on every leaf (design D15).
+    /// default role sets it on every leaf (`docs/compatibility.md`).
     const fn key_usage_for(&self, key: KeyKind) -> KeyUsage {
         match key {
             KeyKind::Rsa(_) => self.key_usage,
@@ -416,7 +416,7 @@ impl Role {
         }
     }
 
-    /// The strictest SPIFFE client refuses a leaf without basic constraints (design D15).
+    /// The strictest SPIFFE client refuses a leaf without basic constraints (`docs/compatibility.md`).
     fn basic_constraints(&self, names: &AlternativeNames) -> BasicConstraints {
         let is_svid = names.uri.iter().any(|uri| has_spiffe_scheme(uri));
         if is_svid || self.fields.basic_constraints_valid_for_non_ca {

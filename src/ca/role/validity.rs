@@ -1,4 +1,5 @@
-//! From when and until when (pki-api 15.8, 15.9). Used by roles and by authorities.
+//! notBefore and notAfter of leaves and of authorities (`docs/dev/vault-pki.md`, "notBefore", and
+//! `docs/dev/vault-pki.md`, "notAfter").
 
 use std::fmt;
 
@@ -7,7 +8,8 @@ use crate::ca::time::{LAST_SECOND, Timestamp};
 use crate::go::{self, duration};
 
 impl Role {
-    /// Steps 23 and 24 of pki-api 15.1: when a leaf begins and ends.
+    /// Steps 23 and 24 of `docs/dev/vault-pki.md`, "Order of the checks of issue and sign": notBefore and
+    /// notAfter of a leaf.
     pub(super) fn validity(
         &self,
         ask: &CertificateParams,
@@ -176,7 +178,7 @@ pub struct NotAfterRules<'a> {
     pub bound: &'a str,
     /// Lifetimes that apply.
     pub limits: TtlLimits,
-    /// Does `limits.max` bound a `not_after` too? Yes for roles that set `max_ttl` (design D15).
+    /// Does `limits.max` bound a `not_after` too? Yes for roles that set `max_ttl` (`docs/compatibility.md`).
     pub max_bounds_not_after: bool,
 }
 
@@ -225,7 +227,7 @@ pub fn choose_end(
     Ok(end)
 }
 
-/// What becomes of an end beyond the issuer's (pki-api 15.9, step 7).
+/// Refuses, shortens or keeps an end beyond the issuer's (`docs/dev/vault-pki.md`, "notAfter", step 7).
 pub fn limit_to_issuer(
     end: Timestamp,
     issuer_end: Timestamp,
@@ -247,8 +249,8 @@ pub fn limit_to_issuer(
     }
 }
 
-/// The last look at the end, wherever it comes from (pki-api 15.9, step 8): a `not_after_bound` that
-/// is a time.
+/// Checks the end against a `not_after_bound` that is an instant, wherever the end comes from
+/// (`docs/dev/vault-pki.md`, "notAfter", step 8).
 fn within_bound(end: Timestamp, bound: &str) -> Result<Timestamp, ValidityError> {
     match Timestamp::parse_rfc3339(bound) {
         Some(limit) if end > limit => refused(format!(

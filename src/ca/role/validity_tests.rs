@@ -1,4 +1,5 @@
-//! From when and until when, to the second (pki-api 15.8, 15.9).
+//! notBefore and notAfter, to the second (`docs/dev/vault-pki.md`, "notBefore", and
+//! `docs/dev/vault-pki.md`, "notAfter").
 
 use super::*;
 use crate::ca::time::LAST_SECOND;

@@ -147,7 +147,8 @@ impl CaState {
         self.batch_if_unchanged(mount).put(generation_key(mount), Vec::new())
     }
 
-    /// The issuer that a reference names: `default`, an identifier, or a name (pki-api 2.1).
+    /// The issuer that a reference names: `default`, an identifier, or a name
+    /// (`docs/dev/vault-pki.md`, "Names and references").
     pub fn issuer(&self, reference: &str) -> Result<&Arc<Issuer>, UnknownReference> {
         let reference = reference.trim();
         if reference.eq_ignore_ascii_case("default") {

@@ -1,4 +1,5 @@
-//! Importing certificates: `intermediate/set-signed` (pki-api chapters 8 and 20).
+//! Importing certificates: `intermediate/set-signed`
+//! (`docs/dev/vault-pki.md`, "Importing certificates").
 //!
 //! All or nothing: either every certificate of the bundle becomes an issuer, or none.
 

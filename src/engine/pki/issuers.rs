@@ -1,4 +1,4 @@
-//! Issuers' settings, and keys by name (pki-api chapters 6 and 7).
+//! Settings of issuers, and keys by name (`docs/dev/vault-pki.md`, "Issuers and keys").
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Removing keys (pki-api chapter 7).
+//! Removing keys (`docs/dev/vault-pki.md`, "Issuers and keys").
 
 use crate::ca::time::Timestamp;
 use crate::engine::{Failure, retry_on_conflict};

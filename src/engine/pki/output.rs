@@ -1,4 +1,4 @@
-//! How certificates and keys are written out (pki-api chapter 17).
+//! The output formats of certificates and keys (`docs/dev/vault-pki.md`, "Output formats").
 //!
 //! What a request says about its output is parsed before anything is signed ([`KeyStoreOptions`]), and
 //! an archive is written before its certificate is recorded: an answer that refuses has issued
@@ -124,7 +124,7 @@ impl KeyStoreOptions {
     }
 }
 
-/// The password of an archive when none is named (pki-api 4.2).
+/// The password of an archive when the request names none, as in Vault (`docs/keystores.md`).
 const DEFAULT_PASSWORD: &str = "changeit";
 
 /// What goes into an archive.

@@ -297,7 +297,7 @@ impl CrlRecord {
 
 impl Record for CrlRecord {}
 
-/// What was about to be signed for an authority, written before it was (design D6).
+/// A CA certificate that is about to be signed (`docs/design.md`, "Sign, record, answer").
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct IntentRecord {

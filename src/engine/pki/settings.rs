@@ -1,4 +1,5 @@
-//! `config/issuers`, `config/keys`, `config/urls`, `config/cluster` (pki-api chapter 9).
+//! `config/issuers`, `config/keys`, `config/urls`, `config/cluster`
+//! (`docs/dev/vault-pki.md`, "Settings of a mount").
 
 use std::sync::Arc;
 
