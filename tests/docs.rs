@@ -1,4 +1,4 @@
-//! The pages are true: their tables are those of the code, and what they name is there.
+//! The pages agree with the code: their tables are those of the code, and the files that they name exist.
 
 #![expect(clippy::panic, reason = "the helpers of tests, too")]
 
@@ -116,7 +116,7 @@ fn every_page_has_a_command_to_paste() {
 
 /// The rows of the table of weaknesses: number, fault, what is here.
 fn weaknesses() -> Vec<Vec<String>> {
-    let page = read("docs/weaknesses.md");
+    let page = read("docs/dev/weaknesses.md");
     let numbered = |line: &&str| {
         line.strip_prefix("| ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };

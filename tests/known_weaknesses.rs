@@ -1,5 +1,5 @@
 //! What went wrong in other authorities, tried here: one test for each fault of the table in
-//! `docs/weaknesses.md` that no other test shows.
+//! `docs/dev/weaknesses.md` that no other test shows.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
 

@@ -542,7 +542,7 @@ async fn a_serial_number_is_found_with_and_without_separators() {
     }
 }
 
-/// Row 19 of docs/weaknesses.md: 128 random bits, each of which varies.
+/// Row 19 of docs/dev/weaknesses.md: 128 random bits, each of which varies.
 #[tokio::test]
 async fn a_serial_number_has_128_bits_that_vary() {
     let server = server().await;
