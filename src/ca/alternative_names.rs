@@ -42,8 +42,8 @@ pub(in crate::ca) fn add_name(name: &str, names: &mut AlternativeNames) -> Resul
     Ok(is_name)
 }
 
-/// The names of `alt_names`; the warnings are about those that are left out, as the reference does
-/// without a word.
+/// The names of `alt_names`, and a warning for each entry that is left out. Vault leaves them out without a
+/// warning (`docs/dev/vault-pki.md`, "Where names come from").
 pub(in crate::ca) fn add_listed(
     list: Option<&str>,
     names: &mut AlternativeNames,
@@ -95,7 +95,7 @@ pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), St
     })
 }
 
-/// The word about a URI without a scheme, which is signed as the reference does.
+/// The warning about a URI without a scheme, which is signed as in Vault.
 pub(in crate::ca) fn relative_uri(names: &AlternativeNames) -> Option<String> {
     let uri = names.uri.iter().find(|uri| uri::is_relative(uri))?;
     Some(format!(

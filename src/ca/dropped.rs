@@ -16,7 +16,7 @@ pub struct Takes {
     pub names: bool,
 }
 
-/// What a leaf lacks of its request. Basic constraints have a warning of the reference.
+/// What the CSR asked for and the leaf does not contain. For basic constraints Vault has a warning of its own.
 pub fn from_leaf(csr: &ParsedCsr, template: &Template, takes: Takes) -> Vec<String> {
     let mut warnings = Vec::new();
     if let (SubjectName::Composed(subject), false) = (&template.subject, takes.common_name)

@@ -285,8 +285,8 @@ fn large_arcs(usages: &[ObjectIdentifier], policies: &[Policy]) -> Option<String
     ))
 }
 
-/// Words that name no usage are passed over, as the reference does; a slip of the pen there would
-/// give certificates that no client takes.
+/// Unknown names of usages are ignored, as in Vault, with a warning: a typing error would give certificates
+/// that no client accepts.
 pub(in crate::ca) fn unknown_usages(usages: &[String], extended: &[String]) -> Vec<String> {
     let (known, known_extended) =
         (KEY_USAGES.map(|(word, _)| word), EXTENDED_KEY_USAGES.map(|(word, _)| word));

@@ -1,5 +1,5 @@
-//! What would change a refusal: the value, the role and its entries, and the line to paste. They go
-//! to `warnings`; the refusal keeps the reference's text. `{mount}` stands for the mount's path.
+//! What would avoid a refusal: the value, the role and its entries, and the command to paste. They go to
+//! `warnings`; the refusal keeps Vault's text. `{mount}` is replaced by the mount's path.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -262,7 +262,7 @@ fn blanks_around_listed_names_are_trimmed() {
         permitted(&role, &CertificateParams { alt_names: listed, ..ask("x.example.org") }).names;
     assert_eq!(names.dns, ["x.example.org", "a.example.org", "b.example.org"]);
     assert_eq!(names.email, ["me@c.example.org"]);
-    // What is no name is left out, as the reference does, with a word.
+    // An entry that is not a name is left out, as in Vault, with a warning.
     let odd = CertificateParams {
         alt_names: Some("a b, c.example.org".to_owned()),
         ..ask("x.example.org")

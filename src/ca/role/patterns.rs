@@ -85,8 +85,7 @@ impl RoleFields {
 }
 
 impl Role {
-    /// Would the role's own times refuse every request? Stored as the reference stores them, with a
-    /// warning.
+    /// Would the role's own times refuse every request? Such a role is stored, as in Vault, with a warning.
     fn rehearse(&self, mount: TtlLimits, now: Timestamp) -> Option<String> {
         let bounds = IssuanceLimits {
             issuer_end: Timestamp::from_unix(LAST_SECOND),

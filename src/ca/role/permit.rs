@@ -74,8 +74,8 @@ impl Role {
             signature: SignaturePreference {
                 bits: u32::try_from(self.fields.signature_bits).unwrap_or_default(),
                 pss: self.fields.use_pss,
-                // As the reference: an EC issuer takes the hash of the role for requests, and that
-                // of its curve for `issue` (`docs/dev/vault-pki.md`, "Signature algorithm").
+                // As in Vault: for `sign` an EC issuer uses the hash of the role, for `issue` that of
+                // its curve (`docs/dev/vault-pki.md`, "Signature algorithm").
                 ec_takes_bits: csr.is_some() && self.fields.key_type != "rsa",
             },
         };
