@@ -2,7 +2,7 @@
 //! (`docs/design.md`, "A started request runs to its end").
 //!
 //! A client that disconnects drops the future of its answer, perhaps in the middle of a commit. So the
-//! work is polled in the task of the connection, which costs nothing, and is spawned as a task of its own
+//! work is polled in the task of the connection, without the cost of a spawn, and becomes a task of its own
 //! only when it is dropped unfinished.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
