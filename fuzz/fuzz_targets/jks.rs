@@ -19,7 +19,7 @@ const NOW: Timestamp = Timestamp::from_unix(1_900_000_000);
 enum Input<'a> {
     /// What stands before the seal.
     Content(&'a [u8]),
-    CrlEntries(&'a [u8]),
+    Entries(&'a [u8]),
     Written(Written),
 }
 
@@ -36,7 +36,7 @@ struct Written {
 fuzz_target!(|input: Input<'_>| match input {
     Input::Content(content) => foreign_content(content),
     // One entry, as far as the number says.
-    Input::CrlEntries(entries) => {
+    Input::Entries(entries) => {
         foreign_content(&[&[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1], entries].concat());
     }
     Input::Written(written) => round_trip(&written),
