@@ -19,7 +19,7 @@ pub struct RequestValues {
     pub subject: SubjectName,
     /// Subject alternative names.
     pub names: AlternativeNames,
-    /// CertificateParams for basic constraints with CA:TRUE (`add_basic_constraints`).
+    /// Asks for basic constraints with CA:TRUE (`add_basic_constraints`).
     pub basic_constraints: bool,
     /// Key usage to ask for; empty means no extension.
     pub key_usage: KeyUsage,

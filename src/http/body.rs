@@ -62,7 +62,7 @@ pub struct BodyBudget {
 }
 
 impl BodyBudget {
-    /// BodyBudget where the largest body may have so many bytes.
+    /// A budget where the largest body may have so many bytes.
     pub fn new(largest: usize) -> Self {
         let parsed = largest_when_parsed(largest).saturating_mul(LARGEST_PARSED_AT_ONCE);
         Self::of(largest.saturating_mul(LARGEST_AT_ONCE), parsed)

@@ -1,4 +1,4 @@
-//! CrlEntries of roles, and the names that they nearly or just allow.
+//! Entries of roles, and the names that they nearly or just allow.
 
 use signet::ca::role::RoleFields;
 

@@ -40,9 +40,9 @@ params! {
         not_before: String,
         /// Leaves the common name out of the names beside it.
         exclude_cn_from_sans: bool,
-        /// AnswerForm of the answer: `pem`, `der`, `pem_bundle`, `pkcs12_bundle`, `jks_bundle` or `pkcs12_truststore`.
+        /// Form of the answer: `pem`, `der`, `pem_bundle`, `pkcs12_bundle`, `jks_bundle` or `pkcs12_truststore`.
         format: Option<String>,
-        /// AnswerForm of the private key: `der` for the traditional form, or `pkcs8`.
+        /// Form of the private key: `der` for the traditional form, or `pkcs8`.
         private_key_format: String,
     }
 }

@@ -54,7 +54,7 @@ const LIST_ALGORITHM: Finding = rule(
 const REQUEST_READABLE: Finding =
     rule("request_reads_as_der", "RFC 2986, 4.1", "the request reads as DER");
 
-/// The parts of a `TBSCertList` that rules look at. CrlEntries are not read one by one: each was
+/// The parts of a `TBSCertList` that rules look at. Entries are not read one by one: each was
 /// encoded by [`crate::ca::crl::CrlEntries`], and a million of them must not take a second.
 struct CertListView<'a> {
     version: &'a [u8],
