@@ -21,7 +21,7 @@ pub(super) fn command() -> Command {
     Command::new("server")
         .about("Run a server")
         .arg(repeated("config", "FILE", "A configuration file or folder; repeat to merge"))
-        .arg(switch("dev", "DevOptions server: in memory, initialised, unsealed"))
+        .arg(switch("dev", "Development server: in memory, initialised, unsealed"))
         .arg(flag("dev-root-token-id", "TOKEN", "The root token (SIGNET_DEV_ROOT_TOKEN_ID)"))
         .arg(flag(
             "dev-listen-address",
