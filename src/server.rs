@@ -209,7 +209,7 @@ async fn serve(
 }
 
 /// What is wrong with the certificate and key of a listener, for [`config::examine`].
-pub fn examine_tls(files: &config::ListenerTls) -> Vec<config::Remark> {
+pub fn examine_tls(files: &config::ListenerTls) -> Vec<config::FileProblem> {
     let (files, minimum) = tls_files(files);
     crate::http::tls::examine(&files, minimum, Clock::System.now())
 }

@@ -1,42 +1,42 @@
-//! The configuration as meant: every value final, every default filled in.
+//! The checked configuration: every value is final, every default is filled in.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::ConfigError;
-use crate::config::file::{Place, Setting, Written, from_text};
+use crate::config::file::{Location, Setting, WrittenSection, from_text};
 use crate::config::files::Examine;
 use crate::config::listener::ListenerConfig;
 use crate::config::manual::{ConfigKey, SECTIONS, Section};
 use crate::config::seal::{self, SealConfig, SealKey};
 
-/// What the server is to do.
+/// The configuration of a server.
 #[derive(Debug)]
 pub struct Checked {
-    /// Where to serve; at least one.
+    /// The listeners; at least one serves the API.
     pub listeners: Vec<ListenerConfig>,
-    /// Where records lie.
+    /// The storage.
     pub storage: Storage,
-    /// What unseals them.
+    /// The seal.
     pub seal: SealConfig,
-    /// What is logged and how.
+    /// Level and format of the log.
     pub log: Log,
     /// The URL by which clients reach this server, without a slash at its end.
     pub api_addr: Option<String>,
-    /// The installation's name.
+    /// The name of the installation.
     pub cluster_name: Option<String>,
-    /// The lease where nobody asked.
+    /// The lifetime of a lease whose request names none.
     pub default_lease_ttl: Duration,
     /// The longest lease.
     pub max_lease_ttl: Duration,
-    /// Where the process's number is written.
+    /// The file that holds the process's number.
     pub pid_file: Option<PathBuf>,
-    /// What works and is dangerous, for the log and for `config check`.
+    /// Settings that work and are dangerous, for the log and for `config check`.
     pub warnings: Vec<ConfigError>,
 }
 
-/// Where records lie.
+/// The storage of the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
     /// The embedded store in this folder.
@@ -48,27 +48,27 @@ pub enum Storage {
     Inmem,
 }
 
-/// What is logged and how.
+/// Level and format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// The least important lines.
+    /// The least severe lines that are logged.
     pub level: LogLevel,
-    /// How they are written.
+    /// The format of a line.
     pub format: LogFormat,
 }
 
-/// How important a line is.
+/// The severity of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// Every step.
     Trace,
-    /// For those who look for a fault.
+    /// For diagnosis.
     Debug,
-    /// What an operator wants to know.
+    /// Events of normal operation.
     Info,
-    /// What may need a hand.
+    /// Events that may need an operator.
     Warn,
-    /// What needs one.
+    /// Events that need an operator.
     Error,
 }
 
@@ -84,27 +84,27 @@ impl fmt::Display for LogLevel {
     }
 }
 
-/// How lines are written.
+/// The format of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For eyes.
+    /// Text.
     Standard,
     /// One JSON object a line.
     Json,
 }
 
-/// What a check may ask beside the files of the configuration.
+/// What a check reads besides the files of the configuration.
 pub(super) struct Surroundings<'a> {
-    /// Answers for environment variables.
+    /// Looks up environment variables.
     pub(super) lookup: &'a dyn Fn(&str) -> Option<String>,
-    /// Looks into certificates; `None` leaves the files that the configuration names alone.
+    /// Checks certificates; with `None` the files that the configuration names are not read.
     pub(super) examine: Option<&'a Examine<'a>>,
 }
 
-/// Reads the meaning of all sections. `broken` says that a file could not be read whole, so
-/// that what seems to be missing may stand there.
+/// Checks all sections. `broken` means that a file could not be read completely, so
+/// that missing sections are not reported.
 pub(super) fn check(
-    sections: &[Written],
+    sections: &[WrittenSection],
     origin: &Path,
     broken: bool,
     surroundings: &Surroundings<'_>,
@@ -112,7 +112,7 @@ pub(super) fn check(
 ) -> Option<Checked> {
     let Surroundings { lookup, examine } = *surroundings;
     let mut checking = Checking {
-        origin: Place { file: origin.to_owned(), position: None },
+        origin: Location { file: origin.to_owned(), position: None },
         broken,
         lookup,
         examine,
@@ -139,20 +139,20 @@ pub(super) fn check(
         (top.duration("default_lease_ttl"), top.duration("max_lease_ttl"));
     if default_lease_ttl > max_lease_ttl {
         let message = "`default_lease_ttl` is longer than `max_lease_ttl`: lower it";
-        let place = top.place("default_lease_ttl").or_else(|| top.place("max_lease_ttl"));
-        checking.fault(place, message);
+        let location = top.location("default_lease_ttl").or_else(|| top.location("max_lease_ttl"));
+        checking.fault(location, message);
     }
     let api_addr = top.text("api_addr").map(|url| url.trim_end_matches('/').to_owned());
     if api_addr.as_deref().is_some_and(|url| !is_url(url)) {
-        checking.fault(top.place("api_addr"), "`api_addr` must be a URL: https://host:port");
+        checking.fault(top.location("api_addr"), "`api_addr` must be a URL: https://host:port");
     }
     if top.value("disable_mlock") == Some(Setting::Bool(false)) {
         let message = "`disable_mlock` = false asks for locked memory, which Signet does not have: switch swap off or encrypt it, and write true";
-        checking.fault(top.place("disable_mlock"), message);
+        checking.fault(top.location("disable_mlock"), message);
     }
     let pid_file = top.text("pid_file").map(PathBuf::from);
     if let Some(path) = &pid_file {
-        checking.look_at_process_file(path, top.place("pid_file"));
+        checking.check_process_file(path, top.location("pid_file"));
     }
     Some(Checked {
         listeners,
@@ -178,29 +178,29 @@ fn is_url(url: &str) -> bool {
 /// The values of one section: what was set, else the default of the manual.
 pub(super) struct Values {
     section: &'static Section,
-    set: Vec<(&'static str, Place, Setting)>,
+    set: Vec<(&'static str, Location, Setting)>,
 }
 
 impl Values {
-    pub(super) fn of(written: &Written) -> Self {
+    pub(super) fn of(written: &WrittenSection) -> Self {
         let mut values = Self { section: written.section, set: Vec::new() };
         values.add(written);
         values
     }
 
-    fn add(&mut self, written: &Written) {
-        for (name, (place, setting)) in &written.values {
-            self.set(name, place.clone(), setting.clone());
+    fn add(&mut self, written: &WrittenSection) {
+        for (name, (location, setting)) in &written.values {
+            self.set(name, location.clone(), setting.clone());
         }
     }
 
-    fn set(&mut self, name: &'static str, place: Place, setting: Setting) {
+    fn set(&mut self, name: &'static str, location: Location, setting: Setting) {
         self.set.retain(|(known, ..)| *known != name);
-        self.set.push((name, place, setting));
+        self.set.push((name, location, setting));
     }
 
-    pub(super) fn place(&self, name: &str) -> Option<&Place> {
-        self.set.iter().find(|(known, ..)| *known == name).map(|(_, place, _)| place)
+    pub(super) fn location(&self, name: &str) -> Option<&Location> {
+        self.set.iter().find(|(known, ..)| *known == name).map(|(_, location, _)| location)
     }
 
     fn value(&self, name: &str) -> Option<Setting> {
@@ -222,7 +222,7 @@ impl Values {
         self.value(name) == Some(Setting::Bool(true))
     }
 
-    /// Zero only for a key without a default, of which there is none; a test looks.
+    /// Zero only for a key without a default; a test checks that every such key has one.
     pub(super) fn duration(&self, name: &str) -> Duration {
         match self.value(name) {
             Some(Setting::Duration(duration)) => duration,
@@ -240,21 +240,21 @@ impl Values {
 }
 
 pub(super) struct Checking<'a> {
-    origin: Place,
+    origin: Location,
     broken: bool,
     lookup: &'a dyn Fn(&str) -> Option<String>,
-    /// `None` leaves the files that the configuration names alone.
+    /// With `None` the files that the configuration names are not read.
     pub(super) examine: Option<&'a Examine<'a>>,
     faults: &'a mut Vec<ConfigError>,
 }
 
 impl Checking<'_> {
-    pub(super) fn fault(&mut self, place: Option<&Place>, message: impl Into<String>) {
-        self.faults.push(place.unwrap_or(&self.origin).fault(message));
+    pub(super) fn fault(&mut self, location: Option<&Location>, message: impl Into<String>) {
+        self.faults.push(location.unwrap_or(&self.origin).fault(message));
     }
 
-    pub(super) fn warning(&mut self, place: Option<&Place>, message: impl Into<String>) {
-        let fault = place.unwrap_or(&self.origin).fault(message);
+    pub(super) fn warning(&mut self, location: Option<&Location>, message: impl Into<String>) {
+        let fault = location.unwrap_or(&self.origin).fault(message);
         self.faults.push(ConfigError { warning: true, ..fault });
     }
 
@@ -264,7 +264,7 @@ impl Checking<'_> {
         }
     }
 
-    fn storage(&mut self, sections: &[Written]) -> Option<Storage> {
+    fn storage(&mut self, sections: &[WrittenSection]) -> Option<Storage> {
         let Some(block) = self.only(sections, "storage") else {
             self.missing("no storage: add storage \"rocksdb\" { path = \"/var/lib/signet\" }");
             return None;
@@ -275,15 +275,19 @@ impl Checking<'_> {
         let values = Values::of(block);
         let path = values.text("path").map(PathBuf::from);
         if let Some(path) = &path {
-            self.look_at_store(path, values.place("path"));
+            self.check_store(path, values.location("path"));
         }
-        if path.is_none() && !block.misshapen.contains("path") {
-            self.fault(Some(&block.place), "this storage needs `path`: the database's folder");
+        if path.is_none() && !block.malformed.contains("path") {
+            self.fault(Some(&block.location), "this storage needs `path`: the database's folder");
         }
         Some(Storage::Rocksdb { path: path? })
     }
 
-    fn seal(&mut self, sections: &[Written], storage: Option<&Storage>) -> Option<SealConfig> {
+    fn seal(
+        &mut self,
+        sections: &[WrittenSection],
+        storage: Option<&Storage>,
+    ) -> Option<SealConfig> {
         let Some(block) = self.only(sections, "seal") else {
             if matches!(storage, Some(Storage::Rocksdb { .. })) {
                 self.missing(
@@ -301,14 +305,14 @@ impl Checking<'_> {
         {
             let message =
                 "`previous_key_id` is the same as `current_key_id`: give each key its own";
-            self.fault(values.place("previous_key_id"), message);
+            self.fault(values.location("previous_key_id"), message);
         }
         Some(SealConfig::Static { current: current?, previous })
     }
 
     fn seal_key(
         &mut self,
-        block: &Written,
+        block: &WrittenSection,
         values: &Values,
         key: &str,
         id: &str,
@@ -316,40 +320,44 @@ impl Checking<'_> {
     ) -> Option<SealKey> {
         let (key_text, id_text) = (values.text(key), values.text(id));
         for (name, here, other) in [(key, &key_text, &id_text), (id, &id_text, &key_text)] {
-            if here.is_none() && (needed || other.is_some()) && !block.misshapen.contains(name) {
-                self.fault(Some(&block.place), format!("this seal needs `{name}`"));
+            if here.is_none() && (needed || other.is_some()) && !block.malformed.contains(name) {
+                self.fault(Some(&block.location), format!("this seal needs `{name}`"));
             }
         }
         let key_text = key_text?;
-        let place = values.place(key);
+        let location = values.location(key);
         if let Some(path) = key_text.strip_prefix("file://") {
-            self.look_at_secret(key, Path::new(path), place);
+            self.check_secret(key, Path::new(path), location);
         } else if !key_text.starts_with("env://") {
-            // The key stands in the configuration itself.
-            let file = place.map(|place| place.file.clone()).unwrap_or_default();
-            self.look_at_secret(key, &file, place);
+            // The key is in the configuration itself.
+            let file = location.map(|location| location.file.clone()).unwrap_or_default();
+            self.check_secret(key, &file, location);
         }
         match seal::find(&key_text, self.lookup) {
             Ok(found) => Some(SealKey { id: id_text?, key: found }),
             Err(message) => {
-                self.fault(values.place(key), format!("`{key}`: {message}"));
+                self.fault(values.location(key), format!("`{key}`: {message}"));
                 None
             }
         }
     }
 
     /// The one section of this name, a second one being a fault.
-    fn only<'b>(&mut self, sections: &'b [Written], name: &str) -> Option<&'b Written> {
+    fn only<'b>(
+        &mut self,
+        sections: &'b [WrittenSection],
+        name: &str,
+    ) -> Option<&'b WrittenSection> {
         let mut blocks = named(sections, name);
         let first = blocks.next();
         for further in blocks {
-            self.fault(Some(&further.place), format!("a second {name}: keep one"));
+            self.fault(Some(&further.location), format!("a second {name}: keep one"));
         }
         first
     }
 
     /// The keys outside blocks: later files over earlier ones, the environment over all.
-    fn top(&mut self, sections: &[Written]) -> Option<Values> {
+    fn top(&mut self, sections: &[WrittenSection]) -> Option<Values> {
         let mut values = Values { section: SECTIONS.first()?, set: Vec::new() };
         for written in sections.iter().filter(|written| written.section.name.is_empty()) {
             values.add(written);
@@ -362,16 +370,19 @@ impl Checking<'_> {
                 Some((name, text))
             });
             let Some((name, text)) = found else { continue };
-            let place = Place { file: name.into(), position: None };
+            let location = Location { file: name.into(), position: None };
             match from_text(key, &text) {
-                Some(setting) => values.set(key.name, place, setting),
-                None => self.fault(Some(&place), format!("must be {}", key.form.words())),
+                Some(setting) => values.set(key.name, location, setting),
+                None => self.fault(Some(&location), format!("must be {}", key.form.words())),
             }
         }
         Some(values)
     }
 }
 
-pub(super) fn named<'a>(sections: &'a [Written], name: &str) -> impl Iterator<Item = &'a Written> {
+pub(super) fn named<'a>(
+    sections: &'a [WrittenSection],
+    name: &str,
+) -> impl Iterator<Item = &'a WrittenSection> {
     sections.iter().filter(move |written| written.section.name == name)
 }

@@ -1,5 +1,5 @@
-//! The file as written: sections and keys that exist, each value in its form, each with its
-//! place. What the values mean together is `checked`'s business.
+//! Reads a file into sections: known keys, each value in its form and with its
+//! location. `checked` checks how the values fit together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,31 +12,31 @@ use crate::config::manual::{ConfigKey, SECTIONS, Section, ValueForm};
 use crate::go::duration;
 use crate::hcl::{self, Body, HclEntry, Position, Value, ValueKind};
 
-/// A section of a file and what was set in it.
+/// A section of a file and the values set in it.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenSection {
     pub(super) section: &'static Section,
-    pub(super) place: Place,
-    pub(super) values: BTreeMap<&'static str, (Place, Setting)>,
-    /// Keys that were set to something else than their form: their fault is told.
-    pub(super) misshapen: BTreeSet<&'static str>,
+    pub(super) location: Location,
+    pub(super) values: BTreeMap<&'static str, (Location, Setting)>,
+    /// Keys whose value does not have their form; reported already.
+    pub(super) malformed: BTreeSet<&'static str>,
 }
 
-/// Where something stands.
+/// The location of a value or section.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) file: PathBuf,
     pub(super) position: Option<Position>,
 }
 
-impl Place {
+impl Location {
     pub(super) fn fault(&self, message: impl Into<String>) -> ConfigError {
         let (file, position) = (self.file.clone(), self.position);
         ConfigError { file, position, message: message.into(), warning: false }
     }
 }
 
-/// A value in the form that its key has.
+/// A value in the form of its key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Setting {
     Text(String),
@@ -45,9 +45,9 @@ pub(super) enum Setting {
     Count(usize),
 }
 
-/// Reads one file's text. Faults are added, and what is sound is returned all the same, so
-/// that one run shows every fault.
-pub(super) fn read(file: &Path, text: &str, faults: &mut Vec<ConfigError>) -> Vec<Written> {
+/// Reads the text of one file. Errors are added to `faults`, and the valid part is returned anyway, so
+/// that one run shows every error.
+pub(super) fn read(file: &Path, text: &str, faults: &mut Vec<ConfigError>) -> Vec<WrittenSection> {
     let mut reading = Reading { file, faults };
     match hcl::parse(text) {
         Ok(tree) => reading.sections(&tree),
@@ -64,15 +64,15 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn place(&self, position: Position) -> Place {
-        Place { file: self.file.to_owned(), position: Some(position) }
+    fn location(&self, position: Position) -> Location {
+        Location { file: self.file.to_owned(), position: Some(position) }
     }
 
     fn fault(&mut self, position: Position, message: impl Into<String>) {
-        self.faults.push(self.place(position).fault(message));
+        self.faults.push(self.location(position).fault(message));
     }
 
-    fn sections(&mut self, tree: &Body) -> Vec<Written> {
+    fn sections(&mut self, tree: &Body) -> Vec<WrittenSection> {
         let Some(top) = SECTIONS.first() else { return Vec::new() };
         let (blocks, plain): (Vec<_>, Vec<_>) = tree
             .entries
@@ -121,9 +121,9 @@ impl Reading<'_> {
         section: &'static Section,
         position: Position,
         entries: impl Iterator<Item = &'b HclEntry>,
-    ) -> Written {
+    ) -> WrittenSection {
         let mut values = BTreeMap::new();
-        let mut misshapen = BTreeSet::new();
+        let mut malformed = BTreeSet::new();
         for entry in entries {
             let (at, name) = (entry.key.position, entry.key.text.as_str());
             let Some(key) = section.keys.iter().find(|key| key.name == name) else {
@@ -140,16 +140,16 @@ impl Reading<'_> {
             }
             match setting(key, &entry.value) {
                 Some(value) => {
-                    values.insert(key.name, (self.place(entry.value.position), value));
+                    values.insert(key.name, (self.location(entry.value.position), value));
                 }
                 None => {
-                    misshapen.insert(key.name);
+                    malformed.insert(key.name);
                     let message = format!("`{name}` must be {}", key.form.words());
                     self.fault(entry.value.position, message);
                 }
             }
         }
-        Written { section, place: self.place(position), values, misshapen }
+        WrittenSection { section, location: self.location(position), values, malformed }
     }
 }
 
@@ -190,7 +190,7 @@ fn setting(key: &ConfigKey, value: &Value) -> Option<Setting> {
     }
 }
 
-/// A value that stands in quotes, or in the environment.
+/// A value in quotes, or of an environment variable.
 pub(super) fn from_text(key: &ConfigKey, text: &str) -> Option<Setting> {
     match key.form {
         ValueForm::Text => (!text.is_empty()).then(|| Setting::Text(text.to_owned())),

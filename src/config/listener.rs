@@ -1,18 +1,18 @@
-//! The listeners of the configuration: where the server can be reached, and for what.
+//! The listeners of the configuration: addresses, TLS, limits and purpose.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::checked::{Checking, Values, named};
-use super::file::{Place, Written};
+use super::file::{Location, WrittenSection};
 
 /// One address to serve on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerConfig {
     /// The address; port 0 takes a free one.
     pub address: SocketAddr,
-    /// What is served there.
+    /// What it serves.
     pub purpose: ListenerPurpose,
     /// `None` serves plain HTTP.
     pub tls: Option<ListenerTls>,
@@ -64,7 +64,7 @@ pub enum TlsVersion {
 }
 
 impl Checking<'_> {
-    pub(super) fn listeners(&mut self, sections: &[Written]) -> Vec<ListenerConfig> {
+    pub(super) fn listeners(&mut self, sections: &[WrittenSection]) -> Vec<ListenerConfig> {
         let blocks: Vec<_> = named(sections, "listener").collect();
         if blocks.is_empty() {
             self.missing("no listener: add listener \"tcp\" { address = \"127.0.0.1:8200\" … }");
@@ -78,16 +78,19 @@ impl Checking<'_> {
                 "every listener is public: add one without purpose = \"public\", by which the server is administered",
             );
         }
-        self.look_at_addresses(&listeners);
+        self.check_addresses(&listeners);
         listeners.into_iter().map(|(listener, _)| listener).collect()
     }
 
-    fn listener(&mut self, block: &Written) -> Option<(ListenerConfig, Place)> {
+    fn listener(&mut self, block: &WrittenSection) -> Option<(ListenerConfig, Location)> {
         let values = Values::of(block);
         let address = values.text("address").and_then(|text| address(&text));
-        let place = values.place("address").unwrap_or(&block.place).clone();
+        let location = values.location("address").unwrap_or(&block.location).clone();
         if address.is_none() {
-            self.fault(Some(&place), "`address` must be an IP address and a port: 127.0.0.1:8200");
+            self.fault(
+                Some(&location),
+                "`address` must be an IP address and a port: 127.0.0.1:8200",
+            );
         }
         let purpose = match values.text("purpose").as_deref() {
             Some("public") => ListenerPurpose::Public,
@@ -95,7 +98,7 @@ impl Checking<'_> {
         };
         let tls = self.tls(block, &values, purpose);
         if let Some(tls) = &tls {
-            self.look_at_tls(tls, |key| values.place(key).cloned());
+            self.check_tls(tls, |key| values.location(key).cloned());
         }
         let listener = ListenerConfig {
             purpose,
@@ -110,30 +113,30 @@ impl Checking<'_> {
             shutdown_timeout: values.duration("shutdown_timeout"),
             address: address?,
         };
-        Some((listener, place))
+        Some((listener, location))
     }
 
     fn tls(
         &mut self,
-        block: &Written,
+        block: &WrittenSection,
         values: &Values,
         purpose: ListenerPurpose,
     ) -> Option<ListenerTls> {
         const FILES: [&str; 2] = ["tls_cert_file", "tls_key_file"];
-        // What is public and signed needs no TLS. Clients fetch revocation lists by plain HTTP, since TLS
+        // Public signed files need no TLS. Clients fetch revocation lists by plain HTTP, since TLS
         // would need the list that it fetches (RFC 5280, 8).
         let is_plain = purpose == ListenerPurpose::Public
             && FILES
                 .iter()
-                .all(|name| values.text(name).is_none() && !block.misshapen.contains(name));
+                .all(|name| values.text(name).is_none() && !block.malformed.contains(name));
         if is_plain || values.yes("tls_disable") {
             return None;
         }
         for name in FILES {
-            // A value in a wrong form has its fault already.
-            if values.text(name).is_none() && !block.misshapen.contains(name) {
+            // A value in a wrong form is reported already.
+            if values.text(name).is_none() && !block.malformed.contains(name) {
                 let message = format!("this listener needs `{name}`, or tls_disable = true");
-                self.fault(Some(&block.place), message);
+                self.fault(Some(&block.location), message);
             }
         }
         Some(ListenerTls {

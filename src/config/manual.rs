@@ -1,6 +1,6 @@
-//! Every key there is: the table that the reader obeys and that `docs/config.md` is made of.
+//! Every key of the configuration: the table that the reader follows and `docs/config.md` is generated from.
 
-/// What a key is set to.
+/// The form of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueForm {
     /// Any text.
@@ -16,7 +16,7 @@ pub(super) enum ValueForm {
 }
 
 impl ValueForm {
-    /// The form in words, for the manual and for faults.
+    /// The form in words, for the manual and for errors.
     pub(super) fn words(self) -> String {
         match self {
             Self::Text => "a string".to_owned(),
@@ -33,9 +33,9 @@ impl ValueForm {
 pub(super) struct ConfigKey {
     pub(super) name: &'static str,
     pub(super) form: ValueForm,
-    /// As it would be written; empty where there is none.
+    /// As written in a file; empty without a default.
     pub(super) default: &'static str,
-    /// `X` where `SIGNET_X`, else `VAULT_X` of the environment wins over the files.
+    /// `X` where the environment's `SIGNET_X`, or else `VAULT_X`, takes precedence over the files.
     pub(super) variable: Option<&'static str>,
     pub(super) text: &'static str,
 }
@@ -219,7 +219,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "storage",
         label: "inmem",
-        text: "Everything in memory, gone when the process ends. For trials.",
+        text: "Everything in memory, lost when the process ends. For trials.",
         keys: &[],
     },
     Section {

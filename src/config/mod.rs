@@ -1,7 +1,7 @@
-//! The server's configuration: files as they are written, values as they are meant.
+//! The server's configuration: files and environment in, checked values out.
 //!
-//! [`load`] reads files (or folders of them) and the environment that it is given, and
-//! answers with what the server is to do, or with every fault at once, each with its place.
+//! [`load`] reads files (or folders of them) and environment variables, and
+//! returns the configuration, or every error at once, each with its location.
 
 mod checked;
 mod file;
@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use checked::{Checked, Log, LogFormat, LogLevel, Storage};
-pub use files::{Examine, Remark};
+pub use files::{Examine, FileProblem};
 pub use listener::{ListenerConfig, ListenerPurpose, ListenerTls, TlsVersion};
 pub use manual::manual;
 pub use seal::{SealConfig, SealKey};
@@ -23,26 +23,26 @@ pub use seal::{SealConfig, SealKey};
 use crate::hcl::Position;
 use checked::Surroundings;
 
-/// What is wrong with a configuration, where, and what would be right.
+/// An error or warning of a configuration, with its location and remedy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigError {
     /// The file or folder; the name of the variable where the environment is wrong.
     pub file: PathBuf,
-    /// The place in it; `None` where the whole is meant.
+    /// The position in it; `None` for the whole file.
     pub position: Option<Position>,
-    /// What is wrong and how to put it right. Never holds a secret.
+    /// The problem and its remedy. Never holds a secret.
     pub message: String,
-    /// The server starts all the same.
+    /// The server starts anyway.
     pub warning: bool,
 }
 
 impl ConfigError {
-    /// The line, from 1; 0 where the whole file is meant.
+    /// The line, from 1; 0 for the whole file.
     pub fn line(&self) -> u32 {
         self.position.map_or(0, |position| position.line)
     }
 
-    /// The column in characters, from 1; 0 where the whole file is meant.
+    /// The column in characters, from 1; 0 for the whole file.
     pub fn column(&self) -> u32 {
         self.position.map_or(0, |position| position.column)
     }
@@ -61,11 +61,11 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// [`load`], and a look at the files that the configuration names: what the server's start and
-/// `config check` do. `examine` looks into the certificates.
+/// [`load`], and checks of the files that the configuration names: the server's start and
+/// `config check` call it. `examine` checks the certificates.
 ///
 /// # Errors
-/// All faults and warnings, ordered by file and place; at least one is no warning.
+/// All errors and warnings, ordered by file and position; at least one is an error.
 pub fn examine(
     paths: &[PathBuf],
     lookup: &dyn Fn(&str) -> Option<String>,
@@ -75,11 +75,11 @@ pub fn examine(
 }
 
 /// Reads these files, in this order; a folder stands for its `*.hcl` and `*.json` files in
-/// the order of their names. Listeners add up, a later value of a key wins, a second storage
-/// or seal is a fault. `lookup` answers for environment variables.
+/// the order of their names. All listener blocks are used; for other keys the last file wins; a second
+/// storage or seal is an error. `lookup` returns environment variables.
 ///
 /// # Errors
-/// All faults, ordered by file and place.
+/// All errors, ordered by file and position.
 pub fn load(
     paths: &[PathBuf],
     lookup: &dyn Fn(&str) -> Option<String>,
@@ -103,19 +103,19 @@ fn read(
     settle(&sections, paths.first().cloned(), faults, lookup, examine)
 }
 
-/// The configuration of a server for one evening: in memory, one listener in clear.
+/// The configuration of a development server: in memory, one listener without TLS.
 ///
 /// # Errors
-/// What the environment says wrong.
+/// Wrong values of environment variables.
 pub fn in_memory(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Checked, Vec<ConfigError>> {
     let text = "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = true }\nstorage \"inmem\" {}\n";
     parse(Path::new("built-in configuration"), text, lookup)
 }
 
-/// The configuration in one text; `origin` is what its faults name.
+/// The configuration in one text; `origin` is the file name of its errors.
 ///
 /// # Errors
-/// All faults, ordered by place.
+/// All errors, ordered by position.
 pub fn parse(
     origin: &Path,
     text: &str,
@@ -127,7 +127,7 @@ pub fn parse(
 }
 
 fn settle(
-    sections: &[file::Written],
+    sections: &[file::WrittenSection],
     origin: Option<PathBuf>,
     mut faults: Vec<ConfigError>,
     lookup: &dyn Fn(&str) -> Option<String>,
@@ -170,7 +170,7 @@ fn files_of(path: &Path, faults: &mut Vec<ConfigError>) -> Vec<PathBuf> {
         .collect();
     files.sort();
     if files.is_empty() {
-        faults.push(whole(path, "this folder holds no .hcl or .json file".to_owned()));
+        faults.push(whole(path, "this folder has no .hcl or .json file".to_owned()));
     }
     files
 }

@@ -1,25 +1,25 @@
-//! The key that seals the store: found, decoded, and out of sight.
+//! The key that seals the store: found, decoded and kept secret.
 
 use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// What unseals the store.
+/// The seal of the store.
 #[derive(Debug)]
 pub enum SealConfig {
     /// A key that the operator keeps.
     Static {
-        /// Seals and unseals.
+        /// The key that seals.
         current: SealKey,
-        /// May still unseal what an older key sealed.
+        /// An older key that may still unseal.
         previous: Option<SealKey>,
     },
-    /// A key that is made at the start and forgotten at the end, for a store in memory.
+    /// A random key that is lost when the process ends, for a store in memory.
     Ephemeral,
 }
 
-/// A key and the name that stands beside what it sealed.
+/// A key and the name that is stored with the values it seals.
 #[derive(Debug)]
 pub struct SealKey {
     /// The name.
@@ -28,7 +28,7 @@ pub struct SealKey {
     pub key: Box<Secret<[u8; 32]>>,
 }
 
-/// Finds the 32 octets that `text` names or holds.
+/// Finds the 32 bytes that `text` names or holds.
 ///
 /// # Errors
 /// What is wrong, without the key.
@@ -36,7 +36,7 @@ pub(super) fn find(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Box<Secret<[u8; 32]>>, String> {
-    let (octets, origin) = if let Some(name) = text.strip_prefix("env://") {
+    let (bytes, origin) = if let Some(name) = text.strip_prefix("env://") {
         let value = lookup(name).filter(|value| !value.is_empty());
         let value =
             value.ok_or_else(|| format!("the environment has no variable {name}: set it"))?;
@@ -45,23 +45,23 @@ pub(super) fn find(
         if !path.starts_with('/') {
             return Err("a key in a file is written file:///absolute/path".to_owned());
         }
-        let octets = std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))?;
-        let octets = Zeroizing::new(octets);
-        if let Ok(key) = octets.as_slice().try_into() {
+        let bytes = std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+        let bytes = Zeroizing::new(bytes);
+        if let Ok(key) = bytes.as_slice().try_into() {
             return Ok(Secret::boxed(key));
         }
-        (octets, format!("the file {path}"))
+        (bytes, format!("the file {path}"))
     } else {
         (Zeroizing::new(text.as_bytes().to_vec()), "the key here".to_owned())
     };
-    decode(octets.trim_ascii())
-        .ok_or_else(|| format!("{origin} must hold 32 octets in base64 or hexadecimal"))
+    decode(bytes.trim_ascii())
+        .ok_or_else(|| format!("{origin} must hold 32 bytes in base64 or hexadecimal"))
 }
 
 fn decode(text: &[u8]) -> Option<Box<Secret<[u8; 32]>>> {
-    // 64 digits can be no base64 of 32 octets, so the two never meet.
+    // 64 digits cannot be the base64 of 32 bytes, so the two forms never overlap.
     [&HEXLOWER_PERMISSIVE, &BASE64, &BASE64_NOPAD].into_iter().find_map(|encoding| {
-        let octets = Zeroizing::new(encoding.decode(text).ok()?);
-        octets.as_slice().try_into().ok().map(Secret::boxed)
+        let bytes = Zeroizing::new(encoding.decode(text).ok()?);
+        bytes.as_slice().try_into().ok().map(Secret::boxed)
     })
 }

@@ -1,4 +1,4 @@
-//! Configurations that must load for ever, and the faults of those that do not.
+//! Configurations that every version must load, and the errors of others.
 
 use std::fs;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn every_kept_configuration_loads() {
 }
 
 #[test]
-fn every_key_means_what_it_says() {
+fn every_key_sets_its_value() {
     let config = load(&[testdata("every-key.hcl")], &lookup).unwrap();
     let seconds = Duration::from_secs;
     assert_eq!(config.api_addr.as_deref(), Some("https://ca.example.com"));
@@ -61,9 +61,9 @@ fn every_key_means_what_it_says() {
     assert_eq!(config.storage, Storage::Rocksdb { path: "/var/lib/signet".into() });
     let SealConfig::Static { current, previous: Some(previous) } = config.seal else { panic!() };
     assert_eq!((current.id.as_str(), previous.id.as_str()), ("1", "0"));
-    let octets: Vec<u8> = (0..32).collect();
-    assert_eq!(current.key.expose().as_slice(), octets);
-    assert_eq!(previous.key.expose().as_slice(), octets);
+    let bytes: Vec<u8> = (0..32).collect();
+    assert_eq!(current.key.expose().as_slice(), bytes);
+    assert_eq!(previous.key.expose().as_slice(), bytes);
     let first = ListenerConfig {
         address: "[::1]:8200".parse().unwrap(),
         purpose: ListenerPurpose::Api,
@@ -140,7 +140,7 @@ fn defaults_are_those_of_the_manual() {
 }
 
 #[test]
-fn shows_all_faults_at_once_with_their_places() {
+fn all_errors_are_reported_at_once_with_their_locations() {
     let faults = loaded(
         "listner \"tcp\" {}\n\
          log_level = \"loud\"\n\
@@ -178,7 +178,7 @@ fn shows_all_faults_at_once_with_their_places() {
 }
 
 #[test]
-fn says_what_is_missing() {
+fn missing_sections_are_reported() {
     let faults = loaded("").unwrap_err();
     assert_eq!(faults.len(), 2, "{faults:?}");
     assert!(faults[0].starts_with("signet.hcl: no listener: add"));
@@ -193,7 +193,7 @@ fn says_what_is_missing() {
 }
 
 #[test]
-fn a_seal_s_key_has_32_octets_and_never_shows_in_a_fault() {
+fn the_key_of_a_seal_has_32_bytes_and_is_never_in_an_error() {
     let of = |key: &str| {
         let text = format!(
             "listener \"tcp\" {{ tls_disable = true }} storage \"inmem\" {{}}\n\
@@ -206,13 +206,13 @@ fn a_seal_s_key_has_32_octets_and_never_shows_in_a_fault() {
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
-    let octets: Vec<u8> = (0..32).collect();
-    for content in [octets.clone(), format!("{KEY}\n").into_bytes()] {
+    let bytes: Vec<u8> = (0..32).collect();
+    for content in [bytes.clone(), format!("{KEY}\n").into_bytes()] {
         fs::write(&path, content).unwrap();
-        assert_eq!(of(&format!("file://{}", path.display())).unwrap(), octets);
+        assert_eq!(of(&format!("file://{}", path.display())).unwrap(), bytes);
     }
-    assert_eq!(of(KEY).unwrap(), octets);
-    assert_eq!(of(&KEY.to_uppercase()).unwrap(), octets);
+    assert_eq!(of(KEY).unwrap(), bytes);
+    assert_eq!(of(&KEY.to_uppercase()).unwrap(), bytes);
     for wrong in ["hunter2", "env://SHORT", "file://relative", "file:///does/not/exist"] {
         let faults = of(wrong).unwrap_err();
         assert!(faults[0].starts_with("signet.hcl:2:52: `current_key`: "), "{faults:?}");
@@ -252,11 +252,11 @@ fn a_folder_is_merged_in_the_order_of_names_and_the_environment_wins() {
     assert_eq!(faults[0].to_string(), "VAULT_LOG_FORMAT: must be one of \"standard\", \"json\"");
     let empty = tempfile::tempdir().unwrap();
     let faults = load(&[empty.path().to_owned()], &lookup).unwrap_err();
-    assert!(faults[0].message.contains("holds no .hcl"));
+    assert!(faults[0].message.contains("has no .hcl"));
 }
 
 #[test]
-fn addresses_are_read_as_people_write_them() {
+fn the_usual_forms_of_an_address_are_read() {
     for (text, address) in [
         ("127.0.0.1:8200", Some("127.0.0.1:8200")),
         ("127.0.0.1", Some("127.0.0.1:8200")),

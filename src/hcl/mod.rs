@@ -1,8 +1,8 @@
-//! HCL 1, as the files of Vault's servers, agents and policies are written, and its JSON form.
+//! HCL 1, the language of Vault's server, agent and policy files, and its JSON form.
 //!
-//! The reader gives a tree with positions and knows nothing of what the keys mean. It is
-//! wider than the language in one place: `path "a" = { … }` is read as `path "a" { … }`,
-//! since files with it are about. Values are not interpolated: `${…}` stays as it is.
+//! The reader returns a tree with positions and does not interpret keys. It accepts more
+//! than the language in one case: `path "a" = { … }` is read as `path "a" { … }`,
+//! since existing files contain it. Values are not interpolated: `${…}` stays as it is.
 
 mod reader;
 
@@ -10,7 +10,7 @@ use std::fmt;
 
 pub use reader::parse;
 
-/// A place in a text: both numbers start at 1, columns count characters.
+/// A position in a text: both numbers start at 1, columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The line.
@@ -28,9 +28,9 @@ impl fmt::Display for Position {
 /// Why a text is not HCL, and where the reader stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// Where.
+    /// The position of the error.
     pub position: Position,
-    /// What was wrong, and what would be right.
+    /// What is wrong, and what is expected.
     pub message: String,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for SyntaxError {
 
 impl std::error::Error for SyntaxError {}
 
-/// What stands between braces, or in a file: entries in their order, repetitions kept.
+/// The content of braces or of a file: entries in their order, with repetitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Body {
     /// The entries.
@@ -56,7 +56,7 @@ pub struct HclEntry {
     pub key: Word,
     /// The words between it and the brace; empty where there is an equals sign.
     pub labels: Vec<Word>,
-    /// What it is set to; a block's is an object.
+    /// Its value; the value of a block is an object.
     pub value: Value,
 }
 
@@ -74,7 +74,7 @@ pub struct Word {
 pub struct Value {
     /// Where it begins.
     pub position: Position,
-    /// What it is.
+    /// The value itself.
     pub kind: ValueKind,
 }
 
@@ -96,7 +96,7 @@ pub enum ValueKind {
 }
 
 impl ValueKind {
-    /// What a reader calls such a value.
+    /// The name of the kind, for messages.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::String(_) => "a string",
@@ -108,14 +108,14 @@ impl ValueKind {
     }
 }
 
-/// A block with all its labels, however it was written.
+/// A block with its labels, in whichever of the equivalent forms it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block<'a> {
-    /// Where the block's key stands.
+    /// The position of the block's key.
     pub position: Position,
-    /// As many as were asked for.
+    /// The labels, as many as requested.
     pub labels: Vec<&'a Word>,
-    /// What is in it.
+    /// Its content.
     pub body: &'a Body,
 }
 
@@ -124,7 +124,7 @@ impl HclEntry {
     /// `"a": [{"b": { … }}]` are the same.
     ///
     /// # Errors
-    /// Where something else stands in the place of a block or of a label.
+    /// The position at which a block or a label is expected and missing.
     pub fn blocks(&self, labels: usize) -> Result<Vec<Block<'_>>, SyntaxError> {
         if self.labels.len() > labels {
             let position = self.labels.get(labels).map_or(self.key.position, |word| word.position);

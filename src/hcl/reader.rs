@@ -1,14 +1,14 @@
-//! From text to tree, one character at a time, with one error: the first.
+//! Parses a text into a tree, one character at a time; the first error ends it.
 
 use crate::hcl::{Body, HclEntry, Position, SyntaxError, Value, ValueKind, Word};
 
-/// How deep blocks and lists may nest: deeper than any file means it, shallower than the stack.
+/// The maximum depth of nested blocks and lists: no real file reaches it, and the stack holds it.
 const DEPTH: usize = 64;
 
-/// Reads a text; one whose first character is `{` is read as JSON.
+/// Parses a text; one whose first character is `{` is read as JSON.
 ///
 /// # Errors
-/// The first place that is not HCL. No text makes it panic.
+/// The first position that is not HCL. No text makes it panic.
 pub fn parse(text: &str) -> Result<Body, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let json = text.trim_start().starts_with('{');
@@ -62,7 +62,7 @@ impl Reader<'_> {
         SyntaxError { position: self.at, message: message.into() }
     }
 
-    /// Passes over white space and comments.
+    /// Skips white space and comments.
     fn skip_space(&mut self) -> Result<(), SyntaxError> {
         loop {
             if self.rest.starts_with('#') || self.rest.starts_with("//") {
@@ -265,7 +265,7 @@ impl Reader<'_> {
         .ok_or_else(|| SyntaxError { position, message: format!("`{text}` is not a number") })
     }
 
-    /// A string in quotes; the reader stands on the first of them.
+    /// A string in quotes; the reader is at the first of them.
     fn string(&mut self) -> Result<String, SyntaxError> {
         let opened = self.at;
         let unclosed = || SyntaxError {
@@ -274,7 +274,7 @@ impl Reader<'_> {
         };
         self.bump();
         let mut text = String::new();
-        // Between `${` and its brace quotes do not end the text.
+        // Quotes between `${` and its brace do not end the text.
         let mut braces = 0_u32;
         loop {
             let at = self.at;
@@ -300,7 +300,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What stands for the escape whose backslash was passed at `at`.
+    /// The character of the escape whose backslash is at `at`.
     fn escape(&mut self, at: Position) -> Result<char, SyntaxError> {
         let unknown = || SyntaxError {
             position: at,
@@ -337,7 +337,7 @@ impl Reader<'_> {
         Some(code)
     }
 
-    /// The four digits after `\u`; two of them in a row where UTF-16 needs a pair.
+    /// The four digits after `\u`; two such escapes where UTF-16 needs a surrogate pair.
     fn unicode(&mut self) -> Option<char> {
         let first = self.code(4, 16)?;
         if !(0xd800..0xdc00).contains(&first) {
@@ -351,8 +351,8 @@ impl Reader<'_> {
         char::decode_utf16(pair).next()?.ok()
     }
 
-    /// `<<WORD`, lines, `WORD`; after `<<-` the indentation of the last line is taken away
-    /// from each, if each has it.
+    /// `<<WORD`, lines, `WORD`; after `<<-` the indentation of the last line is removed
+    /// from every line, if every line has it.
     fn heredoc(&mut self) -> Result<String, SyntaxError> {
         let opened = self.at;
         let wrong = |message: &str| SyntaxError { position: opened, message: message.to_owned() };

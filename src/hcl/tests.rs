@@ -1,4 +1,4 @@
-//! The reader against the ways that people write, and against everything else.
+//! The reader on the forms that real files use, and on arbitrary input.
 
 use proptest::prelude::*;
 
@@ -37,7 +37,7 @@ fn shown(text: &str) -> String {
 }
 
 #[test]
-fn reads_the_ways_that_files_are_written() {
+fn reads_the_forms_of_real_files() {
     for (text, tree) in [
         ("", "{}"),
         ("\u{feff}a = 1", "{a=1}"),
@@ -74,7 +74,7 @@ fn reads_json() {
 }
 
 #[test]
-fn says_what_is_wrong_and_where() {
+fn an_error_has_its_position_and_what_is_expected() {
     for (text, message) in [
         ("a = ", "1:5: a value is expected here, not the end"),
         ("a = b", "1:5: text stands in quotes: \"b\""),
@@ -100,7 +100,7 @@ fn says_what_is_wrong_and_where() {
 }
 
 #[test]
-fn blocks_are_the_same_however_they_are_written() {
+fn the_three_forms_of_a_block_are_equal() {
     for text in [
         "listener \"tcp\" { a = 1 }\nlistener \"tcp\" { a = 1 }",
         "listener = { tcp = { a = 1 } }\nlistener tcp { a = 1 }",
@@ -128,7 +128,7 @@ fn blocks_are_the_same_however_they_are_written() {
 }
 
 #[test]
-fn refuses_what_is_nested_too_deep() {
+fn refuses_values_that_are_nested_too_deep() {
     for text in ["a {".repeat(100_000), format!("a = {}", "[".repeat(100_000))] {
         assert!(parse(&text).unwrap_err().message.contains("too deep"));
     }

@@ -28,7 +28,7 @@ use crate::ca::certificate::CertificateFields;
 use crate::ca::pem;
 use crate::ca::time::Timestamp;
 use crate::clock::Clock;
-use crate::config::Remark;
+use crate::config::FileProblem;
 use crate::secret::Secret;
 
 /// The oldest version of TLS that a client may speak.
@@ -293,8 +293,8 @@ fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
 }
 
 /// Everything that is wrong with the pair, without using it.
-pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec<Remark> {
-    let mut remarks = Vec::new();
+pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec<FileProblem> {
+    let mut problems = Vec::new();
     let read = |path: &Path| {
         let unreadable = |error| TlsError::Unreadable(path.to_owned(), error);
         std::fs::read(path).map(Zeroizing::new).map_err(unreadable)
@@ -304,7 +304,7 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
             TlsError::Unreadable(..) => error.to_string(),
             other => format!("{}: {other}", path.display()),
         };
-        remarks.push(Remark { key, warning: false, message });
+        problems.push(FileProblem { key, warning: false, message });
     };
     let certificate = read(&files.certificate).and_then(|text| chain(&text));
     let key = read(&files.key).and_then(|text| private_key(&text));
@@ -314,7 +314,7 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
     if let Err(error) = &key {
         fault("tls_key_file", &files.key, error);
     }
-    let Ok((chain, end)) = certificate else { return remarks };
+    let Ok((chain, end)) = certificate else { return problems };
     let leaf = chain.first().cloned();
     if let Ok(key) = key
         && let Err(error) = (ChainAndKey { chain, key, end }).configure(minimum)
@@ -328,11 +328,11 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
     }
     let fields = leaf.as_deref().and_then(|leaf| CertificateFields::read(leaf).ok());
     let warnings = fields.map(|leaf| doubts(&leaf, now)).unwrap_or_default();
-    remarks.extend(warnings.into_iter().map(|why| {
+    problems.extend(warnings.into_iter().map(|why| {
         let message = format!("{}: {why}", files.certificate.display());
-        Remark { key: "tls_cert_file", warning: true, message }
+        FileProblem { key: "tls_cert_file", warning: true, message }
     }));
-    remarks
+    problems
 }
 
 /// Why clients may not believe a certificate that a server can use.

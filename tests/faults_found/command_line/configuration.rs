@@ -126,7 +126,7 @@ fn n10_what_would_end_the_start_is_a_fault_with_its_place() {
 
     let folder = sound();
     write(&folder.path("store"), "a file", 0o600);
-    refused(&folder, &[("signet.hcl:6:", &["`path`", "is no folder"])]);
+    refused(&folder, &[("signet.hcl:6:", &["`path`", "is not a folder"])]);
 
     let folder = sound();
     write(&folder.path("letter"), "mine", 0o600);
