@@ -193,7 +193,7 @@ fn n10_what_works_and_is_dangerous_is_a_warning_with_its_place() {
     let missing = folder.path("run/signet.pid");
     let line = format!("pid_file = \"{}\"\nstorage", missing.display());
     configure(&folder, "storage", &line);
-    warned(&folder, "signet.hcl:6:", &["`pid_file`", "cannot be written", "make its folder"]);
+    warned(&folder, "signet.hcl:6:", &["`pid_file`", "cannot be written", "create its folder"]);
     fs::create_dir(missing.parent().unwrap()).unwrap();
     assert_eq!(check(&folder).stderr, "");
 }
