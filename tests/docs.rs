@@ -114,7 +114,7 @@ fn every_page_has_a_command_to_paste() {
     }
 }
 
-/// The rows of the table of weaknesses: number, fault, what is here.
+/// The rows of the table of weaknesses: row number, fault, public numbers, what is here.
 fn weaknesses() -> Vec<Vec<String>> {
     let page = read("docs/dev/weaknesses.md");
     let numbered = |line: &&str| {
@@ -132,9 +132,83 @@ fn every_weakness_has_its_row_with_a_test_or_a_reason() {
     let numbers: Vec<_> = rows.iter().map(|row| row.first().cloned().unwrap_or_default()).collect();
     assert_eq!(numbers, (1..=92).map(|number: u8| number.to_string()).collect::<Vec<_>>());
     for row in &rows {
-        let here = row.get(2).cloned().unwrap_or_default();
+        let here = row.get(3).cloned().unwrap_or_default();
         let reasoned = ["Never: ", "Not yet: ", "Open: "].iter().any(|word| here.starts_with(word));
         assert!(reasoned || marked(&here, '`').len() > 1, "{row:?} names no test and no reason");
+    }
+}
+
+/// Whether a public number has the form that its registry gives it.
+fn is_well_formed(number: &str) -> bool {
+    let digits = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
+        lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let dated = |text: &str, lengths| {
+        let parts = text.split_once('-');
+        parts.is_some_and(|(year, rest)| digits(year, 4..=4) && digits(rest, lengths))
+    };
+    // GitHub leaves out the letters and digits that are easily confused.
+    let ghsa =
+        |part: &str| part.len() == 4 && part.chars().all(|c| "23456789cfghjmpqrvwx".contains(c));
+    let project = |text: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let named = |text: &str| !text.is_empty() && text.chars().all(allowed);
+        text.split_once('/').is_some_and(|(owner, name)| named(owner) && named(name))
+    };
+    if let Some(rest) = number.strip_prefix("CVE-") {
+        dated(rest, 4..=7)
+    } else if let Some(rest) = number.strip_prefix("RUSTSEC-") {
+        dated(rest, 4..=4)
+    } else if let Some(rest) = number.strip_prefix("GHSA-") {
+        rest.split('-').count() == 3 && rest.split('-').all(ghsa)
+    } else if let Some(rest) = number.strip_prefix("CWE-") {
+        digits(rest, 1..=4)
+    } else if let Some(rest) = number.strip_prefix("VU#") {
+        digits(rest, 6..=6)
+    } else if let Some(rest) = number.strip_prefix("Mozilla bug ") {
+        digits(rest, 6..=7)
+    } else {
+        number.split_once('#').is_some_and(|(name, rest)| project(name) && digits(rest, 1..=6))
+    }
+}
+
+#[test]
+fn every_weakness_has_a_well_formed_public_number_or_says_that_it_has_none() {
+    for wrong in
+        ["CVE-24-1234", "CVE-2024-123", "RUSTSEC-2023-71", "GHSA-aaaa-2222-3333", "CWE-", "VU#1"]
+    {
+        assert!(!is_well_formed(wrong), "{wrong} is accepted");
+    }
+    let mut numbered = 0;
+    for row in weaknesses() {
+        assert_eq!(row.len(), 4, "{row:?}");
+        let cell = row.get(2).cloned().unwrap_or_default();
+        if let Some(source) = cell.strip_prefix("no public number: ") {
+            assert!(source.len() > 10, "{row:?} does not say where the fault was made public");
+            continue;
+        }
+        let numbers: Vec<_> = cell.split(", ").collect();
+        for number in &numbers {
+            assert!(is_well_formed(number), "{row:?}: {number} is malformed");
+        }
+        let distinct: BTreeSet<_> = numbers.iter().collect();
+        assert_eq!(distinct.len(), numbers.len(), "{row:?} has a number twice");
+        numbered += 1;
+    }
+    assert!(numbered > 80, "{numbered} rows with a number");
+}
+
+#[test]
+fn every_advisory_that_bans_a_library_is_on_the_page_of_weaknesses() {
+    let page: String = weaknesses().concat().join(" ");
+    let banned = read("tests/known_weaknesses.rs") + &read("deny.toml");
+    let advisories: BTreeSet<_> = banned
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+        .filter(|word| word.starts_with("RUSTSEC-"))
+        .collect();
+    assert!(advisories.len() > 8, "{advisories:?}");
+    for advisory in advisories {
+        assert!(is_well_formed(advisory) && page.contains(advisory), "{advisory} is missing");
     }
 }
 
@@ -143,7 +217,7 @@ fn every_test_that_stands_against_a_weakness_is_there() {
     let mut named = 0;
     for row in weaknesses() {
         let mut file = String::new();
-        for word in row.get(2).map(|here| marked(here, '`')).unwrap_or_default() {
+        for word in row.get(3).map(|here| marked(here, '`')).unwrap_or_default() {
             if word.ends_with(".rs") {
                 file = read(&word);
                 continue;
