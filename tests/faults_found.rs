@@ -1,7 +1,7 @@
-//! Faults that an outside review, public reports and a first user found in November 2026, replayed
-//! one by one. The number in front of a test's name is the number of the finding: `f` for the review,
-//! `r` for a public report, `n` for the first user's notes. Each test fails when its protection is
-//! taken out; siblings of a finding stand beside it.
+//! Regression tests for faults that a review, public reports and a first user found in November 2026.
+//! The prefix of a test's name is the number of the finding: `f` for the review, `r` for a public
+//! report, `n` for the notes of the first user. Each test fails without the fix; related cases are
+//! next to it.
 //!
 //!     cargo test --test faults_found
 

@@ -1,4 +1,4 @@
-//! Object identifiers, key stores, parameters that are checked before anything is signed.
+//! Object identifiers, key stores, and parameters that are checked before anything is signed.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -18,11 +18,11 @@ use x509_cert::ext::pkix::CertificatePolicies;
 
 use crate::support::{Answer, START, Server, der, pem};
 
-const ARCHIVES: [&str; 3] = ["pkcs12_bundle", "jks_bundle", "pkcs12_truststore"];
+const KEY_STORES: [&str; 3] = ["pkcs12_bundle", "jks_bundle", "pkcs12_truststore"];
 const AD_CS: &str =
     "1.3.6.1.4.1.311.21.8.3719450.11115469.11946914.3506198.8878958.75.1492336001.1138714952";
 const UUID: &str = "2.25.329800735698586629295641978511506172918";
-const MARK: char = '\u{feff}';
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 async fn server() -> Server {
     let server = Server::with_root().await;
@@ -37,7 +37,7 @@ async fn keys(server: &Server, path: &str) -> Vec<String> {
     keys.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// What a refusal must not add to: certificates, issuers, keys.
+/// What a refused request must not change: certificates, issuers and keys.
 async fn stock(server: &Server, mount: &str) -> [Vec<String>; 3] {
     [
         keys(server, &format!("{mount}/certs")).await,
@@ -62,17 +62,17 @@ fn merged(mut body: Value, more: &Value) -> Value {
     body
 }
 
-fn open(format: &str, archive: &str) -> Opened {
-    let archive = BASE64.decode(archive.as_bytes()).unwrap();
+fn open(format: &str, store: &str) -> Opened {
+    let store = BASE64.decode(store.as_bytes()).unwrap();
     let password = Secret::new("changeit".to_owned());
     match format {
-        "jks_bundle" => jks::open(&archive, &password),
-        _ => pkcs12::open(&archive, &password),
+        "jks_bundle" => jks::open(&store, &password),
+        _ => pkcs12::open(&store, &password),
     }
     .unwrap()
 }
 
-/// The DER of a certificate, and whether each of them is signed by the next one.
+/// Whether each certificate (DER) is signed by the next one.
 fn is_a_path(chain: &[Vec<u8>]) -> bool {
     let chain: Vec<_> =
         chain.iter().map(|der| Certificate::parse(der.as_slice()).unwrap()).collect();
@@ -82,11 +82,11 @@ fn is_a_path(chain: &[Vec<u8>]) -> bool {
 }
 
 #[tokio::test]
-async fn f14_what_is_refused_has_issued_nothing() {
+async fn f14_a_refused_request_issues_nothing() {
     let server = server().await;
     let long = "x".repeat(256);
-    let mut wishes = Vec::new();
-    for format in ARCHIVES {
+    let mut invalid = Vec::new();
+    for format in KEY_STORES {
         let password = if format == "jks_bundle" { "jks_password" } else { "pkcs12_password" };
         for wrong in [
             json!({ "pkcs12_encoder": "bogus" }),
@@ -100,14 +100,14 @@ async fn f14_what_is_refused_has_issued_nothing() {
             json!({ password: ["x"] }),
             json!({ "jks_private_key_alias": {} }),
         ] {
-            wishes.push(merged(json!({ "format": format }), &wrong));
+            invalid.push(merged(json!({ "format": format }), &wrong));
         }
     }
-    wishes.extend(
+    invalid.extend(
         ["", "PEM", "pkcs12", "pkcs12_bundle ", "jks"].map(|word| json!({ "format": word })),
     );
-    wishes.push(json!({ "format": ["pem"] }));
-    wishes.push(json!({ "remove_roots_from_chain": "bogus", "exclude_cn_from_sans": "bogus" }));
+    invalid.push(json!({ "format": ["pem"] }));
+    invalid.push(json!({ "remove_roots_from_chain": "bogus", "exclude_cn_from_sans": "bogus" }));
     let csr = csr(|_| {});
     let name = json!({ "common_name": "a.example.org", "key_type": "ec" });
     let signing = json!({ "common_name": "Below", "csr": csr });
@@ -123,14 +123,14 @@ async fn f14_what_is_refused_has_issued_nothing() {
         ("pki/root/rotate/exported", name.clone()),
         ("pki/intermediate/generate/exported", name.clone()),
     ] {
-        for wish in &wishes {
-            let answer = server.post(path, merged(body.clone(), wish)).await;
-            assert_eq!(answer.status, 400, "{path} {wish}: {:?}", answer.json());
-            assert_eq!(stock(&server, "pki").await, before, "{path} {wish}");
+        for parameters in &invalid {
+            let answer = server.post(path, merged(body.clone(), parameters)).await;
+            assert_eq!(answer.status, 400, "{path} {parameters}: {:?}", answer.json());
+            assert_eq!(stock(&server, "pki").await, before, "{path} {parameters}");
         }
     }
-    // An archive of a request, and a trust store that would lose the exported key.
-    for format in ARCHIVES {
+    // A key store for a CSR, and a trust store that would drop the exported key.
+    for format in KEY_STORES {
         let body = merged(name.clone(), &json!({ "format": format }));
         server.post("pki/intermediate/generate/exported", body).await.refused(400, "\"format\"");
     }
@@ -140,7 +140,7 @@ async fn f14_what_is_refused_has_issued_nothing() {
 }
 
 #[tokio::test]
-async fn f14_a_certificate_whose_archive_cannot_be_written_is_not_issued() {
+async fn f14_a_certificate_whose_key_store_cannot_be_built_is_not_issued() {
     let server = server().await;
     let large: Vec<_> = (0..10).map(|number| number.to_string().repeat(1_000_000)).collect();
     let before = stock(&server, "pki").await;
@@ -153,7 +153,7 @@ async fn f14_a_certificate_whose_archive_cannot_be_written_is_not_issued() {
         assert!((400..500).contains(&answer.status), "{path}: {:?}", answer.json());
         assert_eq!(stock(&server, "pki").await, before, "{path}");
     }
-    // A mount without a root: what the trust store would hold is known after the signature.
+    // In a mount without a root, the contents of the trust store are known only after the signature.
     let server = intermediate_without_its_root().await;
     let before = stock(&server, "pki_int").await;
     for (path, body) in [
@@ -167,7 +167,7 @@ async fn f14_a_certificate_whose_archive_cannot_be_written_is_not_issued() {
     }
 }
 
-/// `pki_int` issues under the root of `pki` and does not know it.
+/// `pki_int` issues under the root of `pki`, which it does not hold.
 async fn intermediate_without_its_root() -> Server {
     let server = Server::with_root().await;
     let mount = json!({ "type": "pki", "config": { "max_lease_ttl": "87600h" } });
@@ -184,7 +184,7 @@ async fn intermediate_without_its_root() -> Server {
 }
 
 #[tokio::test]
-async fn a_key_store_without_a_trust_store_says_so() {
+async fn a_key_store_without_a_trust_store_has_a_warning() {
     let server = intermediate_without_its_root().await;
     let ours = |answer: &Answer| {
         answer
@@ -198,7 +198,7 @@ async fn a_key_store_without_a_trust_store_says_so() {
         let answer = server.post("pki_int/issue/web", body.clone()).await.ok();
         assert!(answer.data().get("truststore").is_none());
         assert!(ours(&answer)[0].contains("no trust store"), "{:?}", answer.warnings());
-        // With its root there is nothing to say; with another root there is.
+        // There is no warning if the mount holds the root; there is one if it holds another root.
         let answer =
             server.post("pki/roles/web", json!({ "allow_any_name": true, "key_type": "ec" }));
         answer.await.ok();
@@ -207,7 +207,7 @@ async fn a_key_store_without_a_trust_store_says_so() {
     }
     let other = json!({ "common_name": "Other", "key_type": "ec" });
     server.post("pki_int/root/generate/internal", other).await.ok();
-    for format in ARCHIVES {
+    for format in KEY_STORES {
         let body = json!({ "common_name": "a.example.org", "format": format });
         let answer = server.post("pki_int/issue/web", body).await.ok();
         let text = &ours(&answer)[0];
@@ -215,8 +215,8 @@ async fn a_key_store_without_a_trust_store_says_so() {
     }
 }
 
-/// Vault's tutorial on rotating a root: `pki` holds Root A and Root B, both certify the one key of
-/// `pki_int`. Returns the identifiers of the certificate under A, the one under B, A and B.
+/// Vault's tutorial on rotating a root: `pki` holds Root A and Root B, and both certify the same key
+/// of `pki_int`. Returns the ids of the certificate under A, the certificate under B, A and B.
 async fn rotation(server: &Server) -> [String; 4] {
     let b =
         json!({ "common_name": "Root B", "key_type": "ec", "issuer_name": "b", "ttl": "87600h" });
@@ -242,7 +242,7 @@ async fn rotation(server: &Server) -> [String; 4] {
 }
 
 #[tokio::test]
-async fn r03_an_archive_holds_the_path_that_belongs_together_whatever_the_chain_says() {
+async fn r03_a_key_store_holds_a_verifiable_path_for_any_manual_chain() {
     let server = Server::with_root().await;
     let [own, other, a, b] = rotation(&server).await;
     let certificate = async |id: &str| {
@@ -289,7 +289,7 @@ async fn r03_an_archive_holds_the_path_that_belongs_together_whatever_the_chain_
 }
 
 #[tokio::test]
-async fn r05_every_oid_of_x660_is_taken_wherever_one_is_read() {
+async fn r05_every_oid_of_x660_is_accepted_in_every_field() {
     let server = server().await;
     for oid in [AD_CS, "2.999.1", "2.999", "0.9.2342.19200300.100.1.1", UUID, "1.2.4294967296"] {
         let content = ObjectIdentifier::new(oid).unwrap();
@@ -322,7 +322,7 @@ async fn r05_every_oid_of_x660_is_taken_wherever_one_is_read() {
         let warned = warned.warnings().iter().any(|text| text.contains("2147483648"));
         assert_eq!(warned, [UUID, "1.2.4294967296"].contains(&oid), "{oid}");
     }
-    // In what others wrote: extensions of requests, and of certificates that are imported.
+    // Extensions of CSRs and imported certificates, which other programs write.
     let arcs: Vec<u64> = AD_CS.split('.').map(|arc| arc.parse().unwrap()).collect();
     let foreign = |parameters: &mut rcgen::CertificateParams| {
         let content = vec![4, 1, 0];
@@ -343,9 +343,9 @@ async fn r05_every_oid_of_x660_is_taken_wherever_one_is_read() {
     server.post("pki/intermediate/set-signed", imported).await.ok();
 }
 
-/// An outside judge; a machine without OpenSSL has the second implementations beside the code.
+/// Compares with OpenSSL. Without OpenSSL, only the second implementations in the unit tests check this.
 #[test]
-fn r05_openssl_writes_an_oid_as_we_do() {
+fn r05_openssl_encodes_an_oid_in_the_same_way() {
     for text in [AD_CS, UUID, "2.999.1", "0.39", "1.39.1", "2.47.1", "2.48", "1.2.4294967296"] {
         let oid = ObjectIdentifier::new(text).unwrap();
         let written = Command::new("openssl")
@@ -359,7 +359,7 @@ fn r05_openssl_writes_an_oid_as_we_do() {
 }
 
 #[tokio::test]
-async fn r05_what_is_no_oid_is_refused_with_the_reason() {
+async fn r05_a_malformed_oid_is_refused_with_the_reason() {
     let server = server().await;
     let long = format!("2.25.{}", "9".repeat(300));
     for (oid, why) in [
@@ -421,9 +421,8 @@ async fn r06_a_certificate_names_each_policy_once() {
     assert_eq!(shown(&found), [named("1.2.3", 0)]);
     let found = policies(&server, json!(["1.2.3", "1.2.4", "1.2.03", "1.2.4"])).await;
     assert_eq!(shown(&found), [named("1.2.3", 0), named("1.2.4", 0)]);
-    // With qualifiers: the same ones once, different ones under the one policy.
-    let cps =
-        |place: &str| json!({ "oid": "1.2.3", "cps": format!("https://{place}.example.org") });
+    // Equal qualifiers are written once; different ones are merged under one policy.
+    let cps = |host: &str| json!({ "oid": "1.2.3", "cps": format!("https://{host}.example.org") });
     let notice = json!({ "oid": "1.2.3", "notice": "N" });
     for (list, count) in [
         (json!([cps("a"), cps("a")]), 1),
@@ -439,7 +438,7 @@ async fn r06_a_certificate_names_each_policy_once() {
 }
 
 #[tokio::test]
-async fn r15_a_wrong_format_is_answered_with_every_format_there_is() {
+async fn r15_a_wrong_format_is_refused_with_the_list_of_formats() {
     let server = server().await;
     let name = json!({ "common_name": "a.example.org", "key_type": "ec" });
     let three = "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"";
@@ -455,23 +454,23 @@ async fn r15_a_wrong_format_is_answered_with_every_format_there_is() {
         ),
     ] {
         let answer = server.post(path, merged(body, &json!({ "format": "p12" }))).await;
-        // The error is the reference's, word for word; what only this server has is a warning.
+        // The error has Vault's exact text; formats that only this server has are in a warning.
         assert_eq!((answer.status, answer.errors()), (400, vec![text.to_owned()]), "{path}");
         let [hint] = &answer.warnings()[..] else { panic!("{path}: {:?}", answer.json()) };
-        assert!(hint.starts_with("Signet: ") && ARCHIVES.iter().all(|word| hint.contains(word)));
+        assert!(hint.starts_with("Signet: ") && KEY_STORES.iter().all(|word| hint.contains(word)));
     }
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_before_pem_is_passed_over() {
+async fn a_byte_order_mark_before_pem_is_ignored() {
     let server = server().await;
     let request = csr(|_| {});
-    let marked = format!("{MARK}{request}");
+    let marked = format!("{BYTE_ORDER_MARK}{request}");
     server.post("pki/sign/web", json!({ "csr": marked })).await.ok();
     let signing = json!({ "common_name": "Below", "csr": marked });
     server.post("pki/root/sign-intermediate", signing).await.ok();
     let issued = server.post("pki/issue/web", json!({ "common_name": "a.example.org" })).await.ok();
-    let certificate = format!("{MARK}{}", issued.text("certificate"));
+    let certificate = format!("{BYTE_ORDER_MARK}{}", issued.text("certificate"));
     server.post("pki/revoke", json!({ "certificate": certificate })).await.ok();
     let authorities: Vec<_> = ["One", "Two"]
         .map(|name| {
@@ -479,16 +478,16 @@ async fn a_byte_order_mark_before_pem_is_passed_over() {
             root.distinguished_name.push(rcgen::DnType::CommonName, name);
             root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
             let root = root.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-            format!("{MARK}{}", pem("CERTIFICATE", root.der()))
+            format!("{BYTE_ORDER_MARK}{}", pem("CERTIFICATE", root.der()))
         })
         .into();
     let imported = json!({ "pem_bundle": authorities.concat() });
     let imported = server.post("pki/intermediate/set-signed", imported).await.ok();
     assert_eq!(imported.data()["imported_issuers"].as_array().unwrap().len(), 2);
-    // The listener's own files.
+    // The certificate and key files of the listener.
     let pair = self_signed(&["localhost".to_owned()], Timestamp::from_unix(START)).unwrap();
-    let certificate = format!("{MARK}{}", pair.certificate);
-    let key = format!("{MARK}{}", pair.key.expose());
+    let certificate = format!("{BYTE_ORDER_MARK}{}", pair.certificate);
+    let key = format!("{BYTE_ORDER_MARK}{}", pair.key.expose());
     let (clock, _) = Clock::manual(START);
     let minimum = MinimumVersion::Tls13;
     assert!(Tls::from_pem(certificate.as_bytes(), key.as_bytes(), minimum, clock).is_ok());
@@ -526,7 +525,7 @@ async fn a_serial_number_is_found_with_and_without_separators() {
         let revoked = server.post("pki/revoke", json!({ "serial_number": text })).await.ok();
         assert_eq!(revoked.data()["state"], "revoked", "{text}");
     }
-    // What is no serial number keeps the reference's answers.
+    // Anything else gets the same answers as from Vault.
     for text in ["zz", "0x01", "1:2", "00:01", &plain[1..39], "", ":", "-"] {
         let answer = server.post("pki/revoke", json!({ "serial_number": text })).await;
         let said = if text.is_empty() {
@@ -542,7 +541,7 @@ async fn a_serial_number_is_found_with_and_without_separators() {
     }
 }
 
-/// Row 19 of docs/dev/weaknesses.md: 128 random bits, each of which varies.
+/// Row 19 of docs/dev/weaknesses.md: each of the 128 random bits varies.
 #[tokio::test]
 async fn a_serial_number_has_128_bits_that_vary() {
     let server = server().await;
@@ -554,21 +553,21 @@ async fn a_serial_number_has_128_bits_that_vary() {
         let bytes: Vec<_> =
             serial.split(':').map(|byte| u32::from_str_radix(byte, 16).unwrap()).collect();
         assert_eq!(bytes.len(), 20);
-        for (place, byte) in seen.iter_mut().zip(bytes) {
-            *place = (place.0 | byte, place.1 | (byte ^ 0xff));
+        for (bits, byte) in seen.iter_mut().zip(bytes) {
+            *bits = (bits.0 | byte, bits.1 | (byte ^ 0xff));
         }
     }
-    // The first four bytes are the minute of the end. Of the others each bit was both 0 and 1.
+    // The first four bytes encode the minute of the expiry. Each other bit was both 0 and 1.
     for (ones, zeros) in &seen[4..] {
         assert_eq!((*ones, *zeros), (0xff, 0xff), "{seen:x?}");
     }
 }
 
 #[tokio::test]
-async fn f14_a_password_that_java_does_not_take_is_told() {
+async fn f14_a_password_that_java_rejects_has_a_warning() {
     let server = server().await;
     let csr = csr(|_| ());
-    for format in ARCHIVES {
+    for format in KEY_STORES {
         for (password, is_odd) in [("changeit", false), ("", false), ("pässwörd", true)] {
             let body = json!({
                 "common_name": "a.example.org", "format": format, "csr": csr, "key_type": "ec",
@@ -578,8 +577,8 @@ async fn f14_a_password_that_java_does_not_take_is_told() {
                 ["issue/web", "sign/web", "root/sign-intermediate", "root/generate/internal"]
             {
                 let answer = server.post(&format!("pki/{path}"), body.clone()).await.ok();
-                let told = answer.warnings().iter().any(|told| told.contains("is not ASCII"));
-                assert_eq!(told, is_odd && format != "jks_bundle", "{path} {format} {password}");
+                let warned = answer.warnings().iter().any(|text| text.contains("is not ASCII"));
+                assert_eq!(warned, is_odd && format != "jks_bundle", "{path} {format} {password}");
             }
         }
     }

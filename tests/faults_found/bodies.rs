@@ -1,4 +1,4 @@
-//! Request bodies and headers: what is read, in which order, and within which budget.
+//! Request bodies and headers: what is read, in which order, and within which limits.
 
 use std::fs;
 
@@ -10,33 +10,33 @@ use tokio::net::TcpStream;
 use crate::process;
 use crate::support::{Answer, ROOT_TOKEN, Server};
 
-/// The body of the finding: 1,625 lists of 10,000 zeros, 31 MiB that became two gigabytes.
+/// The body of the finding: 1,625 lists of 10,000 zeros. 31 MiB of JSON took two gigabytes of memory.
 fn zeros() -> Bytes {
     let list = format!("[{}]", vec!["0"; 10_000].join(","));
     format!("{{\"a\":[{}]}}", vec![list.as_str(); 1_625].join(",")).into()
 }
 
-/// A server in a process of its own, so that its memory is its own.
-struct Alone {
+/// A server in a separate process, so that its memory can be measured.
+struct Isolated {
     server: process::Server,
     _folder: tempfile::TempDir,
 }
 
-impl Alone {
+impl Isolated {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = process::Server::start(&[env!("CARGO_BIN_EXE_signet")], folder.path());
         Self { server, _folder: folder }
     }
 
-    /// The most memory that the process ever had, in MiB.
+    /// Peak resident memory of the process, in MiB.
     fn peak(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.server.process())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
     }
 
-    /// Posts as much of the body as the server takes; the answer.
+    /// Posts the body until the server stops reading; returns the response.
     async fn post(&self, path: &str, token: &str, length: usize, body: Bytes) -> String {
         let head = format!(
             "POST /v1/{path} HTTP/1.1\r\nhost: x\r\nx-vault-token: {token}\r\ncontent-length: {length}\r\n\r\n"
@@ -47,18 +47,18 @@ impl Alone {
             let sent = writing.write_all(head.as_bytes()).await;
             let sent = if sent.is_ok() { writing.write_all(&body).await } else { sent };
             if body.len() < length {
-                // An answer that waits for the rest says that the body is broken.
+                // A server that waits for the rest would report a truncated body.
                 let _ = writing.shutdown().await;
             }
             (writing, sent)
         });
         let mut answer = Vec::new();
-        let mut piece = [0; 4096];
-        // The connection stays open where the whole body was read.
+        let mut buffer = [0; 4096];
+        // The connection stays open if the whole body was read.
         while !answer.ends_with(b"}\n") {
-            match reading.read(&mut piece).await {
+            match reading.read(&mut buffer).await {
                 Ok(1..) if answer.len() > 1 << 20 => break,
-                Ok(read @ 1..) => answer.extend_from_slice(&piece[..read]),
+                Ok(read @ 1..) => answer.extend_from_slice(&buffer[..read]),
                 _ => break,
             }
         }
@@ -68,19 +68,19 @@ impl Alone {
 }
 
 #[tokio::test]
-async fn f01_small_json_stays_small_before_and_behind_the_gate() {
-    let alone = Alone::start();
+async fn f01_small_json_takes_little_memory_with_and_without_a_token() {
+    let isolated = Isolated::start();
     let body = zeros();
     let length = body.len();
     assert!((30 << 20..32 << 20).contains(&length), "{length}");
     for _ in 0..4 {
-        let answer = alone.post("pki/issue/x", "x", length, body.clone()).await;
+        let answer = isolated.post("pki/issue/x", "x", length, body.clone()).await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:.300}");
         assert!(answer.contains("Vault is sealed"), "{answer:.300}");
     }
-    let before = alone.peak();
+    let before = isolated.peak();
     assert!(before < 100, "{before} MiB for bodies that are not read");
-    let token = process::prepare(&alone.server.address, &[]).await;
+    let token = process::prepare(&isolated.server.address, &[]).await;
     for (path, status, text) in [
         ("nowhere/issue/x", 404, "no handler for route"),
         ("pki/nowhere", 404, "unsupported path"),
@@ -90,25 +90,26 @@ async fn f01_small_json_stays_small_before_and_behind_the_gate() {
         ("sys/nowhere", 404, "unsupported path"),
         ("sys/init", 413, "too large"),
     ] {
-        let answer = alone.post(path, &token, length, body.clone()).await;
+        let answer = isolated.post(path, &token, length, body.clone()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer:.300}");
         assert!(answer.contains(text), "{path}: {answer:.300}");
     }
-    let after = alone.peak();
+    let after = isolated.peak();
     assert!(after < 250, "{before} MiB became {after}");
 }
 
 #[tokio::test]
-async fn f01_of_a_long_body_nothing_is_read_where_it_makes_no_difference() {
-    let alone = Alone::start();
-    // Only the headers are sent: an answer that waited for the body would never come.
-    let ask = async |path: &str, token: &str| alone.post(path, token, 20 << 20, Bytes::new()).await;
+async fn f01_a_long_body_is_not_read_if_the_headers_decide_the_response() {
+    let isolated = Isolated::start();
+    // Only the headers are sent: a server that waits for the body would never respond.
+    let ask =
+        async |path: &str, token: &str| isolated.post(path, token, 20 << 20, Bytes::new()).await;
     for path in ["pki/issue/x", "sys/mounts/pki", "auth/token/renew-self", "nowhere"] {
         let answer = ask(path, "x").await;
         assert!(answer.contains("HTTP/1.1 503 ") && answer.contains("Vault is sealed"), "{answer}");
     }
     assert!(ask("sys/init", "").await.starts_with("HTTP/1.1 413 "));
-    process::prepare(&alone.server.address, &[]).await;
+    process::prepare(&isolated.server.address, &[]).await;
     for path in ["pki/issue/workload", "sys/mounts/pki", "nowhere"] {
         let answer = ask(path, "").await;
         assert!(answer.contains("HTTP/1.1 403 "), "{path}: {answer}");
@@ -135,7 +136,7 @@ async fn f01_the_seal_and_the_token_are_checked_before_the_body_is_parsed() {
             answer.refused(503, "Vault is sealed");
         }
     }
-    // What needs no token works, within a bound of its own.
+    // Unauthenticated requests work, with a lower limit.
     let many = json!({ "pgp_keys": vec!["x"; 300] }).to_string();
     post_raw(&server, "sys/init", None, many).await.refused(400, "more than 256 values");
     post_raw(&server, "sys/init", None, "{} {}").await.refused(400, "after top-level value");
@@ -155,7 +156,7 @@ async fn f01_the_seal_and_the_token_are_checked_before_the_body_is_parsed() {
 }
 
 #[tokio::test]
-async fn f01_every_way_to_many_values_meets_the_budget() {
+async fn f01_every_encoding_of_many_values_is_limited() {
     let server = Server::with_root().await;
     let many = 40_000;
     let lists = |inner: &str, count: usize| format!("[{}]", vec![inner; count].join(","));
@@ -192,7 +193,7 @@ async fn f01_every_way_to_many_values_meets_the_budget() {
         answer.refused(400, "more than 256 parameters");
     }
     server.get("pki/roles/x").await.refused_without_text(404);
-    // What people send is far below.
+    // Realistic requests are far below the limits.
     let domains = vec!["a.example.org"; 10_000];
     let role = json!({ "allowed_domains": domains, "allowed_uri_sans": domains });
     server.post("pki/roles/x", role).await.ok();
@@ -209,21 +210,21 @@ impl Bare for Answer {
     }
 }
 
-/// That it comes at once is judged without a clock: `src/http/body.rs`
+/// That it is not delayed is tested without a clock: `src/http/body.rs`
 /// `a_refusal_is_told_at_once_unless_very_many_came_before`.
 #[tokio::test]
-async fn f21_a_long_body_with_a_wrong_token_is_answered_as_a_short_one() {
-    let alone = Alone::start();
-    process::prepare(&alone.server.address, &[]).await;
-    let said = async |length: usize, body: &'static str| {
-        let answer = alone.post("pki/issue/workload", "hvs.expired", length, body.into()).await;
+async fn f21_a_long_body_with_a_wrong_token_gets_the_response_of_a_short_one() {
+    let isolated = Isolated::start();
+    process::prepare(&isolated.server.address, &[]).await;
+    let errors = async |length: usize, body: &'static str| {
+        let answer = isolated.post("pki/issue/workload", "hvs.expired", length, body.into()).await;
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     };
-    let short = said(2, "{}").await;
+    let short = errors(2, "{}").await;
     assert!(short.contains("permission denied") && short.contains("invalid token"), "{short}");
     for length in [16 * 1024 + 1, 20 << 20] {
-        assert_eq!(said(length, "").await, short);
+        assert_eq!(errors(length, "").await, short);
     }
 }
 
@@ -295,7 +296,7 @@ async fn f22_a_health_check_chooses_a_code_from_200_to_599() {
     }
 }
 
-/// A server with a role, and what a page of another site or one of ours may do to it.
+/// Sends a request of a web page to a server with a role.
 async fn from_page(method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let server = Server::with_root().await;
     server.post("pki/roles/x", json!({ "allow_any_name": true })).await.ok();
@@ -303,7 +304,7 @@ async fn from_page(method: &str, path: &str, headers: &[(&str, &str)]) -> Answer
 }
 
 #[tokio::test]
-async fn f18_a_page_of_another_site_changes_nothing() {
+async fn f18_a_cross_site_request_changes_nothing() {
     let host = ("Host", "ca.example.org:8200");
     for headers in [
         &[host, ("Origin", "https://evil.example")][..],
@@ -336,14 +337,14 @@ async fn f18_a_page_of_another_site_changes_nothing() {
         ] {
             from_page(method, path, headers).await.refused(403, "origin not allowed");
         }
-        // What changes nothing is answered: the browser shows it to no page.
+        // Reads are served: the browser does not show the response to the page.
         assert_eq!(from_page("GET", "pki/ca/pem", headers).await.status, 200, "{headers:?}");
         assert_eq!(from_page("LIST", "pki/roles", headers).await.status, 200, "{headers:?}");
     }
 }
 
 #[tokio::test]
-async fn f18_programs_and_pages_of_the_same_origin_are_served_whatever_media_type_they_send() {
+async fn f18_programs_and_same_origin_pages_are_served_with_any_media_type() {
     let host = ("Host", "ca.example.org:8200");
     for headers in [
         &[][..],
@@ -370,7 +371,7 @@ async fn f18_programs_and_pages_of_the_same_origin_are_served_whatever_media_typ
 }
 
 #[tokio::test]
-async fn n02_a_wrapped_answer_is_refused_until_there_is_one() {
+async fn n02_response_wrapping_is_refused_while_unsupported() {
     let server = Server::with_root().await;
     server.post("pki/roles/x", json!({ "allow_any_name": true, "key_type": "ec" })).await.ok();
     let batches = server.memory.tally().batches;
@@ -398,7 +399,7 @@ async fn n02_a_wrapped_answer_is_refused_until_there_is_one() {
         }
     }
     assert_eq!(server.memory.tally().batches, batches, "nothing was written");
-    // A header that asks for nothing is no refusal, and a state of the process is never wrapped.
+    // An empty or zero header is accepted; the status endpoints never wrap and ignore the header.
     for (value, path) in
         [("", "sys/mounts"), ("0", "sys/mounts"), ("60s", "sys/health"), ("60s", "sys/seal-status")]
     {
@@ -408,7 +409,7 @@ async fn n02_a_wrapped_answer_is_refused_until_there_is_one() {
 }
 
 #[tokio::test]
-async fn n03_a_namespace_that_is_not_there_is_refused() {
+async fn n03_an_unknown_namespace_is_refused() {
     let server = Server::with_root().await;
     let role = json!({ "allow_any_name": true }).to_string();
     let write = async |namespace: &str, path: &str| {
@@ -438,7 +439,7 @@ async fn n03_a_namespace_that_is_not_there_is_refused() {
     for path in ["team-a/pki/roles/web", "team-a/sys/mounts", "root/pki/roles/web"] {
         server.post(path, json!({})).await.refused(404, "no handler for route");
     }
-    // Every client that has a namespace setting sends it empty, or names the root.
+    // Clients without a namespace send an empty header or the name of the root namespace.
     for root in ["", "/", "root", "root/", "/root/"] {
         write(root, "pki/roles/web").await.ok();
         for path in ["auth/token/lookup-self", "sys/health", "sys/seal-status"] {
@@ -478,10 +479,10 @@ async fn n03_no_header_or_parameter_that_asks_for_protection_is_ignored() {
     assert_eq!(server.get("pki/roles/x").await.data()["ttl"], Value::from(3600));
     let mount = |entropy: bool| json!({ "type": "pki", "external_entropy_access": entropy });
     server.post("sys/mounts/other", mount(true)).await.refused(400, "external_entropy_access asks");
-    // Every value is sealed under the key of the seal, asked for or not.
+    // Every value is sealed under the seal key, with or without `seal_wrap`.
     let sealed = json!({ "type": "pki", "seal_wrap": true, "external_entropy_access": false });
     server.post("sys/mounts/other", sealed).await.ok();
-    // What clients send with every request, or what a single server always fulfils.
+    // Headers that clients always send, or that a single server always satisfies.
     for (name, value) in [
         ("X-Vault-Request", "true"),
         ("X-Vault-Index", "v1:abc"),

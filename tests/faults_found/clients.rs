@@ -1,14 +1,14 @@
-//! What clients and the proxies before them send with a request.
+//! Headers and bodies as clients and proxies send them.
 
 use bytes::Bytes;
 use serde_json::json;
 
 use crate::support::{ROOT_TOKEN, Server};
 
-/// A proxy that has a password of its own adds a header `Authorization`; a client whose token variable is
-/// empty sends an empty `X-Vault-Token`.
+/// A proxy with basic authentication adds an `Authorization` header; a client with an empty token
+/// variable sends an empty `X-Vault-Token`.
 #[tokio::test]
-async fn n03_a_bearer_token_counts_beside_an_empty_token_and_beside_other_schemes() {
+async fn n03_a_bearer_token_is_accepted_beside_an_empty_token_and_other_schemes() {
     let server = Server::with_root().await;
     let bearer = format!("Bearer {ROOT_TOKEN}");
     let ask = async |headers: &[(&str, &str)]| {
@@ -24,16 +24,16 @@ async fn n03_a_bearer_token_counts_beside_an_empty_token_and_beside_other_scheme
     ] {
         ask(headers).await.ok();
     }
-    // A token that is there wins, also where it is wrong.
+    // A non-empty `X-Vault-Token` has precedence, even if it is wrong.
     ask(&[("X-Vault-Token", "wrong"), client]).await.refused(403, "invalid token");
     for headers in [&[proxy][..], &[("X-Vault-Token", "")], &[("Authorization", "Bearer ")]] {
         ask(headers).await.refused(403, "permission denied");
     }
 }
 
-/// With U+FFFD in place of what is not UTF-8, a name was signed that was not asked for.
+/// With invalid UTF-8 replaced by U+FFFD, a name was signed that the client had not requested.
 #[tokio::test]
-async fn f22_a_form_of_bytes_that_are_not_utf_8_is_refused_as_json_is() {
+async fn f22_a_form_that_is_not_utf_8_is_refused() {
     let server = Server::with_root().await;
     let role = json!({ "allow_any_name": true, "enforce_hostnames": false, "key_type": "ec" });
     server.post("pki/roles/any", role).await.ok();
@@ -48,7 +48,7 @@ async fn f22_a_form_of_bytes_that_are_not_utf_8_is_refused_as_json_is() {
         b"common_name=a\xff.example.org",
         b"common_name=a.example.org&alt_names=%c3%28",
         b"common_name=a.example.org&%ff=1",
-        // A surrogate, and one byte of two.
+        // A surrogate, and the first byte of a two-byte sequence.
         b"common_name=%ed%a0%80",
         b"common_name=a%c3&ttl=1h",
     ] {

@@ -1,4 +1,4 @@
-//! The command line: trust, files that it writes, flags, checks of the configuration.
+//! The command line: trust, the files that it writes, flags, and checks of the configuration.
 
 #[path = "command_line/configuration.rs"]
 mod configuration;
@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A folder of a test.
+/// A temporary folder of a test.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -30,13 +30,13 @@ impl Folder {
     }
 }
 
-/// The present second: what certificates are valid against.
+/// The current time, for the validity of certificates.
 fn now() -> time::OffsetDateTime {
     let now = signet::clock::Clock::System.now();
     time::OffsetDateTime::from_unix_timestamp(now.unix()).unwrap()
 }
 
-/// What a command did.
+/// The outcome of a command.
 #[derive(Debug)]
 struct Done {
     code: i32,
@@ -44,7 +44,7 @@ struct Done {
     stderr: String,
 }
 
-/// Runs the binary with this environment and no other.
+/// Runs the binary with exactly this environment.
 fn signet(line: &[&str], environment: &[(&str, &str)]) -> Done {
     let output = Command::new(env!("CARGO_BIN_EXE_signet"))
         .args(line)
@@ -61,7 +61,7 @@ fn signet(line: &[&str], environment: &[(&str, &str)]) -> Done {
     }
 }
 
-/// Starts a server that must not start: what it says. One that listens all the same is ended.
+/// Starts a server that must refuse to start, and returns its output. If it listens, it is killed.
 fn refused_start(line: &[&str], environment: &[(&str, &str)]) -> Done {
     let mut child = Command::new(env!("CARGO_BIN_EXE_signet"))
         .arg("server")
@@ -84,11 +84,11 @@ fn refused_start(line: &[&str], environment: &[(&str, &str)]) -> Done {
     Done { code: output.status.code().unwrap_or(-1), stdout: first, stderr }
 }
 
-/// A development server on a free port; its token is `root`, and it ends with this value.
+/// A development server on a free port with the token `root`; it is killed on drop.
 struct Development {
     child: Child,
     address: String,
-    /// What it printed, address and lines to paste.
+    /// Its standard output: the address and the commands to paste.
     printed: String,
     errors: PathBuf,
 }
@@ -109,13 +109,13 @@ impl Development {
             .unwrap();
         let mut printed = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
-        // The last line that it prints is the one to issue with, and an empty one.
+        // The output ends with the command that issues a certificate and an empty line.
         while !printed.ends_with("\n\n") || !printed.contains("signet ") {
             assert!(lines.read_line(&mut printed).unwrap() > 0, "{printed}");
         }
         let address = printed.lines().find_map(|line| line.strip_prefix("address: "));
         let address = address.unwrap().to_owned();
-        // The token is stored behind the announcement, before any request is answered.
+        // The token is stored after this output and before the first response.
         let server = Self { child, address, printed, errors };
         let ready = signet(&["status"], &[("SIGNET_ADDR", &server.address)]);
         assert_eq!(ready.code, 0, "{}", ready.stderr);

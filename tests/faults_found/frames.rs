@@ -1,4 +1,4 @@
-//! HTTP/2 by hand (RFC 9113): a client that may do what no library does.
+//! A minimal HTTP/2 client (RFC 9113) that can send frames which no library sends.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
-/// The settings' numbers.
+/// Identifiers of settings.
 pub(crate) const MAX_CONCURRENT_STREAMS: u16 = 3;
 pub(crate) const INITIAL_WINDOW_SIZE: u16 = 4;
 
@@ -33,12 +33,12 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The four bytes at the start, as WINDOW_UPDATE and RST_STREAM have them.
+    /// The first four bytes, as in WINDOW_UPDATE and RST_STREAM.
     pub(crate) fn number(&self) -> u32 {
         u32::from_be_bytes(self.payload[..4].try_into().unwrap())
     }
 
-    /// The status of a response: in the static table, or literal, since this client keeps no other.
+    /// The status of a response: indexed in the static table or literal. This client has no dynamic table.
     pub(crate) fn status(&self) -> u16 {
         let is_size = |byte: &&u8| **byte & 0xe0 == 0x20;
         let payload = &self.payload[self.payload.iter().take_while(is_size).count()..];
@@ -48,7 +48,7 @@ impl Frame {
             0x8c => 400,
             0x8d => 404,
             0x8e => 500,
-            // Literal, its name indexed, the value plain or by Huffman's code; digits have five bits.
+            // A literal with an indexed name; the value is plain or Huffman-coded. Digits have five bits.
             _ => {
                 let value = &payload[2..2 + usize::from(payload[1] & 0x7f)];
                 if payload[1] & 0x80 == 0 {
@@ -80,7 +80,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     bytes
 }
 
-/// A header that is written out, without Huffman's code.
+/// A literal header without Huffman coding.
 pub(crate) fn literal(name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![0];
     for text in [name, value] {
@@ -121,7 +121,7 @@ pub(crate) fn get(stream: u32, path: &str) -> Vec<u8> {
 /// A connection.
 pub(crate) struct Client {
     pub(crate) socket: TcpStream,
-    /// What the server set.
+    /// Settings of the server.
     pub(crate) settings: Vec<(u16, u32)>,
 }
 
@@ -152,7 +152,7 @@ impl Client {
         self.settings.iter().find(|(of, _)| *of == number).map(|(_, value)| *value)
     }
 
-    /// Sends bytes; whether the connection still takes them.
+    /// Sends bytes; returns whether the connection still accepts them.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
         self.socket.write_all(bytes).await.is_ok()
     }
@@ -168,7 +168,7 @@ impl Client {
         Some(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
-    /// The next frame of a kind; others are dropped.
+    /// The next frame of a kind; other frames are discarded.
     pub(crate) async fn next_of(&mut self, kind: u8) -> Option<Frame> {
         loop {
             let next = self.next().await?;
@@ -178,7 +178,7 @@ impl Client {
         }
     }
 
-    /// Asks whether the server is there: everything that it sent before it answers.
+    /// Sends a PING; returns the frames that the server sent before its acknowledgement.
     pub(crate) async fn ping(&mut self) -> Option<Vec<Frame>> {
         if !self.send(&frame(PING, 0, 0, b"12345678")).await {
             return None;

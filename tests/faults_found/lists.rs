@@ -1,4 +1,4 @@
-//! Revocations and revocation lists; issuers that may not sign, and odd ones, stand in `lists/`.
+//! Revocations and CRLs; issuers that must not sign and unusual certificates are in `lists/`.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn server() -> Server {
     server
 }
 
-/// A revocation list as a verifier reads it.
+/// A CRL as a verifier reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct List {
     number: u64,
@@ -75,7 +75,7 @@ async fn revoke(server: &Server, serial: &str) -> Answer {
     server.post("pki/revoke", json!({ "serial_number": serial })).await
 }
 
-/// The list in any of the forms in which it is read.
+/// The CRL of a response in any form.
 fn any_form(answer: &Answer) -> List {
     let text = |member: &str| answer.data().get(member).and_then(Value::as_str).map(der);
     if let Some(bytes) = text("crl").or_else(|| text("certificate")) {
@@ -104,7 +104,7 @@ const FORMS: [&str; 6] = [
     "pki/issuer/root/crl/pem",
 ];
 
-/// Starts so many readers of all forms, and lets each come as far as it can.
+/// Starts `count` readers of all forms, and runs each until it waits.
 async fn readers(server: &Arc<Server>, count: usize) -> Vec<JoinHandle<Answer>> {
     let started: Vec<_> = FORMS
         .iter()
@@ -121,7 +121,7 @@ async fn readers(server: &Arc<Server>, count: usize) -> Vec<JoinHandle<Answer>> 
     started
 }
 
-/// The next commit waits for the answer.
+/// Makes the next commit wait for the returned signal.
 fn held(server: &Server) -> Arc<Notify> {
     let gate = Arc::new(Notify::new());
     server.memory.danger_inject(1, CommitFault::Slow(Arc::clone(&gate)));
@@ -129,7 +129,7 @@ fn held(server: &Server) -> Arc<Notify> {
 }
 
 #[tokio::test]
-async fn f04_a_stale_list_is_built_once_for_all_who_wait() {
+async fn f04_concurrent_reads_of_a_stale_crl_share_one_build() {
     let server = Arc::new(server().await);
     let before = crl(&server, "pki/crl").await;
     server.advance(37 * 3600);
@@ -139,14 +139,14 @@ async fn f04_a_stale_list_is_built_once_for_all_who_wait() {
     gate.notify_one();
     for one in waiting {
         let read = any_form(&one.await.unwrap().ok());
-        assert_eq!(read.number, before.number + 1, "one number for all");
+        assert_eq!(read.number, before.number + 1, "all readers get the same CRL");
     }
     assert_eq!(server.memory.tally().batches, batches + 1, "one commit");
     assert_eq!(crl(&server, "pki/crl").await.number, before.number + 1);
 }
 
 #[tokio::test]
-async fn f04_a_list_at_the_end_of_its_life_is_built_once() {
+async fn f04_a_crl_near_or_past_its_expiry_is_built_once() {
     let server = Arc::new(server().await);
     let mut number = crl(&server, "pki/crl").await.number;
     for hours in [37, 72, 73, 500] {
@@ -162,7 +162,7 @@ async fn f04_a_list_at_the_end_of_its_life_is_built_once() {
 }
 
 #[tokio::test]
-async fn f04_what_needs_no_token_writes_nothing_after_a_restart() {
+async fn f04_unauthenticated_reads_write_nothing_after_a_restart() {
     let server = server().await;
     for _ in 0..3 {
         let serial = issue(&server, "pki/issue/web").await;
@@ -174,7 +174,7 @@ async fn f04_what_needs_no_token_writes_nothing_after_a_restart() {
     for one in readers(&server, 60).await {
         assert_eq!(any_form(&one.await.unwrap().ok()), before);
     }
-    assert_eq!(server.memory.tally().batches, batches, "the list names all that is on record");
+    assert_eq!(server.memory.tally().batches, batches, "the stored CRL is complete");
     let serial = issue(&server, "pki/issue/web").await;
     revoke(&server, &serial).await.ok();
     let after = crl(&server, "pki/crl").await;
@@ -182,16 +182,16 @@ async fn f04_what_needs_no_token_writes_nothing_after_a_restart() {
 }
 
 #[tokio::test]
-async fn f04_a_revocation_does_not_stand_behind_readers() {
+async fn f04_a_revocation_does_not_wait_for_readers() {
     let server = Arc::new(server().await);
     let serial = issue(&server, "pki/issue/web").await;
     let before = crl(&server, "pki/crl").await;
     server.advance(37 * 3600);
-    // Nothing was revoked, so this is the renewal for the first reader.
+    // Nothing was revoked, so the first reader triggers this renewal.
     let gate = held(&server);
     let waiting = readers(&server, 60).await;
     let batches = server.memory.tally().batches;
-    // The certificate is of 24 hours: another one is revoked now.
+    // The first certificate is valid for 24 hours only, so a new one is revoked.
     let revoking = {
         let server = Arc::clone(&server);
         tokio::spawn(async move {
@@ -205,7 +205,7 @@ async fn f04_a_revocation_does_not_stand_behind_readers() {
     }
     gate.notify_one();
     let (fresh, ended) = revoking.await.unwrap();
-    assert!(ended <= batches + 4, "one build is ahead of it at most: {batches}, {ended}");
+    assert!(ended <= batches + 4, "it waits for at most one build: {batches}, {ended}");
     for one in waiting {
         one.await.unwrap().ok();
     }
@@ -224,14 +224,14 @@ async fn f04_every_reader_gets_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn f04_a_list_that_another_issuer_of_its_group_signed_is_kept_for_all_readers() {
+async fn f04_a_crl_signed_by_an_issuer_with_the_same_name_and_key_is_cached() {
     let server = server().await;
     let again = json!({ "common_name": "Example Root", "key_ref": "default", "ttl": "8760h" });
     server.post("pki/root/generate/existing", again).await.ok();
     let issuers = server.list("pki/issuers").await.ok().data();
     let first = issuers["keys"][0].as_str().unwrap().to_owned();
     let path = format!("pki/issuer/{first}");
-    // Each of both signs in turn, so that each has had a whole list.
+    // Both issuers sign in turn, so that each has signed a complete CRL.
     for usage in ["read-only", "read-only,crl-signing", "read-only", "read-only,crl-signing"] {
         server.call("PATCH", &path, Some(&json!({ "usage": usage }))).await.ok();
         for path in ["pki/crl", "pki/crl/pem", "pki/issuer/root/crl/pem"] {
@@ -242,13 +242,17 @@ async fn f04_a_list_that_another_issuer_of_its_group_signed_is_kept_for_all_read
 }
 
 #[tokio::test]
-async fn f16_a_look_at_a_list_while_the_clock_is_ahead_pins_nothing() {
+async fn f16_reading_a_crl_while_the_clock_is_ahead_has_no_lasting_effect() {
     let server = server().await;
     let before = crl(&server, "pki/crl").await;
     let batches = server.memory.tally().batches;
     server.advance(4 * YEAR);
     for path in FORMS {
-        assert_eq!(any_form(&read(&server, path).await.ok()), before, "{path}: made by no reader");
+        assert_eq!(
+            any_form(&read(&server, path).await.ok()),
+            before,
+            "{path}: a read does not build a CRL"
+        );
     }
     let server = server.restarted().await;
     assert_eq!(crl(&server, "pki/crl").await, before);
@@ -258,7 +262,7 @@ async fn f16_a_look_at_a_list_while_the_clock_is_ahead_pins_nothing() {
 }
 
 #[tokio::test]
-async fn f16_a_list_from_the_future_is_followed_by_one_of_the_present() {
+async fn f16_a_crl_from_the_future_is_followed_by_a_current_one() {
     for ahead in [3600, 40 * 24 * 3600, 4 * YEAR] {
         let server = server().await;
         let before = crl(&server, "pki/crl").await;
@@ -281,7 +285,7 @@ async fn f16_a_list_from_the_future_is_followed_by_one_of_the_present() {
 }
 
 #[tokio::test]
-async fn f16_a_look_at_a_list_while_the_clock_is_behind_pins_nothing() {
+async fn f16_reading_a_crl_while_the_clock_is_behind_has_no_lasting_effect() {
     for behind in [3600, 40 * YEAR] {
         let server = server().await;
         let before = crl(&server, "pki/crl").await;
@@ -298,7 +302,7 @@ async fn f16_a_look_at_a_list_while_the_clock_is_behind_pins_nothing() {
 }
 
 #[tokio::test]
-async fn f16_an_operator_rotates_and_a_caller_without_a_token_does_not() {
+async fn f16_rotating_a_crl_needs_a_token() {
     let server = server().await;
     let before = crl(&server, "pki/crl").await;
     assert_eq!(read(&server, "pki/crl/rotate").await.status, 403);
@@ -308,11 +312,15 @@ async fn f16_an_operator_rotates_and_a_caller_without_a_token_does_not() {
     assert_eq!(crl(&server, "pki/crl").await.number, before.number + 1);
     server.advance(2 * YEAR);
     server.get("pki/crl/rotate").await.ok();
-    assert_eq!(crl(&server, "pki/crl").await.this_update, server.now(), "an operator is believed");
+    assert_eq!(
+        crl(&server, "pki/crl").await.this_update,
+        server.now(),
+        "an operator may rotate at any clock"
+    );
 }
 
 #[tokio::test]
-async fn f19_the_list_of_a_deleted_issuer_goes_on_and_no_other_list_has_its_entries() {
+async fn f19_the_crl_of_a_deleted_issuer_is_continued_and_no_other_crl_has_its_entries() {
     let server = server().await;
     let other = json!({ "common_name": "Other", "key_type": "ec", "issuer_name": "other" });
     server.post("pki/root/generate/internal", other).await.ok();
@@ -341,7 +349,7 @@ async fn f19_the_list_of_a_deleted_issuer_goes_on_and_no_other_list_has_its_entr
     let after = crl(&server, &gone("root")).await;
     assert_eq!((after.number, &after.serials), (before.number + 2, &both));
     assert!(crl(&server, "pki/crl").await.serials.is_empty());
-    // Where the name was given to another issuer, it is that one's list.
+    // Once another issuer has the name, the name refers to the CRL of that issuer.
     let body = json!({ "common_name": "New", "key_type": "ec", "issuer_name": "root" });
     server.post("pki/root/generate/internal", body).await.ok();
     assert!(crl(&server, &gone("root")).await.serials.is_empty());
@@ -350,7 +358,7 @@ async fn f19_the_list_of_a_deleted_issuer_goes_on_and_no_other_list_has_its_entr
 }
 
 #[tokio::test]
-async fn f19_deleting_the_key_of_a_deleted_issuer_says_what_is_lost() {
+async fn f19_deleting_the_key_of_a_deleted_issuer_warns_of_the_lost_entries() {
     let server = server().await;
     let key = server.get("pki/issuer/root").await.ok().text("key_id");
     let id = server.get("pki/issuer/root").await.ok().text("issuer_id");
@@ -366,7 +374,7 @@ async fn f19_deleting_the_key_of_a_deleted_issuer_says_what_is_lost() {
     answer.refused(400, &format!("Failed to Delete Key.  Key in Use by Issuer: {id}"));
     let certificate = server.get("pki/issuer/root").await.ok().text("certificate");
     server.delete("pki/issuer/root").await.ok();
-    // Imported again, the same list goes on under its new identifier.
+    // After another import, the same CRL is continued.
     let again = imported(&set(&server, &certificate).await);
     assert_eq!(crl(&server, &format!("pki/issuer/{again}/crl/der")).await.serials.len(), 3);
     server.delete(&format!("pki/issuer/{again}")).await.ok();
@@ -378,10 +386,10 @@ async fn f19_deleting_the_key_of_a_deleted_issuer_says_what_is_lost() {
         warnings[1].starts_with("Signet: ") && warnings[1].contains(" 2 revoked"),
         "{warnings:?}"
     );
-    assert_eq!(server.delete(&path).await.status, 204, "it is gone");
+    assert_eq!(server.delete(&path).await.status, 204, "it is deleted");
     let text = "unable to find PKI issuer for reference";
     read(&server, &format!("pki/issuer/{id}/crl/der")).await.refused(400, text);
-    // What is revoked from now on is on record, and the answer says that no list has it.
+    // Later revocations are recorded, with a warning that no CRL contains them.
     let serial = &serials[0];
     assert_eq!(revoke(&server, serial).await.ok().warnings().len(), 1);
 }
@@ -394,7 +402,7 @@ async fn f19_an_issuer_that_is_deleted_and_imported_again_is_the_same_one() {
     let serial = issue(&server, "pki/issuer/root/issue/web").await;
     revoke(&server, &serial).await.ok();
     let paths = [format!("pki/issuer/{id}/crl/der"), "pki/issuer/root/crl/der".to_owned()];
-    // Each time it is one issuer with one list, however often it came and went.
+    // It stays one issuer with one CRL, however often it is deleted and imported.
     let mut number = crl(&server, &paths[0]).await.number;
     let mut rotated = async |server: &Server| {
         server.get("pki/crl/rotate").await.ok();
@@ -415,12 +423,12 @@ async fn f19_an_issuer_that_is_deleted_and_imported_again_is_the_same_one() {
             server.post(&format!("pki/issuer/{id}/revoke"), json!({})).await.ok();
         }
         let read = server.get(&format!("pki/issuer/{id}")).await.ok().data();
-        assert_eq!(read["revoked"], round > 0, "what was revoked stays revoked");
+        assert_eq!(read["revoked"], round > 0, "a revoked issuer stays revoked");
     }
 }
 
 #[tokio::test]
-async fn r09_a_revocation_that_no_list_names_says_so() {
+async fn r09_a_revocation_that_no_crl_contains_has_a_warning() {
     let server = server().await;
     let id = server.get("pki/issuer/root").await.ok().text("issuer_id");
     let serial = issue(&server, "pki/issue/web").await;
@@ -436,14 +444,14 @@ async fn r09_a_revocation_that_no_list_names_says_so() {
         "again"
     );
     assert_eq!(server.get("pki/crl/rotate").await.ok().warnings(), [text]);
-    // Once it may, the list names it.
+    // With the usage, the CRL contains it.
     let usage = json!({ "usage": "read-only,issuing-certificates,crl-signing" });
     server.call("PATCH", "pki/issuer/root", Some(&usage)).await.ok();
     assert_eq!(crl(&server, "pki/crl").await.serials, [serial]);
 }
 
 #[tokio::test]
-async fn r17_an_issuer_that_has_no_list_says_so() {
+async fn r17_an_issuer_without_a_crl_is_an_explained_404() {
     let server = server().await;
     let shape = Shape::new(&foreign_key());
     let id = imported(&set(&server, &shape.pem()).await);

@@ -1,4 +1,4 @@
-//! Names and roles: SPIFFE IDs, host names, settings that are compiled before they are stored.
+//! Names and roles: SPIFFE IDs, host names, and role settings that are validated before they are stored.
 
 #[path = "names/lines.rs"]
 mod lines;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Server, der, pem};
 
-/// A server with a root, and a role `web` with these fields over a role that allows much.
+/// A server with a root and a permissive role `web`, changed by these fields.
 async fn server(fields: Value) -> Server {
     let server = Server::with_root().await;
     role(&server, "web", fields).await.ok();
@@ -65,12 +65,12 @@ fn uris(answer: &Answer) -> Vec<String> {
     names.iter().filter_map(uri).collect()
 }
 
-fn ours(answer: &Answer) -> Vec<String> {
+fn signet_warnings(answer: &Answer) -> Vec<String> {
     answer.warnings().into_iter().filter(|text| text.starts_with("Signet: ")).collect()
 }
 
-/// What the page names, and its siblings.
-const NO_IDS: &[&str] = &[
+/// URIs with the scheme `spiffe` that are not SPIFFE IDs.
+const INVALID_IDS: &[&str] = &[
     "spiffe://example.org/team-a/%2e%2e/team-b/api",
     "spiffe://example.org/team-a/..%2fteam-b",
     "spiffe://example.org/team-a/x%2f/",
@@ -96,7 +96,7 @@ async fn f05_percent_encoded_spiffe_ids_are_refused() {
     role(&server, "team", json!({ "allowed_uri_sans": "spiffe://example.org/team-a/*" }))
         .await
         .ok();
-    for uri in NO_IDS {
+    for uri in INVALID_IDS {
         let csr = with_uri(uri).unwrap();
         for (path, body) in [
             ("pki/issue/web", json!({ "uri_sans": [uri] })),
@@ -120,7 +120,7 @@ async fn f05_percent_encoded_spiffe_ids_are_refused() {
     }
     let good = issue(&server, json!({ "uri_sans": "spiffe://example.org/team-a/api" })).await.ok();
     assert_eq!(uris(&good), ["spiffe://example.org/team-a/api"]);
-    // The role decides first.
+    // The role is checked first.
     let other = json!({ "uri_sans": "spiffe://example.org/team-b/%2e" });
     server.post("pki/issue/team", other).await.refused(400, "which are not valid for this role");
 }
@@ -138,11 +138,11 @@ async fn f05_an_id_has_at_most_2048_bytes_and_several_uris_stay_signed() {
     let several = ["spiffe://example.org/a", "spiffe://other.org/b", "https://example.org/c?d"];
     let answer = issue(&server, json!({ "uri_sans": several })).await.ok();
     assert_eq!(uris(&answer), several);
-    assert!(ours(&answer)[0].contains("its only URI SAN"), "{:?}", answer.warnings());
+    assert!(signet_warnings(&answer)[0].contains("its only URI SAN"), "{:?}", answer.warnings());
 }
 
 #[tokio::test]
-async fn f05_a_leaf_needs_a_path_and_an_authority_has_none() {
+async fn f05_the_spiffe_id_of_a_leaf_has_a_path_and_that_of_a_ca_does_not() {
     let server = server(json!({})).await;
     let answer = issue(&server, json!({ "uri_sans": "spiffe://example.org" })).await;
     answer.refused(400, "is not a valid SPIFFE ID of a leaf: it has no path");
@@ -165,7 +165,7 @@ async fn f05_a_leaf_needs_a_path_and_an_authority_has_none() {
 }
 
 #[tokio::test]
-async fn f07_backdating_needs_the_consent_of_the_role() {
+async fn f07_backdating_needs_the_permission_of_the_role() {
     let server = server(json!({})).await;
     role(&server, "old", json!({ "allow_backdating": true })).await.ok();
     let read = |answer: Answer| answer.data().get("allow_backdating").and_then(Value::as_bool);
@@ -181,17 +181,17 @@ async fn f07_backdating_needs_the_consent_of_the_role() {
     }
     let body = json!({ "common_name": "a.example.org", "not_before": "2026-11-22T11:59:30Z" });
     issue(&server, body).await.ok();
-    // A patch gives the consent, and takes it back.
+    // A patch sets the permission and removes it.
     let old = json!({ "common_name": "a.example.org", "not_before": "2020-01-01T00:00:00Z" });
-    for (consent, status) in [(true, 200), (false, 400)] {
-        let patch = json!({ "allow_backdating": consent });
+    for (allowed, status) in [(true, 200), (false, 400)] {
+        let patch = json!({ "allow_backdating": allowed });
         server.call("PATCH", "pki/roles/web", Some(&patch)).await.ok();
         assert_eq!(issue(&server, old.clone()).await.status, status);
     }
 }
 
 #[tokio::test]
-async fn f12_no_name_holds_a_control_character_whatever_the_role_says() {
+async fn f12_no_role_allows_a_control_character_in_a_name() {
     let server = server(json!({})).await;
     for odd in ["\0", "\n", "\r", "\t", "\u{7f}", "\u{85}", "\u{2028}", "\u{202e}"] {
         let name = format!("evil.com{odd}.example.org");
@@ -243,7 +243,7 @@ async fn f12_no_name_holds_a_control_character_whatever_the_role_says() {
 }
 
 #[tokio::test]
-async fn f12_no_control_character_comes_from_a_request() {
+async fn f12_no_control_character_is_copied_from_a_csr() {
     use rcgen::DnType::{CommonName, CustomDnType, OrganizationName};
     let server = server(json!({})).await;
     role(&server, "names", json!({ "use_csr_sans": true, "use_csr_common_name": true })).await.ok();
@@ -274,7 +274,7 @@ async fn f12_no_control_character_comes_from_a_request() {
             let answer = server.post("pki/sign/names", json!({ "csr": csr })).await;
             assert_eq!(answer.status, 400, "{odd:?}: {answer:?}");
         }
-        // What `use_csr_values` takes as it is, is read all the same.
+        // Values that `use_csr_values` copies are checked as well.
         for kind in [CommonName, OrganizationName] {
             let body = json!({ "csr": named(kind), "use_csr_values": true });
             let answer = server.post("pki/root/sign-intermediate", body).await;
@@ -290,7 +290,7 @@ async fn f12_no_control_character_comes_from_a_request() {
 }
 
 #[tokio::test]
-async fn f13_usages_of_an_authority_beside_spiffe_ids_are_refused_with_the_reason() {
+async fn f13_ca_key_usages_with_spiffe_ids_are_refused_with_the_reason() {
     let server = server(json!({})).await;
     for usage in ["CertSign", "CRLSign"] {
         let usages = ["DigitalSignature", usage];
@@ -298,7 +298,7 @@ async fn f13_usages_of_an_authority_beside_spiffe_ids_are_refused_with_the_reaso
         let answer = role(&server, "bad", spiffe).await;
         answer.refused(400, "key_usage holds CertSign or CRLSign");
         assert_eq!(server.get("pki/roles/bad").await.status, 404);
-        // A role for other URIs may have it, and no SPIFFE ID under it.
+        // A role for other URIs may have this usage, but then it does not sign SPIFFE IDs.
         role(&server, "web", json!({ "key_usage": usages })).await.ok();
         issue(&server, json!({ "uri_sans": "https://example.org/" })).await.ok();
         issue(&server, json!({ "common_name": "a.example.org" })).await.ok();
@@ -311,7 +311,7 @@ async fn f13_usages_of_an_authority_beside_spiffe_ids_are_refused_with_the_reaso
 }
 
 #[tokio::test]
-async fn r04_certsign_and_a_spiffe_id_are_no_fault_of_the_server() {
+async fn r04_certsign_with_a_spiffe_id_is_a_client_error() {
     let server = server(json!({ "key_usage": ["DigitalSignature", "CertSign"] })).await;
     let answer = issue(&server, json!({ "uri_sans": "spiffe://example.org/a" })).await;
     answer.refused(400, "an SVID asserts neither keyCertSign nor cRLSign (X509-SVID, 4.3)");
@@ -364,7 +364,7 @@ async fn f13_no_role_of_any_shape_ends_in_5xx() {
 }
 
 #[tokio::test]
-async fn f15_a_pattern_that_crosses_the_trust_domain_names_what_it_lets_through() {
+async fn f15_a_pattern_that_crosses_the_trust_domain_has_a_warning_with_an_example() {
     let server = server(json!({})).await;
     for (pattern, id) in [
         ("spiffe://*.example.org/*", "spiffe://other.example/x.example.org/x"),
@@ -372,19 +372,19 @@ async fn f15_a_pattern_that_crosses_the_trust_domain_names_what_it_lets_through(
         ("*", "spiffe://other.example/x"),
     ] {
         let answer = role(&server, "web", json!({ "allowed_uri_sans": pattern })).await.ok();
-        assert!(ours(&answer)[0].contains(id), "{pattern}: {:?}", answer.warnings());
+        assert!(signet_warnings(&answer)[0].contains(id), "{pattern}: {:?}", answer.warnings());
         issue(&server, json!({ "uri_sans": id })).await.ok();
         let patch = json!({ "allowed_uri_sans": ["spiffe://example.org/a", pattern] });
         let answer = server.call("PATCH", "pki/roles/web", Some(&patch)).await.ok();
-        assert!(ours(&answer)[0].contains(id), "{pattern}: {:?}", answer.warnings());
+        assert!(signet_warnings(&answer)[0].contains(id), "{pattern}: {:?}", answer.warnings());
     }
     let answer =
         role(&server, "web", json!({ "allowed_uri_sans": "spiffe://example.org/*" })).await;
-    assert_eq!(ours(&answer.ok()), [""; 0]);
+    assert_eq!(signet_warnings(&answer.ok()), [""; 0]);
 }
 
 #[tokio::test]
-async fn f15_blanks_between_listed_names_drop_none_of_them() {
+async fn f15_spaces_between_listed_names_are_ignored() {
     let server = server(json!({})).await;
     let body = json!({
         "common_name": "x.example.org", "alt_names": "a.example.org, b.example.org",
@@ -414,7 +414,7 @@ fn pem_text(answer: &Answer) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn r13_svids_that_spiffe_clients_do_not_take_are_told() {
+async fn r13_svids_that_spiffe_clients_reject_have_a_warning() {
     let server = server(json!({})).await;
     for (fields, words) in [
         (json!({ "key_usage": [] }), "asserts digitalSignature"),
@@ -426,36 +426,40 @@ async fn r13_svids_that_spiffe_clients_do_not_take_are_told() {
     ] {
         role(&server, "web", fields.clone()).await.ok();
         let svid = issue(&server, json!({ "uri_sans": "spiffe://example.org/a" })).await.ok();
-        let told = ours(&svid);
-        assert!(told.iter().any(|text| text.contains(words)), "{fields}: {told:?}");
-        assert!(told.iter().all(|text| text.contains("of role web")), "{fields}: {told:?}");
+        let warnings = signet_warnings(&svid);
+        assert!(warnings.iter().any(|text| text.contains(words)), "{fields}: {warnings:?}");
+        assert!(warnings.iter().all(|text| text.contains("of role web")), "{fields}: {warnings:?}");
         let csr = with_uri("spiffe://example.org/a").unwrap();
         let signed = server.post("pki/sign/web", json!({ "csr": csr })).await.ok();
-        assert_eq!(ours(&signed), told, "{fields}");
+        assert_eq!(signet_warnings(&signed), warnings, "{fields}");
         let other = issue(&server, json!({ "common_name": "a.example.org" })).await.ok();
-        assert_eq!(ours(&other), [""; 0], "{fields}");
+        assert_eq!(signet_warnings(&other), [""; 0], "{fields}");
     }
     role(&server, "web", json!({})).await.ok();
     let svid = issue(&server, json!({ "uri_sans": "spiffe://example.org/a" })).await.ok();
-    assert_eq!(ours(&svid), [""; 0]);
+    assert_eq!(signet_warnings(&svid), [""; 0]);
 }
 
 #[tokio::test]
-async fn r18_a_certificate_with_neither_subject_nor_names_is_told() {
+async fn r18_a_certificate_with_neither_subject_nor_names_has_a_warning() {
     let server = server(json!({})).await;
     let csr = request(|csr| csr.distinguished_name = rcgen::DistinguishedName::new());
     for answer in [
         issue(&server, json!({})).await.ok(),
         server.post("pki/sign/web", json!({ "csr": csr })).await.ok(),
     ] {
-        assert!(ours(&answer)[0].contains("neither a subject"), "{:?}", answer.warnings());
+        assert!(
+            signet_warnings(&answer)[0].contains("neither a subject"),
+            "{:?}",
+            answer.warnings()
+        );
     }
     let named = issue(&server, json!({ "user_ids": "bob" })).await.ok();
-    assert_eq!(ours(&named), [""; 0]);
+    assert_eq!(signet_warnings(&named), [""; 0]);
 }
 
 #[tokio::test]
-async fn n07_the_refusal_of_a_uri_names_uri_role_and_pattern_with_the_line_to_paste() {
+async fn n07_a_refused_uri_is_explained_with_role_pattern_and_a_command_to_paste() {
     let server = server(json!({})).await;
     role(&server, "corp", json!({ "allowed_uri_sans": "spiffe://corp.example/*" })).await.ok();
     let body = json!({ "uri_sans": "spiffe://other.example/payments" });
@@ -476,12 +480,12 @@ async fn n07_the_refusal_of_a_uri_names_uri_role_and_pattern_with_the_line_to_pa
     let csr = with_uri("spiffe://other.example/payments").unwrap();
     let signed = server.post("pki/sign/corp", json!({ "csr": csr })).await;
     assert_eq!(signed.warnings(), answer.warnings());
-    // The line does what it says.
+    // The command works.
     let patch =
         json!({ "allowed_uri_sans": "spiffe://corp.example/*,spiffe://other.example/payments" });
     server.call("PATCH", "pki/roles/corp", Some(&patch)).await.ok();
     server.post("pki/issue/corp", body).await.ok();
-    // An ID that no authority may have: the refusal names it and the one to use.
+    // An ID that a CA must not have: the error contains it and the ID to use instead.
     let ca =
         json!({ "common_name": "CA", "key_type": "ec", "uri_sans": "spiffe://corp.example/ca" });
     let answer = server.post("pki/root/generate/internal", ca).await;

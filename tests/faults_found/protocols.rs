@@ -1,4 +1,4 @@
-//! HTTP/1.1 and HTTP/2: answers that are not read and bodies that are refused.
+//! HTTP/1.1 and HTTP/2: responses that are not read and bodies that are refused.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,13 +29,13 @@ use frames::*;
 /// Long enough for a busy machine to answer, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// When a test gives up: what it waits for does not happen.
+/// Timeout of a test.
 const NEVER: Duration = Duration::from_secs(20);
 
-/// More than sockets of the loopback buffer.
+/// More than the loopback sockets buffer.
 const LONG: usize = 16 * 1024 * 1024;
 
-/// A listener that answers `/short` and `/long`, counts requests and what is held of its answers.
+/// A listener with a test handler that counts requests and the response bodies in memory.
 struct Answering {
     address: SocketAddr,
     counts: Arc<Counts>,
@@ -45,24 +45,24 @@ struct Answering {
 
 #[derive(Default)]
 struct Counts {
-    /// Requests that a handler saw.
+    /// Requests that reached the handler.
     seen: AtomicUsize,
-    /// Answers whose bytes are in memory.
+    /// Response bodies in memory.
     held: AtomicUsize,
     changed: Notify,
     list: OnceLock<Bytes>,
 }
 
-/// Bytes that say when they are gone.
-struct Kept(Vec<u8>, Arc<Counts>);
+/// Bytes that count themselves while they are in memory.
+struct Counted(Vec<u8>, Arc<Counts>);
 
-impl AsRef<[u8]> for Kept {
+impl AsRef<[u8]> for Counted {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl Drop for Kept {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.1.held.fetch_sub(1, Ordering::SeqCst);
         self.1.changed.notify_waiters();
@@ -73,21 +73,21 @@ impl Counts {
     fn answer(self: &Arc<Self>, length: usize) -> HttpResponse {
         self.held.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_waiters();
-        Response::new(Bytes::from_owner(Kept(vec![b' '; length], Arc::clone(self))).into())
+        Response::new(Bytes::from_owner(Counted(vec![b' '; length], Arc::clone(self))).into())
     }
 
-    /// The same bytes each time.
+    /// The same bytes for every request.
     fn list(self: &Arc<Self>) -> Bytes {
         let counts = Arc::clone(self);
         self.list
             .get_or_init(|| {
                 counts.held.fetch_add(1, Ordering::SeqCst);
-                Bytes::from_owner(Kept(vec![b' '; LONG], Arc::clone(&counts)))
+                Bytes::from_owner(Counted(vec![b' '; LONG], Arc::clone(&counts)))
             })
             .clone()
     }
 
-    /// Waits until so many answers are held.
+    /// Waits until `count` bodies are in memory.
     async fn held(&self, count: usize) {
         loop {
             let changed = self.changed.notified();
@@ -128,7 +128,7 @@ impl Answering {
         Self { address, counts, _stop: stop, _reload: reload }
     }
 
-    /// With a short time for answers that wait, and the defaults for everything else.
+    /// With a short write timeout, and defaults for everything else.
     async fn with_short_limits() -> Self {
         let limits = Limits { progress: SHORT, header: SHORT * 4, ..Limits::default() };
         Self::start(limits, SendBudget::default()).await
@@ -139,23 +139,23 @@ impl Answering {
     }
 }
 
-/// Fails where it does not happen.
+/// Waits for the future, or fails after `NEVER`.
 async fn soon<F: Future>(what: &str, happens: F) -> F::Output {
-    tokio::time::timeout(NEVER, happens).await.unwrap_or_else(|_| panic!("not so: {what}"))
+    tokio::time::timeout(NEVER, happens).await.unwrap_or_else(|_| panic!("timeout: {what}"))
 }
 
 #[tokio::test]
-async fn f02_a_stream_whose_answer_is_not_read_ends_though_other_frames_come() {
-    // A window that never opens; one that lets a byte through now and then.
+async fn f02_a_stream_with_an_unread_response_ends_despite_other_frames() {
+    // A window that never opens, and one that opens for single bytes.
     for (window, path) in [(0, "/short"), (0, "/long"), (1, "/long")] {
         let server = Answering::with_short_limits().await;
         let mut client = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, window)]).await;
         client.send(&get(1, path)).await;
-        soon("the answer is made", client.next_of(HEADERS)).await.expect("an answer");
-        let lives_on = async {
+        soon("a response starts", client.next_of(HEADERS)).await.expect("a response");
+        let stays_open = async {
             let mut stream = 3;
             loop {
-                // Pings, windows of the connection and of other streams, and whole requests.
+                // Pings, window updates of the connection and other streams, and complete requests.
                 let mut all = frame(WINDOW_UPDATE, 0, 0, &1_000_u32.to_be_bytes());
                 all.extend(get(stream, "/short"));
                 all.extend(frame(WINDOW_UPDATE, 0, stream, &1_000_u32.to_be_bytes()));
@@ -168,25 +168,29 @@ async fn f02_a_stream_whose_answer_is_not_read_ends_though_other_frames_come() {
                 }
             }
         };
-        soon("the connection ends", lives_on).await;
-        soon("the answer is given back", server.counts.held(0)).await;
+        soon("the connection ends", stays_open).await;
+        soon("the response is released", server.counts.held(0)).await;
     }
 }
 
 #[tokio::test]
-async fn f02_answers_over_http_1_that_are_not_read_are_given_back() {
+async fn f02_unread_responses_over_http_1_are_released() {
     let server = Answering::with_short_limits().await;
     let request = "GET /long HTTP/1.1\r\nhost: a\r\n\r\n";
     let mut never_reads = TcpStream::connect(server.address).await.unwrap();
     never_reads.write_all(request.repeat(100).as_bytes()).await.unwrap();
-    soon("one answer is made", server.counts.held(1)).await;
-    soon("it is given back", server.counts.held(0)).await;
-    assert_eq!(server.counts.seen.load(Ordering::SeqCst), 1, "the next waits for the one before");
+    soon("one response starts", server.counts.held(1)).await;
+    soon("it is released", server.counts.held(0)).await;
+    assert_eq!(
+        server.counts.seen.load(Ordering::SeqCst),
+        1,
+        "the next request waits for the previous response"
+    );
 
-    // One that reads a byte whenever the server has nothing to do.
+    // A client that reads one byte at a time.
     let mut drips = TcpStream::connect(server.address).await.unwrap();
     drips.write_all(request.as_bytes()).await.unwrap();
-    soon("another is made", server.counts.held(1)).await;
+    soon("another response starts", server.counts.held(1)).await;
     let dripping = async {
         let mut byte = [0];
         while drips.read_exact(&mut byte).await.is_ok() {
@@ -194,13 +198,13 @@ async fn f02_answers_over_http_1_that_are_not_read_are_given_back() {
         }
     };
     tokio::select! {
-        () = soon("it is given back", server.counts.held(0)) => {}
-        () = dripping => soon("it is given back", server.counts.held(0)).await,
+        () = soon("it is released", server.counts.held(0)) => {}
+        () = dripping => soon("it is released", server.counts.held(0)).await,
     }
 }
 
 #[tokio::test]
-async fn f02_an_answer_that_is_read_slowly_but_steadily_is_sent_to_its_end() {
+async fn f02_a_response_that_is_read_slowly_but_steadily_is_sent_completely() {
     let server = Answering::with_short_limits().await;
     let mut client = Client::connect(server.address, &[]).await;
     client.send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes())).await;
@@ -208,7 +212,7 @@ async fn f02_an_answer_that_is_read_slowly_but_steadily_is_sent_to_its_end() {
     let reading = async {
         let mut read = 0;
         loop {
-            let next = client.next_of(DATA).await.expect("the answer goes on");
+            let next = client.next_of(DATA).await.expect("more data");
             read += next.payload.len();
             if next.flags & END_STREAM != 0 {
                 return read;
@@ -237,11 +241,11 @@ async fn f02_a_connection_has_thirty_two_streams() {
 async fn f02_a_client_may_send_a_hundred_requests_before_it_has_read_settings() {
     let server = Answering::with_defaults().await;
     let mut client = Client::connect(server.address, &[]).await;
-    let all: Vec<u8> = (0..100).flat_map(|place| get(2 * place + 1, "/short")).collect();
+    let all: Vec<u8> = (0..100).flat_map(|index| get(2 * index + 1, "/short")).collect();
     client.send(&all).await;
     let (mut answered, mut refused) = (0, 0);
     while answered + refused < 100 {
-        let next = soon("each is answered or refused", client.next()).await.expect("it goes on");
+        let next = soon("each is answered or refused", client.next()).await.expect("a frame");
         answered += usize::from(next.kind == HEADERS);
         refused += usize::from(next.kind == RST_STREAM && next.number() == 7);
     }
@@ -250,43 +254,43 @@ async fn f02_a_client_may_send_a_hundred_requests_before_it_has_read_settings() 
 }
 
 #[tokio::test]
-async fn f02_streams_beyond_the_places_of_the_process_are_refused_and_hold_nothing() {
+async fn f02_streams_beyond_the_limit_of_the_process_are_refused_and_hold_no_memory() {
     let server = Answering::start(Limits::default(), SendBudget::of(1_000_000, 2)).await;
     let mut client = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
     let mut statuses = Vec::new();
     for stream in 0..10 {
         client.send(&get(2 * stream + 1, "/short")).await;
-        let answer = soon("an answer", client.next_of(HEADERS)).await.expect("an answer");
+        let answer = soon("a response", client.next_of(HEADERS)).await.expect("a response");
         statuses.push((answer.status(), answer.flags & END_STREAM));
     }
-    // Four of its own, two of those that all share, and refusals without a body.
+    // Four permits of the connection, two of the shared ones, then refusals without a body.
     assert_eq!(statuses[..6], [(200, 0); 6]);
     assert_eq!(statuses[6..], [(503, 1); 4]);
     assert_eq!(server.counts.held.load(Ordering::SeqCst), 6);
-    // Another connection has its own, whatever the first one holds; and all is given back.
+    // Another connection has its own permits; all permits are released at the end.
     let mut other = Client::connect(server.address, &[]).await;
     other.send(&get(1, "/short")).await;
-    let answer = soon("an answer", other.next_of(HEADERS)).await.expect("an answer");
+    let answer = soon("a response", other.next_of(HEADERS)).await.expect("a response");
     assert_eq!(answer.status(), 200);
     drop(client);
-    soon("the places are given back", server.counts.held(0)).await;
+    soon("the permits are released", server.counts.held(0)).await;
     // Large headers count as several requests.
     let long = "x".repeat(8_000);
     let mut large = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
     for (stream, count, status) in [(1, 2, 200), (3, 2, 503), (5, 0, 200)] {
         let head = head("GET", "/short", &[("x-long", &*long), ("x-longer", &*long)][..count]);
         large.send(&frame(HEADERS, END_STREAM | END_HEADERS, stream, &head)).await;
-        let answer = soon("an answer", large.next_of(HEADERS)).await.expect("an answer");
+        let answer = soon("a response", large.next_of(HEADERS)).await.expect("a response");
         assert_eq!(answer.status(), status, "{stream}");
     }
 }
 
 #[tokio::test]
-async fn f02_long_answers_share_one_budget_and_reading_beyond_it_is_refused() {
+async fn f02_long_responses_share_one_budget_and_reads_beyond_it_are_refused() {
     let server = Answering::start(Limits::default(), SendBudget::of(LONG * 3, 100)).await;
     let mut clients = Vec::new();
-    // One that has its bytes for itself may take half of it, those that others share all of it. The same
-    // list counts once, however many read it.
+    // A private body may take half of the budget, shared bodies all of it. A shared body counts once,
+    // whatever the number of its readers.
     for (path, status) in [
         ("/private", 200),
         ("/private", 503),
@@ -299,16 +303,16 @@ async fn f02_long_answers_share_one_budget_and_reading_beyond_it_is_refused() {
     ] {
         let mut client = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
         client.send(&get(1, path)).await;
-        let answer = soon("an answer", client.next_of(HEADERS)).await.expect("an answer");
+        let answer = soon("a response", client.next_of(HEADERS)).await.expect("a response");
         assert_eq!(answer.status(), status, "{path}");
         clients.push(client);
     }
     assert_eq!(server.counts.held.load(Ordering::SeqCst), 2);
-    // What tells what was done is sent in any case, as are short answers, and both protocols count.
+    // Responses to writes and short responses are always sent; both protocols share the budget.
     let mut client = Client::connect(server.address, &[]).await;
     let post = head("POST", "/long", &[]);
     client.send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &post)).await;
-    let answer = soon("an answer", client.next_of(HEADERS)).await.expect("an answer");
+    let answer = soon("a response", client.next_of(HEADERS)).await.expect("a response");
     assert_eq!(answer.status(), 200);
     for (path, status) in [("/long", "503"), ("/short", "200")] {
         let mut one = TcpStream::connect(server.address).await.unwrap();
@@ -319,44 +323,45 @@ async fn f02_long_answers_share_one_budget_and_reading_beyond_it_is_refused() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer:.300}");
     }
     drop((clients, client));
-    soon("all but the list is given back", server.counts.held(1)).await;
+    soon("all but the shared body is released", server.counts.held(1)).await;
     let mut client = Client::connect(server.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
     client.send(&get(1, "/private")).await;
-    let answer = soon("an answer", client.next_of(HEADERS)).await.expect("an answer");
+    let answer = soon("a response", client.next_of(HEADERS)).await.expect("a response");
     assert_eq!(answer.status(), 200);
 }
 
-/// The whole server in development, as it is started without a listener of this test.
-struct Whole {
+/// A complete development server.
+struct DevServer {
     address: SocketAddr,
     controls: Controls,
 }
 
-impl Whole {
+impl DevServer {
     async fn start() -> Self {
         let mut config = signet::config::in_memory(&|_| None).unwrap();
         config.listeners[0].address = "127.0.0.1:0".parse().unwrap();
         let (controls, signals) = control_channels();
-        let (told, announced) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
         let development = DevOptions { root_token: Some("root".to_owned()), ..Default::default() };
         tokio::spawn(run(
             config,
             Some(development),
-            |announcement| told.send(announcement.addresses[0]).unwrap(),
+            |announcement| sender.send(announcement.addresses[0]).unwrap(),
             signals,
         ));
-        Self { address: announced.await.unwrap(), controls }
+        Self { address: receiver.await.unwrap(), controls }
     }
 }
 
-impl Drop for Whole {
+impl Drop for DevServer {
     fn drop(&mut self) {
         let _already_gone = self.controls.stop.send(true);
     }
 }
 
-/// Sends a body as far as the windows let, until the answer is there: its status, and the bytes that went.
-async fn sends_all_it_may(client: &mut Client, headers: &[(&str, &str)]) -> (u16, usize) {
+/// Sends a body as far as the windows allow until the response starts; returns the status and the bytes
+/// sent.
+async fn send_within_windows(client: &mut Client, headers: &[(&str, &str)]) -> (u16, usize) {
     let head = head("POST", "/v1/pki/issue/x", headers);
     client.send(&frame(HEADERS, END_HEADERS, 1, &head)).await;
     let mut sent = 0;
@@ -378,25 +383,25 @@ async fn sends_all_it_may(client: &mut Client, headers: &[(&str, &str)]) -> (u16
 }
 
 #[tokio::test]
-async fn f03_without_a_token_a_long_body_over_http_2_sends_sixteen_kib() {
-    let server = Whole::start().await;
+async fn f03_without_a_token_an_http_2_client_sends_at_most_sixteen_kib() {
+    let server = DevServer::start().await;
     let long = ("content-length", "20971520");
     let mut client = Client::connect(server.address, &[]).await;
-    let sent = soon("an answer", sends_all_it_may(&mut client, &[long])).await;
+    let sent = soon("a response", send_within_windows(&mut client, &[long])).await;
     assert_eq!(sent, (403, 16_384));
     let mut client = Client::connect(server.address, &[]).await;
     let wrong = ("x-vault-token", "wrong");
-    let sent = soon("an answer", sends_all_it_may(&mut client, &[long, wrong])).await;
+    let sent = soon("a response", send_within_windows(&mut client, &[long, wrong])).await;
     assert_eq!(sent, (403, 16_384));
-    // Where no length is told: as much is read, and a frame that says it is more, and a window.
+    // Without a content length: the limit, the frame that exceeds it, and one window.
     let mut client = Client::connect(server.address, &[]).await;
-    let (status, sent) = soon("an answer", sends_all_it_may(&mut client, &[])).await;
+    let (status, sent) = soon("a response", send_within_windows(&mut client, &[])).await;
     assert_eq!(status, 403);
     assert!(sent <= 3 * 16_384, "{sent}");
 }
 
 #[tokio::test]
-async fn f03_unread_bodies_of_all_streams_are_one_window_and_more_ends_the_connection() {
+async fn f03_unread_bodies_share_one_window_and_more_ends_the_connection() {
     let server = Answering::with_defaults().await;
     let mut client = Client::connect(server.address, &[]).await;
     assert_eq!(client.setting(INITIAL_WINDOW_SIZE), Some(16_384));
@@ -405,26 +410,26 @@ async fn f03_unread_bodies_of_all_streams_are_one_window_and_more_ends_the_conne
         client.send(&frame(HEADERS, END_HEADERS, stream, &head)).await;
         client.send(&frame(DATA, 0, stream, &[b' '; 16_383])).await;
     }
-    let frames = client.ping().await.expect("still there");
+    let frames = client.ping().await.expect("the connection is open");
     assert!(frames.iter().all(|frame| frame.kind != WINDOW_UPDATE), "{frames:?}");
     client.send(&frame(DATA, 0, 1, &[b' '; 4])).await;
-    let end = soon("it is refused", client.next_of(GOAWAY)).await.expect("GOAWAY");
+    let end = soon("GOAWAY", client.next_of(GOAWAY)).await.expect("GOAWAY");
     assert_eq!(u32::from_be_bytes(end.payload[4..8].try_into().unwrap()), 3, "FLOW_CONTROL_ERROR");
-    // The window comes back with the end of a request that was not read.
+    // The window is restored when a request ends unread.
     let mut client = Client::connect(server.address, &[]).await;
-    for turn in 0..32 {
-        let stream = 2 * turn + 1;
+    for round in 0..32 {
+        let stream = 2 * round + 1;
         let head = head("POST", "/short", &[("content-length", "20971520")]);
         client.send(&frame(HEADERS, END_HEADERS, stream, &head)).await;
         client.send(&frame(DATA, 0, stream, &[b' '; 8_192])).await;
-        let answer = soon("an answer", client.next_of(HEADERS)).await.expect("an answer");
+        let answer = soon("a response", client.next_of(HEADERS)).await.expect("a response");
         assert_eq!(answer.status(), 200);
     }
 }
 
 #[tokio::test]
-async fn f03_a_long_body_of_a_known_caller_over_http_2_is_read() {
-    let server = Whole::start().await;
+async fn f03_a_long_body_with_a_valid_token_over_http_2_is_read() {
+    let server = DevServer::start().await;
     let stream = TcpStream::connect(server.address).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))

@@ -1,4 +1,4 @@
-//! The store's keys, initialisation, sealing, and what outlives a crash.
+//! Keys of the store, initialisation, sealing, and crashes.
 
 #[path = "recovery/servers.rs"]
 mod servers;
@@ -27,7 +27,7 @@ use super::support::{ROOT_TOKEN, START, Server};
 /// The most values that one data key may seal.
 const BOUND: u64 = 1 << 32;
 
-/// The record of the data key's use, as the server writes it.
+/// The usage record of the data key, in the format of the server.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(map)]
 struct Usage {
@@ -43,7 +43,7 @@ struct Usage {
 
 impl Record for Usage {}
 
-/// A program over this store, started or not.
+/// An engine over this store, not started yet.
 fn engine(below: impl Into<StorageEngine>) -> Arc<Engine> {
     let current = StaticKey { id: "k1".to_owned(), key: Secret::boxed(&[1; 32]) };
     let seal = Seal::Static { current, previous: None };
@@ -72,7 +72,7 @@ async fn write(engine: &Engine, name: &str) -> bool {
     engine.env().store.commit(batch).await.is_ok()
 }
 
-/// Says below the seal that the data key has sealed so many values.
+/// Writes a usage record, below the seal, with this number of sealed values.
 async fn set_used(below: impl Into<StorageEngine>, before: u64) {
     let record = Usage { key: 1, before, block: 0, written: u64::MAX };
     let below = Store::danger_unsealed(below);
@@ -84,22 +84,22 @@ async fn f17_the_number_of_sealed_values_is_known_after_a_restart() {
     let memory = Memory::new();
     initialise(&engine(memory.clone())).await;
     let mut truth = 3;
-    for life in 0..4 {
+    for restart in 0..4 {
         let engine = engine(memory.clone());
         engine.start().await.unwrap();
         let used = || engine.env().sealed.values_sealed().unwrap();
-        assert!(used() >= truth, "life {life}: {} for {truth}", used());
+        assert!(used() >= truth, "restart {restart}: {} for {truth}", used());
         assert!(write(&engine, "a").await);
-        // What failed has used a nonce too.
+        // A failed write has used a nonce too.
         memory.danger_inject(1, CommitFault::LostRequest);
         assert!(!write(&engine, "b").await);
         truth += 2;
-        assert!(used() >= truth, "life {life}: {} for {truth}", used());
+        assert!(used() >= truth, "restart {restart}: {} for {truth}", used());
     }
 }
 
 #[tokio::test]
-async fn f17_the_count_costs_no_write_per_value() {
+async fn f17_counting_sealed_values_needs_no_write_per_value() {
     let memory = Memory::new();
     let engine = engine(memory.clone());
     initialise(&engine).await;
@@ -111,7 +111,7 @@ async fn f17_the_count_costs_no_write_per_value() {
 }
 
 #[tokio::test]
-async fn f17_before_the_bound_the_server_refuses_to_write_and_still_reads_and_deletes() {
+async fn f17_at_the_limit_the_server_refuses_to_write_and_still_reads_and_deletes() {
     let memory = Memory::new();
     initialise(&engine(memory.clone())).await;
     set_used(memory.clone(), BOUND - 5).await;
@@ -131,7 +131,7 @@ async fn f17_before_the_bound_the_server_refuses_to_write_and_still_reads_and_de
 }
 
 #[tokio::test]
-async fn f17_a_store_of_an_older_version_begins_with_what_it_has_written() {
+async fn f17_a_store_of_an_older_version_starts_the_count_at_its_number_of_writes() {
     for version in ["store-v1", "store-v2"] {
         let folder = tempfile::tempdir().unwrap();
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(version), folder.path());
@@ -140,7 +140,7 @@ async fn f17_a_store_of_an_older_version_begins_with_what_it_has_written() {
         let seal = Seal::Static { current, previous: None };
         let sealed = Sealed::new(rocks, seal, Entropy::System);
         sealed.unseal().await.unwrap();
-        // It holds six records beside the seal's.
+        // It holds six records besides those of the seal.
         let used = sealed.values_sealed().unwrap();
         assert!((6..1_000).contains(&used), "{version}: {used}");
         let store = Store::from(Arc::clone(&sealed));
@@ -160,7 +160,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn f18_no_death_leaves_a_store_that_is_initialised_and_has_no_token() {
+async fn f18_no_crash_leaves_an_initialised_store_without_a_token() {
     let whole = Memory::new();
     initialise(&engine(whole.clone())).await;
     let commits = whole.tally().batches;
@@ -171,9 +171,9 @@ async fn f18_no_death_leaves_a_store_that_is_initialised_and_has_no_token() {
         {
             let memory = Memory::new();
             memory.danger_inject(nth, fault.clone());
-            let dying = engine(memory.clone());
+            let crashing = engine(memory.clone());
             let now = Timestamp::from_unix(START);
-            assert!(dying.initialize(None, Some(ROOT_TOKEN), now).await.is_err());
+            assert!(crashing.initialize(None, Some(ROOT_TOKEN), now).await.is_err());
             let engine = engine(memory.clone());
             if !engine.start().await.unwrap().initialized {
                 initialise(&engine).await;
@@ -183,9 +183,9 @@ async fn f18_no_death_leaves_a_store_that_is_initialised_and_has_no_token() {
     }
 }
 
-/// The only token is told whatever becomes of the store afterwards.
+/// The only token is returned even if the store fails afterwards.
 #[tokio::test]
-async fn f18_an_initialisation_that_is_recorded_is_answered_with_its_token() {
+async fn f18_a_committed_initialisation_returns_its_token() {
     let server = Server::uninitialised();
     for nth in 2..12 {
         server.memory.danger_inject_read(nth, ReadFault::Failed);
@@ -197,7 +197,7 @@ async fn f18_an_initialisation_that_is_recorded_is_answered_with_its_token() {
     assert_eq!(initialised["initialized"].as_bool(), Some(token.is_some()), "{answer:?}");
 }
 
-/// The two records that an older version wrote first.
+/// The two records that an older version committed first.
 async fn half_initialised(below: impl Into<StorageEngine>) {
     let memory = Memory::new();
     initialise(&engine(memory.clone())).await;
@@ -210,9 +210,9 @@ async fn half_initialised(below: impl Into<StorageEngine>) {
     Store::danger_unsealed(below).commit(batch).await.unwrap();
 }
 
-/// A program that can write the disk must not get a root token of a store that holds something.
+/// An attacker with write access to the disk must not get a root token of a store with contents.
 #[tokio::test]
-async fn f18_a_store_without_a_token_that_holds_something_is_not_initialised_again() {
+async fn f18_a_store_with_contents_but_without_a_token_is_not_initialised_again() {
     let memory = Memory::new();
     half_initialised(memory.clone()).await;
     let below = Store::danger_unsealed(memory.clone());
@@ -231,7 +231,7 @@ async fn f18_a_store_without_a_token_that_holds_something_is_not_initialised_aga
 }
 
 #[tokio::test]
-async fn f18_a_mount_that_is_recorded_is_answered() {
+async fn f18_a_committed_mount_is_served() {
     let server = Server::new().await;
     server.get("sys/mounts").await.ok();
     let tune = json!({ "description": "for services" });
@@ -240,7 +240,7 @@ async fn f18_a_mount_that_is_recorded_is_answered() {
         ("POST", "sys/mounts/pki/tune", Some(tune)),
         ("DELETE", "sys/mounts/pki", None),
     ] {
-        // The first read after the commit.
+        // The first read after the commit fails.
         server.memory.danger_inject_read(1, ReadFault::Failed);
         server.call(method, path, body.as_ref()).await.ok();
         server.memory.danger_heal();
@@ -257,7 +257,7 @@ async fn f18_a_mount_that_is_recorded_is_answered() {
     }
 }
 
-/// How many intents the mount `pki` has.
+/// The number of intents of the mount `pki`.
 async fn intents(server: &Server) -> usize {
     let mount = server.engine.mounts().at("pki/").unwrap().entry.id;
     let snapshot = server.engine.env().store.snapshot().await.unwrap();
@@ -273,8 +273,8 @@ async fn f21_a_conflict_leaves_no_intent_behind() {
     for (path, body) in
         [("pki/root/generate/internal", generate), ("pki/root/sign-intermediate", sign)]
     {
-        // The first commit records the intent, the second what was signed. Of the fault
-        // "not done" the caller hears, and nothing is recorded either.
+        // The first commit records the intent, the second the signed certificate. If the second fails,
+        // the caller gets an error and nothing is recorded.
         for fault in [CommitFault::Conflict, CommitFault::FailedNotDone] {
             let conflict = matches!(fault, CommitFault::Conflict);
             server.memory.danger_inject(2, fault);
@@ -282,7 +282,7 @@ async fn f21_a_conflict_leaves_no_intent_behind() {
             assert_eq!(answer.status == 200, conflict, "{path}: {answer:?}");
             assert_eq!(intents(&server).await, 0, "{path}");
         }
-        // As often as a use case begins again.
+        // More conflicts than the engine retries.
         for attempt in 0..16 {
             server.memory.danger_inject(2 + 3 * attempt, CommitFault::Conflict);
         }

@@ -1,4 +1,4 @@
-//! Certificate signing requests and keys: what is read, refused and written again.
+//! Certificate signing requests and keys: what is parsed, refused and re-encoded.
 
 use der::Decode;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ const READERS: [&str; 4] = [
     "pki/issuer/root/sign-intermediate",
 ];
 
-/// Every path that reads a request refuses this one with this text.
+/// Every path that parses a CSR refuses this CSR with this text.
 async fn refused_everywhere(server: &Server, csr: &str, why: &str) {
     for path in READERS {
         for own in [false, true] {
@@ -65,7 +65,7 @@ fn signature_algorithm(answer: &Answer) -> String {
     certificate(answer).signature_algorithm().oid.to_string()
 }
 
-/// How often an extension is there, by its identifier.
+/// The number of extensions with this identifier.
 fn count(certificate: &Certificate, identifier: &str) -> usize {
     let list = certificate.tbs_certificate().extensions().unwrap();
     list.iter().filter(|extension| extension.extn_id.to_string() == identifier).count()

@@ -1,4 +1,4 @@
-//! What `config check` finds, and that the server's start finds the same.
+//! What `config check` reports, and that `signet server` reports the same.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,8 +16,8 @@ fn write(path: &Path, content: &str, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A folder with certificate, key, seal key and configuration, all of them sound.
-fn sound() -> Folder {
+/// A folder with a valid certificate, key, seal key and configuration.
+fn valid() -> Folder {
     let folder = Folder::new();
     pair(&folder, |_| {});
     write(&folder.path("seal.key"), SEAL, 0o600);
@@ -51,7 +51,7 @@ fn check(folder: &Folder) -> Done {
     signet(&["config", "check", folder.path("signet.hcl").to_str().unwrap()], &[])
 }
 
-/// The start refuses with the same lines.
+/// `signet server` refuses to start with the same lines.
 #[track_caller]
 fn refused(folder: &Folder, lines: &[(&str, &[&str])]) {
     let done = check(folder);
@@ -59,28 +59,28 @@ fn refused(folder: &Folder, lines: &[(&str, &[&str])]) {
     let start = refused_start(&[&config], &[]);
     assert_eq!((done.code, start.code), (1, 1), "{}", done.stderr);
     assert_eq!(done.stderr, start.stderr);
-    for (place, words) in lines {
+    for (position, words) in lines {
         let found = done
             .stderr
             .lines()
-            .any(|line| line.contains(place) && words.iter().all(|word| line.contains(word)));
-        assert!(found, "{place} {words:?} in {}", done.stderr);
+            .any(|line| line.contains(position) && words.iter().all(|word| line.contains(word)));
+        assert!(found, "{position} {words:?} in {}", done.stderr);
     }
 }
 
 #[track_caller]
-fn warned(folder: &Folder, place: &str, words: &[&str]) {
+fn warned(folder: &Folder, position: &str, words: &[&str]) {
     let done = check(folder);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let line = done.stderr.lines().find(|line| line.contains("warning: ")).unwrap_or_default();
-    assert!(line.contains(place), "{place} in {}", done.stderr);
+    assert!(line.contains(position), "{position} in {}", done.stderr);
     assert!(words.iter().all(|word| line.contains(word)), "{words:?} in {}", done.stderr);
     assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
 }
 
 #[test]
-fn n10_seal_key_and_tls_files_that_are_not_there_are_told_at_once_with_line_and_key() {
-    let folder = sound();
+fn n10_all_missing_seal_and_tls_files_are_reported_together_with_line_and_key() {
+    let folder = valid();
     assert_eq!((check(&folder).code, check(&folder).stderr), (0, String::new()));
     for name in ["seal.key", "tls.crt", "tls.key"] {
         fs::remove_file(folder.path(name)).unwrap();
@@ -96,13 +96,13 @@ fn n10_seal_key_and_tls_files_that_are_not_there_are_told_at_once_with_line_and_
 }
 
 #[test]
-fn n10_what_would_end_the_start_is_a_fault_with_its_place() {
-    let folder = sound();
+fn n10_a_setting_that_prevents_the_start_is_an_error_with_its_position() {
+    let folder = valid();
     let other = KeyPair::generate().unwrap();
     write(&folder.path("tls.key"), &support::pem("PRIVATE KEY", &other.serialize_der()), 0o600);
     refused(&folder, &[("signet.hcl:4:", &["tls_key_file", "does not belong"])]);
 
-    let folder = sound();
+    let folder = valid();
     write(&folder.path("tls.crt"), "nothing", 0o644);
     write(&folder.path("tls.key"), "nothing", 0o600);
     refused(
@@ -113,83 +113,83 @@ fn n10_what_would_end_the_start_is_a_fault_with_its_place() {
         ],
     );
 
-    // Keys that no client of this server could use: the words are ours, not the TLS library's.
-    let folder = sound();
+    // A key of an unsupported kind: the message is Signet's, not that of the TLS library.
+    let folder = valid();
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
     let mut der = key.serialize_der();
-    // The curve's name (RFC 5480, 2.1.1.1: secp521r1) becomes that of another.
+    // Replaces the OID of the curve (RFC 5480, 2.1.1.1: secp521r1) with that of another curve.
     let name = [0x2b, 0x81, 0x04, 0x00, 0x23];
     let at = der.windows(name.len()).position(|bytes| bytes == name).unwrap();
     der[at + 4] = 0x0a;
     write(&folder.path("tls.key"), &support::pem("PRIVATE KEY", &der), 0o600);
     refused(&folder, &[("signet.hcl:4:", &["tls_key_file", "of a kind", "ECDSA P-256"])]);
 
-    let folder = sound();
+    let folder = valid();
     write(&folder.path("store"), "a file", 0o600);
     refused(&folder, &[("signet.hcl:6:", &["`path`", "is not a folder"])]);
 
-    let folder = sound();
+    let folder = valid();
     write(&folder.path("letter"), "mine", 0o600);
     let line = format!("pid_file = \"{}\"\nlistener", folder.path("letter").display());
     configure(&folder, "listener", &line);
     refused(&folder, &[("signet.hcl:1:", &["`pid_file`", "letter"])]);
     assert_eq!(fs::read_to_string(folder.path("letter")).unwrap(), "mine");
 
-    let folder = sound();
+    let folder = valid();
     configure(&folder, "listener", "disable_mlock = false\nlistener");
     refused(&folder, &[("signet.hcl:1:", &["`disable_mlock`", "swap"])]);
 
-    let folder = sound();
+    let folder = valid();
     let two = "listener \"tcp\" {\n  address = \"127.0.0.1:8203\"\n  tls_disable = true\n}\n";
     configure(&folder, "storage", &format!("{two}{two}storage"));
     refused(&folder, &[("signet.hcl:11:", &["`address`", "is taken"])]);
 }
 
 #[test]
-fn n10_what_works_and_is_dangerous_is_a_warning_with_its_place() {
-    let folder = sound();
+fn n10_a_dangerous_setting_is_a_warning_with_its_position() {
+    let folder = valid();
     write(&folder.path("tls.key"), &fs::read_to_string(folder.path("tls.key")).unwrap(), 0o644);
     warned(&folder, "signet.hcl:4:", &["tls_key_file", "others", "chmod 600"]);
 
-    let folder = sound();
+    let folder = valid();
     write(&folder.path("seal.key"), SEAL, 0o604);
     warned(&folder, "signet.hcl:9:", &["current_key", "others", "chmod 600"]);
 
     // The seal key in a configuration that others may read.
-    let folder = sound();
+    let folder = valid();
     configure(&folder, &format!("file://{}/seal.key", folder.root().display()), SEAL);
     assert_eq!(check(&folder).stderr, "");
     fs::set_permissions(folder.path("signet.hcl"), fs::Permissions::from_mode(0o644)).unwrap();
     warned(&folder, "signet.hcl:9:", &["current_key", "signet.hcl", "chmod 600"]);
 
-    let folder = sound();
+    let folder = valid();
     pair(&folder, |params| params.subject_alt_names.clear());
     warned(&folder, "signet.hcl:3:", &["tls_cert_file", "subjectAltName"]);
 
     let now = super::now();
-    let folder = sound();
+    let folder = valid();
     pair(&folder, |params| {
         (params.not_before, params.not_after) =
             (now - time::Duration::days(9), now - time::Duration::days(1));
     });
     warned(&folder, "signet.hcl:3:", &["expired"]);
-    let folder = sound();
+    let folder = valid();
     pair(&folder, |params| {
         (params.not_before, params.not_after) =
             (now + time::Duration::days(1), now + time::Duration::days(9));
     });
     warned(&folder, "signet.hcl:3:", &["not valid before"]);
 
-    let folder = sound();
+    let folder = valid();
     configure(&folder, &format!("{}/store", folder.root().display()), "store");
     warned(&folder, "signet.hcl:6:", &["`path`", "relative"]);
 
-    let folder = sound();
+    let folder = valid();
     fs::create_dir(folder.path("store")).unwrap();
     fs::set_permissions(folder.path("store"), fs::Permissions::from_mode(0o755)).unwrap();
     warned(&folder, "signet.hcl:6:", &["`path`", "chmod 700"]);
 
-    let folder = sound();
+    let folder = valid();
     let missing = folder.path("run/signet.pid");
     let line = format!("pid_file = \"{}\"\nstorage", missing.display());
     configure(&folder, "storage", &line);
@@ -200,7 +200,7 @@ fn n10_what_works_and_is_dangerous_is_a_warning_with_its_place() {
 
 #[test]
 fn n10_the_file_may_be_named_by_a_flag_and_the_usage_names_it() {
-    let folder = sound();
+    let folder = valid();
     let file = folder.path("signet.hcl");
     for line in [
         vec!["config".to_owned(), "check".to_owned(), format!("-config={}", file.display())],

@@ -1,4 +1,4 @@
-//! Files that the command line writes, and those that it must not touch.
+//! Files that the command line writes, and files that it must keep.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -41,40 +41,40 @@ fn n04_a_file_that_signet_did_not_write_is_kept_unless_forced() {
     assert!(fs::read_to_string(out.path("key.pem")).unwrap().contains("PRIVATE KEY"));
     assert_eq!(fs::read_to_string(out.path("notes.txt")).unwrap(), "mine too\n");
 
-    // Renewals of our own set need no force and say nothing.
+    // Replacing Signet's own files needs no `-force` and prints nothing.
     for _ in 0..2 {
         let done = issue(&server, &out, &[]);
         assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     }
-    // Copied over one of ours, through its link.
+    // A file that was copied over one of Signet's, through its link.
     fs::write(out.path("key.pem"), "mine\n").unwrap();
     let done = issue(&server, &out, &[]);
     assert_eq!(done.code, 1);
     assert_eq!(fs::read_to_string(out.path("key.pem")).unwrap(), "mine\n");
-    // The same for a set that would take the name away.
+    // The same for a format that would remove the file.
     assert_eq!(issue(&server, &out, &["-format=pkcs12"]).code, 1);
     assert_eq!(fs::read_to_string(out.path("key.pem")).unwrap(), "mine\n");
 }
 
-/// The certificate was issued, and its key lost.
+/// The certificate was issued and its key was lost.
 #[test]
-fn n04_for_a_folder_that_cannot_be_written_nothing_is_asked_for() {
+fn n04_no_certificate_is_requested_for_a_folder_that_cannot_be_written() {
     let home = Folder::new();
     let server = Development::start(&home, &["-dev-spiffe=example.com"]);
     let certificates = || server.signet(&["list", "-format=json", "pki/certs"]).stdout;
     assert_eq!(issue(&server, &Folder::new(), &[]).code, 0);
     let before = certificates();
     assert!(before.contains(':'), "{before}");
-    // The permissions of a folder of our own would not hold back root.
+    // Folder permissions do not stop root, so the test uses a folder that is never writable.
     let done = server.signet(&["pki", "issue", "-out=/proc/self", IDENTITY]);
     assert_eq!(done.code, 1, "{}", done.stdout);
     assert!(done.stderr.contains("/proc/self"), "{}", done.stderr);
     assert_eq!(certificates(), before);
 }
 
-/// `kill -9` between the steps left a folder with a private key for good.
+/// `kill -9` between two steps left a folder with a private key behind.
 #[test]
-fn n04_keys_of_a_run_that_was_killed_are_removed_an_hour_later() {
+fn n04_keys_of_a_killed_run_are_removed_an_hour_later() {
     let home = Folder::new();
     let server = Development::start(&home, &["-dev-spiffe=example.com"]);
     let out = Folder::new();
@@ -91,7 +91,7 @@ fn n04_keys_of_a_run_that_was_killed_are_removed_an_hour_later() {
     leave(".set-mine", true);
     assert_eq!(issue(&server, &out, &[]).code, 0);
     assert!(!out.path(".set-00000000-0000-0000-0000-000000000001").exists());
-    // That of a run under way, and what is not ours.
+    // The folder of a run in progress, and a folder that Signet did not make.
     for kept in [".set-00000000-0000-0000-0000-000000000002", ".set-mine"] {
         assert!(out.path(kept).join("key.pem").exists(), "{kept}");
     }
@@ -99,7 +99,7 @@ fn n04_keys_of_a_run_that_was_killed_are_removed_an_hour_later() {
 }
 
 #[test]
-fn n04_what_goes_with_a_set_of_another_kind_is_told() {
+fn n04_files_that_another_format_removes_are_reported() {
     let home = Folder::new();
     let server = Development::start(&home, &["-dev-spiffe=example.com"]);
     let out = Folder::new();
@@ -107,10 +107,10 @@ fn n04_what_goes_with_a_set_of_another_kind_is_told() {
     assert_eq!(visible(&out), ["keystore.p12", "truststore.p12"]);
     let done = issue(&server, &out, &[]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    let told = ["Removed", "keystore.p12", "truststore.p12"];
-    assert!(told.iter().all(|word| done.stderr.contains(word)), "{}", done.stderr);
+    let expected = ["Removed", "keystore.p12", "truststore.p12"];
+    assert!(expected.iter().all(|word| done.stderr.contains(word)), "{}", done.stderr);
     assert_eq!(visible(&out), ["bundle.pem", "key.pem", "svid.pem"]);
-    // One that Signet did not write and this set does not name stays.
+    // A file that Signet did not write and that this format does not use is kept.
     fs::write(out.path("keystore.jks"), "mine").unwrap();
     assert_eq!(issue(&server, &out, &["-format=pkcs12"]).code, 0);
     assert_eq!(fs::read_to_string(out.path("keystore.jks")).unwrap(), "mine");
@@ -140,19 +140,19 @@ fn n04_links_and_folders_in_the_way_are_kept() {
     }
 }
 
-/// `-dev` over a `~/.vault-token` of a real server.
+/// `-dev` with an existing `~/.vault-token` of a real server.
 #[test]
 fn n04_a_development_server_keeps_the_token_of_a_real_one() {
     let home = Folder::new();
     fs::write(home.path(".vault-token"), "hvs.real").unwrap();
     let server = Development::start(&home, &[]);
     assert_eq!(fs::read_to_string(home.path(".vault-token")).unwrap(), "hvs.real");
-    let told = server.errors();
-    assert!(told.contains(".vault-token") && told.contains("SIGNET_TOKEN"), "{told}");
+    let errors = server.errors();
+    assert!(errors.contains(".vault-token") && errors.contains("SIGNET_TOKEN"), "{errors}");
     assert!(server.printed.contains("export SIGNET_TOKEN=root"), "{}", server.printed);
     drop(server);
 
-    // Its own token is replaced by the next development server's, which is another one.
+    // The token of a development server is replaced by that of the next one.
     fs::remove_file(home.path(".vault-token")).unwrap();
     for token in ["-dev-root-token-id=one", "-dev-root-token-id=two"] {
         let server = Development::start(&home, &[token]);
@@ -160,15 +160,15 @@ fn n04_a_development_server_keeps_the_token_of_a_real_one() {
         let (_, token) = token.split_once('=').unwrap();
         assert_eq!(fs::read_to_string(home.path(".vault-token")).unwrap(), token);
     }
-    // A login after that counts as a real one.
+    // A token that a later login stored is kept.
     fs::write(home.path(".vault-token"), "hvs.later").unwrap();
     let _server = Development::start(&home, &[]);
     assert_eq!(fs::read_to_string(home.path(".vault-token")).unwrap(), "hvs.later");
 }
 
-/// `-dev-root-token-id=$TOKEN` where the variable is empty: no token opened the server.
+/// `-dev-root-token-id=$TOKEN` with an empty variable: no token was accepted.
 #[test]
-fn n04_an_empty_root_token_of_a_development_server_is_made_up() {
+fn n04_an_empty_root_token_of_a_development_server_is_generated() {
     let home = Folder::new();
     let server = Development::start(&home, &["-dev-root-token-id="]);
     let stored = fs::read_to_string(home.path(".vault-token")).unwrap();
@@ -179,7 +179,7 @@ fn n04_an_empty_root_token_of_a_development_server_is_made_up() {
 }
 
 #[test]
-fn n04_the_certificate_of_a_development_server_replaces_no_other() {
+fn n04_a_development_server_keeps_existing_certificate_files() {
     let (home, folder) = (Folder::new(), Folder::new());
     let flag = format!("-dev-tls-cert-dir={}", folder.root().display());
     fs::write(folder.path("ca.pem"), "mine").unwrap();

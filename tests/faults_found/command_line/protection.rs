@@ -1,10 +1,10 @@
-//! A flag or variable that asks for protection is honoured or refused, never passed over.
+//! A flag or variable that asks for protection is honoured or refused, never ignored.
 
 use super::{Development, Folder, refused_start, signet};
 
-/// `write -wrap-ttl=60s pki_int/issue/corp …` once returned the private key in clear.
+/// `write -wrap-ttl=60s pki_int/issue/corp …` returned the private key in plain text.
 #[test]
-fn n02_wrap_ttl_is_no_flag_and_nothing_is_sent() {
+fn n02_wrap_ttl_is_refused_before_a_request_is_sent() {
     let home = Folder::new();
     let server = Development::start(&home, &["-dev-spiffe=example.com"]);
     let data = "uri_sans=spiffe://example.com/web";
@@ -25,7 +25,7 @@ fn n02_wrap_ttl_is_no_flag_and_nothing_is_sent() {
         assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{line:?}");
         assert!(done.stderr.contains("is not offered"), "{line:?}: {}", done.stderr);
     }
-    // Without the flag the same line issues.
+    // Without the flag the same command issues a certificate.
     let done = server.signet(&["write", "pki/issue/spiffe", data]);
     assert!(done.stdout.contains("PRIVATE KEY"), "{}", done.stderr);
     let help = signet(&["write", "--help"], &[]);
@@ -80,9 +80,9 @@ fn n02_a_flag_without_effect_is_refused() {
     }
 }
 
-/// The variables that Vault's clients honour and that narrow what is done.
+/// A variable of Vault's clients that restricts what the client does.
 #[tokio::test]
-async fn n02_a_redirect_is_not_followed_where_that_is_forbidden() {
+async fn n02_a_redirect_is_not_followed_if_that_is_disabled() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -105,14 +105,14 @@ async fn n02_a_redirect_is_not_followed_where_that_is_forbidden() {
     assert!(done.stderr.contains("connection refused"), "{}", done.stderr);
 }
 
-/// The lines at the end of `signet --help`, as pasted into two terminals.
+/// The commands at the end of `signet --help`, as pasted into two terminals.
 #[test]
 fn n11_the_lines_at_the_end_of_the_help_work() {
     let help = signet(&["--help"], &[]).stdout;
     let (_, lines) = help.split_once("Start a server").unwrap();
     let pasted: Vec<&str> = lines.lines().filter_map(|line| line.strip_prefix("  ")).collect();
     let [server, environment, issue] = pasted.as_slice() else { panic!("{help}") };
-    // But for the port: this test takes a free one.
+    // Except for the port: this test uses a free one.
     let words: Vec<&str> = server.strip_prefix("signet server -dev ").unwrap().split(' ').collect();
     let (home, out) = (Folder::new(), Folder::new());
     let flags: Vec<&str> =

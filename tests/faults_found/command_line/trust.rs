@@ -1,4 +1,4 @@
-//! Which listener certificates the command line believes, and what it says of the others.
+//! Which listener certificates the command line trusts, and how it explains a refusal.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::super::support;
 use super::{Folder, signet};
 use crate::process::Server;
 
-/// What a server presents: certificates, and the key that it signs with.
+/// The certificate that a server presents, and the key that signs the handshake.
 #[derive(Debug)]
 struct Presented(Arc<CertifiedKey>);
 
@@ -29,7 +29,7 @@ impl ResolvesServerCert for Presented {
     }
 }
 
-/// A certificate that `openssl req -x509` makes: it signs itself and says that it is a CA.
+/// A certificate as `openssl req -x509` makes it: self-signed, with CA:TRUE.
 fn openssl_like() -> CertificateParams {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let mut params = CertificateParams::new(names).unwrap();
@@ -55,18 +55,18 @@ fn for_clients(params: &mut CertificateParams) {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
 }
 
-struct Made {
+struct Identity {
     certificate: CertificateDer<'static>,
     key: KeyPair,
 }
 
-fn signs_itself(params: &CertificateParams) -> Made {
+fn signs_itself(params: &CertificateParams) -> Identity {
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap().der().clone();
-    Made { certificate, key }
+    Identity { certificate, key }
 }
 
-/// A server that presents this certificate and signs with this key; its port.
+/// Starts a server that presents this certificate and signs with this key; returns its port.
 async fn serve(certificate: &CertificateDer<'static>, key: &KeyPair) -> u16 {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
@@ -93,14 +93,18 @@ async fn serve(certificate: &CertificateDer<'static>, key: &KeyPair) -> u16 {
     port
 }
 
-/// Asks a server that presents `server`, with `given` to trust.
-async fn ask(server: &Made, given: &[&CertificateDer<'static>], host: &str) -> Result<(), String> {
+/// Sends a request to a server that presents `server`; the client trusts `given`.
+async fn ask(
+    server: &Identity,
+    given: &[&CertificateDer<'static>],
+    host: &str,
+) -> Result<(), String> {
     ask_expecting(server, given, host, None).await
 }
 
 /// The same with `-tls-server-name`.
 async fn ask_expecting(
-    server: &Made,
+    server: &Identity,
     given: &[&CertificateDer<'static>],
     host: &str,
     name: Option<&str>,
@@ -115,7 +119,7 @@ async fn ask_expecting(
     client.read("x", &[]).await.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// The sentence holds these words, and no word of the TLS library.
+/// The error contains these words and none of the TLS library.
 #[track_caller]
 fn says(outcome: Result<(), String>, words: &[&str]) {
     let text = outcome.unwrap_err();
@@ -125,9 +129,9 @@ fn says(outcome: Result<(), String>, words: &[&str]) {
     }
 }
 
-/// `SIGNET_CACERT=tls.crt signet status` against a listener with the certificate of the page.
+/// `SIGNET_CACERT=tls.crt signet status` with the self-signed certificate of the listener.
 #[test]
-fn n01_a_self_signed_listener_certificate_given_to_trust_is_believed() {
+fn n01_a_self_signed_listener_certificate_given_to_trust_is_accepted() {
     let folder = Folder::new();
     let made = signs_itself(&openssl_like());
     let (certificate, key) = (folder.path("tls.crt"), folder.path("tls.key"));
@@ -147,7 +151,7 @@ fn n01_a_self_signed_listener_certificate_given_to_trust_is_believed() {
             &[("SIGNET_ADDR", &address), ("SIGNET_CACERT", trust.to_str().unwrap())],
         )
     };
-    // Exit code 2: reached, and sealed since it is not initialised.
+    // Exit code 2: the server answers, and is sealed because it is not initialised.
     let done = status(&certificate);
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("Initialized"), "{}", done.stdout);
@@ -161,7 +165,7 @@ fn n01_a_self_signed_listener_certificate_given_to_trust_is_believed() {
 }
 
 #[tokio::test]
-async fn n01_any_certificate_given_to_trust_is_believed_when_presented() {
+async fn n01_any_certificate_given_to_trust_is_accepted_when_presented() {
     let own = signs_itself(&openssl_like());
     assert_eq!(ask(&own, &[&own.certificate], "localhost").await, Ok(()));
     assert_eq!(ask(&own, &[&own.certificate], "127.0.0.1").await, Ok(()));
@@ -169,14 +173,14 @@ async fn n01_any_certificate_given_to_trust_is_believed_when_presented() {
     let plain = signs_itself(&leaf_like());
     assert_eq!(ask(&plain, &[&plain.certificate], "localhost").await, Ok(()));
 
-    // A leaf whose CA is not given, beside another one.
+    // A leaf whose CA is not trusted, next to another certificate.
     let ca = CertifiedIssuer::self_signed(openssl_like(), KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = leaf_like().signed_by(&key, &ca).unwrap().der().clone();
-    let leaf = Made { certificate, key };
+    let leaf = Identity { certificate, key };
     let given = [&own.certificate, &leaf.certificate];
     assert_eq!(ask(&leaf, &given, "localhost").await, Ok(()));
-    // By its CA, as ever.
+    // The usual way, by its CA.
     assert_eq!(ask(&leaf, &[ca.der()], "localhost").await, Ok(()));
 }
 
@@ -189,7 +193,7 @@ async fn n01_a_certificate_given_to_trust_must_still_name_the_host_and_be_valid(
     let outcome = ask(&elsewhere, &[&elsewhere.certificate], "localhost").await;
     says(outcome, &["localhost", "ca.example.com", "-tls-server-name"]);
 
-    // The sentence names the name that was expected, and addresses as people write them.
+    // The error contains the expected name, and IP addresses in text form.
     let local = with(openssl_like(), |params| {
         let loopback = |text: &str| rcgen::SanType::IpAddress(text.parse().unwrap());
         params.subject_alt_names = vec![loopback("127.0.0.1"), loopback("::1")];
@@ -221,26 +225,27 @@ async fn n01_a_certificate_given_to_trust_must_still_name_the_host_and_be_valid(
     let client = signs_itself(&with(openssl_like(), for_clients));
     says(ask(&client, &[&client.certificate], "localhost").await, &["serverAuth"]);
 
-    // The certificate alone proves nothing: the key of another one signs the handshake.
-    let thief = Made { certificate: own.certificate.clone(), key: KeyPair::generate().unwrap() };
-    says(ask(&thief, &[&own.certificate], "localhost").await, &["does not hold the key"]);
+    // The certificate alone proves nothing: another key signs the handshake.
+    let impostor =
+        Identity { certificate: own.certificate.clone(), key: KeyPair::generate().unwrap() };
+    says(ask(&impostor, &[&own.certificate], "localhost").await, &["does not hold the key"]);
 }
 
 #[tokio::test]
-async fn n01_every_reason_of_the_tls_library_is_a_sentence_with_the_mend() {
+async fn n01_every_tls_error_is_explained_with_a_remedy() {
     let (own, old) = (signs_itself(&openssl_like()), signs_itself(&openssl_like()));
     says(
         ask(&own, &[&old.certificate], "localhost").await,
         &["not the one given to trust", "-ca-cert"],
     );
 
-    // Of the old CA's name, and not of its key.
+    // The same name as the old CA, but another key.
     let ca = || CertifiedIssuer::self_signed(openssl_like(), KeyPair::generate().unwrap()).unwrap();
     let (present, past) = (ca(), ca());
     let signed = |params: CertificateParams, issuer: &CertifiedIssuer<'_, KeyPair>| {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, issuer).unwrap().der().clone();
-        Made { certificate, key }
+        Identity { certificate, key }
     };
     let leaf = signed(leaf_like(), &present);
     says(ask(&leaf, &[past.der()], "localhost").await, &["another key", "-ca-cert"]);
@@ -251,7 +256,7 @@ async fn n01_every_reason_of_the_tls_library_is_a_sentence_with_the_mend() {
     let other = signs_itself(&renamed);
     says(ask(&leaf, &[&other.certificate], "localhost").await, &["no authority known", "-ca-cert"]);
 
-    // A certificate that is no authority signs nothing, given to trust or not.
+    // A certificate without CA:TRUE is never accepted as an issuer.
     let no_ca = CertifiedIssuer::self_signed(leaf_like(), KeyPair::generate().unwrap()).unwrap();
     let below = signed(leaf_like(), &no_ca);
     says(ask(&below, &[no_ca.der()], "localhost").await, &["no authority known"]);

@@ -1,4 +1,4 @@
-//! Issuers that are revoked or not valid sign nothing.
+//! Issuers that are revoked or outside their validity do not sign.
 
 use der::Decode;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::shapes::{RSA_SHA1, Shape, own_key};
 use super::{colons, crl, imported, issue, list, read, revoke, server, set};
 use crate::support::{Answer, Server, der};
 
-/// An intermediate of this mount: its issuer's identifier and its certificate.
+/// An intermediate of this mount: the id of the issuer, and its certificate.
 async fn intermediate(server: &Server, name: &str, parent: &str) -> (String, Answer) {
     let certificate = signed(server, name, parent).await;
     let answer = set(server, &certificate.text("certificate")).await;
@@ -21,7 +21,7 @@ async fn signed(server: &Server, name: &str, parent: &str) -> Answer {
     server.post(&format!("pki/issuer/{parent}/sign-intermediate"), body).await.ok()
 }
 
-/// Everything that this issuer could sign is refused with this text.
+/// Every request for a signature by this issuer is refused with this text.
 async fn signs_nothing(server: &Server, issuer: &str, text: &str) {
     let name = json!({ "common_name": "a.example.org" });
     let csr = server
@@ -67,14 +67,14 @@ async fn f06_an_intermediate_that_was_revoked_before_it_is_set_does_not_issue() 
     let usage = json!({ "usage": "read-only,issuing-certificates,crl-signing" });
     let answer = server.call("PATCH", &format!("pki/issuer/{id}"), Some(&usage)).await;
     answer.refused(400, "This issuer was revoked; unable to modify its usage");
-    // It may be revoked as an issuer too, at the same time.
+    // It can be revoked as an issuer too; the time stays that of the first revocation.
     server.advance(60);
     let revoked = server.post(&format!("pki/issuer/{id}/revoke"), json!({})).await.ok();
     assert_eq!(revoked.data()["revocation_time"], read["revocation_time"]);
 }
 
 #[tokio::test]
-async fn f06_an_issuer_is_revoked_and_its_parents_list_names_it() {
+async fn f06_a_revoked_issuer_is_on_the_crl_of_its_parent() {
     let server = server().await;
     let (id, certificate) = intermediate(&server, "Below", "root").await;
     let (lower, _) = intermediate(&server, "Lower", &id).await;
@@ -82,7 +82,7 @@ async fn f06_an_issuer_is_revoked_and_its_parents_list_names_it() {
     let serial = certificate.text("serial_number");
     let refused = revoke(&server, &serial).await;
     refused.refused(400, &format!("adding issuer (id: {id}) to its own CRL is not allowed"));
-    assert!(refused.warnings()[0].contains("/revoke"), "it names the way: {refused:?}");
+    assert!(refused.warnings()[0].contains("/revoke"), "it names the right endpoint: {refused:?}");
     let revoked = server.post(&format!("pki/issuer/{id}/revoke"), json!({})).await.ok();
     let data = revoked.data();
     assert_eq!((&data["revoked"], &data["revocation_time"]), (&true.into(), &server.now().into()));
@@ -103,17 +103,17 @@ async fn f06_an_issuer_is_revoked_and_its_parents_list_names_it() {
     signs_nothing(&server, &id, "requested usage issuing-certificates").await;
     signs_nothing(&server, &lower, &format!("issuer {id} above it is revoked")).await;
     assert_eq!(server.get(&format!("pki/issuer/{lower}")).await.ok().data()["revoked"], false);
-    // It goes on signing its own list.
+    // It still signs its own CRL.
     revoke(&server, &leaf).await.ok();
     assert_eq!(crl(&server, &format!("pki/issuer/{id}/crl/der")).await.serials, [leaf]);
-    // A second time: the same data and no warnings; also after a restart.
+    // A second revocation returns the same data and no warnings, also after a restart.
     server.advance(60);
     let again = server.post(&format!("pki/issuer/{id}/revoke"), json!({})).await.ok();
     assert_eq!((again.data(), again.warnings()), (data.clone(), Vec::new()));
     let server = server.restarted().await;
     assert_eq!(server.get(&format!("pki/issuer/{id}")).await.ok().data(), data);
     signs_nothing(&server, &lower, "above it is revoked").await;
-    // Deleting the revoked issuer does not give back what hangs on it, nor does a new import.
+    // Deleting or importing the revoked issuer does not re-enable the issuers below it.
     server.delete(&format!("pki/issuer/{id}")).await.ok();
     signs_nothing(&server, &lower, "above it is revoked").await;
     let id = imported(&set(&server, &certificate.text("certificate")).await);
@@ -121,7 +121,7 @@ async fn f06_an_issuer_is_revoked_and_its_parents_list_names_it() {
 }
 
 #[tokio::test]
-async fn f06_a_revoked_root_warns_and_issues_nothing_and_what_another_root_vouches_for_issues() {
+async fn f06_a_revoked_root_does_not_issue_but_issuers_below_another_root_do() {
     let server = server().await;
     let (below, _) = intermediate(&server, "Below", "root").await;
     let revoked = server.post("pki/issuer/root/revoke", json!({})).await.ok();
@@ -131,20 +131,20 @@ async fn f06_a_revoked_root_warns_and_issues_nothing_and_what_another_root_vouch
     assert!(warnings[2].starts_with("This issuer is currently configured as the default"));
     signs_nothing(&server, &below, "above it is revoked").await;
     let root = read(&server, "pki/issuer/root/crl/der").await.ok();
-    assert!(list(&root.body).serials.is_empty(), "not on its own list");
+    assert!(list(&root.body).serials.is_empty(), "not on its own CRL");
     let serial = server.get("pki/issuer/root").await.ok().text("certificate");
     let serial = x509_cert::Certificate::from_der(&der(&serial)).unwrap();
     let serial = colons(serial.tbs_certificate().serial_number().as_bytes());
     let read = server.get(&format!("pki/cert/{serial}")).await.ok().data();
     assert_eq!(read["revocation_time"], server.now());
-    // The same name and key, certified anew.
+    // A new certificate for the same name and key.
     let body = json!({ "common_name": "Example Root", "key_ref": "default", "ttl": "8760h" });
     server.post("pki/root/generate/existing", body).await.ok();
     issue(&server, &format!("pki/issuer/{below}/issue/web")).await;
 }
 
 #[tokio::test]
-async fn f06_a_deleted_issuer_that_is_revoked_by_its_serial_number_stops_what_hangs_on_it() {
+async fn f06_a_deleted_issuer_that_is_revoked_by_its_serial_number_stops_the_issuers_below() {
     let server = server().await;
     let (id, certificate) = intermediate(&server, "Below", "root").await;
     let (lower, _) = intermediate(&server, "Lower", &id).await;
@@ -152,7 +152,7 @@ async fn f06_a_deleted_issuer_that_is_revoked_by_its_serial_number_stops_what_ha
     issue(&server, &format!("pki/issuer/{lower}/issue/web")).await;
     let serial = certificate.text("serial_number");
     revoke(&server, &serial).await.ok();
-    // Before anything else changes the mount.
+    // Before any other change of the mount.
     let leaf = json!({ "common_name": "a.example.org" });
     let answer = server.post(&format!("pki/issuer/{lower}/issue/web"), leaf).await;
     answer.refused(400, "above it is revoked");
@@ -161,9 +161,9 @@ async fn f06_a_deleted_issuer_that_is_revoked_by_its_serial_number_stops_what_ha
 }
 
 #[tokio::test]
-async fn f06_a_revoked_issuer_in_a_chain_set_by_hand_stops_what_hangs_on_it() {
+async fn f06_a_revoked_issuer_in_a_manual_chain_stops_the_issuers_below() {
     let server = server().await;
-    // Its signature is not verified here, so that the chain can only be set by hand.
+    // Its signature algorithm is not verified, so the chain must be set manually.
     let mut shape = Shape::new(&own_key(&server, "ec").await);
     shape.algorithm = RSA_SHA1.to_vec();
     let lower = imported(&set(&server, &shape.pem()).await);
@@ -173,14 +173,14 @@ async fn f06_a_revoked_issuer_in_a_chain_set_by_hand_stops_what_hangs_on_it() {
     issue(&server, &format!("pki/issuer/{lower}/issue/web")).await;
     server.post(&format!("pki/issuer/{above}/revoke"), json!({})).await.ok();
     signs_nothing(&server, &lower, &format!("issuer {above} above it is revoked")).await;
-    // Another chain, that has no revoked one.
+    // Another chain without the revoked issuer.
     let chain = json!({ "manual_chain": ["self", "root"] });
     server.call("PATCH", &format!("pki/issuer/{lower}"), Some(&chain)).await.ok();
     issue(&server, &format!("pki/issuer/{lower}/issue/web")).await;
 }
 
 #[tokio::test]
-async fn f07_an_issuer_that_is_not_valid_signs_nothing() {
+async fn f07_an_issuer_outside_its_validity_does_not_sign() {
     let server = server().await;
     let body = json!({
         "common_name": "Short", "key_type": "ec", "issuer_name": "short", "ttl": "2h",
@@ -197,7 +197,7 @@ async fn f07_an_issuer_that_is_not_valid_signs_nothing() {
             .await;
         server.advance(600);
     }
-    // Its list goes on: certificates that it signed may still be looked up.
+    // Its CRL is still renewed: verifiers may still check certificates that it signed.
     server.advance(40 * 3600);
     let list = crl(&server, "pki/issuer/short/crl/der").await;
     assert_eq!(list.this_update, server.now());

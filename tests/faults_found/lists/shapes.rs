@@ -1,5 +1,5 @@
-//! Certificates of authorities as others make them: each odd shape is imported or refused with a
-//! reason, and breaks nothing else.
+//! CA certificates of other software: each unusual shape is imported or refused with a reason, and
+//! does not affect other issuers.
 
 use data_encoding::BASE64;
 use der::{Decode, Encode};
@@ -11,7 +11,7 @@ use signet::store::memory::CommitFault;
 use super::{crl, imported, issue, list, read, revoke, server, set};
 use crate::support::{Answer, Server, der, pem};
 
-/// A CA certificate that was made elsewhere.
+/// A CA certificate that was made by other software.
 #[derive(Clone)]
 pub(super) struct Shape {
     version: Option<u8>,
@@ -101,13 +101,13 @@ impl Shape {
     }
 }
 
-/// The SubjectPublicKeyInfo of a key that no mount has.
+/// The SubjectPublicKeyInfo of a key that the server does not hold.
 pub(super) fn foreign_key() -> Vec<u8> {
     let key = rcgen::KeyPair::generate().unwrap();
     rcgen::PublicKeyData::subject_public_key_info(&key)
 }
 
-/// That of a key of the mount.
+/// The SubjectPublicKeyInfo of a key of the mount.
 pub(super) async fn own_key(server: &Server, kind: &str) -> Vec<u8> {
     let body = json!({ "common_name": "x", "key_type": kind });
     let csr = server.post("pki/intermediate/generate/internal", body).await.ok().text("csr");
@@ -115,7 +115,7 @@ pub(super) async fn own_key(server: &Server, kind: &str) -> Vec<u8> {
     request.info.public_key.to_der().unwrap()
 }
 
-/// A modulus of so many bytes, and 65537.
+/// An RSA key with a modulus of `bytes` bytes and the exponent 65537.
 fn rsa_key(bytes: usize) -> Vec<u8> {
     let modulus = [&[0][..], &vec![0xc5; bytes]].concat();
     let key = sequence(&[&element(2, &[&modulus]), &[2, 3, 1, 0, 1]]);
@@ -129,8 +129,8 @@ fn p224_key() -> Vec<u8> {
     sequence(&[&algorithm, &element(3, &[&[0, 4], &[7; 56]])])
 }
 
-/// Every odd shape, by what is odd about it.
-fn odd_shapes(key: &[u8]) -> Vec<(&'static str, Shape)> {
+/// Every unusual shape, with a description.
+fn unusual_shapes(key: &[u8]) -> Vec<(&'static str, Shape)> {
     let usual = Shape::new(key);
     let with = |change: &dyn Fn(&mut Shape)| {
         let mut shape = usual.clone();
@@ -183,29 +183,29 @@ fn odd_shapes(key: &[u8]) -> Vec<(&'static str, Shape)> {
 }
 
 #[tokio::test]
-async fn r01_no_shape_of_an_imported_certificate_breaks_anything_else() {
+async fn r01_no_shape_of_an_imported_certificate_affects_other_issuers() {
     let keys = server().await;
     for kind in ["ec", "ed25519"] {
-        let count = odd_shapes(&own_key(&keys, kind).await).len();
+        let count = unusual_shapes(&own_key(&keys, kind).await).len();
         for at in 0..count {
             let server = server().await;
             let key = own_key(&server, kind).await;
-            let (what, shape) = odd_shapes(&key).swap_remove(at);
+            let (what, shape) = unusual_shapes(&key).swap_remove(at);
             try_shape(&server, &format!("{what}, {kind}"), &shape).await;
         }
     }
-    let odd_keys = [
+    let unusual_keys = [
         ("P-224", p224_key()),
         ("RSA 1024", rsa_key(128)),
         ("RSA 512", rsa_key(64)),
         ("RSA 16384", rsa_key(2048)),
     ];
-    for (what, key) in odd_keys {
+    for (what, key) in unusual_keys {
         try_shape(&server().await, what, &Shape::new(&key)).await;
     }
 }
 
-/// Imports it and asks for everything that an issuer is part of.
+/// Imports the certificate and sends every request that involves an issuer.
 async fn try_shape(server: &Server, what: &str, shape: &Shape) {
     let leaf = issue(server, "pki/issuer/root/issue/web").await;
     let issuers = server.list("pki/issuers").await.body;
@@ -240,7 +240,7 @@ async fn try_shape(server: &Server, what: &str, shape: &Shape) {
         let revoked = revoke(server, &serial).await.ok();
         let listed = read(server, &format!("pki/issuer/{id}/crl/der")).await;
         let named = listed.status == 200 && list(&listed.body).serials.contains(&serial);
-        assert!(named || !revoked.warnings().is_empty(), "{what}: in silence: {revoked:?}");
+        assert!(named || !revoked.warnings().is_empty(), "{what}: no warning: {revoked:?}");
     }
     for form in ["", "/der", "/pem"] {
         fine(&read(server, &format!("pki/issuer/{id}/crl{form}")).await);
@@ -261,7 +261,7 @@ async fn try_shape(server: &Server, what: &str, shape: &Shape) {
 }
 
 #[tokio::test]
-async fn r01_a_certificate_without_key_identifier_is_imported_with_a_warning_and_has_a_list() {
+async fn r01_a_certificate_without_key_identifier_is_imported_with_a_warning_and_has_a_crl() {
     let server = server().await;
     let mut shape = Shape::new(&own_key(&server, "ec").await);
     shape.key_identifier = None;
@@ -278,10 +278,10 @@ async fn r01_a_certificate_without_key_identifier_is_imported_with_a_warning_and
 }
 
 #[tokio::test]
-async fn r01_a_list_that_fails_is_a_warning_of_what_was_done() {
+async fn r01_a_failed_crl_build_is_a_warning() {
     let server = server().await;
     let root = json!({ "common_name": "Second", "key_type": "ec", "issuer_name": "second" });
-    // The intent, the root, and then its list.
+    // The commits: the intent, the root, and then its CRL.
     server.memory.danger_inject(3, CommitFault::FailedNotDone);
     let answer = server.post("pki/root/generate/internal", root).await.ok();
     assert!(answer.warnings().iter().any(|text| text.starts_with("Signet: ")), "{answer:?}");
@@ -289,15 +289,18 @@ async fn r01_a_list_that_fails_is_a_warning_of_what_was_done() {
 }
 
 #[tokio::test]
-async fn r03_a_root_that_is_signed_with_sha1_stands_in_the_trust_stores() {
+async fn r03_a_root_that_is_signed_with_sha1_is_in_the_trust_stores() {
     let server = server().await;
     let mut shape = Shape::new(&foreign_key());
     shape.subject = name("Another Issuer");
     shape.algorithm = RSA_SHA1.to_vec();
     let root = shape.pem();
     let answer = set(&server, &root).await.ok();
-    let told = answer.warnings();
-    assert!(!told.iter().any(|told| told.contains("no chain is built above it")), "{told:?}");
+    let warnings = answer.warnings();
+    assert!(
+        !warnings.iter().any(|text| text.contains("no chain is built above it")),
+        "{warnings:?}"
+    );
     let role = json!({ "allow_any_name": true, "key_type": "ec" });
     server.post("pki/roles/store", role).await.ok();
     for format in ["pkcs12_truststore", "jks_bundle"] {
@@ -316,13 +319,13 @@ async fn r03_a_root_that_is_signed_with_sha1_stands_in_the_trust_stores() {
 }
 
 #[tokio::test]
-async fn r01_an_imported_issuer_under_which_readers_accept_nothing_is_told() {
+async fn r01_an_imported_issuer_whose_certificates_verifiers_reject_has_a_warning() {
     let server = server().await;
     let attribute = |tag: u8, text: &[u8]| {
         let attribute = sequence(&[&[6, 3, 0x55, 4, 3], &element(tag, &[text])]);
         sequence(&[&element(0x31, &[&attribute])])
     };
-    for (subject, told) in [
+    for (subject, expected) in [
         (sequence(&[]), "has no subject"),
         (attribute(0x13, b"a@b"), "is not sound"),
         (attribute(0x1c, &[0, 0, 0, b'a']), "is not sound"),
@@ -330,7 +333,7 @@ async fn r01_an_imported_issuer_under_which_readers_accept_nothing_is_told() {
         let mut shape = Shape::new(&foreign_key());
         shape.subject = subject;
         let warnings = set(&server, &shape.pem()).await.ok().warnings();
-        assert!(warnings.iter().any(|warning| warning.contains(told)), "{warnings:?}");
+        assert!(warnings.iter().any(|warning| warning.contains(expected)), "{warnings:?}");
     }
     let usual = set(&server, &Shape::new(&foreign_key()).pem()).await.ok().warnings();
     assert!(!usual.iter().any(|warning| warning.contains("subject")), "{usual:?}");

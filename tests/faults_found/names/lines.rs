@@ -1,12 +1,12 @@
-//! The line that a refusal gives to paste: a shell and the command line read it as it is meant, and
-//! with it the same request is signed.
+//! The command that a refusal suggests: a shell and the command line parse it as intended, and after it
+//! the same request is signed.
 
 use serde_json::{Value, json};
 
 use super::{issue, merged, role, server};
 use crate::support::{Answer, Server};
 
-/// The fields of `signet patch …`, as a shell and the command line would read them.
+/// The fields of `signet patch …`, as a shell and the command line parse them.
 fn pasted(answer: &Answer) -> Option<Value> {
     let warnings = answer.warnings();
     let (_, line) = warnings.iter().find_map(|text| text.split_once("signet patch "))?;
@@ -24,7 +24,7 @@ fn pasted(answer: &Answer) -> Option<Value> {
     Some(Value::Object(fields))
 }
 
-async fn told(server: &Server, fields: &Value, body: &Value) -> Option<Answer> {
+async fn explained_refusal(server: &Server, fields: &Value, body: &Value) -> Option<Answer> {
     let narrow = json!({
         "allow_any_name": false, "enforce_hostnames": true, "allowed_uri_sans": "",
         "allowed_other_sans": "", "allowed_user_ids": "", "allowed_serial_numbers": "",
@@ -35,7 +35,7 @@ async fn told(server: &Server, fields: &Value, body: &Value) -> Option<Answer> {
 }
 
 #[tokio::test]
-async fn n07_the_line_to_paste_reads_no_file_and_does_what_it_says() {
+async fn n07_the_command_to_paste_reads_no_file_and_works() {
     let server = server(json!({})).await;
     let roles = [
         json!({}),
@@ -59,9 +59,9 @@ async fn n07_the_line_to_paste_reads_no_file_and_does_what_it_says() {
             json!({ "uri_sans": "spiffe://other.example/a" }),
             json!({ "uri_sans": ["urn:a", "spiffe://other.example/a"] }),
         ] {
-            // Several values may each need their line.
+            // Each of several values may need its own command.
             for _ in 0..3 {
-                let Some(answer) = told(&server, fields, &body).await else { break };
+                let Some(answer) = explained_refusal(&server, fields, &body).await else { break };
                 let Some(patch) = pasted(&answer) else { break };
                 lines += 1;
                 let answer = server.call("PATCH", "pki/roles/web", Some(&patch)).await;
@@ -75,7 +75,7 @@ async fn n07_the_line_to_paste_reads_no_file_and_does_what_it_says() {
 }
 
 #[tokio::test]
-async fn n07_the_line_to_paste_quotes_what_a_shell_would_read() {
+async fn n07_the_command_to_paste_is_quoted_for_a_shell() {
     let server = server(json!({})).await;
     let narrow = json!({
         "key_type": "ec", "allowed_domains": "$(id).example.org,*.example.net",

@@ -1,16 +1,16 @@
-//! Names that Go passes over and with which Java cannot read the certificate: RFC 5280, 4.2.1.6
-//! leaves no place for them.
+//! Names that RFC 5280, 4.2.1.6 forbids: Go ignores them, and Java cannot parse the certificate.
 
 use serde_json::json;
 
-use super::{issue, merged, ours, request, role, server, with_uri};
+use super::{issue, merged, request, role, server, signet_warnings, with_uri};
 
-const NO_URIS: &[&str] = &["mailto:", "x:y z", "urn:{a}", "urn:%zz", "https://example.org/?a={b}"];
+const INVALID_URIS: &[&str] =
+    &["mailto:", "x:y z", "urn:{a}", "urn:%zz", "https://example.org/?a={b}"];
 
 #[tokio::test]
 async fn r13_a_uri_that_java_cannot_read_is_refused() {
     let server = server(json!({ "use_csr_sans": true })).await;
-    for uri in NO_URIS {
+    for uri in INVALID_URIS {
         let csr = with_uri(uri).unwrap();
         let ca = json!({ "common_name": "CA", "key_type": "ec", "uri_sans": [uri], "csr": csr });
         for (path, body) in [
@@ -42,7 +42,7 @@ async fn r13_a_uri_that_java_cannot_read_is_refused() {
 }
 
 #[tokio::test]
-async fn r13_a_relative_uri_is_signed_with_a_word() {
+async fn r13_a_relative_uri_is_signed_with_a_warning() {
     let server = server(json!({})).await;
     for uri in ["a", "//example.org/a", "spiffe", "spiffe%3a//a/b"] {
         let csr = with_uri(uri).unwrap();
@@ -54,14 +54,17 @@ async fn r13_a_relative_uri_is_signed_with_a_word() {
             ("pki/intermediate/generate/internal", ca.clone()),
             ("pki/root/sign-intermediate", merged(ca.clone(), &json!({ "csr": csr }))),
         ] {
-            let told = ours(&server.post(path, body).await.ok()).join("\n");
-            assert!(told.contains("is relative, and Java cannot read"), "{path} {uri}: {told}");
+            let warnings = signet_warnings(&server.post(path, body).await.ok()).join("\n");
+            assert!(
+                warnings.contains("is relative, and Java cannot read"),
+                "{path} {uri}: {warnings}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn r13_empty_names_of_a_request_are_refused_and_whole_ones_signed() {
+async fn r13_empty_names_of_a_csr_are_refused_and_valid_ones_signed() {
     use rcgen::SanType::{DnsName, Rfc822Name};
     let server = server(json!({ "use_csr_sans": true })).await;
     let ia5 = |text: &str| rcgen::string::Ia5String::try_from(text).unwrap();
@@ -91,13 +94,13 @@ async fn r13_empty_names_of_a_request_are_refused_and_whole_ones_signed() {
 }
 
 #[tokio::test]
-async fn r18_an_empty_user_id_names_nothing() {
+async fn r18_an_empty_user_id_is_not_a_name() {
     let server = server(json!({})).await;
     let answer = issue(&server, json!({ "user_ids": [""] })).await.ok();
-    assert!(ours(&answer)[0].contains("neither a subject"), "{:?}", answer.warnings());
+    assert!(signet_warnings(&answer)[0].contains("neither a subject"), "{:?}", answer.warnings());
     role(&server, "web", json!({ "allowed_user_ids": "bob" })).await.ok();
     issue(&server, json!({ "user_ids": ["bob", "eve"] })).await.refused(400, "user_id eve");
-    // Nor does the empty name of a subject that is taken as it is.
+    // The same for an empty value in a subject that is copied from the CSR.
     let csr = request(|csr| {
         csr.distinguished_name.push(rcgen::DnType::CommonName, "");
         csr.distinguished_name.push(rcgen::DnType::OrganizationName, "Example");
@@ -107,38 +110,38 @@ async fn r18_an_empty_user_id_names_nothing() {
 }
 
 #[tokio::test]
-async fn f13_a_word_that_names_no_usage_is_told_when_the_role_is_written() {
+async fn f13_an_unknown_usage_has_a_warning_when_the_role_is_written() {
     let server = server(json!({})).await;
     for (field, word) in [("key_usage", "DigitalSignture"), ("ext_key_usage", "SrverAuth")] {
         let fields = json!({ "allowed_uri_sans": "", field: ["KeyAgreement", "Any", word] });
-        let told = ours(&role(&server, "web", fields).await.ok()).join("\n");
+        let warnings = signet_warnings(&role(&server, "web", fields).await.ok()).join("\n");
         let first = if field == "key_usage" { "Any" } else { "KeyAgreement" };
-        assert!(told.contains(&format!("{field}: \"{first}\" is no usage")), "{told}");
+        assert!(warnings.contains(&format!("{field}: \"{first}\" is no usage")), "{warnings}");
         let fields = json!({ "allowed_uri_sans": "", field: [word] });
-        let told = ours(&role(&server, "web", fields).await.ok()).join("\n");
-        assert!(told.contains(&format!("{field}: \"{word}\" is no usage")), "{told}");
+        let warnings = signet_warnings(&role(&server, "web", fields).await.ok()).join("\n");
+        assert!(warnings.contains(&format!("{field}: \"{word}\" is no usage")), "{warnings}");
     }
     let known = json!({
         "allowed_uri_sans": "", "key_usage": "digitalsignature, KeyAgreement",
         "ext_key_usage": ["serverauth", ""],
     });
-    assert_eq!(ours(&role(&server, "web", known).await.ok()), [""; 0]);
+    assert_eq!(signet_warnings(&role(&server, "web", known).await.ok()), [""; 0]);
 }
 
 #[tokio::test]
-async fn f15_the_identity_that_a_warning_names_is_signed() {
+async fn f15_the_example_id_in_a_warning_is_signed() {
     let server = server(json!({})).await;
     for pattern in ["spiffe://example.*/x", "spiffe://*/x", "spiffe://a*.b/*", "s*/y"] {
         let answer = role(&server, "web", json!({ "allowed_uri_sans": pattern })).await.ok();
-        let told = ours(&answer).join("\n");
-        let (_, id) = told.split_once("it allows ").unwrap();
+        let warnings = signet_warnings(&answer).join("\n");
+        let (_, id) = warnings.split_once("it allows ").unwrap();
         let (id, _) = id.split_once(';').unwrap();
         issue(&server, json!({ "uri_sans": id })).await.ok();
     }
 }
 
 #[tokio::test]
-async fn f15_a_name_that_is_left_out_is_told_on_every_path() {
+async fn f15_an_omitted_name_has_a_warning_on_every_path() {
     let server = server(json!({})).await;
     let names = json!({ "common_name": "x", "alt_names": "a b, c.example.org", "key_type": "ec" });
     for path in [
@@ -154,15 +157,15 @@ async fn f15_a_name_that_is_left_out_is_told_on_every_path() {
             _ => names.clone(),
         };
         let answer = server.post(path, body).await.ok();
-        assert!(ours(&answer)[0].contains("\"a b\""), "{path}: {:?}", answer.warnings());
+        assert!(signet_warnings(&answer)[0].contains("\"a b\""), "{path}: {:?}", answer.warnings());
     }
 }
 
 #[tokio::test]
-async fn f12_no_control_character_hides_behind_punycode() {
+async fn f12_a_control_character_in_punycode_is_refused() {
     let server = server(json!({ "use_csr_sans": true })).await;
     role(&server, "api", json!({})).await.ok();
-    // U+0080, U+202E in front of `b`, U+0085 in the middle, capitals in front.
+    // U+0080, U+202E before `b`, U+0085 in the middle, and an upper-case prefix.
     for label in ["xn--a", "xn--b-pin", "xn--ab-qa", "XN--a"] {
         let name = format!("{label}.example.org");
         let dns = rcgen::string::Ia5String::try_from(name.as_str()).unwrap();

@@ -1,4 +1,4 @@
-//! URLs that stand in certificates.
+//! URLs in certificates.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::Answer;
 const LDAP: &str = "ldap:///CN=Example%20CA,CN=CDP,DC=example,DC=com?certificateRevocationList?base?objectClass=cRLDistributionPoint";
 
 #[tokio::test]
-async fn r10_an_ldap_url_without_a_host_is_taken_wherever_urls_are_set() {
+async fn r10_an_ldap_url_without_a_host_is_accepted_wherever_urls_are_set() {
     let server = server(json!({})).await;
     let urls = json!({ "crl_distribution_points": [LDAP] });
     server.post("pki/config/urls", urls.clone()).await.ok();
@@ -24,13 +24,13 @@ async fn r10_an_ldap_url_without_a_host_is_taken_wherever_urls_are_set() {
     server.post("pki/config/urls", none).await.ok();
     server.call("PATCH", "pki/issuer/root", Some(&urls)).await.ok();
     assert!(holds(&issue(&server, body).await.ok()));
-    // As one text its commas separate: the answer says so.
+    // In a string its commas are separators, and the error says so.
     let text = json!({ "crl_distribution_points": LDAP });
     server.post("pki/config/urls", text).await.refused(400, "send a JSON list");
 }
 
 #[tokio::test]
-async fn r12_a_url_that_no_certificate_can_hold_is_refused_when_it_is_written() {
+async fn r12_a_url_that_a_certificate_cannot_contain_is_refused_when_it_is_written() {
     let server = server(json!({})).await;
     let fields = [
         "issuing_certificates",
@@ -62,12 +62,12 @@ async fn r12_a_url_that_no_certificate_can_hold_is_refused_when_it_is_written() 
         }
     }
     issue(&server, json!({ "common_name": "a.example.org" })).await.ok();
-    // A template that no value makes a URL.
+    // Templates that never expand to a URL.
     for url in ["{{x}}", "http://a/{{issuer}}", "foo", "{{issuer_id}}"] {
         let urls = json!({ "ocsp_servers": url, "enable_templating": true });
         server.post("pki/config/urls", urls).await.refused(400, "invalid URL found");
     }
-    // What a template asks for and a new root does not have is left out of the root.
+    // A template whose value a new root does not have is omitted from the root.
     let urls = json!({
         "crl_distribution_points": "http://a/{{issuer_id}}/crl", "enable_templating": true,
     });

@@ -1,4 +1,4 @@
-//! The same in a process of its own, on RocksDB: what the log says, what lies in files.
+//! The same with a separate process on RocksDB: the log, and files on disk.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -16,7 +16,7 @@ const K1: &str = "current_key_id = \"k1\"\ncurrent_key = \"010101010101010101010
 const K2: &str = "current_key_id = \"k2\"\ncurrent_key = \"0202020202020202020202020202020202020202020202020202020202020202\"\n";
 const PREVIOUS_K1: &str = "previous_key_id = \"k1\"\nprevious_key = \"0101010101010101010101010101010101010101010101010101010101010101\"\n";
 
-/// A server in a process of its own, with the store `store` of a folder.
+/// A server in a separate process; its store is the subfolder `store`.
 struct Signet {
     child: Child,
     address: String,
@@ -61,7 +61,7 @@ impl Signet {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// SIGTERM, and the end.
+    /// Sends SIGTERM and waits for the end.
     fn stop(mut self) {
         let kill = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(kill.success());
@@ -116,7 +116,7 @@ async fn f18_a_store_that_an_older_version_left_half_initialised_is_initialised_
 }
 
 #[tokio::test]
-async fn f17_a_share_of_the_bound_is_a_line_in_the_log() {
+async fn f17_reaching_a_share_of_the_limit_is_logged() {
     let folder = tempfile::tempdir().unwrap();
     let server = Signet::start(folder.path(), K1, "");
     init(&server).await;
@@ -142,7 +142,7 @@ async fn f21_the_name_and_the_address_of_the_configuration_are_shown() {
     let leader = get(&server, "sys/leader").await;
     assert_eq!(leader["leader_address"], "https://ca.example.org:8200");
     drop(server);
-    // The name of the first configuration was stored; a later one wins over it.
+    // The first name was stored; a name in the configuration overrides it.
     for (more, expected) in [("", "corp"), ("cluster_name = \"new\"", "new")] {
         let server = Signet::start(folder.path(), K1, more);
         assert_eq!(get(&server, "sys/health").await["cluster_name"], expected);
@@ -151,7 +151,7 @@ async fn f21_the_name_and_the_address_of_the_configuration_are_shown() {
 }
 
 #[tokio::test]
-async fn f21_the_pid_file_goes_with_the_process() {
+async fn f21_the_pid_file_is_removed_when_the_process_stops() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("signet.pid");
     let more = format!("pid_file = \"{}\"", file.display());
@@ -162,14 +162,14 @@ async fn f21_the_pid_file_goes_with_the_process() {
 }
 
 #[tokio::test]
-async fn f20_a_link_in_the_place_of_a_file_of_the_server_is_not_followed() {
+async fn f20_a_symbolic_link_at_the_path_of_a_server_file_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let (pid, lock) = (folder.path().join("signet.pid"), folder.path().join("store/signet.lock"));
     let theirs = folder.path().join("theirs");
     fs::write(&theirs, "theirs").unwrap();
     std::os::unix::fs::symlink(&theirs, &pid).unwrap();
     let more = format!("pid_file = \"{}\"", pid.display());
-    // A configuration check may refuse the file before; what counts is that it stays.
+    // The configuration check may refuse the file; the test only requires that it is unchanged.
     drop(Signet::try_start(folder.path(), K1, &more));
     assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
     let _ = fs::remove_file(&lock);
@@ -180,8 +180,8 @@ async fn f20_a_link_in_the_place_of_a_file_of_the_server_is_not_followed() {
     assert!(!planted.exists());
 }
 
-/// A development server with TLS: the path that it tells of the certificate to trust. Its temporary
-/// files and its home lie in `folder`.
+/// A development server with TLS, and the printed path of the certificate to trust. `folder` is its
+/// home and holds its temporary files.
 fn development_certificate(folder: &Path, flags: &[&str]) -> (Signet, Option<PathBuf>) {
     let log = folder.join("log");
     let mut child = Command::new(env!("CARGO_BIN_EXE_signet"))
@@ -202,7 +202,7 @@ fn development_certificate(folder: &Path, flags: &[&str]) -> (Signet, Option<Pat
         if let Some(path) = line.strip_prefix("export SIGNET_CACERT=") {
             certificate = Some(PathBuf::from(path));
         }
-        // The last of the lines to paste.
+        // The last command to paste.
         if line.starts_with("signet ") {
             break;
         }
@@ -215,20 +215,20 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn f20_the_certificate_of_a_development_server_lies_in_a_new_folder_of_its_own() {
+fn f20_the_certificate_of_a_development_server_is_in_a_new_private_folder() {
     let folder = tempfile::tempdir().unwrap();
     let (server, certificate) = development_certificate(folder.path(), &[]);
     let certificate = certificate.unwrap();
     let made = certificate.parent().unwrap();
     assert_eq!((made.parent(), mode(made)), (Some(folder.path()), 0o700));
     let name = made.file_name().unwrap().to_str().unwrap();
-    assert_ne!(name, format!("signet-dev-tls-{}", server.child.id()), "can be foreseen");
-    assert!(name.len() > 32, "{name} can be tried");
+    assert_ne!(name, format!("signet-dev-tls-{}", server.child.id()), "is predictable");
+    assert!(name.len() > 32, "{name} can be guessed");
     assert!(fs::read_to_string(&certificate).unwrap().contains("BEGIN CERTIFICATE"));
 }
 
 #[test]
-fn f20_a_link_in_the_place_of_the_certificate_is_not_followed() {
+fn f20_a_symbolic_link_at_the_path_of_the_certificate_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let (theirs, planted) = (folder.path().join("theirs"), folder.path().join("planted"));
     fs::write(&theirs, "theirs").unwrap();
@@ -243,7 +243,7 @@ fn f20_a_link_in_the_place_of_the_certificate_is_not_followed() {
 }
 
 #[test]
-fn f20_what_others_may_read_or_change_is_a_line_in_the_log() {
+fn f20_files_that_others_may_read_or_change_are_logged() {
     let folder = tempfile::tempdir().unwrap();
     let (key, store) = (folder.path().join("seal.key"), folder.path().join("store"));
     fs::write(&key, [7; 32]).unwrap();
@@ -258,14 +258,14 @@ fn f20_what_others_may_read_or_change_is_a_line_in_the_log() {
         let log = server.log();
         for path in [&key, &store] {
             let path = path.display().to_string();
-            let told = log.lines().any(|line| line.contains("WARN") && line.contains(&path));
-            assert_eq!(told, warned, "{key_mode:o} {store_mode:o} {path}: {log}");
+            let logged = log.lines().any(|line| line.contains("WARN") && line.contains(&path));
+            assert_eq!(logged, warned, "{key_mode:o} {store_mode:o} {path}: {log}");
         }
     }
 }
 
 #[tokio::test]
-async fn f18_a_development_server_says_that_the_store_is_used() {
+async fn f18_a_development_server_refuses_a_store_in_use_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     init(&Signet::start(folder.path(), K1, "")).await;
     let refused = Command::new(env!("CARGO_BIN_EXE_signet"))
@@ -278,7 +278,7 @@ async fn f18_a_development_server_says_that_the_store_is_used() {
 }
 
 #[tokio::test]
-async fn n09_a_change_of_the_seal_key_is_a_line_in_the_log() {
+async fn n09_a_change_of_the_seal_key_is_logged() {
     let folder = tempfile::tempdir().unwrap();
     let server = Signet::start(folder.path(), K1, "");
     init(&server).await;
@@ -289,7 +289,7 @@ async fn n09_a_change_of_the_seal_key_is_a_line_in_the_log() {
     let line = "the store is now sealed under \"k2\"; previous_key may go";
     assert!(server.log().contains(line), "{}", server.log());
     drop(server);
-    // An operator who missed that line reads it at the next start.
+    // The next start logs it again.
     let server = Signet::start(folder.path(), &both, "");
     let line = "the store is sealed under \"k2\"; previous_key may go";
     assert!(server.log().contains(line), "{}", server.log());

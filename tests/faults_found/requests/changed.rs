@@ -1,9 +1,9 @@
-//! Requests with one bit changed, cut off or made longer.
+//! CSRs with one flipped bit, truncated or extended.
 
 use super::der_by_hand::*;
 use super::*;
 
-/// The shapes of a request that a change of it may reach.
+/// CSRs that together contain every structure that the parser knows.
 fn shapes() -> Vec<Vec<u8>> {
     let san = plain(
         SAN,
@@ -32,7 +32,7 @@ fn shapes() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A request whose signed part was changed is signed again, so that what is read of it counts.
+/// Signs the changed part again, so that the checks after the signature are reached.
 fn signed_again(changed: &[u8], at: usize) -> Option<Vec<u8>> {
     let info = changed.get(at..)?;
     let length = match info {
@@ -46,7 +46,7 @@ fn signed_again(changed: &[u8], at: usize) -> Option<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn no_changed_request_brings_an_answer_of_500() {
+async fn no_changed_csr_causes_a_5xx() {
     let server = server().await;
     let odd = json!({
         "key_type": "any", "allow_any_name": true, "require_cn": false, "use_csr_sans": true,
@@ -70,39 +70,39 @@ async fn no_changed_request_brings_an_answer_of_500() {
         root.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
         server.post("pki/root/generate/internal", root).await.ok();
     }
-    let mut turn = 0_usize;
+    let mut round = 0_usize;
     for shape in shapes() {
         let at = match shape[1] {
             0x81 => 3,
             0x82 => 4,
             _ => 2,
         };
-        let changes = (0..shape.len()).flat_map(|place| [1, 0x20, 0x80].map(|flip| (place, flip)));
-        for (place, flip) in changes {
+        let changes = (0..shape.len()).flat_map(|index| [1, 0x20, 0x80].map(|flip| (index, flip)));
+        for (index, flip) in changes {
             let mut changed = shape.clone();
-            changed[place] ^= flip;
-            let csr = match turn % 4 {
+            changed[index] ^= flip;
+            let csr = match round % 4 {
                 0 => Some(changed),
-                1 => Some(changed[..place].to_vec()),
-                2 => Some([&changed[..], &shape[place..]].concat()),
+                1 => Some(changed[..index].to_vec()),
+                2 => Some([&changed[..], &shape[index..]].concat()),
                 _ => signed_again(&changed, at),
             };
-            // Each change that keeps the frame whole is also signed again.
+            // Each change that keeps the outer structure intact is also signed again.
             let mut again = shape.clone();
-            again[place] ^= flip;
+            again[index] ^= flip;
             let again = signed_again(&again, at);
             for csr in csr.into_iter().chain(again) {
-                turn += 1;
+                round += 1;
                 let (path, own) = [
                     ("pki/root/sign-intermediate", true),
                     ("pki/issuer/limited/sign-intermediate", true),
                     ("pki/issuer/limited/sign/odd", false),
                     ("pki/sign/odd", false),
                     ("pki/root/sign-intermediate", false),
-                ][turn % 5];
+                ][round % 5];
                 let body = json!({ "csr": text(&csr), "use_csr_values": own });
                 let answer = server.post(path, body).await;
-                assert!(answer.status < 500, "{path} {place} {flip:02x} {csr:02x?}: {answer:?}");
+                assert!(answer.status < 500, "{path} {index} {flip:02x} {csr:02x?}: {answer:?}");
             }
         }
     }

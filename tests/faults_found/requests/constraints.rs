@@ -1,11 +1,11 @@
-//! Name constraints: built, and those of an issuer obeyed.
+//! Name constraints: building them, and obeying those of an issuer.
 
 use x509_cert::ext::pkix::NameConstraints;
 
 use super::der_by_hand::*;
 use super::*;
 
-/// A root with these constraints, by its name.
+/// Generates a root with this name and these constraints.
 async fn limited(server: &Server, name: &str, asked: Value) -> Answer {
     let mut root = json!({ "common_name": "R", "key_type": "ec", "issuer_name": name });
     root.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
@@ -50,7 +50,7 @@ async fn r14_name_constraints_of_every_kind_are_built_for_roots_and_intermediate
 }
 
 #[tokio::test]
-async fn r14_a_limit_that_is_not_understood_is_refused() {
+async fn r14_a_malformed_constraint_is_refused() {
     let server = server().await;
     for (kind, wrong) in [
         (
@@ -136,12 +136,12 @@ async fn r14_the_constraints_of_the_issuer_are_checked_before_anything_is_signed
     assert_eq!(before, after);
 }
 
-/// A key of the mount certified elsewhere, with these extensions, as an issuer of the mount.
+/// Imports a certificate of another CA for a key of the mount, with these extensions.
 async fn imported(server: &Server, name: &str, extensions: &[Vec<u8>]) -> Answer {
     let made = json!({ "common_name": name, "key_type": "ec" });
     let csr = server.post("pki/intermediate/generate/internal", made).await.ok();
     let csr = der(&csr.text("csr"));
-    // SubjectPublicKeyInfo of P-256: 91 bytes from the identifier on.
+    // SubjectPublicKeyInfo of P-256: 91 bytes.
     let at = csr.windows(EC.len()).position(|window| window == EC).unwrap() - 6;
     let text = authority(&validity(&[]), &csr[at..at + 91], extensions);
     let set = json!({ "certificate": text });
@@ -151,7 +151,7 @@ async fn imported(server: &Server, name: &str, extensions: &[Vec<u8>]) -> Answer
 }
 
 #[tokio::test]
-async fn r14_an_issuer_whose_constraints_are_not_understood_signs_nothing() {
+async fn r14_an_issuer_with_unsupported_critical_constraints_does_not_sign() {
     let server = server().await;
     let identified = plain(SKI, &element(4, &[&[1; 20]]));
     for (name, value) in [
@@ -187,13 +187,13 @@ async fn r14_an_issuer_whose_constraints_are_not_understood_signs_nothing() {
 }
 
 #[tokio::test]
-async fn r14_the_certificates_above_an_issuer_count_too() {
+async fn r14_the_constraints_of_every_certificate_in_the_chain_apply() {
     let server = server().await;
     let limits = json!({ "permitted_dns_domains": "example.org", "max_path_length": 1 });
     limited(&server, "top", limits).await.ok();
     let made = json!({ "common_name": "Middle CA", "key_type": "ec" });
     let csr = server.post("pki/intermediate/generate/internal", made).await.ok().text("csr");
-    // The caller asks for more than the root leaves: it is written, told, and of no use.
+    // A longer path than the root allows is written with a warning, and has no effect.
     let body = json!({ "csr": csr, "common_name": "Middle CA", "max_path_length": 5 });
     let answer = server.post("pki/issuer/top/sign-intermediate", body).await.ok();
     assert!(warned(&answer, "Signet: max_path_length is more than the issuer leaves"));
@@ -221,12 +221,12 @@ async fn r14_openssl_accepts_what_the_constraints_permit() {
         "permitted_email_addresses": "example.org", "permitted_uri_domains": "example.org",
         "excluded_dns_domains": "no.example.org", "excluded_uri_domains": ".example.org",
     });
-    let root = limited(&server, "judged", limits).await.ok();
+    let root = limited(&server, "verified", limits).await.ok();
     let leaf = json!({
         "common_name": "a.example.org", "alt_names": "x@example.org", "key_type": "ec",
         "ip_sans": "10.0.0.1,2001:db8::1", "uri_sans": "spiffe://example.org/a",
     });
-    let leaf = server.post("pki/issuer/judged/issue/web", leaf).await.ok();
+    let leaf = server.post("pki/issuer/verified/issue/web", leaf).await.ok();
     let folder = tempfile::tempdir().unwrap();
     for (name, answer) in [("root.pem", &root), ("leaf.pem", &leaf)] {
         std::fs::write(folder.path().join(name), answer.text("certificate")).unwrap();
@@ -241,13 +241,13 @@ async fn r14_openssl_accepts_what_the_constraints_permit() {
 }
 
 #[tokio::test]
-async fn r14_what_readers_compare_differently_is_not_signed_below_constraints() {
+async fn r14_names_that_verifiers_compare_differently_are_not_signed_below_constraints() {
     let server = server().await;
     limited(&server, "dns", json!({ "permitted_dns_domains": "example.org" })).await.ok();
     limited(&server, "uri", json!({ "excluded_uri_domains": "example.org" })).await.ok();
     for (issuer, ask, why) in [
         ("dns", json!({ "common_name": "a.example.org." }), "ends with a dot"),
-        // Without DNS names OpenSSL takes these for hosts, and finds them outside.
+        // Without DNS names OpenSSL treats these as host names, which the constraints do not permit.
         ("dns", json!({ "common_name": "10.0.0.1" }), "do not permit the DNS name"),
         ("dns", json!({ "common_name": "a_b.example.com" }), "do not permit the DNS name"),
         ("uri", json!({ "uri_sans": "https://example.org:x@example.com/" }), "readers differ"),

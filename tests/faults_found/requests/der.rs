@@ -1,4 +1,4 @@
-//! DER, written by hand, so that every byte of a request or certificate can be wrong.
+//! A DER encoder for tests that can make any byte of a CSR or certificate wrong.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
@@ -29,7 +29,7 @@ pub(super) fn bits(content: &[u8]) -> Vec<u8> {
     element(3, &[&[0], content])
 }
 
-/// The identifier-ce of RFC 5280 with this last arc.
+/// The identifier under id-ce (RFC 5280) with this last arc.
 pub(super) fn ce(last: u8) -> Vec<u8> {
     vec![0x55, 0x1d, last]
 }
@@ -55,7 +55,7 @@ pub(super) fn extension(identifier: &[u8], critical: bool, value: &[u8]) -> Vec<
     sequence(&[&oid(identifier), flag, &element(4, &[value])])
 }
 
-/// An extension with the usual identifier, not critical.
+/// A non-critical extension under id-ce.
 pub(super) fn plain(last: u8, value: &[u8]) -> Vec<u8> {
     extension(&ce(last), false, value)
 }
@@ -83,7 +83,7 @@ pub(super) fn common_name(text: &str) -> Vec<u8> {
     sequence(&[&element(0x31, &[&pair])])
 }
 
-/// What is signed of a request.
+/// The signed part of a CSR (CertificationRequestInfo).
 pub(super) fn request_info(subject: &[u8], key: &[u8], extensions: &[Vec<u8>]) -> Vec<u8> {
     let list = sequence(&[&extensions.concat()]);
     let attribute = sequence(&[
@@ -102,7 +102,7 @@ pub(super) fn text(der: &[u8]) -> String {
     pem("CERTIFICATE REQUEST", der)
 }
 
-/// A request of an Ed25519 key, signed as it stands.
+/// A CSR of an Ed25519 key, correctly signed.
 pub(super) fn request_der(subject: &[u8], extensions: &[Vec<u8>]) -> Vec<u8> {
     let pair = edwards();
     let info = request_info(subject, &edwards_key(pair.public_key().as_ref()), extensions);
@@ -113,7 +113,7 @@ pub(super) fn request(extensions: &[Vec<u8>]) -> String {
     text(&request_der(&common_name("below.example.org"), extensions))
 }
 
-/// A request of an EC key with these parameters and this point in place of its own.
+/// A CSR of an EC key with these parameters and a changed point.
 pub(super) fn curve_request(parameters: &[u8], change: impl Fn(&[u8]) -> Vec<u8>) -> String {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
     let point = change(pair.public_key().as_ref());
@@ -123,7 +123,7 @@ pub(super) fn curve_request(parameters: &[u8], change: impl Fn(&[u8]) -> Vec<u8>
     text(&request_of(&info, &sequence(&[&oid(ECDSA_SHA256)]), signature.as_ref()))
 }
 
-/// A self-signed certificate of an authority with this key and these further extensions.
+/// A self-signed CA certificate with this key and these further extensions.
 pub(super) fn authority(validity: &[u8], key: &[u8], extensions: &[Vec<u8>]) -> String {
     let pair = edwards();
     let algorithm = sequence(&[&oid(ED25519)]);

@@ -1,4 +1,4 @@
-//! Extensions, names and subjects that a request brings along.
+//! Extensions, names and subjects of a CSR.
 
 use x509_cert::ext::pkix::{BasicConstraints, NameConstraints, SubjectAltName};
 
@@ -6,7 +6,7 @@ use super::der_by_hand::*;
 use super::*;
 
 #[tokio::test]
-async fn f10_the_name_constraints_of_a_request_do_not_replace_those_of_the_caller() {
+async fn f10_the_name_constraints_of_a_csr_do_not_replace_those_of_the_caller() {
     let server = server().await;
     let csr = request(&[plain(NAMES, &subtree(0, 0x82, b"evil.example.com"))]);
     for parameter in ["permitted_dns_domains", "excluded_dns_domains"] {
@@ -15,7 +15,7 @@ async fn f10_the_name_constraints_of_a_request_do_not_replace_those_of_the_calle
         let answer = server.post("pki/root/sign-intermediate", body).await;
         answer.refused(400, "both bring name constraints");
     }
-    // Alone they are read, and critical whatever the request says.
+    // Without the parameter they are copied, and always critical.
     let answer = sign_own(&server, &csr).await.ok();
     let (critical, constraints): (bool, NameConstraints) =
         certificate(&answer).tbs_certificate().get_extension().unwrap().unwrap();
@@ -36,7 +36,7 @@ async fn f10_the_name_constraints_of_a_request_do_not_replace_those_of_the_calle
 }
 
 #[tokio::test]
-async fn f10_what_the_caller_sends_is_not_replaced_by_the_request() {
+async fn f10_parameters_of_the_caller_are_not_replaced_by_the_csr() {
     let server = server().await;
     let usage = sequence(&[&oid(&[0x2b, 6, 1, 5, 5, 7, 3, 1])]);
     let csr = request(&[plain(EKU, &usage), extension(&ce(KEY_USAGE), true, &[3, 2, 0, 0xff])]);
@@ -49,8 +49,8 @@ async fn f10_what_the_caller_sends_is_not_replaced_by_the_request() {
     let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
     assert!(holds(&[0x2b, 6, 1, 5, 5, 7, 3, 2]) && !holds(&[0x2b, 6, 1, 5, 5, 7, 3, 1]));
     assert!(holds(&[3, 2, 1, 6]) && !holds(&[3, 2, 0, 0xff]));
-    for told in ["extended key usage", "key usage", "uri_sans"] {
-        assert!(warned(&answer, told), "{told}: {:?}", answer.warnings());
+    for text in ["extended key usage", "key usage", "uri_sans"] {
+        assert!(warned(&answer, text), "{text}: {:?}", answer.warnings());
     }
     let certificate = certificate(&answer);
     assert!(count(&certificate, "2.5.29.37") == 1 && count(&certificate, "2.5.29.15") == 1);
@@ -73,7 +73,7 @@ async fn f10_an_identifier_with_padding_is_refused() {
 }
 
 #[tokio::test]
-async fn f10_a_key_usage_counts_by_the_bits_that_it_uses() {
+async fn f10_a_key_usage_is_validated_by_its_used_bits() {
     let server = server().await;
     for value in [
         &[3, 2, 3, 4][..],
@@ -91,14 +91,14 @@ async fn f10_a_key_usage_counts_by_the_bits_that_it_uses() {
     sign_own(&server, &request(&[plain(KEY_USAGE, &[3, 2, 7, 0x80])]))
         .await
         .refused(400, "lacks keyCertSign");
-    // Zeros at the end are cut (X.690, 11.2.2).
+    // Trailing zero bits are removed (X.690, 11.2.2).
     let answer = sign_own(&server, &request(&[plain(KEY_USAGE, &[3, 3, 0, 6, 0])])).await.ok();
     let usage = der(&answer.text("certificate"));
     assert!(usage.windows(4).any(|window| window == [3, 2, 1, 6]));
 }
 
 #[tokio::test]
-async fn f10_malformed_extensions_of_a_request_are_the_callers_mistake() {
+async fn f10_malformed_extensions_of_a_csr_are_a_client_error() {
     let server = server().await;
     let policy = |qualifiers: &[u8]| sequence(&[&sequence(&[&oid(&[0x2a, 3]), qualifiers])]);
     let twice = sequence(&[&sequence(&[&oid(&[0x2a, 3])]), &sequence(&[&oid(&[0x2a, 3])])]);
@@ -129,7 +129,7 @@ async fn f10_malformed_extensions_of_a_request_are_the_callers_mistake() {
 }
 
 #[tokio::test]
-async fn r02_the_authority_key_identifier_of_a_request_is_replaced_by_ours() {
+async fn r02_the_authority_key_identifier_of_a_csr_is_replaced() {
     let server = server().await;
     let root = Certificate::from_der(&server.get("pki/ca").await.body).unwrap();
     let (_, wanted): (bool, x509_cert::ext::pkix::SubjectKeyIdentifier) =
@@ -143,7 +143,7 @@ async fn r02_the_authority_key_identifier_of_a_request_is_replaced_by_ours() {
         assert_eq!(found.key_identifier.unwrap().as_bytes(), wanted.0.as_bytes());
         assert!(warned(&answer, "the CSR's authority key identifier is not in the certificate"));
     }
-    // The skid of the caller counts, and not the request's.
+    // The parameter `skid` has precedence over the CSR.
     let csr = request(&[plain(SKI, &element(4, &[&[9; 20]]))]);
     let body = json!({ "csr": csr, "use_csr_values": true, "skid": "0102" });
     let answer = server.post("pki/root/sign-intermediate", body).await.ok();
@@ -153,7 +153,7 @@ async fn r02_the_authority_key_identifier_of_a_request_is_replaced_by_ours() {
 }
 
 #[tokio::test]
-async fn r16_the_names_of_a_request_are_read_and_written_again_or_refused() {
+async fn r16_the_names_of_a_csr_are_parsed_and_re_encoded_or_refused() {
     let server = server().await;
     let uri = |text: &str| element(0x86, &[text.as_bytes()]);
     for names in [
@@ -177,7 +177,7 @@ async fn r16_the_names_of_a_request_are_read_and_written_again_or_refused() {
         vec![0x82, 0],
         element(0x82, &[b"a..b"]),
         element(0x81, &[b"a\n@example.org"]),
-        element(0x81, &[b"nobody"]),
+        element(0x81, &[b"user"]),
         vec![0x87, 3, 1, 2, 3],
     ] {
         let csr = request(&[plain(SAN, &sequence(&[&names]))]);
@@ -189,10 +189,10 @@ async fn r16_the_names_of_a_request_are_read_and_written_again_or_refused() {
         let answer = sign_own(&server, &request(&[plain(SAN, value)])).await;
         assert_eq!(answer.status, 400, "{value:02x?}");
     }
-    // Neither name: nothing is certified.
+    // Neither a subject nor a SAN: refused.
     let csr = text(&request_der(&[0x30, 0], &[]));
     sign_own(&server, &csr).await.refused(400, "neither a subject nor subject alternative names");
-    // Not critical in the request, and critical where it is the only name.
+    // Not critical in the CSR, but critical in the certificate if it is the only name.
     let san = plain(SAN, &sequence(&[&uri("spiffe://example.org")]));
     let answer = sign_own(&server, &text(&request_der(&[0x30, 0], &[san]))).await.ok();
     let (critical, names): (bool, SubjectAltName) =
@@ -201,7 +201,7 @@ async fn r16_the_names_of_a_request_are_read_and_written_again_or_refused() {
 }
 
 #[tokio::test]
-async fn r16_a_subject_that_is_taken_byte_for_byte_is_sound() {
+async fn r16_a_subject_that_is_copied_byte_for_byte_is_valid() {
     let server = server().await;
     let attribute =
         |tag: u8, value: &[u8]| sequence(&[&oid(&[0x55, 4, 3]), &element(tag, &[value])]);
@@ -223,7 +223,7 @@ async fn r16_a_subject_that_is_taken_byte_for_byte_is_sound() {
         let csr = text(&request_der(&sequence(&[&content]), &[]));
         sign_own(&server, &csr).await.refused(400, "the CSR's subject cannot be taken");
     }
-    // A common name that is taken without the rest of the subject.
+    // A common name that is copied without the rest of the subject.
     let csr = text(&request_der(&sequence(&[&element(0x31, &[&attribute(0x0c, b"a\0b")])]), &[]));
     let body = json!({ "csr": csr, "exclude_cn_from_sans": true });
     let answer = server.post("pki/root/sign-intermediate", body).await;
@@ -231,7 +231,7 @@ async fn r16_a_subject_that_is_taken_byte_for_byte_is_sound() {
 }
 
 #[tokio::test]
-async fn what_a_request_asks_for_and_does_not_get_is_told() {
+async fn values_of_a_csr_that_are_not_signed_have_a_warning() {
     let server = server().await;
     let role = json!({
         "key_type": "any", "allow_any_name": true, "use_csr_sans": false,
@@ -253,7 +253,7 @@ async fn what_a_request_asks_for_and_does_not_get_is_told() {
     assert!(warned(&answer, "directoryName") && !warned(&answer, "lost.example.org"));
     let answer = server.post("pki/root/sign-intermediate", body).await.ok();
     assert!(warned(&answer, "lost.example.org") && warned(&answer, "1.2.3.4"));
-    // Nothing is lost, nothing is said.
+    // Without a loss there is no warning.
     let csr = request(&[plain(SAN, &sequence(&[&element(0x82, &[b"a.example.org"])]))]);
     let body = json!({ "csr": csr, "common_name": "a.example.org" });
     let answer = server.post("pki/sign/web", body).await.ok();
@@ -263,7 +263,7 @@ async fn what_a_request_asks_for_and_does_not_get_is_told() {
 const PE: [u8; 7] = [0x2b, 6, 1, 5, 5, 7, 1];
 
 #[tokio::test]
-async fn r16_what_strict_readers_cannot_read_of_an_extension_is_refused() {
+async fn r16_an_extension_that_strict_parsers_reject_is_refused() {
     let server = server().await;
     let pe = |last: u8| [&PE[..], &[last]].concat();
     let any_policy = oid(&[0x55, 0x1d, 0x20, 0]);
@@ -279,7 +279,7 @@ async fn r16_what_strict_readers_cannot_read_of_an_extension_is_refused() {
         (ce(33), sequence(&[&sequence(&[&any_policy, &oid(&[0x2a, 3])])])),
         (ce(9), vec![0x30, 0]),
         (ce(16), vec![0x30, 0]),
-        // Of lists, of logs, of proxies, of addresses; and what OpenSSL reads in every certificate.
+        // Extensions of CRLs, CT logs, proxies and addresses, and those that OpenSSL always parses.
         (ce(20), vec![2, 1, 1]),
         (ce(28), vec![0x30, 0]),
         (vec![0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 3], vec![5, 0]),
@@ -300,15 +300,15 @@ async fn r16_what_strict_readers_cannot_read_of_an_extension_is_refused() {
 }
 
 #[tokio::test]
-async fn r16_an_extension_is_as_critical_as_its_readers_want_it() {
+async fn r16_an_extension_is_as_critical_as_its_specification_says() {
     let server = server().await;
-    let place =
+    let location =
         sequence(&[&oid(&[0x2b, 6, 1, 5, 5, 7, 0x30, 2]), &element(0x86, &[b"http://a/b"])]);
     let point = sequence(&[&element(0xa0, &[&element(0xa0, &[&element(0x86, &[b"http://a/b"])])])]);
     let pe = |last: u8| [&PE[..], &[last]].concat();
     for (identifier, asked, value, dotted) in [
-        (pe(1), true, sequence(&[&place]), "1.3.6.1.5.5.7.1.1"),
-        (pe(11), true, sequence(&[&place]), "1.3.6.1.5.5.7.1.11"),
+        (pe(1), true, sequence(&[&location]), "1.3.6.1.5.5.7.1.1"),
+        (pe(11), true, sequence(&[&location]), "1.3.6.1.5.5.7.1.11"),
         (ce(46), true, sequence(&[&point]), "2.5.29.46"),
         (ce(36), false, vec![0x30, 3, 0x80, 1, 0], "2.5.29.36"),
         (ce(54), false, vec![2, 1, 0], "2.5.29.54"),
@@ -321,10 +321,10 @@ async fn r16_an_extension_is_as_critical_as_its_readers_want_it() {
         assert_ne!(found.critical, asked, "{dotted}");
         assert!(!warned(&answer, "is critical"), "{:?}", answer.warnings());
     }
-    // One that is not known is signed, and told.
+    // An unknown critical extension is signed with a warning.
     let csr = request(&[extension(&[0x2a, 3, 4], true, &[5, 0])]);
     assert!(warned(&sign_own(&server, &csr).await.ok(), "1.2.3.4 is critical"));
-    // The issuer says what it is called itself.
+    // An issuer alternative name is not copied: only the issuer decides its names.
     let csr = request(&[plain(18, &sequence(&[&element(0x82, &[b"a.example.org"])]))]);
     let answer = sign_own(&server, &csr).await.ok();
     assert!(warned(&answer, "issuer alternative name"), "{:?}", answer.warnings());
@@ -332,7 +332,7 @@ async fn r16_an_extension_is_as_critical_as_its_readers_want_it() {
 }
 
 #[tokio::test]
-async fn r16_a_range_is_written_without_bits_behind_its_mask() {
+async fn r16_a_range_is_written_without_bits_after_its_mask() {
     let server = server().await;
     let csr = request(&[plain(NAMES, &subtree(0, 0x87, &[10, 1, 1, 1, 255, 0, 0, 0]))]);
     let bytes = der(&sign_own(&server, &csr).await.ok().text("certificate"));

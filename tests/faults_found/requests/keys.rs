@@ -1,4 +1,4 @@
-//! Keys that prove nothing, and bytes behind a value.
+//! Weak keys, and trailing bytes.
 
 use aws_lc_rs::signature::KeyPair;
 use signet::engine::pki::records::CertificateRecord;
@@ -16,7 +16,7 @@ async fn f08_ed25519_keys_of_small_order_and_in_other_forms_are_refused() {
         (point[0], point[31]) = (first, last);
         points.push(point);
     };
-    // 0, 1 and -1, and every y from p through 2^255 - 1.
+    // 0, 1 and -1, and every y from p to 2^255 - 1.
     for (first, between, last) in [(0, 0, 0), (1, 0, 0), (0xec, 0xff, 0x7f)] {
         edge(first, between, last);
     }
@@ -28,7 +28,7 @@ async fn f08_ed25519_keys_of_small_order_and_in_other_forms_are_refused() {
         let point = data_encoding::HEXLOWER.decode(order_8.as_bytes()).unwrap();
         points.push(point.try_into().unwrap());
     }
-    // The signature that verifies over any message under the identity.
+    // The signature that verifies for every message under the identity point.
     let mut signature = [0; 64];
     signature[0] = 1;
     for mut point in points {
@@ -49,11 +49,11 @@ async fn f08_ed25519_keys_of_small_order_and_in_other_forms_are_refused() {
     server.post("pki/sign/web", json!({ "csr": request(&[]) })).await.ok();
 }
 
-/// Makes another point of a point.
+/// Changes a point.
 type Change = fn(&[u8]) -> Vec<u8>;
 
 #[tokio::test]
-async fn f08_points_that_are_no_points_of_the_curve_are_refused() {
+async fn f08_points_that_are_not_on_the_curve_are_refused() {
     let server = server().await;
     let curve = oid(P256);
     let changes: [Change; 7] = [
@@ -73,7 +73,7 @@ async fn f08_points_that_are_no_points_of_the_curve_are_refused() {
     server.post("pki/sign/web", json!({ "csr": csr })).await.ok();
 }
 
-/// A request with this RSA key; its signature is of no matter.
+/// A CSR with this RSA key and an arbitrary signature.
 fn rsa_request(parameters: &[u8], modulus: &[u8], exponent: &[u8]) -> String {
     let key = sequence(&[&element(2, &[modulus]), &element(2, &[exponent])]);
     let key = sequence(&[&sequence(&[&oid(RSA), parameters]), &bits(&key)]);
@@ -101,7 +101,7 @@ fn modulus() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn f08_rsa_keys_that_prove_nothing_are_refused() {
+async fn f08_weak_rsa_keys_are_refused() {
     let server = server().await;
     let sound = modulus();
     let mut even = sound.clone();
@@ -133,12 +133,12 @@ async fn f08_rsa_keys_that_prove_nothing_are_refused() {
     assert!(answer.status == 400, "{answer:?}");
     let divisible = answer.errors()[0].contains("divisible");
     assert!(divisible || answer.errors()[0].contains(why), "{answer:?}");
-    // What is left is judged by its signature.
+    // An acceptable key is rejected only for its signature.
     refused_everywhere(&server, &rsa_request(&[5, 0], &sound, &[3]), "signature invalid").await;
 }
 
 #[tokio::test]
-async fn f09_bytes_behind_a_value_are_refused_wherever_a_request_or_certificate_is_read() {
+async fn f09_trailing_bytes_are_refused_in_every_csr_and_certificate() {
     let server = server().await;
     for behind in [&[5, 0][..], &[4, 1, 0], &[0]] {
         let csr = curve_request(&[&oid(P256), behind].concat(), <[u8]>::to_vec);
@@ -163,7 +163,7 @@ async fn f09_bytes_behind_a_value_are_refused_wherever_a_request_or_certificate_
         let answer = server.post("pki/intermediate/set-signed", imported).await;
         answer.refused(400, "unable to parse certificate");
     }
-    // The same in a certificate: behind its validity, and inside the extensions that are read.
+    // The same in a certificate: after its validity, and inside the parsed extensions.
     let key = edwards_key(&point);
     for (validity, list) in [
         (validity(&[5, 0]), vec![]),
@@ -180,7 +180,7 @@ async fn f09_bytes_behind_a_value_are_refused_wherever_a_request_or_certificate_
 }
 
 #[tokio::test]
-async fn f09_the_attributes_of_a_request_are_read_to_their_end() {
+async fn f09_the_attributes_of_a_csr_are_parsed_completely() {
     let server = server().await;
     let san = plain(SAN, &sequence(&[&element(0x82, &[b"a.example.org"])]));
     let list = sequence(&[&san]);
@@ -211,14 +211,14 @@ async fn f09_a_leaf_that_an_earlier_version_certified_with_such_a_key_is_revoked
     let bytes = signet::ca::serial::parse(&leaf.text("serial_number")).unwrap();
     let bytes: [u8; 20] = bytes.try_into().unwrap();
     let mount = server.engine.mounts().at("pki/").unwrap().entry.id;
-    let place = key::certificate(&mount, &bytes);
+    let record_key = key::certificate(&mount, &bytes);
     let store = &server.engine.env().store;
     let snapshot = store.snapshot().await.unwrap();
-    let (_, mut record) = snapshot.record::<CertificateRecord>(&place).await.unwrap().unwrap();
+    let (_, mut record) = snapshot.record::<CertificateRecord>(&record_key).await.unwrap().unwrap();
     let curve = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
     let at = record.der.windows(8).position(|window| window == curve).unwrap();
     record.der[at + 7] = 0x80;
-    store.commit(Batch::new().put_record(place, &record)).await.unwrap();
+    store.commit(Batch::new().put_record(record_key, &record)).await.unwrap();
     let body = json!({ "serial_number": leaf.text("serial_number") });
     server.post("pki/revoke", body).await.ok();
     let list = server.get("pki/issuer/root/crl/der").await.ok();

@@ -1,4 +1,4 @@
-//! Parameters that are followed or refused, and reasons that are true.
+//! Parameters that are honoured or refused, and accurate error messages.
 
 use aws_lc_rs::signature::KeyPair;
 use x509_cert::ext::pkix::BasicConstraints;
@@ -31,7 +31,7 @@ async fn f11_a_path_length_is_honoured_or_refused() {
 }
 
 #[tokio::test]
-async fn f22_signature_bits_are_followed_or_told() {
+async fn f22_signature_bits_are_honoured_or_have_a_warning() {
     let server = server().await;
     let csr = request(&[]);
     let issuer = |bits: i64| {
@@ -69,7 +69,7 @@ async fn f22_signature_bits_are_followed_or_told() {
         let answer = server.post("pki/root/generate/internal", root).await;
         answer.refused(400, "unsupported hash signature algorithm");
     }
-    // A root follows its curve, as recorded, and says so.
+    // A root uses the hash of its curve, as Vault does, with a warning.
     let root = json!({ "common_name": "R", "key_type": "ec", "signature_bits": 512 });
     let answer = server.post("pki/root/generate/internal", root).await.ok();
     assert_eq!(signature_algorithm(&answer), "1.2.840.10045.4.3.2");
@@ -79,7 +79,7 @@ async fn f22_signature_bits_are_followed_or_told() {
 }
 
 #[tokio::test]
-async fn f22_a_revocation_list_is_signed_with_the_hash_that_its_issuer_names() {
+async fn f22_a_crl_is_signed_with_the_hash_that_its_issuer_sets() {
     let server = server().await;
     for (word, last) in [("ECDSAWithSHA384", 3), ("ECDSAWithSHA512", 4), ("ECDSAWithSHA256", 2)] {
         let change = json!({ "revocation_signature_algorithm": word, "issuer_name": "root" });
@@ -97,7 +97,7 @@ async fn f22_a_revocation_list_is_signed_with_the_hash_that_its_issuer_names() {
 }
 
 #[tokio::test]
-async fn r07_and_r19_every_reader_names_the_algorithm_that_is_not_accepted() {
+async fn r07_and_r19_every_path_names_the_unsupported_algorithm() {
     let server = server().await;
     let key = edwards_key(edwards().public_key().as_ref());
     let info = request_info(&common_name("x"), &key, &[]);
@@ -129,7 +129,7 @@ async fn r07_and_r19_every_reader_names_the_algorithm_that_is_not_accepted() {
     }
     let csr = text(&request_of(&info, &sequence(&[&oid(ED25519)]), &[0; 64]));
     refused_everywhere(&server, &csr, "request signature invalid").await;
-    // P-224, as a client wrote it.
+    // P-224, from the recorded requests.
     let recorded = include_str!("../../../src/ca/csr/recorded.txt");
     let p224 = recorded.lines().find_map(|line| line.strip_prefix("ec224 ")).unwrap();
     let p224 = data_encoding::BASE64.decode(p224.as_bytes()).unwrap();
@@ -137,7 +137,7 @@ async fn r07_and_r19_every_reader_names_the_algorithm_that_is_not_accepted() {
 }
 
 #[tokio::test]
-async fn r11_an_authority_without_a_subject_is_signed_with_the_warning() {
+async fn r11_a_ca_without_a_subject_is_signed_with_a_warning() {
     const WARNING: &str = "This issuer certificate was generated without a Subject; this makes it likely that issuing leaf certs with this certificate will cause TLS validation libraries to reject this certificate.";
     let server = server().await;
     let san = plain(SAN, &sequence(&[&element(0x86, &[b"spiffe://example.org"])]));
@@ -156,7 +156,7 @@ async fn r11_an_authority_without_a_subject_is_signed_with_the_warning() {
 }
 
 #[tokio::test]
-async fn r18_a_name_that_an_authority_does_not_get_is_told_on_every_path() {
+async fn r18_an_omitted_name_of_a_ca_has_a_warning_on_every_path() {
     let server = server().await;
     let body = json!({
         "csr": request(&[]), "common_name": "Below", "alt_names": "a b", "key_type": "ec",
