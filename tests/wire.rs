@@ -1,6 +1,6 @@
-//! A recorded conversation with a real server as expectation (see `testdata/README.md`): the
-//! same requests in the same order, and each answer says the same, but for what the two rules
-//! in `wire/normal.rs` let pass and for the table in `wire/deliberate.rs`.
+//! Replays a recorded session with a real Vault (see `testdata/README.md`): the same requests in the
+//! same order must get the same responses, except for the two rules in `wire/normal.rs` and the
+//! table in `wire/deliberate.rs`.
 
 #![expect(
     clippy::indexing_slicing,
@@ -26,9 +26,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use deliberate::DELIBERATE;
-use replay::{Replay, Verdict};
+use replay::{Replay, ReplayReport};
 
-async fn replay() -> Verdict {
+async fn replay() -> ReplayReport {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/wire/pki-matrix.jsonl");
     let recording = std::fs::read_to_string(path).unwrap();
     let mut replay = Replay::new().await;
@@ -40,21 +40,21 @@ async fn replay() -> Verdict {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_what_the_recorded_server_answered() {
-    let verdict = replay().await;
+    let report = replay().await;
     let known = |id: Option<u64>| DELIBERATE.iter().any(|(known, _)| Some(*known) == id);
     let (deliberate, others): (Vec<_>, Vec<_>) =
-        verdict.differences.iter().partition(|difference| known(difference.id));
-    let failures = verdict.failures.join("\n");
-    assert!(failures.is_empty(), "no shape of a request may end in 5xx:\n{failures}");
-    assert!(verdict.judged > 1000, "only {} lines were judged", verdict.judged);
-    let report: Vec<String> = others
+        report.differences.iter().partition(|difference| known(difference.id));
+    let failures = report.failures.join("\n");
+    assert!(failures.is_empty(), "a request must not cause a 5xx:\n{failures}");
+    assert!(report.compared > 1000, "only {} lines were compared", report.compared);
+    let lines: Vec<String> = others
         .iter()
         .map(|d| format!("{:?} {} {}: {:#?}", d.id, d.group, d.request, d.why))
         .collect();
-    assert!(others.is_empty(), "{} differences:\n{}", others.len(), report.join("\n"));
+    assert!(others.is_empty(), "{} differences:\n{}", others.len(), lines.join("\n"));
     let found: BTreeSet<u64> = deliberate.iter().filter_map(|difference| difference.id).collect();
     let listed: BTreeSet<u64> = DELIBERATE.iter().map(|(id, _)| *id).collect();
-    assert_eq!(found, listed, "a listed difference that is none any more leaves the table");
+    assert_eq!(found, listed, "a listed difference that no longer occurs must leave the table");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,16 @@
-//! Where Signet answers otherwise on purpose: the recorded case, and the reason. Each has a
-//! test of its own in `tests/deliberate.rs` and a line in `docs/compatibility.md`.
+//! Deliberate differences to Vault: the recorded case and the reason. Each has a test in
+//! `tests/deliberate.rs` and a line in `docs/compatibility.md`.
 
 const NO_SPIFFE_ID: &str =
     "A URI SAN with the scheme spiffe that the SPIFFE standard forbids is refused.";
-const NO_CONTROL: &str = "No name holds a control character.";
+const NO_CONTROL: &str = "A name with a control character is refused.";
 const NO_P224: &str = "P-224 is no longer offered by the cryptographic library.";
 const NAME_CONSTRAINTS: &str =
-    "Name constraints of every kind are built, as later versions of the reference do.";
+    "Name constraints of every kind are built, as in later versions of Vault.";
 
 /// Recorded case, reason.
 pub(crate) const DELIBERATE: &[(u64, &str)] = &[
-    (202, "Blanks around alternative names are trimmed."),
+    (202, "Spaces around alternative names are trimmed."),
     (246, NO_SPIFFE_ID),
     (249, NO_SPIFFE_ID),
     (253, NO_SPIFFE_ID),
@@ -30,14 +30,14 @@ pub(crate) const DELIBERATE: &[(u64, &str)] = &[
     (472, NO_SPIFFE_ID),
     (473, NO_SPIFFE_ID),
     (483, NO_SPIFFE_ID),
-    (484, "A refusal of one thing is told as one sentence, not as a list of one."),
+    (484, "An error with one cause is one sentence, not a list with one entry."),
     (583, NO_P224),
-    (856, "A key usage of nothing but keyEncipherment on an EC key leaves no empty extension."),
+    (856, "A key usage of only keyEncipherment on an EC key does not produce an empty extension."),
     (910, NO_CONTROL),
     (911, NO_CONTROL),
-    (941, "SANs are critical wherever the subject is empty (RFC 5280, 4.2.1.6)."),
+    (941, "The SAN extension is critical if the subject is empty (RFC 5280, 4.2.1.6)."),
     (1088, NO_SPIFFE_ID),
-    (1090, "An authority whose request forbids it to sign certificates is not signed."),
+    (1090, "A CA certificate is refused if the CSR lacks keyCertSign."),
     (1096, NAME_CONSTRAINTS),
     (1098, NAME_CONSTRAINTS),
     (1099, NAME_CONSTRAINTS),

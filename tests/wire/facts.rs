@@ -1,4 +1,4 @@
-//! What a certificate says, in the words of the recording.
+//! The contents of a certificate, in the format of the recording.
 
 use const_oid::ObjectIdentifier;
 use der::asn1::Any;
@@ -15,7 +15,7 @@ use x509_cert::ext::pkix::{
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
-/// Decodes a certificate into the recorded facts.
+/// Decodes a certificate into the format of the recording.
 pub(crate) fn facts(der: &[u8]) -> Value {
     let certificate = Certificate::from_der(der).unwrap();
     let tbs = certificate.tbs_certificate();
@@ -103,8 +103,8 @@ fn public_key(oid: ObjectIdentifier, curve: Option<ObjectIdentifier>, key: &[u8]
         ("1.2.840.113549.1.1.1", _) => {
             let modulus: Vec<Any> = Vec::from_der(key).unwrap();
             let modulus = modulus[0].value();
-            let octets = modulus.iter().skip_while(|octet| **octet == 0).count();
-            json!(["rsa", octets * 8])
+            let count = modulus.iter().skip_while(|byte| **byte == 0).count();
+            json!(["rsa", count * 8])
         }
         (other, curve) => json!([other, curve]),
     }
@@ -124,7 +124,7 @@ fn signature(oid: ObjectIdentifier) -> &'static str {
     }
 }
 
-/// RFC 4055, 3.1: the hash is the first, explicitly tagged member.
+/// The hash is the first member, with an explicit tag (RFC 4055, 3.1).
 fn pss_hash(parameters: &Any) -> &'static str {
     let has = |oid: &[u8]| parameters.value().windows(oid.len()).any(|window| window == oid);
     let sha2 = |last: u8| [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, last];
@@ -206,9 +206,9 @@ fn general_name(name: &GeneralName) -> Value {
         GeneralName::DnsName(text) => json!(["dns", text.as_str()]),
         GeneralName::UniformResourceIdentifier(text) => json!(["uri", text.as_str()]),
         GeneralName::Rfc822Name(text) => json!(["email", text.as_str()]),
-        GeneralName::IpAddress(octets) => json!(["ip", address(octets.as_bytes())]),
+        GeneralName::IpAddress(bytes) => json!(["ip", address(bytes.as_bytes())]),
         GeneralName::OtherName(other) => {
-            // [0] EXPLICIT UTF8String: the text is what lies in the inner value.
+            // [0] EXPLICIT UTF8String: the text is the inner value.
             let text = match other.value.tag() {
                 Tag::Utf8String => other.value.value(),
                 _ => Any::from_der(other.value.value()).map(|_| &other.value.value()[2..]).unwrap(),
@@ -219,16 +219,16 @@ fn general_name(name: &GeneralName) -> Value {
     }
 }
 
-fn address(octets: &[u8]) -> String {
-    // In a name constraint: address and mask.
-    if let 8 | 32 = octets.len() {
-        let (network, mask) = octets.split_at(octets.len() / 2);
+fn address(bytes: &[u8]) -> String {
+    // A name constraint contains address and mask.
+    if let 8 | 32 = bytes.len() {
+        let (network, mask) = bytes.split_at(bytes.len() / 2);
         return format!("{}/{}", address(network), address(mask));
     }
-    if let Ok(octets) = <[u8; 4]>::try_from(octets) {
-        return std::net::Ipv4Addr::from(octets).to_string();
+    if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
+        return std::net::Ipv4Addr::from(bytes).to_string();
     }
-    std::net::Ipv6Addr::from(<[u8; 16]>::try_from(octets).unwrap()).to_string()
+    std::net::Ipv6Addr::from(<[u8; 16]>::try_from(bytes).unwrap()).to_string()
 }
 
 fn full_name(point: Option<&DistributionPointName>) -> Value {

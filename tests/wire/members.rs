@@ -1,11 +1,11 @@
-//! The text of answers: names of members, their order, and every value that no run changes.
+//! The text of responses: names of members, their order, and every value that is the same in each run.
 
 use serde_json::{Value, json};
 
 use super::normal;
 use super::support::{Answer, ROOT_TOKEN, Server};
 
-/// Requests and their answers, one a line.
+/// Requests and their responses, one per line.
 pub(crate) struct Transcript(pub(crate) String);
 
 impl Transcript {
@@ -24,7 +24,7 @@ impl Transcript {
     }
 }
 
-/// A value without what varies from run to run.
+/// A value with placeholders for what varies between runs.
 fn shown(value: &Value) -> Value {
     match value {
         Value::String(text) => text_shown(text).into(),

@@ -1,8 +1,8 @@
-//! What may differ without being a difference.
+//! Removes differences that do not matter.
 
 use serde_json::{Map, Value, json};
 
-/// Members of `data` whose values depend on the run.
+/// Members of `data` whose values differ in each run.
 const VOLATILE: &[&str] = &[
     "last_modified",
     "serial_number",
@@ -15,13 +15,13 @@ const VOLATILE: &[&str] = &[
     "crl_number",
 ];
 
-/// The facts of a certificate after the two rules of `docs/compatibility.md`: keyEncipherment
-/// never stands on EC and Ed25519 keys, and a leaf with a SPIFFE ID says that it is no CA.
+/// The contents of a certificate after the two rules of `docs/compatibility.md`: EC and Ed25519 keys
+/// never have keyEncipherment, and a leaf with a SPIFFE ID has CA:FALSE.
 pub(crate) fn certificate(facts: &Value) -> Value {
     let mut facts = facts.clone();
     let members = facts.as_object_mut().unwrap();
     if let Some(Value::Array(names)) = members.get_mut("san") {
-        // Other names have no order of their own in the recording.
+        // The recording does not keep the order of other names.
         let is_other = |name: &Value| name[0] == "other";
         let (mut others, rest): (Vec<_>, Vec<_>) = names.drain(..).partition(is_other);
         others.sort_by_key(Value::to_string);
@@ -47,7 +47,7 @@ pub(crate) fn certificate(facts: &Value) -> Value {
     facts
 }
 
-/// An answer's value in the form of the recording: PEM by its labels, long base64 by a flag.
+/// A value in the format of the recording: the labels of PEM, and a flag for long base64.
 pub(crate) fn shape(value: &Value) -> Value {
     match value {
         Value::String(text) => text_shape(text),
@@ -82,8 +82,8 @@ fn is_hex(text: &str) -> bool {
 }
 
 fn is_serial(text: &str, separator: char, least: usize) -> bool {
-    let octets: Vec<&str> = text.split(separator).collect();
-    octets.len() >= least && octets.iter().all(|octet| octet.len() == 2 && is_hex(octet))
+    let bytes: Vec<&str> = text.split(separator).collect();
+    bytes.len() >= least && bytes.iter().all(|byte| byte.len() == 2 && is_hex(byte))
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -92,7 +92,7 @@ fn is_uuid(text: &str) -> bool {
         && groups.iter().all(|group| is_hex(group))
 }
 
-/// `data` without what depends on the run.
+/// `data` with placeholders for what differs in each run.
 pub(crate) fn data(value: &Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(members.iter().map(member).collect::<Map<_, _>>()),
@@ -131,7 +131,7 @@ pub(crate) fn text(text: &str) -> String {
         .fold(out, |text, product| text.replace(product, "<product>"))
 }
 
-/// How many bytes at the start vary from run to run, and the word for them.
+/// The number of bytes at the start that vary between runs, and their placeholder.
 fn volatile(text: &str) -> Option<(usize, &'static str)> {
     if let Some(time) = time_length(text) {
         return Some((time, "<time>"));
@@ -139,8 +139,8 @@ fn volatile(text: &str) -> Option<(usize, &'static str)> {
     if text.get(..36).is_some_and(is_uuid) {
         return Some((36, "<id>"));
     }
-    for octets in (16..=20).rev() {
-        let length = octets * 3 - 1;
+    for count in (16..=20).rev() {
+        let length = count * 3 - 1;
         let serial = text.get(..length);
         if serial.is_some_and(|part| is_serial(part, ':', 16) || is_serial(part, '-', 16)) {
             return Some((length, "<serial>"));

@@ -1,4 +1,4 @@
-//! Sends the recorded requests in their order and says where an answer differs.
+//! Sends the recorded requests in order and reports differences in the responses.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::facts::facts;
 use super::normal;
 use super::support::{Answer, ROOT_TOKEN, Server, der};
 
-/// A recorded request and why its answer here is another.
+/// A recorded request whose response differs, and how.
 #[derive(Debug)]
 pub(crate) struct Difference {
     pub(crate) id: Option<u64>,
@@ -18,12 +18,12 @@ pub(crate) struct Difference {
     pub(crate) why: Vec<String>,
 }
 
-/// What a replay found.
+/// The result of a replay.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
-    pub(crate) judged: usize,
+pub(crate) struct ReplayReport {
+    pub(crate) compared: usize,
     pub(crate) differences: Vec<Difference>,
-    /// Answers of 500 and above, judged or not, but those that the recording has with 501 or 503.
+    /// Responses of 500 and above, except those that the recording has with 501 or 503.
     pub(crate) failures: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Replay {
     requests: BTreeMap<String, String>,
     kept: BTreeMap<String, String>,
     roles: BTreeMap<String, String>,
-    verdict: Verdict,
+    report: ReplayReport,
 }
 
 impl Replay {
@@ -43,15 +43,15 @@ impl Replay {
             requests: BTreeMap::new(),
             kept: BTreeMap::new(),
             roles: BTreeMap::new(),
-            verdict: Verdict::default(),
+            report: ReplayReport::default(),
         }
     }
 
-    pub(crate) fn finish(self) -> Verdict {
-        self.verdict
+    pub(crate) fn finish(self) -> ReplayReport {
+        self.report
     }
 
-    /// Takes one line of the recording.
+    /// Replays one line of the recording.
     pub(crate) async fn line(&mut self, line: &Value) {
         let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
         match line["kind"].as_str() {
@@ -59,7 +59,7 @@ impl Replay {
                 self.requests.insert(text("name"), text("pem"));
             }
             Some("role") => {
-                // The roots are older than the first request, as they were then.
+                // The roots are older than the first request, as in the recording.
                 if self.roles.is_empty() {
                     self.server.advance(1);
                 }
@@ -68,7 +68,7 @@ impl Replay {
                 let request = json!({ "method": "POST", "path": path, "body": line["body"] });
                 let answer = self.send(&request).await;
                 self.note_failure(&request, &answer, line);
-                let mut why = judge(&answer, line);
+                let mut why = compare(&answer, line);
                 if answer.status < 400 {
                     why.extend(self.read_back(&path, &line["read_diff"]).await);
                 }
@@ -84,11 +84,11 @@ impl Replay {
                     assert!(recorded >= 400 || answer.status < 400, "{request}: {answer:?}");
                     return;
                 }
-                let mut why = judge(&answer, line);
+                let mut why = compare(&answer, line);
                 let fixed = request["body"].to_string().contains("not_after")
                     || self.roles.get(&text("role")).is_some_and(|role| role.contains("not_after"));
-                why.extend(judge_data(&answer, &line["data"]));
-                why.extend(judge_certificate(&answer, &line["cert"], fixed));
+                why.extend(compare_data(&answer, &line["data"]));
+                why.extend(compare_certificate(&answer, &line["cert"], fixed));
                 self.note(line["id"].as_u64(), &text("group"), request, why);
             }
             other => panic!("an unknown kind of line: {other:?}"),
@@ -100,15 +100,15 @@ impl Replay {
         let expected = matches!(recorded, 501 | 503) && recorded == u64::from(answer.status);
         if answer.status >= 500 && !expected {
             let body = String::from_utf8_lossy(&answer.body);
-            self.verdict.failures.push(format!("{request} → {} {body}", answer.status));
+            self.report.failures.push(format!("{request} → {} {body}", answer.status));
         }
     }
 
     fn note(&mut self, id: Option<u64>, group: &str, request: Value, why: Vec<String>) {
-        self.verdict.judged += 1;
+        self.report.compared += 1;
         if !why.is_empty() {
             let group = group.to_owned();
-            self.verdict.differences.push(Difference { id, group, request, why });
+            self.report.differences.push(Difference { id, group, request, why });
         }
     }
 
@@ -123,7 +123,7 @@ impl Replay {
         self.server.send(method, &path, Some(ROOT_TOKEN), &[], body.into()).await
     }
 
-    /// `{var:NAME}` in a path; what a URI cannot hold is escaped, as clients do.
+    /// Expands `{var:NAME}` in a path, and percent-encodes it as clients do.
     fn filled(&self, path: &str) -> String {
         let mut path = path.to_owned();
         for (name, value) in &self.kept {
@@ -182,12 +182,12 @@ impl Replay {
     }
 }
 
-/// Status, errors, warnings, content type.
-fn judge(answer: &Answer, expected: &Value) -> Vec<String> {
+/// Compares status, errors, warnings and content type.
+fn compare(answer: &Answer, expected: &Value) -> Vec<String> {
     let mut why = Vec::new();
     let recorded = expected["status"].as_u64().unwrap_or_default();
     let status = u64::from(answer.status);
-    // The third rule: a client's mistake is 4xx where the recording has 500.
+    // The third rule: a client error is 4xx where the recording has 500.
     if status != recorded && !(recorded == 500 && (400..500).contains(&status)) {
         why.push(format!("status {status} for {recorded}"));
     }
@@ -198,16 +198,15 @@ fn judge(answer: &Answer, expected: &Value) -> Vec<String> {
     let body = answer.json();
     if body.is_object() {
         for (member, ordered) in [("errors", true), ("warnings", false)] {
-            let (mut said, mut wanted) = (texts(&body[member]), texts(&expected[member]));
-            // Warnings beyond the recorded ones are ours and say so; the product name is
-            // normalised by now.
-            said.retain(|text| ordered || !text.starts_with("<product>: "));
+            let (mut actual, mut expected) = (texts(&body[member]), texts(&expected[member]));
+            // Signet's own warnings have its name as prefix, which is a placeholder here.
+            actual.retain(|text| ordered || !text.starts_with("<product>: "));
             if !ordered {
-                said.sort();
-                wanted.sort();
+                actual.sort();
+                expected.sort();
             }
-            if said != wanted {
-                why.push(format!("{member} {said:?} for {wanted:?}"));
+            if actual != expected {
+                why.push(format!("{member} {actual:?} for {expected:?}"));
             }
         }
     } else if expected["errors"].is_array() || expected["data"].is_object() {
@@ -220,20 +219,20 @@ fn judge(answer: &Answer, expected: &Value) -> Vec<String> {
     why
 }
 
-fn judge_data(answer: &Answer, expected: &Value) -> Vec<String> {
+fn compare_data(answer: &Answer, expected: &Value) -> Vec<String> {
     let Some(expected) = normal::data(expected).as_object().cloned() else { return Vec::new() };
-    let said = normal::data(&normal::shape(&answer.data()));
+    let actual = normal::data(&normal::shape(&answer.data()));
     expected
         .iter()
-        .filter_map(|(name, value)| match said.get(name) {
+        .filter_map(|(name, value)| match actual.get(name) {
             None => Some(format!("data lacks {name}")),
-            Some(said) if said != value => Some(format!("data.{name} {said} for {value}")),
+            Some(actual) if actual != value => Some(format!("data.{name} {actual} for {value}")),
             Some(_) => None,
         })
         .collect()
 }
 
-fn judge_certificate(answer: &Answer, expected: &Value, fixed_end: bool) -> Vec<String> {
+fn compare_certificate(answer: &Answer, expected: &Value, fixed_end: bool) -> Vec<String> {
     let data = answer.data();
     let (true, Some(text)) = (expected.is_object(), data["certificate"].as_str()) else {
         return Vec::new();
@@ -242,21 +241,21 @@ fn judge_certificate(answer: &Answer, expected: &Value, fixed_end: bool) -> Vec<
         Ok(der) => der,
         Err(_) => der(&text[text.find("-----BEGIN CERTIFICATE").unwrap()..]),
     };
-    let (said, wanted) = (normal::certificate(&facts(&der)), normal::certificate(expected));
+    let (actual, expected) = (normal::certificate(&facts(&der)), normal::certificate(expected));
     let empty = Map::new();
-    let names = [&said, &wanted].map(|facts| facts.as_object().unwrap_or(&empty).keys());
+    let names = [&actual, &expected].map(|facts| facts.as_object().unwrap_or(&empty).keys());
     let names: std::collections::BTreeSet<&String> = names.into_iter().flatten().collect();
     names
         .into_iter()
-        .filter(|name| said.get(*name) != wanted.get(*name))
-        .filter(|name| !(*name == "validity_s" && near(&said, &wanted, fixed_end)))
-        .map(|name| format!("cert.{name} {:?} for {:?}", said.get(name), wanted.get(name)))
+        .filter(|name| actual.get(*name) != expected.get(*name))
+        .filter(|name| !(*name == "validity_s" && near(&actual, &expected, fixed_end)))
+        .map(|name| format!("cert.{name} {:?} for {:?}", actual.get(name), expected.get(name)))
         .collect()
 }
 
-/// A second of the recording's own clock may lie between request and certificate; an end that
-/// the request fixes makes the length depend on the day of the run.
-fn near(said: &Value, wanted: &Value, fixed_end: bool) -> bool {
+/// The recorded clock may advance a second between request and certificate. With a fixed end, the
+/// length depends on the date of the run.
+fn near(actual: &Value, expected: &Value, fixed_end: bool) -> bool {
     let length = |facts: &Value| facts["validity_s"].as_i64().unwrap_or_default();
-    fixed_end || (length(said) - length(wanted)).abs() <= 2
+    fixed_end || (length(actual) - length(expected)).abs() <= 2
 }
