@@ -1,8 +1,8 @@
 //! Outside programs load the key stores that Signet writes: Java, `keytool`, OpenSSL, Python's
 //! `cryptography` and the crate `p12-keystore`; and `signet keystore inspect` opens theirs.
 //!
-//! A program that is not installed is skipped with a message; with `SIGNET_REQUIRE_TOOLS=1` it is a
-//! failure. `SIGNET_TEST_JAVAS` names further `java` programs, separated by colons.
+//! A program that is not installed is skipped with a message, or fails the test with
+//! `SIGNET_REQUIRE_TOOLS=1`. `SIGNET_TEST_JAVAS` names further `java` programs, separated by colons.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of tests, too")]
 
@@ -28,7 +28,7 @@ const KEYS: [&str; 5] = ["rsa2048", "p256", "p384", "p521", "ed25519"];
 const ENCODERS: [Encoder; 4] =
     [Encoder::Auto, Encoder::Modern2026, Encoder::Modern2023, Encoder::Legacy];
 
-/// A key with its certificate and the two above it.
+/// A key with its certificate, the intermediate and the root.
 struct Identity {
     key: Secret<Vec<u8>>,
     leaf: Vec<u8>,
@@ -81,7 +81,7 @@ impl Identity {
     }
 }
 
-/// Bytes that differ from call to call; a key store for tests needs no more.
+/// A deterministic byte generator, sufficient for key stores in tests.
 fn random() -> impl FnMut(&mut [u8]) {
     let mut state = 1_u8;
     move |target| {
@@ -96,7 +96,7 @@ fn secret(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
 }
 
-/// One store and what every judge must find in it.
+/// A key store and the contents that every program must find.
 struct Case {
     format: &'static str,
     file: PathBuf,
@@ -165,7 +165,7 @@ fn write_cases(folder: &Path, keys: &[&'static str]) -> Vec<Case> {
     cases
 }
 
-/// The judge's answer, or `None` with a word where the judge is not here.
+/// Runs a program; returns `None`, with a message, if it is not installed.
 fn run(program: impl AsRef<OsStr>, arguments: &[&OsStr], input: &str) -> Option<Output> {
     let program = program.as_ref();
     let child = Command::new(program)
@@ -197,19 +197,19 @@ fn words(arguments: &[&'static str]) -> Vec<&'static OsStr> {
     arguments.iter().map(|argument| OsStr::new(*argument)).collect()
 }
 
-/// `java` of the path, then those that the environment names.
+/// `java` on the PATH, then those in `SIGNET_TEST_JAVAS`.
 fn javas() -> Vec<PathBuf> {
     let more = std::env::var_os("SIGNET_TEST_JAVAS").unwrap_or_default();
-    // Splitting nothing gives one empty path.
+    // Splitting an empty value yields one empty path.
     let more = std::env::split_paths(&more).filter(|path| !path.as_os_str().is_empty());
     std::iter::once(PathBuf::from("java")).chain(more).collect()
 }
 
 fn java_may_refuse(version: u32, case: &Case) -> bool {
-    // JEP 339 brought Ed25519 with 15, JDK-8343232 PBMAC1 with 26.
-    // No PKCS#12 opens with a password outside ASCII up to 21 at least (it opens in 25): Java's
-    // own `PBEKey` refuses the password; for triple DES 25 takes its UTF-8 for BMPString. JKS
-    // knows no such bound.
+    // Ed25519 needs Java 15 (JEP 339), PBMAC1 needs Java 26 (JDK-8343232).
+    // A non-ASCII password does not open PKCS#12 up to Java 21 at least, because `PBEKey` refuses
+    // it. Java 25 accepts it, but for triple DES encodes it as UTF-8 instead of BMPString. JKS has
+    // no such limit.
     (case.key == "ed25519" && case.expected.contains("key:") && version < 15)
         || (case.encoder == Some(Encoder::Modern2026) && version < 26)
         || (case.format == "PKCS12"
@@ -218,7 +218,7 @@ fn java_may_refuse(version: u32, case: &Case) -> bool {
 }
 
 #[test]
-fn every_java_loads_what_its_version_can() {
+fn every_java_loads_the_key_stores_that_its_version_supports() {
     let folder = tempfile::tempdir().unwrap();
     let cases = write_cases(folder.path(), &KEYS);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/java/Stores.java");
@@ -263,23 +263,23 @@ fn every_java_loads_what_its_version_can() {
             }
         }
         assert!(wrong.is_empty(), "Java {version}: {wrong:#?}");
-        println!("Java {version}: {} stores, {refused} beyond this version", cases.len());
+        println!("Java {version}: {} stores, {refused} not supported by this version", cases.len());
     }
 }
 
 #[test]
-fn a_wrong_pair_or_order_is_noticed() {
-    let stranger = identity("p256");
+fn a_wrong_key_or_order_is_detected() {
+    let other = identity("p256");
     for kind in KEYS {
         let identity = identity(kind);
         let (leaf, key) = (identity.leaf.as_slice(), Some(&identity.key));
         let chain: [&[u8]; 2] = [&identity.intermediate, &identity.root];
         let right = StoreContents { key, leaf, chain: &chain };
         assert_eq!(right.belong_together(), Ok(true), "{kind}");
-        let wrong_key = StoreContents { key: Some(&stranger.key), ..right };
+        let wrong_key = StoreContents { key: Some(&other.key), ..right };
         assert_eq!(wrong_key.belong_together(), Ok(false), "{kind}");
-        let turned: [&[u8]; 2] = [&identity.root, &identity.intermediate];
-        let wrong_order = StoreContents { chain: &turned, ..right };
+        let reversed: [&[u8]; 2] = [&identity.root, &identity.intermediate];
+        let wrong_order = StoreContents { chain: &reversed, ..right };
         assert_eq!(wrong_order.belong_together(), Ok(false), "{kind}");
     }
 }
@@ -288,8 +288,8 @@ fn a_wrong_pair_or_order_is_noticed() {
 fn keytool_lists_the_right_number_of_entries() {
     let folder = tempfile::tempdir().unwrap();
     for case in write_cases(folder.path(), &["p256"]) {
-        // keytool takes no short passwords from its command line; other passwords and other kinds
-        // of keys are judged by the Java program, which starts but once.
+        // keytool refuses short passwords on its command line; the Java program, which starts only
+        // once, covers the other passwords and kinds of keys.
         if case.password != "changeit" || java_may_refuse(17, &case) {
             continue;
         }
@@ -315,7 +315,7 @@ fn openssl_version() -> Option<(u32, u32)> {
 }
 
 #[test]
-fn openssl_opens_every_pkcs12_that_its_version_can() {
+fn openssl_opens_every_pkcs12_that_its_version_supports() {
     let Some(version) = openssl_version() else { return };
     let folder = tempfile::tempdir().unwrap();
     for case in write_cases(folder.path(), &KEYS) {
@@ -340,9 +340,9 @@ fn openssl_opens_every_pkcs12_that_its_version_can() {
     }
 }
 
-/// Passwords with surrogate pairs, which the crate `p12-keystore` does not take for the classic MAC.
+/// Passwords with surrogate pairs, which the crate `p12-keystore` does not accept for the classic MAC.
 #[test]
-fn openssl_opens_archives_with_a_password_outside_the_basic_plane() {
+fn openssl_opens_key_stores_with_a_password_outside_the_basic_plane() {
     let Some(version) = openssl_version().filter(|version| *version >= (3, 0)) else {
         return missing("OpenSSL 3");
     };
@@ -401,7 +401,7 @@ for line in sys.stdin:
 ";
 
 #[test]
-fn another_reader_of_pbmac1_agrees() {
+fn python_cryptography_opens_every_pkcs12() {
     let check =
         words(&["-c", "import cryptography as c; assert int(c.__version__.split('.')[0]) >= 45"]);
     let Some(output) = run("python3", &check, "") else { return };

@@ -10,7 +10,7 @@ use signet::ca::pkcs12::Encoder;
 
 use crate::{Case, KEYS, missing, openssl_version, run, words, write_cases};
 
-/// The report as JSON, or standard error and the exit code.
+/// The report as JSON, or the exit code and standard error.
 fn inspect(file: &Path, password: &str) -> Result<Value, (i32, String)> {
     let output = Command::new(env!("CARGO_BIN_EXE_signet"))
         .args(["keystore", "inspect", "-format=json"])
@@ -47,7 +47,7 @@ fn java(report: &Value) -> String {
 }
 
 #[test]
-fn the_crate_p12_keystore_reads_every_archive_with_a_classic_mac() {
+fn the_crate_p12_keystore_reads_every_key_store_with_a_classic_mac() {
     let folder = tempfile::tempdir().unwrap();
     let mut read = 0;
     for case in write_cases(folder.path(), &KEYS) {
@@ -70,7 +70,7 @@ fn the_crate_p12_keystore_reads_every_archive_with_a_classic_mac() {
     assert_eq!(read, 63);
 }
 
-/// What Java's judge is expected to find in the case, in the words of a report.
+/// The entries that Java finds in the case, in the format of a report.
 fn expected(case: &Case) -> Vec<(String, String)> {
     case.expected
         .split(' ')
@@ -126,8 +126,8 @@ fn openssl_files() -> Option<tempfile::TempDir> {
     Some(folder)
 }
 
-/// An archive that OpenSSL writes with these further arguments.
-fn openssl_archive(folder: &Path, arguments: &[&'static str]) -> PathBuf {
+/// A PKCS#12 file that OpenSSL writes with these further arguments.
+fn openssl_store(folder: &Path, arguments: &[&'static str]) -> PathBuf {
     let (key, certificate) = (folder.join("own.key"), folder.join("own.pem"));
     let (others, file) = (folder.join("other.pem"), folder.join("store.p12"));
     let mut line = words(&["pkcs12", "-export", "-name", "web", "-passout", "pass:changeit"]);
@@ -166,7 +166,7 @@ fn inspect_opens_what_openssl_writes() {
         (&["-keypbe", "NONE"], "HMAC-SHA-256", "AES-256-CBC", "Java does not show a private key"),
         (&["-nomac"], "null", "AES-256-CBC", ""),
     ] {
-        let report = inspect(&openssl_archive(folder.path(), arguments), "changeit").unwrap();
+        let report = inspect(&openssl_store(folder.path(), arguments), "changeit").unwrap();
         assert!(
             report["integrity"]["algorithm"].to_string().contains(mac),
             "{arguments:?}: {report}"
@@ -176,15 +176,15 @@ fn inspect_opens_what_openssl_writes() {
         assert_eq!(entries(&report), [("private_key".to_owned(), "web".to_owned())]);
         assert_eq!(report["entries"][0]["key"]["belongs_to_first_certificate"], true);
         assert!(java(&report).contains(says), "{arguments:?}: {report}");
-        // The other root is in the file and not above the leaf.
+        // The other root is in the file but not in the chain of the leaf.
         assert!(problems(&report).contains("certificate 2 is not on the path"), "{report}");
         assert_eq!(problems(&report).contains("no MAC"), arguments == ["-nomac"], "{report}");
     }
     let camellia = &["-keypbe", "camellia-256-cbc", "-certpbe", "camellia-256-cbc"];
-    let refused = inspect(&openssl_archive(folder.path(), camellia), "changeit").unwrap_err();
+    let refused = inspect(&openssl_store(folder.path(), camellia), "changeit").unwrap_err();
     assert!(refused.0 == 2 && refused.1.contains("the algorithm 1.2.392"), "{refused:?}");
     if version >= (3, 4) {
-        let report = inspect(&openssl_archive(folder.path(), &["-pbmac1_pbkdf2"]), "changeit");
+        let report = inspect(&openssl_store(folder.path(), &["-pbmac1_pbkdf2"]), "changeit");
         assert!(java(&report.unwrap()).contains("before 26"));
     }
 }
@@ -264,7 +264,7 @@ fn inspect_opens_what_keytool_writes() {
 }
 
 #[test]
-fn a_key_of_keytool_with_a_password_of_its_own_is_told() {
+fn a_keytool_key_with_a_separate_password_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store.jks");
     let line = ["-genkeypair", "-storetype", "JKS", "-alias", "web", "-keyalg", "EC"];
