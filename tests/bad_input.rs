@@ -1,5 +1,5 @@
-//! Bad input over HTTP: every refusal is a 4xx that says what is wrong, tells nothing about the
-//! server's inside, and leaves nothing in the store.
+//! Invalid input over HTTP: every refusal is a 4xx that says what is wrong, exposes no internals of the
+//! server, and writes nothing to the store.
 
 #![expect(
     clippy::expect_used,
@@ -16,7 +16,7 @@ use signet::server::{Controls, DevOptions, ServerInfo, control_channels, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A development server on a free port with a root and a role; it stops when dropped.
+/// A development server on a free port with a root and a role; it stops on drop.
 struct Server {
     address: SocketAddr,
     controls: Controls,
@@ -27,15 +27,15 @@ impl Server {
         let mut config = signet::config::in_memory(&|_| None).expect("the built-in configuration");
         config.listeners[0].address = "127.0.0.1:0".parse().unwrap();
         let (controls, signals) = control_channels();
-        let (told, announced) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
         let development = DevOptions { root_token: Some("root".to_owned()), ..Default::default() };
         tokio::spawn(run(
             config,
             Some(development),
-            |announcement| told.send(announcement.addresses[0]).unwrap(),
+            |info| sender.send(info.addresses[0]).unwrap(),
             signals,
         ));
-        let server = Self { address: announced.await.expect("the server starts"), controls };
+        let server = Self { address: receiver.await.expect("the server starts"), controls };
         server.write("sys/mounts/pki", &json!({ "type": "pki" })).await;
         let root = json!({ "common_name": "Root", "key_type": "ec", "key_bits": 256 });
         server.write("pki/root/generate/internal", &root).await;
@@ -47,7 +47,7 @@ impl Server {
         server
     }
 
-    /// Sends a request as it is; the status and the text of the answer.
+    /// Sends a request; returns the status and the body of the response.
     async fn ask(&self, method: &str, path: &str, body: &[u8]) -> (u16, String) {
         let head = format!(
             "{method} /v1/{path} HTTP/1.1\r\nHost: x\r\nX-Vault-Token: root\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
@@ -56,12 +56,12 @@ impl Server {
         self.send(&[head.as_bytes(), body].concat()).await
     }
 
-    async fn send(&self, octets: &[u8]) -> (u16, String) {
+    async fn send(&self, bytes: &[u8]) -> (u16, String) {
         let (mut reader, mut writer) = TcpStream::connect(self.address).await.unwrap().into_split();
-        let octets = octets.to_vec();
-        // The server may refuse before it has read everything.
+        let bytes = bytes.to_vec();
+        // The server may respond before it has read everything.
         let writing = tokio::spawn(async move {
-            let _refused_early = writer.write_all(&octets).await;
+            let _refused_early = writer.write_all(&bytes).await;
             writer
         });
         let mut answer = Vec::new();
@@ -77,21 +77,21 @@ impl Server {
         self.ask("POST", path, body.to_string().as_bytes()).await
     }
 
-    /// The serial numbers on record.
+    /// The number of stored certificates.
     async fn certificates(&self) -> usize {
         let (status, text) = self.ask("LIST", "pki/certs", b"").await;
         assert_eq!(status, 200, "{text}");
         serde_json::from_str::<Value>(&text).unwrap()["data"]["keys"].as_array().unwrap().len()
     }
 
-    /// Refused with a reason that holds `word` and no place of the source; nothing was stored.
+    /// Expects a refusal whose text contains `word` and no source location; nothing is stored.
     async fn refuses(&self, path: &str, body: &[u8], word: &str) {
         let before = self.certificates().await;
         let (status, text) = self.ask("POST", path, body).await;
         assert_eq!(status, 400, "{text:.300}");
         assert!(text.contains(word), "{word:?} is not in {text:.300}");
         assert!(!text.contains(".rs:") && !text.contains("panicked"), "{text:.300}");
-        assert!(text.len() < 5_000, "an answer of {} octets", text.len());
+        assert!(text.len() < 5_000, "a response of {} bytes", text.len());
         assert_eq!(self.certificates().await, before);
     }
 }
@@ -103,7 +103,7 @@ impl Drop for Server {
 }
 
 #[tokio::test]
-async fn refuses_what_is_no_json_object() {
+async fn refuses_a_body_that_is_not_a_json_object() {
     let server = Server::start().await;
     for body in
         [&b"{\"a\":"[..], b"garbage", b"[]", b"\"x\"", b"1", b"{\"a\":1,}", b"{\"a\":\"\xff\"}"]
@@ -134,7 +134,7 @@ async fn refuses_values_of_a_wrong_type_by_the_name_of_their_field() {
 }
 
 #[tokio::test]
-async fn refuses_names_and_times_that_no_certificate_may_have() {
+async fn refuses_names_and_times_that_a_certificate_must_not_have() {
     let server = Server::start().await;
     for (body, word) in [
         (json!({ "common_name": "a.b", "ttl": "900000h" }), "beyond the expiration"),
@@ -161,7 +161,7 @@ async fn ten_thousand_names_are_signed() {
 }
 
 #[tokio::test]
-async fn an_unknown_field_is_warned_of() {
+async fn an_unknown_field_has_a_warning() {
     let server = Server::start().await;
     let (status, text) =
         server.write("pki/issue/any", &json!({ "common_name": "a.b", "colour": 1 })).await;
@@ -181,7 +181,7 @@ fn armoured(der: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn refuses_a_request_cut_at_any_place_or_signed_wrongly() {
+async fn refuses_a_csr_that_is_truncated_or_has_a_wrong_signature() {
     let server = Server::start().await;
     let good = request();
     for end in (0..good.len()).step_by(7) {
@@ -201,35 +201,36 @@ async fn a_body_above_the_limit_is_413() {
 }
 
 #[tokio::test]
-async fn a_long_body_is_read_only_of_who_shows_a_token_that_is_known() {
+async fn a_long_body_is_read_only_with_a_valid_token() {
     let server = Server::start().await;
     let long = json!({ "allowed_domains": "a.example,".repeat(2_000) });
     assert_eq!(server.write("pki/roles/long", &long).await.0, 200);
-    // Nothing of the body is sent: the answer does not wait for it.
+    // The body is not sent: the response does not wait for it.
     let ask = |token: &str| {
         let head = format!(
-            "POST /v1/pki/roles/strange HTTP/1.1\r\nHost: x\r\n{token}Content-Length: 16385\r\n\r\n"
+            "POST /v1/pki/roles/refused HTTP/1.1\r\nHost: x\r\n{token}Content-Length: 16385\r\n\r\n"
         );
         let server = &server;
         async move { server.send(head.as_bytes()).await }
     };
-    let (nameless, unknown) = tokio::join!(ask(""), ask("X-Vault-Token: hvs.unknown\r\n"));
-    for ((status, text), why) in [(nameless, "permission denied"), (unknown, "invalid token")] {
+    let (without_token, unknown) = tokio::join!(ask(""), ask("X-Vault-Token: hvs.unknown\r\n"));
+    for ((status, text), why) in [(without_token, "permission denied"), (unknown, "invalid token")]
+    {
         assert_eq!(status, 403, "{text}");
         assert!(text.contains(why), "{text}");
     }
-    assert_eq!(server.ask("GET", "pki/roles/strange", b"").await.0, 404);
+    assert_eq!(server.ask("GET", "pki/roles/refused", b"").await.0, 404);
 }
 
 #[tokio::test]
-async fn a_server_that_can_look_up_no_token_says_so_and_calls_nobody_a_stranger() {
+async fn a_sealed_server_answers_503_before_it_checks_tokens() {
     let mut config = signet::config::in_memory(&|_| None).unwrap();
     config.listeners[0].address = "127.0.0.1:0".parse().unwrap();
     let (controls, signals) = control_channels();
-    let (told, announced) = tokio::sync::oneshot::channel();
-    let told = |announcement: &ServerInfo| told.send(announcement.addresses[0]).unwrap();
-    tokio::spawn(run(config, None, told, signals));
-    let server = Server { address: announced.await.expect("the server starts"), controls };
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let started = |info: &ServerInfo| sender.send(info.addresses[0]).unwrap();
+    tokio::spawn(run(config, None, started, signals));
+    let server = Server { address: receiver.await.expect("the server starts"), controls };
     let long = json!({ "allowed_domains": "a.example,".repeat(2_000) });
     assert_eq!(server.write("pki/roles/long", &long).await.0, 503);
 }
@@ -243,7 +244,7 @@ async fn headers_above_the_limit_are_431() {
 }
 
 #[tokio::test]
-async fn paths_out_of_the_mount_are_refused() {
+async fn path_traversal_is_refused() {
     let server = Server::start().await;
     for path in
         ["../../etc/passwd", "pki/../sys/mounts", "pki/cert/..%2f..", "%00", "pki/roles/%ff"]

@@ -1,5 +1,5 @@
-//! What went wrong in other authorities, tried here: one test for each fault of the table in
-//! `docs/dev/weaknesses.md` that no other test shows.
+//! Faults of other CAs, reproduced here: one test for each fault of the table in
+//! `docs/dev/weaknesses.md` that no other test covers.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
 
@@ -33,7 +33,7 @@ async fn issue(server: &Server) -> Answer {
     server.post("pki/issue/web", json!({ "common_name": "a.example.org" })).await
 }
 
-/// A CSR of somebody else's making; `change` sets what it asks for.
+/// A CSR of another program; `change` sets its contents.
 fn request(change: impl FnOnce(&mut rcgen::CertificateParams)) -> String {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -42,7 +42,7 @@ fn request(change: impl FnOnce(&mut rcgen::CertificateParams)) -> String {
     pem(REQUEST, parameters.serialize_request(&key).unwrap().der())
 }
 
-/// Serial numbers on the list of an issuer.
+/// Serial numbers on the CRL of an issuer.
 async fn revoked(server: &Server, issuer: &str) -> Vec<Vec<u8>> {
     let answer = server.get(&format!("pki/issuer/{issuer}/crl/der")).await.ok();
     let list = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(&answer.body).unwrap();
@@ -55,7 +55,7 @@ fn certificate(answer: &Answer) -> Certificate {
 }
 
 #[tokio::test]
-async fn a_request_that_asks_to_be_an_authority_gets_a_leaf() {
+async fn a_csr_that_asks_for_a_ca_gets_a_leaf() {
     let server = server().await;
     let csr = request(|parameters| {
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -73,7 +73,7 @@ async fn a_request_that_asks_to_be_an_authority_gets_a_leaf() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_no_request() {
+async fn a_certificate_is_not_accepted_as_a_csr() {
     let server = server().await;
     let leaf = der(&issue(&server).await.ok().text("certificate"));
     for label in ["CERTIFICATE", REQUEST] {
@@ -83,7 +83,7 @@ async fn a_certificate_is_no_request() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_on_the_list_of_its_own_issuer_only() {
+async fn a_revocation_is_only_on_the_crl_of_its_issuer() {
     let server = server().await;
     let other = json!({ "common_name": "Other", "key_type": "ec", "issuer_name": "other" });
     server.post("pki/root/generate/internal", other).await.ok();
@@ -99,7 +99,7 @@ async fn a_revocation_is_on_the_list_of_its_own_issuer_only() {
     server.post("pki/revoke", by_certificate).await.ok();
     assert_eq!(revoked(&server, "other").await, [serial(&second).as_bytes()]);
     assert_eq!(revoked(&server, "root").await, [serial(&first).as_bytes()]);
-    // Nor does it move to another list when its issuer is deleted.
+    // It does not move to another CRL when its issuer is deleted.
     server.delete("pki/issuer/root").await.ok();
     server.post("pki/config/issuers", json!({ "default": "other" })).await.ok();
     server.get("pki/crl/rotate").await.ok();
@@ -108,7 +108,7 @@ async fn a_revocation_is_on_the_list_of_its_own_issuer_only() {
 }
 
 #[tokio::test]
-async fn what_lies_in_one_mount_is_not_reached_through_another() {
+async fn the_contents_of_a_mount_are_not_accessible_through_another() {
     let server = server().await;
     let leaf = issue(&server).await.ok();
     let serial = leaf.text("serial_number");
@@ -155,7 +155,7 @@ async fn a_name_in_another_case_is_another_name() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_no_operation_is_refused() {
+async fn an_unknown_method_is_refused() {
     let server = server().await;
     let batches = server.memory.tally().batches;
     for method in ["REVOKE", "RENEW", "ROLLBACK", "HELP", "TRACE", "OPTIONS", "CONNECT", "get"] {
@@ -167,7 +167,7 @@ async fn a_method_that_is_no_operation_is_refused() {
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_path_gets_past_the_gate() {
+async fn no_spelling_of_a_path_bypasses_authentication() {
     let server = server().await;
     for path in [
         "pki/roles/web",
@@ -198,13 +198,13 @@ async fn no_spelling_of_a_path_gets_past_the_gate() {
     }
 }
 
-/// Every path that takes a body and does not take itself away.
+/// Every path that takes a body and does not delete a resource.
 const WRITES: &str = "pki/roles/odd pki/issue/web pki/sign/web pki/revoke pki/issuer/root
     pki/config/issuers pki/config/keys pki/config/urls pki/config/cluster
     pki/root/sign-intermediate pki/intermediate/set-signed pki/intermediate/generate/internal
     sys/mounts/pki/tune auth/token/renew-self";
 
-/// Fields of all of them.
+/// Fields of all these paths.
 const FIELDS: &str = "common_name alt_names ip_sans uri_sans other_sans serial_number ttl not_after
     not_before exclude_cn_from_sans format private_key_format user_ids issuer_ref key_type key_bits
     csr certificate key_usage ext_key_usage_oids policy_identifiers cn_validations
@@ -213,7 +213,7 @@ const FIELDS: &str = "common_name alt_names ip_sans uri_sans other_sans serial_n
     permitted_dns_domains use_csr_values skid";
 
 #[tokio::test]
-async fn no_mix_of_types_brings_an_answer_of_500() {
+async fn no_value_of_a_wrong_type_causes_a_5xx() {
     let server = server().await;
     let values = json!([
         null, true, -1, 1e300, 9_223_372_036_854_775_807_i64, "", "\u{0}", "default", " ", [], {},
@@ -223,7 +223,7 @@ async fn no_mix_of_types_brings_an_answer_of_500() {
     let mut values = values.as_array().unwrap().iter().cycle();
     for path in WRITES.split_whitespace() {
         for field in FIELDS.split_whitespace() {
-            // Three a field: a number without a common factor with theirs, so that they wander.
+            // Three values for each field: coprime to the number of values, so that the pairs vary.
             for value in values.by_ref().take(3) {
                 let mut body = json!({ "common_name": "a.example.org", "key_type": "ec" });
                 body.as_object_mut().unwrap().insert(field.to_owned(), value.clone());
@@ -237,7 +237,7 @@ async fn no_mix_of_types_brings_an_answer_of_500() {
 }
 
 #[tokio::test]
-async fn a_huge_page_is_answered_with_what_is_there() {
+async fn a_huge_limit_returns_the_existing_entries() {
     let server = server().await;
     for limit in ["18446744073709551615", "-1", "4294967296", "x"] {
         let answer = server.list(&format!("pki/roles?limit={limit}&after=")).await;
@@ -246,7 +246,7 @@ async fn a_huge_page_is_answered_with_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_caller_that_hangs_up_leaves_nothing_half_done() {
+async fn a_dropped_request_is_completed() {
     let server = Arc::new(server().await);
     let recorded = async || {
         let keys = server.list("pki/certs").await.ok().data();
@@ -274,7 +274,7 @@ async fn a_caller_that_hangs_up_leaves_nothing_half_done() {
 }
 
 #[tokio::test]
-async fn of_many_that_initialise_at_once_exactly_one_wins() {
+async fn of_many_concurrent_initialisations_exactly_one_succeeds() {
     let server = Arc::new(Server::uninitialised());
     let callers: Vec<_> = (0..64)
         .map(|_| {
@@ -299,7 +299,7 @@ async fn of_many_that_initialise_at_once_exactly_one_wins() {
 }
 
 #[tokio::test]
-async fn a_failed_initialisation_tells_no_token() {
+async fn a_failed_initialisation_returns_no_token() {
     for nth in 1..=3 {
         let server = Server::uninitialised();
         server.memory.danger_inject(nth, CommitFault::FailedNotDone);
@@ -311,9 +311,9 @@ async fn a_failed_initialisation_tells_no_token() {
 }
 
 #[tokio::test]
-async fn what_almost_is_pem_is_read_once() {
+async fn malformed_pem_is_parsed_in_linear_time() {
     let server = server().await;
-    // A reader that starts again behind each opening line would take a day for one of these.
+    // A parser that restarts after each BEGIN line would take a day for one of these.
     for text in [
         "-----BEGIN CERTIFICATE REQUEST-----\n".repeat(24_000),
         "-----BEGIN ".repeat(80_000),
@@ -327,7 +327,7 @@ async fn what_almost_is_pem_is_read_once() {
     }
 }
 
-/// The lines of the lock file that name a package.
+/// The names of the packages in Cargo.lock.
 fn locked() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
     let text = fs::read_to_string(path).unwrap();
@@ -336,17 +336,17 @@ fn locked() -> Vec<String> {
 }
 
 #[test]
-fn nothing_that_advisories_decided_against_is_locked() {
+fn no_library_with_a_disqualifying_advisory_is_locked() {
     let locked = locked();
     assert!(locked.len() > 50 && locked.iter().any(|name| name == "rustls"));
     for (name, why) in [
-        ("rsa", "RUSTSEC-2023-0071: its decryption is not constant-time"),
-        ("openssl-sys", "one library for cryptography"),
+        ("rsa", "RUSTSEC-2023-0071: Marvin attack, its decryption is not constant-time"),
+        ("openssl-sys", "AWS-LC is the only cryptographic library"),
         ("rustls-pemfile", "RUSTSEC-2025-0134: archived"),
-        ("bincode", "RUSTSEC-2025-0141: no longer kept"),
+        ("bincode", "RUSTSEC-2025-0141: unmaintained"),
         ("serde_yml", "RUSTSEC-2025-0068: unsound"),
-        ("sqlx", "RUSTSEC-2024-0363"),
-        ("tokio-postgres", "RUSTSEC-2026-0178: not before the patched version"),
+        ("sqlx", "RUSTSEC-2024-0363: truncated lengths in the protocol"),
+        ("tokio-postgres", "RUSTSEC-2026-0178: only in the patched version"),
     ] {
         assert!(!locked.iter().any(|found| found == name), "{name}: {why}");
     }
@@ -365,26 +365,29 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
 }
 
 #[test]
-fn no_source_uses_what_failed_elsewhere() {
+fn no_source_uses_a_vulnerable_api() {
     let mut found = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
     assert!(found.len() > 100);
     for (path, text) in found {
-        // The command line refuses this variable by its name, and never tells its value.
+        // The command line refuses this variable by name, and never prints its value.
         let text = text.replace("(\"HTTP_PROXY\", \"this client uses no proxy", "");
         for (word, why) in [
-            ("http_proxy", "no proxy, so no credentials of one in a log"),
-            ("HTTP_PROXY", "no proxy, so no credentials of one in a log"),
-            ("HTTPS_PROXY", "no proxy, so no credentials of one in a log"),
-            ("LazyConfigAcceptor", "RUSTSEC-2024-0399: it panicked on a divided ClientHello"),
-            ("rustls::server::Acceptor", "RUSTSEC-2024-0399: it panicked on a divided ClientHello"),
+            ("http_proxy", "proxies are not used, so their credentials are not logged"),
+            ("HTTP_PROXY", "proxies are not used, so their credentials are not logged"),
+            ("HTTPS_PROXY", "proxies are not used, so their credentials are not logged"),
+            ("LazyConfigAcceptor", "RUSTSEC-2024-0399: it panicked on a fragmented ClientHello"),
+            (
+                "rustls::server::Acceptor",
+                "RUSTSEC-2024-0399: it panicked on a fragmented ClientHello",
+            ),
             ("now_local", "RUSTSEC-2020-0071: local time reads the environment"),
-            ("Rfc2822", "RUSTSEC-2026-0009: its parser uses the stack"),
-            ("libloading", "no plugins: nothing that was written to disk is run"),
+            ("Rfc2822", "RUSTSEC-2026-0009: its parser exhausts the stack"),
+            ("libloading", "there are no plugins: the server does not run files from disk"),
         ] {
             assert!(!text.contains(word), "{path} says {word}: {why}");
         }
-        // The command line may start a program, for a person who names it; the server may not.
+        // The command line may start a program that its user names; the server may not.
         let starts_programs = text.contains("process::Command") && !path.contains("src/cli/");
         assert!(!starts_programs, "{path} starts a program");
     }

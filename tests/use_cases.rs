@@ -1,4 +1,4 @@
-//! Use cases end to end, in memory: what is on record, what is refused, what a lost race does.
+//! Use cases end to end, in memory: what is stored, what is refused, and concurrent changes.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
 
@@ -52,11 +52,9 @@ async fn crl(server: &Server) -> (u64, Vec<String>) {
             (extension.critical, CrlNumber::from_der(extension.extn_value.as_bytes()).unwrap())
         })
         .unwrap();
-    let number =
-        number.0.as_bytes().iter().fold(0, |number, octet| number << 8 | u64::from(*octet));
-    let colons = |octets: &[u8]| {
-        octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
-    };
+    let number = number.0.as_bytes().iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let colons =
+        |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
     let entries = list.tbs_cert_list.revoked_certificates.iter().flatten();
     let mut serials: Vec<_> = entries.map(|entry| colons(entry.serial_number.as_bytes())).collect();
     serials.sort();
@@ -68,7 +66,7 @@ fn mount_id(server: &Server) -> MountId {
 }
 
 #[tokio::test]
-async fn what_was_issued_can_be_read_and_listed() {
+async fn an_issued_certificate_can_be_read_and_listed() {
     let server = server().await;
     let answer = issue(&server).await.ok();
     let serial = answer.text("serial_number");
@@ -77,12 +75,13 @@ async fn what_was_issued_can_be_read_and_listed() {
     assert_eq!(read.text("certificate").trim(), answer.text("certificate").trim());
 }
 
-/// Puts so many certificates into the book that their list takes more than two pages.
+/// Stores certificates for more than two pages of a list.
 async fn fill(server: &Server) -> usize {
     let (mount, store) = (mount_id(server), &server.engine.env().store);
     let mut batch = Batch::new();
     for number in 0..2 * Serials::PAGE as u64 {
-        // Serial numbers of ours and of others lie in different places, and mixed in the list.
+        // Serial numbers of Signet and of imported certificates have different key ranges, and the list
+        // merges them.
         let mut serial = [0x20; 20];
         serial[1..9].copy_from_slice(&number.rotate_right(7).to_be_bytes());
         batch = batch.put(key::certificate(&mount, &serial), Vec::new());
@@ -112,7 +111,7 @@ async fn a_list_of_many_pages_is_one_list_in_order() {
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_read_to_its_end_breaks_off() {
+async fn a_list_that_cannot_be_read_completely_is_aborted() {
     let server = server().await;
     fill(&server).await;
     let request = http::Request::get("/v1/pki/certs?list=true");
@@ -124,7 +123,7 @@ async fn a_list_that_cannot_be_read_to_its_end_breaks_off() {
 }
 
 #[tokio::test]
-async fn what_a_role_does_not_store_is_nowhere() {
+async fn a_certificate_of_a_no_store_role_is_not_stored() {
     let server = server().await;
     let role = json!({ "allow_any_name": true, "key_type": "ec", "no_store": true });
     server.post("pki/roles/web", role).await.ok();
@@ -137,7 +136,7 @@ async fn what_a_role_does_not_store_is_nowhere() {
 }
 
 #[tokio::test]
-async fn revoking_twice_gives_the_first_time_again() {
+async fn revoking_twice_returns_the_time_of_the_first_revocation() {
     let server = server().await;
     let serial = issue(&server).await.ok().text("serial_number");
     let first = server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
@@ -151,7 +150,7 @@ async fn revoking_twice_gives_the_first_time_again() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_on_the_list_when_it_is_answered() {
+async fn a_revocation_is_on_the_crl_before_the_response() {
     let server = server().await;
     let (mut number, listed) = crl(&server).await;
     assert!(listed.is_empty());
@@ -170,18 +169,18 @@ async fn a_revocation_is_on_the_list_when_it_is_answered() {
     assert_eq!(
         crl(&server).await,
         (number + 1, revoked),
-        "the renewed one is made from the record"
+        "the renewed CRL is built from the store"
     );
 }
 
 #[tokio::test]
-async fn revocations_that_come_together_are_all_listed_once() {
+async fn concurrent_revocations_are_each_on_the_crl_once() {
     let server = Arc::new(server().await);
     let mut revoked = Vec::new();
     for _ in 0..10 {
         revoked.push(issue(&server).await.ok().text("serial_number"));
     }
-    // Two are listed already, and one of them is revoked again together with the others.
+    // Two are on the CRL already, and one of them is revoked again with the others.
     for serial in &revoked[..2] {
         server.post("pki/revoke", json!({ "serial_number": serial })).await.ok();
     }
@@ -202,13 +201,13 @@ async fn revocations_that_come_together_are_all_listed_once() {
 }
 
 #[tokio::test]
-async fn a_list_is_renewed_before_it_ends() {
+async fn a_crl_is_renewed_before_it_expires() {
     let server = server().await;
     let (number, _) = crl(&server).await;
     server.advance(35 * 3600);
-    assert_eq!(crl(&server).await.0, number, "in the first half of its life");
+    assert_eq!(crl(&server).await.0, number, "in the first half of its validity");
     server.advance(2 * 3600);
-    assert_eq!(crl(&server).await.0, number + 1, "in the second");
+    assert_eq!(crl(&server).await.0, number + 1, "in the second half");
     server.advance(200 * 3600);
     let list: CertificateList =
         CertificateList::from_der(&server.get("pki/crl").await.body).unwrap();
@@ -217,34 +216,34 @@ async fn a_list_is_renewed_before_it_ends() {
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_renewed_is_served_while_it_is_true_and_valid() {
+async fn a_crl_that_cannot_be_renewed_is_served_while_it_is_complete_and_valid() {
     let server = server().await;
     let (number, _) = crl(&server).await;
     server.advance(37 * 3600);
     server.memory.danger_inject(1, CommitFault::FailedNotDone);
-    assert_eq!(crl(&server).await.0, number, "past half of its life, and the store refuses");
+    assert_eq!(crl(&server).await.0, number, "past half of its validity, and the store fails");
     assert_eq!(crl(&server).await.0, number + 1, "the store writes again");
 }
 
 #[tokio::test]
-async fn a_list_that_is_over_or_owes_an_entry_is_an_error_and_not_an_empty_answer() {
+async fn an_expired_or_incomplete_crl_is_an_error_and_not_an_empty_response() {
     let server = server().await;
     crl(&server).await;
     server.advance(73 * 3600);
     server.memory.danger_inject(1, CommitFault::FailedNotDone);
-    assert_eq!(server.get("pki/crl").await.status, 500, "it is over");
+    assert_eq!(server.get("pki/crl").await.status, 500, "it has expired");
     crl(&server).await;
     let serial = issue(&server).await.ok().text("serial_number");
     server.memory.danger_inject(2, CommitFault::FailedNotDone);
     let revoked = server.post("pki/revoke", json!({ "serial_number": serial })).await;
-    assert_eq!(revoked.status, 500, "recorded, and its list failed");
+    assert_eq!(revoked.status, 500, "committed, but its CRL failed");
     server.memory.danger_inject(1, CommitFault::FailedNotDone);
-    assert_eq!(server.get("pki/crl/pem").await.status, 500, "it owes an entry");
+    assert_eq!(server.get("pki/crl/pem").await.status, 500, "a revocation is not on it yet");
     assert_eq!(crl(&server).await.1, [serial]);
 }
 
 #[tokio::test]
-async fn refuses_to_revoke_what_is_not_there_or_is_its_own_issuer() {
+async fn refuses_to_revoke_an_unknown_certificate_or_an_issuer() {
     let server = server().await;
     let unknown = "11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44";
     for serial in [unknown, "zz", "../roles/web", "1"] {
@@ -257,7 +256,7 @@ async fn refuses_to_revoke_what_is_not_there_or_is_its_own_issuer() {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_not_revoked_any_more() {
+async fn an_expired_certificate_is_not_revoked() {
     let server = server().await;
     let serial = issue(&server).await.ok().text("serial_number");
     server.advance(25 * 3600);
@@ -268,7 +267,7 @@ async fn an_expired_certificate_is_not_revoked_any_more() {
 }
 
 #[tokio::test]
-async fn a_conflict_is_tried_again_and_nobody_notices() {
+async fn a_conflict_is_retried_without_an_error() {
     let server = server().await;
     let before = list(&server, "pki/certs").await.len();
     server.memory.danger_inject(1, CommitFault::Conflict);
@@ -277,7 +276,7 @@ async fn a_conflict_is_tried_again_and_nobody_notices() {
 }
 
 #[tokio::test]
-async fn no_certificate_leaves_the_house_that_is_not_on_record() {
+async fn no_certificate_is_returned_before_it_is_stored() {
     let server = server().await;
     let before = list(&server, "pki/certs").await;
     for fault in [CommitFault::FailedNotDone, CommitFault::LostRequest, CommitFault::LostResponse] {
@@ -288,11 +287,11 @@ async fn no_certificate_leaves_the_house_that_is_not_on_record() {
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         assert!(!text.contains("BEGIN") && !text.contains("injected"), "{text}");
     }
-    // The lost response is on record, so that it can be revoked.
+    // The certificate whose response was lost is stored, so that it can be revoked.
     assert_eq!(list(&server, "pki/certs").await.len(), before.len() + 1);
 }
 
-/// Starts an issue, holds its commit, lets `change` happen, and gives the answer.
+/// Starts to issue, blocks the commit, runs `change`, and returns the response.
 async fn issue_while<F: Future<Output = ()>>(
     server: &Arc<Server>,
     change: impl FnOnce(Arc<Server>) -> F,
@@ -313,7 +312,7 @@ async fn issue_while<F: Future<Output = ()>>(
 }
 
 #[tokio::test]
-async fn a_role_that_narrows_before_the_record_is_obeyed() {
+async fn a_role_that_narrows_before_the_commit_is_obeyed() {
     let server = Arc::new(server().await);
     let answer = issue_while(&server, |server| async move {
         let role = json!({ "allowed_domains": "example.com", "key_type": "ec" });
@@ -324,7 +323,7 @@ async fn a_role_that_narrows_before_the_record_is_obeyed() {
 }
 
 #[tokio::test]
-async fn a_role_that_goes_before_the_record_permits_nothing() {
+async fn a_role_that_is_deleted_before_the_commit_permits_nothing() {
     let server = Arc::new(server().await);
     let answer = issue_while(&server, |server| async move {
         server.delete("pki/roles/web").await.ok();
@@ -334,7 +333,7 @@ async fn a_role_that_goes_before_the_record_permits_nothing() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_may_no_longer_issue_does_not() {
+async fn an_issuer_that_loses_its_usage_before_the_commit_does_not_issue() {
     let server = Arc::new(server().await);
     let answer = issue_while(&server, |server| async move {
         let usage = json!({ "usage": "read-only,crl-signing" });
@@ -345,19 +344,19 @@ async fn an_issuer_that_may_no_longer_issue_does_not() {
 }
 
 #[tokio::test]
-async fn a_serial_number_that_is_taken_is_not_overwritten() {
+async fn an_existing_serial_number_is_not_overwritten() {
     let server = server().await;
     let taken = issue(&server).await.ok().text("serial_number");
-    let octets: Vec<u8> =
-        taken.split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
-    let key = key::certificate(&mount_id(&server), octets.as_slice().try_into().unwrap());
+    let bytes: Vec<u8> =
+        taken.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+    let key = key::certificate(&mount_id(&server), bytes.as_slice().try_into().unwrap());
     let store = &server.engine.env().store;
     let batch = Batch::new().expect_absent(key.clone()).put(key, b"other".to_vec());
     assert!(store.commit(batch).await.is_err());
 }
 
 #[tokio::test]
-async fn refuses_a_mount_in_the_way_of_another() {
+async fn refuses_a_mount_whose_path_overlaps_another() {
     let server = server().await;
     let pki = || json!({ "type": "pki" });
     for path in ["pki", "pki/", "pki/below", "pki/roles/web"] {
@@ -396,7 +395,7 @@ async fn disabling_a_mount_deletes_everything_in_it() {
 }
 
 #[tokio::test]
-async fn an_uninvited_identity_is_refused_on_every_road() {
+async fn an_identity_that_the_role_does_not_allow_is_refused_on_every_path() {
     let server = server().await;
     let role = json!({
         "key_type": "ec", "require_cn": false, "allowed_uri_sans": SPIFFE_ROLE,
@@ -419,8 +418,8 @@ async fn an_uninvited_identity_is_refused_on_every_road() {
     }
 }
 
-/// A CSR whose signature was changed.
-fn unsigned_csr() -> String {
+/// A CSR with a wrong signature.
+fn forged_csr() -> String {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
     parameters.distinguished_name = rcgen::DistinguishedName::new();
@@ -433,13 +432,13 @@ fn unsigned_csr() -> String {
 async fn refuses_a_csr_that_its_sender_did_not_sign() {
     let server = server().await;
     let before = list(&server, "pki/certs").await;
-    let body = json!({ "csr": unsigned_csr(), "common_name": "a.example.org" });
+    let body = json!({ "csr": forged_csr(), "common_name": "a.example.org" });
     server.post("pki/sign/web", body).await.refused(400, "request signature invalid");
     assert_eq!(list(&server, "pki/certs").await, before);
 }
 
 #[tokio::test]
-async fn of_those_who_are_served_together_each_gets_his_own() {
+async fn concurrent_requests_get_their_own_certificates() {
     let server = server().await;
     let root = json!({ "common_name": "R", "issuer_name": "rsa", "key_type": "rsa" });
     server.post("pki/root/generate/internal", root).await.ok();
@@ -449,7 +448,7 @@ async fn of_those_who_are_served_together_each_gets_his_own() {
         let (path, server) = (format!("pki/issue/{role}"), &server);
         async move { server.post(&path, body).await.ok() }
     };
-    let broken = json!({ "csr": unsigned_csr(), "common_name": "b.example.org" });
+    let broken = json!({ "csr": forged_csr(), "common_name": "b.example.org" });
     let (one, refused, other, last) = tokio::join!(
         ask("web", "a.example.org"),
         server.post("pki/sign/web", broken),
@@ -460,7 +459,7 @@ async fn of_those_who_are_served_together_each_gets_his_own() {
     for (answer, name) in
         [(one, "a.example.org"), (other, "c.example.org"), (last, "d.example.org")]
     {
-        let certificate = belongs_together(&answer, name);
+        let certificate = matching_certificate(&answer, name);
         let certificate = certificate.tbs_certificate();
         assert!(certificate.subject().to_string().contains(name), "{name}");
         let is_by_rsa = certificate.issuer().to_string() == "CN=R";
@@ -468,8 +467,8 @@ async fn of_those_who_are_served_together_each_gets_his_own() {
     }
 }
 
-/// The certificate of an answer, whose private key is its own.
-fn belongs_together(answer: &Answer, what: &str) -> x509_cert::Certificate {
+/// The certificate of a response, after checking that the private key matches.
+fn matching_certificate(answer: &Answer, what: &str) -> x509_cert::Certificate {
     let key = rcgen::KeyPair::try_from(der(&answer.text("private_key"))).unwrap();
     let certificate = x509_cert::Certificate::from_der(&der(&answer.text("certificate"))).unwrap();
     let public = certificate.tbs_certificate().subject_public_key_info().to_der().unwrap();
@@ -487,13 +486,13 @@ async fn no_two_certificates_share_a_serial_number() {
 }
 
 #[tokio::test]
-async fn key_and_certificate_of_an_answer_belong_together() {
+async fn the_key_of_a_response_matches_its_certificate() {
     let server = server().await;
     for (kind, bits) in [("ec", 256), ("ec", 384), ("ec", 521), ("ed25519", 0)] {
         let role = json!({ "allow_any_name": true, "key_type": kind, "key_bits": bits });
         server.post("pki/roles/web", role).await.ok();
         let body = json!({ "common_name": "a.example.org", "private_key_format": "pkcs8" });
         let answer = server.post("pki/issue/web", body).await.ok();
-        belongs_together(&answer, &format!("{kind} {bits}"));
+        matching_certificate(&answer, &format!("{kind} {bits}"));
     }
 }

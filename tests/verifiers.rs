@@ -1,4 +1,4 @@
-//! What strangers say of what we compose: OpenSSL, for every kind of issuer.
+//! OpenSSL verifies what Signet signs, for every kind of issuer.
 //!
 //! Skipped where `openssl` is not installed, unless `SIGNET_REQUIRE_TOOLS=1`.
 
@@ -31,7 +31,7 @@ const fn signature(bits: u32, pss: bool) -> SignaturePreference {
     SignaturePreference { bits, pss, ec_takes_bits: false }
 }
 
-/// The kinds of an issuer, with what RSA is asked for.
+/// The kinds of issuer keys, with the signature preferences of RSA.
 const ISSUERS: [(KeyKind, SignaturePreference); 6] = [
     (KeyKind::Ec(Curve::P256), signature(0, false)),
     (KeyKind::Ec(Curve::P384), signature(0, false)),
@@ -45,7 +45,7 @@ const ISSUERS: [(KeyKind, SignaturePreference); 6] = [
 fn has_openssl() -> bool {
     let found = Command::new("openssl").arg("version").output().is_ok();
     let required = std::env::var("SIGNET_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
-    assert!(found || !required, "openssl is required and not installed");
+    assert!(found || !required, "openssl is required but not installed");
     found
 }
 
@@ -53,13 +53,13 @@ fn openssl(folder: &Path, arguments: &[&str]) -> Output {
     Command::new("openssl").current_dir(folder).args(arguments).output().unwrap()
 }
 
-/// Runs it and gives what it printed; it must succeed.
+/// Runs `openssl`, which must succeed, and returns its output.
 fn accepts(folder: &Path, arguments: &[&str]) -> String {
     let output = openssl(folder, arguments);
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert!(output.status.success(), "openssl {arguments:?}: {said}");
-    said
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(output.status.success(), "openssl {arguments:?}: {text}");
+    text
 }
 
 fn write(folder: &Path, name: &str, label: &str, der: &[u8]) {
@@ -73,21 +73,21 @@ fn write(folder: &Path, name: &str, label: &str, der: &[u8]) {
 }
 
 fn root(key: &PrivateKey, signature: SignaturePreference) -> Certificate {
-    let mut asked = CaCertificateParams {
+    let mut params = CaCertificateParams {
         signature_bits: signature.bits.into(),
         use_pss: signature.pss,
         ..CaCertificateParams::default()
     };
-    asked.ask.common_name = "Root".to_owned();
-    asked.ask.ttl = 86_400;
-    let permit = asked.permit_root(LIMITS, IssuingUrls::default(), NOW).unwrap();
+    params.ask.common_name = "Root".to_owned();
+    params.ask.ttl = 86_400;
+    let permit = params.permit_root(LIMITS, IssuingUrls::default(), NOW).unwrap();
     let serial = Serial::new(permit.template().not_after, [1; 16]);
     let tbs = compose_self_signed(permit, key.public(), serial).unwrap();
     let signed = key.sign(lint_self_signed(tbs).unwrap()).unwrap();
     Certificate::parse(signed.into_der()).unwrap()
 }
 
-/// A leaf's DER and serial number under this issuer.
+/// A leaf of this issuer: its DER and its serial number.
 fn leaf(issuer: &Certificate, key: &PrivateKey, subject: &SubjectKey) -> (Vec<u8>, Serial) {
     let mut fields = RoleFields::unspecified();
     fields.allowed_uri_sans = vec!["spiffe://example.com/*".to_owned()];
@@ -130,7 +130,7 @@ fn list(issuer: &Certificate, key: &PrivateKey, serials: &[Serial]) -> Vec<u8> {
 }
 
 #[test]
-fn openssl_verifies_leaf_root_and_list_of_every_kind_of_issuer() {
+fn openssl_verifies_leaf_root_and_crl_of_every_kind_of_issuer() {
     if !has_openssl() {
         return;
     }
@@ -159,13 +159,13 @@ fn openssl_verifies_leaf_root_and_list_of_every_kind_of_issuer() {
         let text = accepts(folder, &["x509", "-in", "leaf.pem", "-noout", "-text"]);
         assert!(text.contains("URI:spiffe://example.com/payments/api"), "{text}");
         let certified = accepts(folder, &["x509", "-in", "leaf.pem", "-noout", "-pubkey"]);
-        let held = accepts(folder, &["pkey", "-in", "key.pem", "-pubout"]);
-        assert_eq!(certified, held, "key and certificate belong together");
+        let public = accepts(folder, &["pkey", "-in", "key.pem", "-pubout"]);
+        assert_eq!(certified, public, "the key matches the certificate");
     }
 }
 
 #[test]
-fn openssl_verifies_our_requests() {
+fn openssl_verifies_the_csrs() {
     if !has_openssl() {
         return;
     }
