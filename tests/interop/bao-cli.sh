@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The real command line's session of about 400 commands, against the server under test and against a
-# reference server of the command line's own version: the same exit codes?
+# Runs a session of about 400 commands of the unmodified OpenBao command line against the server under test
+# and against a reference server of the same OpenBao version, and compares the exit codes.
 # shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
-judge=${SIGNET_JUDGES:-}/cli_session.py
-[[ -n ${SIGNET_JUDGES:-} && -f $judge ]] || skip "SIGNET_JUDGES=<folder with cli_session.py>"
+session=${SIGNET_JUDGES:-}/cli_session.py
+[[ -n ${SIGNET_JUDGES:-} && -f $session ]] || skip "SIGNET_JUDGES=<folder with cli_session.py>"
 install_bao
 python=$cache/bao-$BAO_VERSION/bin/python
 least=95.0
 
-# Only the commands for the endpoints that Signet has. Left out by name: what comes later, and the
-# few commands whose very text the session runs a second time with a token of a policy.
+# Only commands for endpoints that Signet has. Excluded by pattern: endpoints that are not implemented yet,
+# and the few commands that the session repeats with a token of a policy.
 later=(
     -method= -namespace= wrap kv1 leased auth/ 'secrets move' sign-verbatim
     'config/(crl|keys|cluster|ca |auto-tidy)' crl/rotate delta-crl tidy revoke-with-key certs/revoked
@@ -21,21 +21,21 @@ later=(
 )
 only="^(?!.*($(IFS='|'; echo "${later[*]}"))).*\bbao (status|login|secrets|read|write|list|patch|delete|token lookup -format)\b"
 
-expected=$cache/bao-$BAO_VERSION-session-$(sha256sum "$judge" | cut -c1-12).jsonl
+expected=$cache/bao-$BAO_VERSION-session-$(sha256sum "$session" | cut -c1-12).jsonl
 if [[ ! -f $expected ]]; then
     say "runs the session against a reference server (once, 2 minutes)"
     port=$(free_pair)
     mkdir "$work/home"
     HOME=$work/home start reference "$bao" server -dev -dev-root-token-id=root -dev-no-store-token \
         -dev-listen-address="127.0.0.1:$port"
-    until_true 300 curl --silent --fail "http://127.0.0.1:$port/v1/sys/health" || fail "the reference did not start"
-    "$python" "$judge" run --bao "$bao" --addr "http://127.0.0.1:$port" --out "$work/expected.jsonl"
+    until_true 300 curl --silent --fail "http://127.0.0.1:$port/v1/sys/health" || fail "the reference server did not start"
+    "$python" "$session" run --bao "$bao" --addr "http://127.0.0.1:$port" --out "$work/expected.jsonl"
     mv "$work/expected.jsonl" "$expected"
 fi
 say "runs the session against the server (2 minutes)"
-"$python" "$judge" run --bao "$bao" --addr "$SIGNET_ADDR" --token "$SIGNET_TOKEN" --out "$work/actual.jsonl"
-"$python" "$judge" compare "$expected" "$work/actual.jsonl" --only "$only" -v >"$work/compare.log"
-# Shows the commands with another exit code, and what they said.
+"$python" "$session" run --bao "$bao" --addr "$SIGNET_ADDR" --token "$SIGNET_TOKEN" --out "$work/actual.jsonl"
+"$python" "$session" compare "$expected" "$work/actual.jsonl" --only "$only" -v >"$work/compare.log"
+# Shows the commands whose exit codes differ, and their output.
 awk '/^--- /{head=$0; getline; show=($2 != $4); if (show) print "   " head} show{print "   " $0}' "$work/compare.log" | cut -c1-300 | head -n 200
 rate=$(tail -n 1 "$work/compare.log")
 say "$rate"

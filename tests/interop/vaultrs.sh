@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# vaultrs, the Rust client: a test of this package that asks a running server (tests/vaultrs.rs).
+# vaultrs, the Rust client: a test of this package against a running server (tests/vaultrs.rs).
 # shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need cargo "cargo"
@@ -7,7 +7,7 @@ cd "$repository"
 say "builds the test (once)"
 cargo test --quiet --test vaultrs --no-run || fail "the test does not build"
 leave_out=()
-# vaultrs wants `performance_standby` in the health answer; the reference leaves it out.
+# vaultrs requires `performance_standby` in the health response; the reference omits it.
 [[ -z $SIGNET_REFERENCE ]] || leave_out=(--skip reads_health)
 outcome=0
 RUST_BACKTRACE=0 cargo test --test vaultrs -- --ignored "${leave_out[@]}" >"$work/cargo.log" 2>&1 || outcome=$?

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Judges of form: what each key type's root, intermediate, leaf and CRL look like to zlint, pkilint,
-# OpenSSL, GnuTLS and Java. Only the RFC rules apply: those of the public web are none of ours.
+# zlint, pkilint, OpenSSL, GnuTLS and Java check the root, intermediate, leaf and CRL of each key type. Only
+# the rules of RFCs apply, not those of the public web PKI.
 # shellcheck source=SCRIPTDIR/support.sh
 source "$(dirname "$0")/support.sh"
 need javac "a JDK (openjdk-17-jdk-headless)"
@@ -12,12 +12,12 @@ if [[ ! -x $zlint ]]; then
     say "builds zlint $ZLINT_VERSION (once)"
     GOBIN=$cache/zlint-$ZLINT_VERSION nice go install "github.com/zmap/zlint/v3/cmd/zlint@$ZLINT_VERSION" || skip "zlint $ZLINT_VERSION"
 fi
-# The lints by name, since zlint's filter by source does not know RFC 8813.
+# Selects the lints by name, because zlint cannot filter by RFC 8813.
 lints=$("$zlint" -list-lints-json | jq -rs 'map(select(.source | IN("RFC5280", "RFC5480", "RFC5891", "RFC8813")) | .name) | unique | join(",")')
 [[ $lints == *,* ]] || fail "zlint lists no lints"
 install_python "pkilint-$PKILINT_VERSION" "pkilint==$PKILINT_VERSION"
 
-# The reference puts keyEncipherment on every leaf, which RFC 5480 forbids for EC keys.
+# The reference sets keyEncipherment on every leaf, which RFC 5480 forbids for EC keys.
 usage=
 [[ -z $SIGNET_REFERENCE ]] || usage=',"key_usage":"DigitalSignature"'
 fetch() { curl --silent --show-error --fail "$SIGNET_ADDR/v1/$1"; }
@@ -46,7 +46,7 @@ make_chain() { # KEY-TYPE KEY-BITS: into the folder of that name
 }
 names=()
 for kind in "ec 256" "ec 384" "ec 521" "rsa 2048" "rsa 3072" "rsa 4096" "ed25519 0"; do
-    # shellcheck disable=SC2086 # two words on purpose
+    # shellcheck disable=SC2086 # splits into two words
     make_chain $kind
     name=${kind/ /-}
     names+=("$name")
@@ -58,8 +58,8 @@ for name in "${names[@]}"; do
     for file in leaf.pem named.pem intermediate.pem root.pem intermediate.crl root.crl; do
         "$zlint" -includeNames "$lints" "$folder/$file" >"$work/zlint.json" 2>"$work/zlint.log" ||
             { wrong+=("zlint cannot read $name/$file: $(head -n 1 "$work/zlint.log")"); continue; }
-        judged=$(jq '[.[] | select(.result != "NA" and .result != "NE")] | length' "$work/zlint.json")
-        ((judged > 0)) || wrong+=("zlint judged nothing of $name/$file")
+        checked=$(jq '[.[] | select(.result != "NA" and .result != "NE")] | length' "$work/zlint.json")
+        ((checked > 0)) || wrong+=("zlint checked nothing of $name/$file")
         while read -r finding; do
             case $finding in
             *error | *fatal) wrong+=("zlint $name/$file: $finding") ;;
@@ -90,22 +90,22 @@ done
 unknown_scheme='pkix.invalid_uri_syntax Invalid URI syntax: "spiffe://example.org/payments/api"'
 while read -r file severity finding; do
     case $severity/$finding in
-    # pkilint knows a fixed list of URI schemes, and spiffe is not on it.
+    # The list of URI schemes in pkilint does not contain spiffe.
     "ERROR/$unknown_scheme") ;;
-    # Vault's default key usages hold keyAgreement, which the RFCs keep from RSA and Ed25519 keys
-    # (RFC 3279, 2.3.1; RFC 8410, 5): a role that names its usages has none of it.
+    # Vault's default key usages contain keyAgreement, which RFC 3279, 2.3.1 and RFC 8410, 5 forbid for
+    # RSA and Ed25519 keys. A role that sets its usages does not have this finding.
     "ERROR/pkix.key_usage_value_prohibited_for_"*" present: keyAgreement") say "pkilint $file: $finding (Vault's default)" ;;
     ERROR/* | FATAL/*) wrong+=("pkilint $file: $severity $finding") ;;
     *) say "pkilint $file: $severity $finding" ;;
     esac
 done <"$work/pkilint.out"
-say "pkilint knows no spiffe scheme: $(grep -cF "$unknown_scheme" "$work/pkilint.out" || true) findings of that left aside"
+say "pkilint does not know the scheme spiffe: $(grep -cF "$unknown_scheme" "$work/pkilint.out" || true) such findings ignored"
 
-javac -d "$work/classes" "$here/zlint/ChainJudge.java" || fail "ChainJudge.java does not compile"
-java -cp "$work/classes" ChainJudge "${names[@]/#/$work/made/}" >"$work/java.log" 2>&1 || wrong+=("Java: $(grep -v '^ok' "$work/java.log" | head -n 3 | tr '\n' ' ')")
+javac -d "$work/classes" "$here/zlint/ChainVerifier.java" || fail "ChainVerifier.java does not compile"
+java -cp "$work/classes" ChainVerifier "${names[@]/#/$work/made/}" >"$work/java.log" 2>&1 || wrong+=("Java: $(grep -v '^ok' "$work/java.log" | head -n 3 | tr '\n' ' ')")
 
 if ((${#wrong[@]})); then
     printf '   %.300s\n' "${wrong[@]}"
     fail "${#wrong[@]} findings"
 fi
-ok "${#names[@]} key types (${names[*]}), each root, intermediate, two leaves and two CRLs: no error from zlint $ZLINT_VERSION, none but those shown from pkilint $PKILINT_VERSION; OpenSSL, GnuTLS and Java accept the leaf, and OpenSSL and Java refuse the revoked one"
+ok "${#names[@]} key types (${names[*]}), each root, intermediate, two leaves and two CRLs: no error from zlint $ZLINT_VERSION, and only the findings above from pkilint $PKILINT_VERSION; OpenSSL, GnuTLS and Java accept the leaf, and OpenSSL and Java refuse the revoked one"

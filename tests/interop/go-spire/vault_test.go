@@ -1,5 +1,5 @@
-// Package spire runs SPIRE's own upstream authority plugin "vault", the very code that a SPIRE
-// server runs, against the server under test.
+// Package spire runs SPIRE's own upstream authority plugin "vault", unmodified, against the server
+// under test.
 package spire
 
 import (
@@ -58,8 +58,8 @@ func TestMintsACertificateAuthorityThreeTimes(t *testing.T) {
 	require.Len(t, serials, 3, "each CA has a serial number of its own")
 }
 
-// mintOnce does what a SPIRE server does when it prepares a CA, then signs an SVID with it and
-// leaves root, chain and SVID as PEM files for other judges.
+// mintOnce prepares a CA as a SPIRE server does, signs an SVID with it, and writes root, chain and SVID
+// as PEM files for other verifiers.
 func mintOnce(t *testing.T, plugin *upstreamauthority.V1, round int) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

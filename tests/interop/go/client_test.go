@@ -1,6 +1,5 @@
-// Package vaultapi uses the server under test as Go programs do: with the client library that SPIRE,
-// cert-manager, Terraform and consul-template share. The order of the tests is a session: each
-// prepares its own mount.
+// Package vaultapi uses the server under test with the Go client library that SPIRE, cert-manager,
+// Terraform and consul-template share. Each test prepares its own mount.
 package vaultapi
 
 import (
@@ -51,7 +50,7 @@ func text(t *testing.T, secret *api.Secret, field string) string {
 	}
 	value, ok := secret.Data[field].(string)
 	if !ok || value == "" {
-		t.Fatalf("%q is %#v, not a text", field, secret.Data[field])
+		t.Fatalf("%q is %#v, not a string", field, secret.Data[field])
 	}
 	return value
 }
@@ -97,7 +96,7 @@ func verify(t *testing.T, leaf, root *x509.Certificate) {
 	}
 }
 
-func TestReadsTheStateOfTheServer(t *testing.T) {
+func TestReadsTheServerState(t *testing.T) {
 	client := newClient(t)
 	initialised, err := client.Sys().InitStatus()
 	check(t, err)
@@ -144,8 +143,8 @@ func TestRefusesAnUnknownToken(t *testing.T) {
 	}
 }
 
-// The root token does not expire and cannot be renewed: a watcher ends at once and says so.
-func TestTheWatcherLearnsThatTheRootTokenIsNotRenewable(t *testing.T) {
+// The root token does not expire and cannot be renewed: a watcher ends at once with this error.
+func TestTheWatcherReportsThatTheRootTokenIsNotRenewable(t *testing.T) {
 	client := newClient(t)
 	for _, claimed := range []bool{false, true} {
 		watcher, err := client.NewLifetimeWatcher(&api.LifetimeWatcherInput{
@@ -241,7 +240,7 @@ func TestIssuesReadsListsAndRevokes(t *testing.T) {
 	if _, ok := revoked.Data["revocation_time"].(json.Number); !ok {
 		t.Fatalf("answered %+v", revoked.Data)
 	}
-	if !onTheList(t, client, "pki_issue", leaf, root) {
+	if !isOnCRL(t, client, "pki_issue", leaf, root) {
 		t.Fatal("the revoked certificate is not on the CRL")
 	}
 }
@@ -256,7 +255,7 @@ func keys(secret *api.Secret) []string {
 	return all
 }
 
-func onTheList(t *testing.T, client *api.Client, mount string, leaf, root *x509.Certificate) bool {
+func isOnCRL(t *testing.T, client *api.Client, mount string, leaf, root *x509.Certificate) bool {
 	t.Helper()
 	raw, err := client.Logical().ReadRawWithContext(context.Background(), mount+"/crl")
 	check(t, err)
@@ -311,10 +310,10 @@ func TestNamesAreRefusedAsAClientError(t *testing.T) {
 	}
 }
 
-func TestAbsentThingsAreNoErrors(t *testing.T) {
+func TestMissingEntriesAreNotErrors(t *testing.T) {
 	client := newClient(t)
 	mountWithRoot(t, client, "pki_absent")
-	secret, err := client.Logical().Read("pki_absent/roles/nobody")
+	secret, err := client.Logical().Read("pki_absent/roles/missing")
 	if secret != nil || err != nil {
 		t.Fatalf("read %v, %v", secret, err)
 	}

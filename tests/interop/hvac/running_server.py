@@ -1,7 +1,7 @@
 """A pytest plug-in: hvac's integration tests use a server that already runs.
 
-They start a server of their own in setUpClass; here a manager without a process stands in, whose
-client knows the address and token of the server under test.
+The tests normally start a server in setUpClass. This plug-in replaces their manager with one without a
+process, whose client uses the address and token of the server under test.
 """
 
 import os

@@ -29,13 +29,13 @@ import org.apache.kafka.common.serialization.StringSerializer;
  *   KafkaPeer talk  BROKER KEYSTORE TRUSTSTORE TOPIC GROUP             produces and consumes one record
  * </pre>
  *
- * KEYSTORE may be "-": no certificate is shown. Exit codes: 0 done, 3 the broker knows who it is and
- * does not allow it, 4 no connection because one side refused the other's certificate, 1 anything else.
+ * KEYSTORE may be "-" for a client without a certificate. Exit codes: 0 success, 3 authenticated but not
+ * authorized, 4 not connected because one side refused the other's certificate, 1 any other error.
  */
 public final class KafkaPeer {
     private static final int NOT_ALLOWED = 3;
     private static final int NOT_AUTHENTICATED = 4;
-    private static final String PATIENCE_MILLISECONDS = "20000";
+    private static final String TIMEOUT_MILLISECONDS = "20000";
 
     private KafkaPeer() {}
 
@@ -77,7 +77,7 @@ public final class KafkaPeer {
             settings.put("ssl.key.password", "changeit");
         }
         settings.put("request.timeout.ms", "10000");
-        settings.put("default.api.timeout.ms", PATIENCE_MILLISECONDS);
+        settings.put("default.api.timeout.ms", TIMEOUT_MILLISECONDS);
         return settings;
     }
 
@@ -108,8 +108,8 @@ public final class KafkaPeer {
         Properties producing = new Properties();
         producing.putAll(settings);
         producing.remove("default.api.timeout.ms");
-        producing.put("max.block.ms", PATIENCE_MILLISECONDS);
-        producing.put("delivery.timeout.ms", PATIENCE_MILLISECONDS);
+        producing.put("max.block.ms", TIMEOUT_MILLISECONDS);
+        producing.put("delivery.timeout.ms", TIMEOUT_MILLISECONDS);
         String said = "hello " + System.nanoTime();
         try (KafkaProducer<String, String> producer =
                 new KafkaProducer<>(producing, new StringSerializer(), new StringSerializer())) {

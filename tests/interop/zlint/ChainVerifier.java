@@ -15,19 +15,19 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Java's own path validation, revocation by CRL included, of what lies in each given folder:
- * leaf.pem and revoked.pem below intermediate.pem below root.pem, with root.crl and
- * intermediate.crl. The leaf must be valid and the other one revoked; else exit code 1.
+ * Runs Java's path validation, with revocation by CRL, in each given folder: leaf.pem and revoked.pem
+ * below intermediate.pem below root.pem, with root.crl and intermediate.crl. The exit code is 0 if
+ * leaf.pem is valid and revoked.pem is revoked in every folder, and 1 otherwise.
  */
-public final class ChainJudge {
-    private ChainJudge() {}
+public final class ChainVerifier {
+    private ChainVerifier() {}
 
     public static void main(String[] folders) throws Exception {
         boolean good = true;
         for (String name : folders) {
             Path folder = Path.of(name);
-            String leaf = judge(folder, "leaf.pem");
-            String revoked = judge(folder, "revoked.pem");
+            String leaf = verify(folder, "leaf.pem");
+            String revoked = verify(folder, "revoked.pem");
             boolean right = leaf.equals("valid") && revoked.equals("REVOKED");
             good &= right;
             System.out.println((right ? "ok " : "wrong ") + folder.getFileName() + ": leaf " + leaf + ", revoked leaf " + revoked);
@@ -35,7 +35,7 @@ public final class ChainJudge {
         System.exit(good ? 0 : 1);
     }
 
-    private static String judge(Path folder, String leaf) throws Exception {
+    private static String verify(Path folder, String leaf) throws Exception {
         CertificateFactory factory = CertificateFactory.getInstance("X.509");
         CertPath path = factory.generateCertPath(
                 List.of(certificate(factory, folder.resolve(leaf)), certificate(factory, folder.resolve("intermediate.pem"))));
