@@ -15,14 +15,14 @@
 mod process;
 mod support;
 
-#[path = "faults_found/archives.rs"]
-mod archives;
 #[path = "faults_found/bodies.rs"]
 mod bodies;
 #[path = "faults_found/clients.rs"]
 mod clients;
 #[path = "faults_found/command_line.rs"]
 mod command_line;
+#[path = "faults_found/key_stores.rs"]
+mod key_stores;
 #[path = "faults_found/lists.rs"]
 mod lists;
 #[path = "faults_found/names.rs"]
