@@ -7,7 +7,7 @@ use hyper::http::uri::Authority;
 
 use super::error::{AttemptError, Error};
 
-/// The address of a server, taken apart.
+/// The parts of a server's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) secure: bool,
@@ -76,14 +76,14 @@ impl Address {
         } else {
             location.to_owned()
         };
-        let target = Self::parse(&absolute).map_err(|_| wrong("which is no address"))?;
+        let target = Self::parse(&absolute).map_err(|_| wrong("which is not an address"))?;
         if self.secure && !target.secure {
             return Err(wrong("which is not encrypted"));
         }
         if !self.secure && target.secure {
-            return Err(wrong("which is another scheme"));
+            return Err(wrong("which has another scheme"));
         }
-        absolute.parse().map_err(|_| wrong("which is no address"))
+        absolute.parse().map_err(|_| wrong("which is not an address"))
     }
 }
 

@@ -24,9 +24,9 @@ use crate::ca::time::Timestamp;
 /// The trusted certificates.
 #[derive(Debug)]
 pub(super) struct Anchors {
-    /// All of them; one may be the server's own.
+    /// All certificates; one may be the server's own.
     given: Vec<CertificateDer<'static>>,
-    /// Those that may sign others.
+    /// The certificates that may sign others.
     authorities: RootCertStore,
 }
 
@@ -41,7 +41,7 @@ impl Anchors {
             match CertificateFields::read(&certificate) {
                 // Only an authority signs others (RFC 5280, 4.2.1.9), given to trust or not.
                 Ok(fields) if !may_sign(&fields) => self.given.push(certificate),
-                // rustls may accept what this reader refuses: bundles of systems hold odd ones.
+                // rustls may accept a certificate that this reader refuses: bundles of systems hold such ones.
                 _ => {
                     if self.authorities.add(certificate.clone()).is_ok() {
                         self.given.push(certificate);
@@ -72,7 +72,7 @@ impl Anchors {
     }
 }
 
-/// Version 1 has no extensions that could say so, and was the form of roots for long.
+/// A version 1 certificate has no extensions to mark a CA, and many old roots have this version.
 fn may_sign(certificate: &CertificateFields<'_>) -> bool {
     match certificate.basic_constraints() {
         Ok(BasicConstraints::Authority { .. }) => true,
@@ -170,8 +170,8 @@ fn check_given(
     }
 }
 
-/// A signature of the handshake that its certificate's key did not make. rustls has the same
-/// name for it as for a signature on a certificate, where the remedy is another one.
+/// A handshake signature that the certificate's key did not make. rustls uses the same error for a
+/// wrong signature on a certificate, where the mend is another one.
 fn not_its_key(_: Error) -> Error {
     let why = "the server does not hold the key of the certificate that it presents: give it the key that belongs to its certificate";
     Error::General(why.to_owned())

@@ -15,7 +15,7 @@ use super::trust::{self, Trust};
 
 pub(super) type RequestBody = Full<Bytes>;
 
-/// hyper's client with its pool. It retries a request by itself only if the server closed an idle
+/// hyper's client with its pool. It retries a request on its own only if the server closed an idle
 /// connection before the first byte of the request was written.
 pub(super) type Connections = legacy::Client<HttpsConnector<HttpConnector>, RequestBody>;
 

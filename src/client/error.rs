@@ -1,4 +1,4 @@
-//! Errors of the client, by where their cause lies; the texts are Vault's where Vault has one.
+//! Errors of the client, by their cause; the texts are Vault's where Vault has one.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub enum Error {
     },
     /// The server answered with an error status. Boxed, because it is rare and large.
     Refused(Box<Refused>),
-    /// The server answered with success, but not in this API's shape.
+    /// The server answered with success, but not in the form of this API.
     Garbled {
         /// Of the request.
         url: String,
@@ -76,7 +76,7 @@ impl fmt::Display for Error {
             Self::Garbled { url, why } => {
                 write!(
                     formatter,
-                    "the answer of {url} is not this API's JSON ({why}): is it the address of the API?"
+                    "the answer of {url} is not JSON of this API ({why}): check -address and SIGNET_ADDR, which must name the server and not a path of it"
                 )
             }
         }

@@ -13,9 +13,9 @@ use super::error::AttemptError;
 
 /// The text for this error; it does not name a type of the libraries.
 pub(super) fn explain(url: &Uri, error: &legacy::Error) -> AttemptError {
-    let Some(cause) = error.source() else { return closed(error) };
+    let Some(cause) = error.source() else { return closed(url, error) };
     if let Some(error) = cause.downcast_ref() {
-        return broken(error);
+        return broken(url, error);
     }
     if let Some(error) = cause.downcast_ref::<AttemptError>() {
         return error.clone();
@@ -26,7 +26,7 @@ pub(super) fn explain(url: &Uri, error: &legacy::Error) -> AttemptError {
     }
     match cause.source().and_then(|cause| cause.downcast_ref()) {
         Some(error) => unreachable_server(url, error),
-        None => closed(cause),
+        None => closed(url, cause),
     }
 }
 
@@ -49,31 +49,36 @@ fn unreachable_server(url: &Uri, error: &io::Error) -> AttemptError {
     })
 }
 
-fn broken(error: &hyper::Error) -> AttemptError {
+fn broken(url: &Uri, error: &hyper::Error) -> AttemptError {
     let reason = error.source();
     // hyper cancels a request that waits while its connection breaks; the cause is the source.
     if let Some(reason) = reason.and_then(|reason| reason.downcast_ref()) {
-        return broken(reason);
+        return broken(url, reason);
     }
     if error.is_parse() || error.is_parse_version_h2() {
-        return AttemptError::permanent(
-            "the server does not speak HTTP on this port: if it wants TLS, write https:// in the address"
-                .to_owned(),
-        );
+        return AttemptError::permanent(format!(
+            "the server does not speak plain HTTP on this port: if it speaks TLS, write {}",
+            with_tls(url)
+        ));
     }
     // RFC 8446, section 4.4.2.4: a server can refuse the client's certificate when the client
     // has already completed the handshake.
     let inner = reason.and_then(|reason| reason.downcast_ref::<io::Error>()?.get_ref());
     match inner.and_then(|inner| inner.downcast_ref()) {
         Some(Error::AlertReceived(alert)) => AttemptError::permanent(alert_received(*alert)),
-        _ => closed(error),
+        _ => closed(url, error),
     }
 }
 
-fn closed(error: &dyn std::error::Error) -> AttemptError {
-    AttemptError::transient(format!(
-        "the server closed the connection ({error}); if it wants TLS, write https:// in the address"
-    ))
+fn closed(url: &Uri, error: &dyn std::error::Error) -> AttemptError {
+    AttemptError::transient(if url.scheme_str() == Some("https") {
+        format!("the server closed the connection ({error}): try again, and look at its log")
+    } else {
+        format!(
+            "the server closed the connection ({error}): if it speaks TLS, write {}",
+            with_tls(url)
+        )
+    })
 }
 
 fn handshake_failed(url: &Uri, error: &io::Error) -> String {
@@ -87,6 +92,11 @@ fn handshake_failed(url: &Uri, error: &io::Error) -> String {
 
 fn host(url: &Uri) -> &str {
     url.host().unwrap_or_default().trim_matches(['[', ']'])
+}
+
+/// The address of the same server with TLS.
+fn with_tls(url: &Uri) -> String {
+    format!("https://{}", url.authority().map_or("", |authority| authority.as_str()))
 }
 
 /// The address of the same server without TLS.
@@ -103,10 +113,10 @@ fn handshake(url: &Uri, error: &Error) -> String {
         Error::AlertReceived(alert) => alert_received(*alert),
         Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
         | Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
-            "the server speaks no TLS 1.2 or 1.3: enable one of them there".to_owned()
+            "the server speaks neither TLS 1.2 nor 1.3: enable one of them on the server".to_owned()
         }
         Error::PeerIncompatible(why) => format!(
-            "the server and this client have no way to speak TLS in common ({why:?}): enable TLS 1.3 there"
+            "the server and this client have no TLS version or algorithm in common ({why:?}): enable TLS 1.3 on the server"
         ),
         Error::NoCertificatesPresented => {
             "the server presents no certificate: set its tls_cert_file".to_owned()
@@ -138,19 +148,17 @@ fn alert_received(alert: AlertDescription) -> String {
         | AlertDescription::CertificateExpired
         | AlertDescription::CertificateUnknown
         | AlertDescription::AccessDenied => format!(
-            "the server refuses our client certificate ({alert:?}): name one that its CA signed and that is valid now with -client-cert and -client-key"
+            "the server refuses the client certificate ({alert:?}): name one that its CA signed and that is valid now with -client-cert and -client-key"
         ),
         AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => {
-            "the server speaks no TLS 1.2 or 1.3 that this client knows: look at its TLS settings"
+            "the server accepts no TLS 1.2 or 1.3 algorithm of this client: check its TLS settings"
                 .to_owned()
         }
         AlertDescription::UnrecognisedName => {
-            "the server does not know the name it is asked for: correct -address or -tls-server-name"
+            "the server does not know the requested name: correct -address or -tls-server-name"
                 .to_owned()
         }
-        other => format!(
-            "the server ends the handshake ({other:?}): the reason stands in its log"
-        ),
+        other => format!("the server ended the handshake ({other:?}): its log has the reason"),
     }
 }
 
@@ -158,29 +166,29 @@ fn alert_received(alert: AlertDescription) -> String {
 fn certificate(host: &str, error: &CertificateError) -> String {
     match error {
         CertificateError::UnknownIssuer => {
-            "the server's certificate is signed by no authority known here: name its CA with -ca-cert or SIGNET_CACERT; for a certificate that signs itself, name that very certificate".to_owned()
+            "the server's certificate is signed by a CA that is not trusted here: name the CA's certificate with -ca-cert or SIGNET_CACERT; for a self-signed certificate, name that certificate".to_owned()
         }
         CertificateError::BadSignature => {
-            "a certificate given to trust has the name of the one that signed the server's, but another key: name the CA's present certificate with -ca-cert or SIGNET_CACERT".to_owned()
+            "a trusted certificate has the name of the CA that signed the server's certificate, but another key: name the CA's present certificate with -ca-cert or SIGNET_CACERT".to_owned()
         }
         CertificateError::NotValidForName => {
-            format!("the server's certificate is not for {host}: use a name it holds in -address, or name one with -tls-server-name")
+            format!("the server's certificate is not for {host}: use a name of the certificate in -address, or name one with -tls-server-name")
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             not_for(&expected.to_str(), presented)
         }
         CertificateError::Expired => {
-            "the server's certificate has expired: renew it there, and check this machine's clock".to_owned()
+            "the server's certificate has expired: renew it on the server, and check this machine's clock".to_owned()
         }
         CertificateError::ExpiredContext { time, not_after } => format!(
-            "the server's certificate has expired, {} ago: renew it there, and check this machine's clock",
+            "the server's certificate expired {} ago: renew it on the server, and check this machine's clock",
             span(*not_after, *time)
         ),
         CertificateError::NotValidYet => {
             "the server's certificate is not valid yet: check this machine's clock".to_owned()
         }
         CertificateError::NotValidYetContext { time, not_before } => format!(
-            "the server's certificate is not valid yet, but in {}: check this machine's clock",
+            "the server's certificate is not valid yet; it will be in {}: check this machine's clock",
             span(*time, *not_before)
         ),
         CertificateError::Revoked => {
@@ -190,10 +198,10 @@ fn certificate(host: &str, error: &CertificateError) -> String {
         | CertificateError::ExpiredRevocationList
         | CertificateError::ExpiredRevocationListContext { .. }
         | CertificateError::InvalidOcspResponse => {
-            "whether the server's certificate is revoked cannot be told: give the server a new certificate".to_owned()
+            "this client cannot tell whether the server's certificate is revoked: give the server a new certificate".to_owned()
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "the server's certificate is not made for a server: issue one whose extended key usage holds serverAuth".to_owned()
+            "the server's certificate is not for servers: issue one whose extended key usage holds serverAuth".to_owned()
         }
         CertificateError::BadEncoding => {
             "the server's certificate cannot be read: issue a new one for the server".to_owned()
@@ -215,16 +223,16 @@ fn certificate(host: &str, error: &CertificateError) -> String {
 fn chain(error: &str) -> String {
     let text = match error {
         "CaUsedAsEndEntity" => {
-            "the server's certificate is that of an authority and not the one given to trust: name this very certificate, tls_cert_file of the server, with -ca-cert or SIGNET_CACERT, or issue one without CA:TRUE"
+            "the server's certificate is a CA certificate and not the trusted one: name this certificate, tls_cert_file of the server, with -ca-cert or SIGNET_CACERT, or issue one without CA:TRUE"
         }
         "EndEntityUsedAsCa" => {
-            "the server's certificate is signed by one that is no authority: have it signed by a CA, or name the server's own certificate with -ca-cert or SIGNET_CACERT"
+            "the server's certificate is signed by a certificate that is not a CA: have it signed by a CA, or name the server's own certificate with -ca-cert or SIGNET_CACERT"
         }
         "PathLenConstraintViolated" => {
-            "the server's chain has more authorities than its root allows: issue the certificate further up"
+            "the server's chain has more CAs than its root allows: issue the certificate from a CA nearer to the root"
         }
         "NameConstraintViolation" => {
-            "the server's certificate holds a name that its authority may not certify: issue it from one that may"
+            "the server's certificate holds a name that its CA may not certify: issue it from another CA"
         }
         "UnsupportedCertVersion" => {
             "the server's certificate, or one above it, is not X.509 version 3: issue a new one"
@@ -253,7 +261,7 @@ fn not_for(host: &str, presented: &[String]) -> String {
         })
         .collect();
     format!(
-        "the server's certificate is not for {host} but for {}: use such a name in -address, or name one with -tls-server-name",
+        "the server's certificate is not for {host} but for {}: use one of these names in -address, or name one with -tls-server-name",
         names.join(", ")
     )
 }

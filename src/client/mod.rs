@@ -61,7 +61,7 @@ impl Client {
     /// Replaces the token of the requests to come.
     ///
     /// # Errors
-    /// [`Error::Settings`] when the token cannot stand in a header.
+    /// [`Error::Settings`] if the token contains characters that a header cannot hold.
     pub fn set_token(&mut self, token: Option<Secret<String>>) -> Result<(), Error> {
         self.settings.token = token;
         self.headers = self.settings.request_headers()?;
@@ -201,7 +201,7 @@ impl Client {
         let Some(location) = reply.redirect() else { return Ok(reply) };
         if !self.settings.redirects {
             return Err(AttemptError::permanent(format!(
-                "the server redirects to {location}, and SIGNET_DISABLE_REDIRECTS forbids to follow: address that server itself"
+                "the server redirects to {location}, and SIGNET_DISABLE_REDIRECTS forbids following it: use the address of that server"
             )));
         }
         let mut request = request.clone();
@@ -216,7 +216,7 @@ impl Client {
         let (head, body) = sent.map_err(|error| explain::explain(&url, &error))?.into_parts();
         let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| {
             AttemptError::transient(
-                "the connection broke off within the answer, or the answer is longer than 128 MiB"
+                "the connection ended within the answer, or the answer is longer than 128 MiB: try again, or ask for less"
                     .to_owned(),
             )
         })?;

@@ -54,7 +54,7 @@ impl Settings {
         if let Some(token) = &self.token {
             let mut value = HeaderValue::from_str(token.expose()).map_err(|_| {
                 Error::Settings(
-                    "configured Vault token contains non-printable characters and cannot be used"
+                    "configured Vault token contains non-printable characters and cannot be used: set SIGNET_TOKEN again, without line ends"
                         .to_owned(),
                 )
             })?;
@@ -67,7 +67,7 @@ impl Settings {
         }
         for (name, value) in &self.headers {
             let parsed = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| Error::Settings(format!("{name:?} is no name of a header")))?;
+                .map_err(|_| Error::Settings(format!("{name:?} is not a header name")))?;
             headers.append(parsed, header_value(name, value)?);
         }
         Ok(headers)
@@ -75,6 +75,7 @@ impl Settings {
 }
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::from_str(value)
-        .map_err(|_| Error::Settings(format!("the value of {name} cannot stand in a header")))
+    HeaderValue::from_str(value).map_err(|_| {
+        Error::Settings(format!("the value of {name} holds characters that a header cannot hold"))
+    })
 }

@@ -114,7 +114,7 @@ async fn a_refusal_reads_as_vaults_clients_print_it() {
 }
 
 #[tokio::test]
-async fn the_advice_of_a_refusal_stands_below_it_in_one_line() {
+async fn the_advice_of_a_refusal_follows_it_on_one_line() {
     let line = "to allow this name: signet patch pki/roles/web allowed_domains=payments-api allow_bare_domains=true";
     for (warnings, expected) in [
         (format!("[{line:?}]"), format!("* no\n\nThe server's advice:\n\n* {line}")),
@@ -147,7 +147,7 @@ async fn busy_answers_are_tried_twice_more_and_refusals_are_not() {
 }
 
 #[tokio::test]
-async fn after_the_last_attempt_the_server_s_own_text_is_told() {
+async fn after_the_last_attempt_the_error_is_the_server_s_text() {
     let busy = || answer("503 Service Unavailable", "", r#"{"errors":["Vault is sealed"]}"#);
     let (address, _) = server(vec![busy(), busy(), busy()]).await;
     assert!(client(&address).read("x", &[]).await.err().unwrap().says("is sealed"));
@@ -205,7 +205,7 @@ fn an_address_names_its_scheme_and_no_user() {
 }
 
 #[test]
-fn a_token_that_cannot_stand_in_a_header_is_refused_and_not_shown() {
+fn a_token_that_a_header_cannot_hold_is_refused_and_not_shown() {
     let settings =
         Settings { token: Some(Secret::new("hvs.x\ny".to_owned())), ..Settings::default() };
     let error = settings.request_headers().unwrap_err().to_string();

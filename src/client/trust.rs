@@ -1,7 +1,7 @@
 //! TLS of the client: the certificates it trusts, and its own.
 //!
-//! Trust anchors: the file, else the text, else the folder, else the system's bundle; never two of them at
-//! once, so that a named CA replaces the others. TLS 1.2 or newer, with the algorithms of aws-lc.
+//! Trust anchors are those of the file, else the text, else the folder, else the system's bundle:
+//! always one of them, so that a named CA replaces the others. TLS 1.2 or newer, with the algorithms of aws-lc.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct Trust {
     pub client_key: Option<PathBuf>,
     /// The name to expect in the server's certificate instead of the address's host.
     pub server_name: Option<String>,
-    /// Accept any certificate: only for one's own server on the same machine.
+    /// Accept any certificate: only for your own server on the same machine.
     pub danger_accept_any: bool,
 }
 
@@ -44,6 +44,9 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// How a user names the certificates to trust.
+const TRUST_OPTION: &str = "-ca-cert or SIGNET_CACERT";
 
 /// U+FEFF, which editors on Windows write at the start of a file.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -60,15 +63,15 @@ pub(super) fn configuration(trust: &Trust) -> Result<ClientConfig, Error> {
     match (&trust.client_certificate, &trust.client_key) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(certificate), Some(key)) => {
-            let chain = certificates(certificate)?;
+            let chain = certificates(certificate, "-client-cert or SIGNET_CLIENT_CERT")?;
             let key = private_key(key)
-                .map_err(|error| unusable(key, &format!("holds no private key ({error})")))?;
+                .map_err(|error| unusable(key, &format!("holds no private key ({error}): name a PEM file with -client-key or SIGNET_CLIENT_KEY")))?;
             builder.with_client_auth_cert(chain, key).map_err(|error| {
-                unusable(certificate, &format!("does not fit the client key ({error})"))
+                unusable(certificate, &format!("does not fit the client key ({error}): name a certificate and its key with -client-cert and -client-key"))
             })
         }
         _ => Err(Error::Settings(
-            "-client-cert and -client-key belong together: name both or none".to_owned(),
+            "-client-cert and -client-key need each other: name both or neither".to_owned(),
         )),
     }
 }
@@ -102,7 +105,7 @@ fn no_tls(why: &str) -> Error {
 fn anchors(trust: &Trust) -> Result<Anchors, Error> {
     let mut anchors = Anchors::new();
     let named = if let Some(file) = &trust.authority_file {
-        anchors.add(certificates(file)?);
+        anchors.add(certificates(file, TRUST_OPTION)?);
         file.display().to_string()
     } else if let Some(pem) = &trust.authority_pem {
         let named = "SIGNET_CACERT_BYTES".to_owned();
@@ -112,10 +115,10 @@ fn anchors(trust: &Trust) -> Result<Anchors, Error> {
         named
     } else if let Some(folder) = &trust.authority_folder {
         let entries = fs::read_dir(folder)
-            .map_err(|error| unusable(folder, &format!("cannot be read ({error})")))?;
+            .map_err(|error| unusable(folder, &format!("cannot be read ({error}): name an existing folder with -ca-path or SIGNET_CAPATH")))?;
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()) {
             // A folder may hold other files; one without a certificate is ignored.
-            anchors.add(certificates(&path).unwrap_or_default());
+            anchors.add(certificates(&path, TRUST_OPTION).unwrap_or_default());
         }
         folder.display().to_string()
     } else {
@@ -126,25 +129,33 @@ fn anchors(trust: &Trust) -> Result<Anchors, Error> {
                     .to_owned(),
             )
         })?;
-        anchors.add(certificates(bundle)?);
+        anchors.add(certificates(bundle, TRUST_OPTION)?);
         "the system's bundle".to_owned()
     };
     if anchors.is_empty() {
-        return Err(Error::Settings(format!("no usable certificate in {named}")));
+        return Err(Error::Settings(format!(
+            "no usable certificate in {named}: name a file of PEM certificates with -ca-cert or SIGNET_CACERT"
+        )));
     }
     Ok(anchors)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let text =
-        fs::read(path).map_err(|error| unusable(path, &format!("cannot be read ({error})")))?;
+/// The certificates of a file that `option` names.
+fn certificates(path: &Path, option: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        unusable(path, &format!("cannot be read ({error}): name a PEM file with {option}"))
+    };
+    let text = fs::read(path).map_err(|error| unreadable(&error))?;
     // The PEM reader skips a block after a byte order mark, and each block may have one.
     let text = String::from_utf8_lossy(&text).replace(BYTE_ORDER_MARK, "");
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(unusable(path, "holds no PEM certificate")),
+        Ok(found) if found.is_empty() => Err(unusable(
+            path,
+            &format!("holds no PEM certificate: name another file with {option}"),
+        )),
         Ok(found) => Ok(found),
-        Err(error) => Err(unusable(path, &format!("cannot be read ({error})"))),
+        Err(error) => Err(unreadable(&error)),
     }
 }
 
