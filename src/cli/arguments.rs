@@ -1,7 +1,7 @@
 //! Go's flags for clap: one dash or two, anywhere on the line, switches with or without value.
 //!
-//! The command line is rewritten before clap sees it. Whether a flag takes the next argument
-//! as its value is looked up in the command tree, so that `-description -x` means what it says.
+//! The command line is rewritten before clap parses it. The command tree says whether a flag takes
+//! the next argument as its value, so that `-description -x` sets the description to `-x`.
 
 use std::ffi::{OsStr, OsString};
 
@@ -10,23 +10,21 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::failure::Failure;
+use super::mend::Mend;
 use crate::go::parse_bool;
 
-/// Flags of Vault's command line that ask for protection this one cannot give, and why not.
+/// Flags of Vault's command line that ask for protection which this one does not give, and why.
 const UNSUPPORTED: [(&str, &str); 10] = [
-    ("wrap-ttl", "Signet does not wrap answers yet, so that keys would come in clear"),
+    ("wrap-ttl", "Signet does not wrap answers, so that private keys would be printed in clear"),
     ("mfa", "Signet asks for no second factor"),
     ("policy-override", "Signet has no policies that could be overridden"),
-    ("pgp-keys", "Signet encrypts nothing for PGP, so that what it prints would stand in clear"),
+    ("pgp-keys", "Signet encrypts nothing for PGP, so that the output would be in clear"),
     ("recovery-pgp-keys", "Signet encrypts nothing for PGP and has no recovery keys"),
-    (
-        "root-token-pgp-key",
-        "Signet encrypts nothing for PGP, so that the token would stand in clear",
-    ),
-    ("seal-wrap", "Signet seals the keys of its store, and no value a second time"),
-    ("external-entropy-access", "Signet takes randomness from this machine alone"),
-    ("output-curl-string", "this command line prints no requests, it sends them"),
-    ("output-policy", "this command line prints no policies, it sends the request"),
+    ("root-token-pgp-key", "Signet encrypts nothing for PGP, so that the token would be in clear"),
+    ("seal-wrap", "Signet encrypts its whole store once, and no value a second time"),
+    ("external-entropy-access", "Signet uses the random numbers of this machine only"),
+    ("output-curl-string", "this command line sends requests and does not print them"),
+    ("output-policy", "this command line sends requests and does not print policies"),
 ];
 
 /// The sentence for such a flag; nothing was sent.
@@ -86,12 +84,12 @@ pub(super) fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
     matches.get_many::<String>(name).into_iter().flatten().cloned().collect()
 }
 
-/// What stands on the line beside flags; their number is checked by [`words`].
+/// The arguments beside flags; [`words`] checks their number.
 pub(super) fn positional(name: &'static str) -> Arg {
     Arg::new("words").value_name(name).num_args(0..).hide(true)
 }
 
-/// The arguments beside flags, of which there must be `least` to `most`.
+/// The arguments beside flags, at least `least` and at most `most`.
 pub(super) fn words(
     matches: &ArgMatches,
     least: usize,
@@ -101,18 +99,18 @@ pub(super) fn words(
     let got = words.len();
     let at_least = if most == usize::MAX { "at least " } else { "" };
     if got < least {
-        return Err(Failure::local(format!(
-            "Not enough arguments (expected {at_least}{least}, got {got})"
-        )));
+        let text = format!("Not enough arguments (expected {at_least}{least}, got {got})");
+        return Err(Failure::local(text).mended_by(Mend::Usage));
     }
     if got > most {
-        return Err(Failure::local(format!("Too many arguments (expected {most}, got {got})")));
+        let text = format!("Too many arguments (expected {most}, got {got})");
+        return Err(Failure::local(text).mended_by(Mend::Usage));
     }
     Ok(words)
 }
 
-/// Rewrites `-flag=x` to `--flag=x` and `-flag x` to `--flag=x`, and moves flags that stand
-/// before the command's name behind it. What follows `--` stays as it is.
+/// Rewrites `-flag=x` and `-flag x` to `--flag=x`, and moves flags in front of the command's name
+/// behind it. The arguments after `--` are left as they are.
 pub(super) fn normalise(tree: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
     let mut arguments = arguments.into_iter();
     let mut line: Vec<OsString> = arguments.next().into_iter().collect();
@@ -174,7 +172,7 @@ fn rewrite(command: &Command, argument: &OsStr) -> Option<(OsString, bool)> {
     Some((format!("--{text}").into(), wants_value))
 }
 
-/// `name` of `-name`, `--name` and `-name=x`; a lone dash is no flag, nor is a number.
+/// `name` of `-name`, `--name` and `-name=x`; a single dash is not a flag, nor is a number.
 fn flag_name(argument: &OsStr) -> Option<&str> {
     let text = argument.to_str()?.strip_prefix('-')?;
     let text = text.strip_prefix('-').unwrap_or(text);
@@ -201,7 +199,8 @@ fn joined(flag: &OsStr, value: &OsStr) -> OsString {
 
 /// Go's spellings of true and false.
 pub(super) fn truth(text: &str) -> Result<bool, String> {
-    parse_bool(text).ok_or_else(|| format!("{text:?} is neither true nor false"))
+    parse_bool(text)
+        .ok_or_else(|| format!("{text:?} is neither true nor false: write true or false"))
 }
 
 #[cfg(test)]
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_have_one_dash_or_two_and_stand_anywhere() {
+    fn a_flag_has_one_dash_or_two_at_any_position() {
         for (line, expected) in [
             ("signet read -field=x pki/ca", "signet|read|--field=x|pki/ca"),
             ("signet read --field=x pki/ca", "signet|read|--field=x|pki/ca"),

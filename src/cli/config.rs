@@ -1,4 +1,4 @@
-//! `signet config check`: every fault of a configuration, with its place.
+//! `signet config check`: every fault of a configuration, with its position in the file.
 
 use std::path::PathBuf;
 
@@ -11,18 +11,19 @@ use super::{Context, Outcome};
 
 pub(super) fn command() -> Command {
     Command::new("config")
-        .about("Look at configuration files")
+        .about("Check configuration files")
+        .after_help("Example:\n  signet config check /etc/signet/server.hcl")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
             Command::new("check")
-                .about("Print every fault of a configuration, or that there is none")
+                .about("Print every fault of a configuration, or that it has no fault")
                 .override_usage("signet config check FILE...")
                 .arg(positional("FILE"))
-                .arg(repeated("config", "FILE", "A configuration file or folder; the same as FILE"))
+                .arg(repeated("config", "FILE", "A configuration file or folder, like FILE"))
                 .after_help(
-                    "Looks at what the server's start looks at: run it as the server's user. What starts\n\
-                     and is dangerous is a warning on standard error, and the exit code stays 0.\n\n\
+                    "Checks what the server checks when it starts: run it as the user of the server. A setting\n\
+                     that works but is dangerous is a warning on standard error; the exit code is 0 then.\n\n\
                      Example:\n  signet config check /etc/signet/server.hcl",
                 ),
         )
@@ -30,13 +31,19 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let Some((_, matches)) = matches.subcommand() else {
-        return Err(Failure::local("Say what to do: signet config check FILE"));
+        return Err(Failure::local("No subcommand: write signet config check FILE"));
     };
     let mut files: Vec<PathBuf> = texts(matches, "config").into_iter().map(PathBuf::from).collect();
     let least = usize::from(files.is_empty());
     files.extend(words(matches, least, usize::MAX)?.into_iter().map(PathBuf::from));
     let config = crate::config::examine(&files, context.environment, &crate::server::examine_tls)
-        .map_err(|faults| all(&faults))?;
+        .map_err(|faults| {
+        let failure = all(&faults);
+        if failure.text.contains("cannot be read") {
+            return failure.with_mend("name files that exist and that this user can read.");
+        }
+        failure
+    })?;
     for warning in &config.warnings {
         context.output.note(&warning.to_string());
     }

@@ -14,11 +14,11 @@ use crate::secret::Secret;
 /// Variables of Vault's clients that this client does not support, and why it does not ignore
 /// them.
 const UNSUPPORTED: [(&str, &str); 5] = [
-    ("WRAP_TTL", "Signet does not wrap answers yet, so that keys would come in clear"),
+    ("WRAP_TTL", "Signet does not wrap answers, so that private keys would be printed in clear"),
     ("MFA", "Signet asks for no second factor, so that nothing would be checked"),
-    ("HTTP_PROXY", "this client uses no proxy, so that it would dial the server itself"),
-    ("PROXY_ADDR", "this client uses no proxy, so that it would dial the server itself"),
-    ("SRV_LOOKUP", "this client looks up no SRV records, so that it would dial another port"),
+    ("HTTP_PROXY", "this client uses no proxy, so that it would connect to the server itself"),
+    ("PROXY_ADDR", "this client uses no proxy, so that it would connect to the server itself"),
+    ("SRV_LOOKUP", "this client looks up no SRV records, so that it would connect to another port"),
 ];
 
 /// The flags of every command that talks to a server.
@@ -44,7 +44,11 @@ pub(super) fn with_connection(command: Command) -> Command {
         ),
         flag("namespace", "NAME", "Namespace (SIGNET_NAMESPACE)").alias("ns"),
         repeated("header", "NAME=VALUE", "An additional header; repeatable"),
-        flag("agent-address", "URL", "Address of an agent, wins over -address (SIGNET_AGENT_ADDR)"),
+        flag(
+            "agent-address",
+            "URL",
+            "Address of an agent; takes precedence over -address (SIGNET_AGENT_ADDR)",
+        ),
     ];
     command.args(flags.map(|flag| flag.help_heading("Connection")))
 }
@@ -149,8 +153,11 @@ impl Context<'_> {
     /// No retries by default: the user sees the error and decides.
     fn retries(&self) -> Result<u32, Failure> {
         let Some(text) = self.variable("MAX_RETRIES") else { return Ok(0) };
-        text.parse()
-            .map_err(|_| Failure::server(format!("SIGNET_MAX_RETRIES: {text:?} is no count")))
+        text.parse().map_err(|_| {
+            Failure::server(format!(
+                "SIGNET_MAX_RETRIES: {text:?} is not a number: write 0, 1, 2 …"
+            ))
+        })
     }
 }
 

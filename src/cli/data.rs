@@ -8,6 +8,8 @@ use std::io::Read;
 
 use serde_json::{Map, Value};
 
+use super::failure::Failure;
+
 /// Reads the data of a write from its arguments.
 ///
 /// # Errors
@@ -31,6 +33,20 @@ pub(super) fn parse(words: &[String], input: &mut dyn Read) -> Result<Map<String
         }
     }
     Ok(data)
+}
+
+/// The failure for a text of [`parse`], with what to do about it.
+pub(super) fn mistake(text: String) -> Failure {
+    let mend = if text.contains("no such file") {
+        "name an existing file after the at sign; a relative path starts at the current folder."
+    } else if text.contains("format must be key=value") {
+        "write KEY=VALUE, KEY=@FILE, @FILE.json, or - for a JSON document on standard input."
+    } else if text.contains("unexpected EOF") || text.contains("not a JSON object") {
+        "give one JSON object, such as {\"ttl\":\"1h\"}."
+    } else {
+        return Failure::local(text);
+    };
+    Failure::local(text).with_mend(mend)
 }
 
 /// The same as the parameters of a query, where a list becomes a repeated name.
@@ -133,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_kept_as_it_is_and_a_json_file_keeps_its_types() {
+    fn a_file_is_a_string_and_a_json_file_keeps_its_types() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"{\"n\":1}\n").unwrap();
         let path = file.path().to_str().unwrap();

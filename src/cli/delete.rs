@@ -12,7 +12,7 @@ use super::{Context, Outcome, data};
 pub(super) fn command() -> Command {
     with_display(with_connection(
         Command::new("delete")
-            .about("Delete what a path holds")
+            .about("Delete the data at a path")
             .override_usage("signet delete [flags] PATH [KEY=VALUE...]")
             .arg(positional("PATH"))
             .after_help("Example:\n  signet delete pki/roles/web"),
@@ -23,7 +23,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let display = Display::cooked(context, matches)?;
     let words = words(matches, 1, usize::MAX)?;
     let (path, pairs) = path_and_pairs(&words);
-    let query = data::query(pairs, context.input).map_err(Failure::local)?;
+    let query = data::query(pairs, context.input).map_err(data::mistake)?;
     let client = context.client(matches)?;
     let answer = client
         .delete(&path, &query)

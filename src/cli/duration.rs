@@ -2,7 +2,7 @@
 
 use crate::go::duration::{self, Span};
 
-/// Reads a flag's text; a negative span stands for "the default".
+/// Reads a flag's text; a negative span means "the default".
 ///
 /// # Errors
 /// Says what a duration looks like.
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_minutes_and_seconds_that_are_zero() {
+    fn omits_minutes_and_seconds_that_are_zero() {
         for (seconds, text) in [
             (0, "0s"),
             (61, "1m1s"),

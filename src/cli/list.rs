@@ -16,7 +16,7 @@ pub(super) fn command() -> Command {
             .about("List the names under a path")
             .override_usage("signet list [flags] PATH")
             .arg(positional("PATH"))
-            .arg(switch("detailed", "Also what is known of each name"))
+            .arg(switch("detailed", "Also print the details of each name"))
             .after_help("Examples:\n  signet list pki/roles\n  signet list -detailed pki/issuers"),
     ))
 }
@@ -34,7 +34,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         if display.format == Format::Table {
             return Err(Failure::server(format!("No value found at {path}")));
         }
-        // A script gets a document in any case; the code says that nothing is there.
+        // A script always gets a document; the exit code says that nothing was found.
         display.whole(context, &Map::new())?;
         return Ok(2);
     };

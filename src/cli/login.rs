@@ -1,4 +1,4 @@
-//! `signet login`: checks a token and keeps it for the commands to come.
+//! `signet login`: checks a token and keeps it for later commands.
 
 use clap::{ArgMatches, Command};
 use serde_json::{Map, Value};
@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::arguments::{flag, is_on, positional, switch, text, words};
 use super::connection::with_connection;
 use super::failure::Failure;
+use super::mend::Mend;
 use super::render::{Display, Format, warn, with_display};
 use super::{Context, Outcome, paragraph, prompt};
 use crate::client::Client;
@@ -15,22 +16,22 @@ use crate::wire::answer::{Answer, Auth};
 pub(super) fn command() -> Command {
     with_display(with_connection(
         Command::new("login")
-            .about("Check a token and keep it for the commands to come")
+            .about("Check a token and keep it for later commands")
             .override_usage("signet login [flags] [TOKEN | -]")
             .arg(positional("TOKEN"))
-            .arg(flag("method", "NAME", "How to log in; token is the only one so far"))
+            .arg(flag("method", "NAME", "Auth method; only token exists"))
             .arg(flag(
                 "path",
                 "PATH",
-                "Where the method is enabled; token is the only place so far",
+                "Path of the auth method; only token exists",
             ))
-            .arg(switch("no-print", "Do not show the token"))
+            .arg(switch("no-print", "Do not print the token"))
             .arg(switch("no-store", "Do not keep the token"))
-            .arg(switch("token-only", "Only print the token; neither check nor keep it"))
+            .arg(switch("token-only", "Print the token only; neither check nor keep it"))
             .after_help(
-                "The token is kept in ~/.vault-token, readable by its owner alone.\n\n\
+                "The token is kept in ~/.vault-token, readable by its owner only. Without an argument the\n\
+                 command asks for the token at the terminal.\n\n\
                  Examples:\n  \
-                 signet login                 (asks for the token)\n  \
                  signet login - < token.txt\n  \
                  signet login -no-print root",
             ),
@@ -70,14 +71,14 @@ fn given_token(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret
         None | Some("token") => {}
         Some(other) => {
             let text = format!(
-                "Unknown auth method: {other}. Use \"signet login\" with a token; what other methods a server has is reached by \"signet write auth/…\"."
+                "Unknown auth method: {other}. Use \"signet login\" with a token; other methods of a server are used with \"signet write auth/…\"."
             );
             return Err(Failure::local(paragraph::wrap(&text, 0)));
         }
     }
     if let Some(path) = text(matches, "path").filter(|path| path.trim_matches('/') != "token") {
         return Err(Failure::local(format!(
-            "-path={path} names no place of the token method: it is at auth/token alone, leave the flag out"
+            "-path={path} is not a path of the token method, which is at auth/token only: leave the flag out"
         )));
     }
     let words = words(matches, 0, 1)?;
@@ -96,7 +97,7 @@ fn given_token(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret
 
 /// Asks at the terminal.
 fn ask(context: &mut Context<'_>) -> Result<Secret<String>, Failure> {
-    let no_terminal = "Error authenticating: there is no terminal to ask for a token. To hand it over by a pipe, pass \"-\" as the argument.";
+    let no_terminal = "Error authenticating: there is no terminal to ask for a token. To pass it through a pipe, give \"-\" as the argument.";
     let token = prompt::ask(context, "Token", no_terminal)?;
     Ok(Secret::new(token.trim().to_owned()))
 }
@@ -109,12 +110,19 @@ fn warn_of_environment(context: &mut Context<'_>, store: bool) {
     context.output.note(&format!("{}\n", paragraph::wrap(&text, 0)));
 }
 
-/// What the server knows of the client's token, in the shape of a login's answer.
+/// What the server knows about the client's token, in the form of a login's answer.
 async fn look_up(client: &Client) -> Result<(Auth, Vec<String>), Failure> {
     let answer = client
         .read("auth/token/lookup-self", &[])
         .await
-        .map_err(|error| Failure::request("Error authenticating: error looking up token", &error))?
+        .map_err(|error| {
+            let failure =
+                Failure::request("Error authenticating: error looking up token", &error);
+            match failure.mend {
+                Mend::Token(_) => failure.with_mend("the server does not accept this token. Check the token, and the server's address with -address or SIGNET_ADDR."),
+                _ => failure,
+            }
+        })?
         .ok_or_else(|| Failure::server("Error authenticating: empty response from lookup-self"))?;
     let data = answer.data.unwrap_or_default();
     Ok((from_lookup(&data), answer.warnings.unwrap_or_default()))

@@ -1,10 +1,12 @@
 //! Commands: one file each; they print, and ask server or client to do it.
 //!
-//! Vault's habits hold: flags with one dash or two and anywhere on the line, `SIGNET_*` and
-//! where unset `VAULT_*` in the environment, exit code 0 for success, 1 for a mistake on this
-//! side, 2 for what the server refused. Start reading at [`run`].
+//! As with Vault, flags have one dash or two and stand anywhere on the line; the environment is
+//! read as `SIGNET_*` and where unset as `VAULT_*`; the exit code is 0 for success, 1 for a
+//! mistake on this side, 2 for what the server refused, 127 for a command that does not exist.
+//! Start reading at [`run`].
 
 mod arguments;
+mod completion;
 mod config;
 mod connection;
 mod data;
@@ -12,9 +14,11 @@ mod delete;
 mod duration;
 mod failure;
 mod file_set;
+mod help;
 pub mod keystore;
 mod list;
 mod login;
+mod mend;
 mod operator;
 mod output;
 mod paragraph;
@@ -32,6 +36,7 @@ mod table;
 mod token;
 mod token_file;
 mod trust_file;
+mod unknown;
 mod version;
 mod write;
 
@@ -44,17 +49,17 @@ use clap::{ArgMatches, Command};
 use failure::Failure;
 use output::Output;
 
-/// What every command may touch: the environment, standard input and the two outputs.
+/// What commands use of the process: the environment, standard input and the two outputs.
 pub(crate) struct Context<'a> {
     environment: &'a dyn Fn(&str) -> Option<String>,
     input: &'a mut dyn Read,
     output: Output<'a>,
 }
 
-/// Exit code and nothing more, or what went wrong.
+/// The exit code, or what went wrong.
 type Outcome = Result<u8, Failure>;
 
-/// Runs the command line; the result is the process's exit code (0, 1 usage or network, 2 refused).
+/// Runs the command line; the result is the exit code of the process.
 pub fn main(
     arguments: impl Iterator<Item = OsString>,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -72,30 +77,39 @@ pub fn main(
     )
 }
 
-/// The same with everything it touches as an argument.
+/// The same, in a process of which every part is an argument.
 fn run(arguments: Vec<OsString>, mut context: Context<'_>) -> u8 {
     let tree = tree();
-    let matches = match tree.clone().try_get_matches_from(arguments::normalise(&tree, arguments)) {
-        Ok(matches) => matches,
-        Err(error) => {
-            return match arguments::unsupported(&error) {
-                Some(text) => context.output.failure(&Failure::local(text)),
-                None => context.output.usage(&error, is_help(&error)),
-            };
-        }
+    let line = arguments::normalise(&tree, help::rewrite(arguments));
+    let outcome = match tree.clone().try_get_matches_from(&line) {
+        Ok(matches) => dispatch(&mut context, &matches),
+        Err(error) => match arguments::unsupported(&error) {
+            Some(text) => Err(Failure::local(text)),
+            None => match unknown::explain(&tree, &line, &error) {
+                Some(failure) => Err(failure),
+                None => return context.output.usage(&error, is_help(&error)),
+            },
+        },
     };
-    match dispatch(&mut context, &matches) {
-        Ok(code) => code,
-        Err(failure) => context.output.failure(&failure),
-    }
+    outcome.unwrap_or_else(|failure| report(&mut context, &tree, &line, &failure))
+}
+
+/// Prints the failure and what to do about it; its exit code.
+fn report(context: &mut Context<'_>, tree: &Command, line: &[OsString], failure: &Failure) -> u8 {
+    let (path, command) = unknown::addressed(tree, line);
+    let usage = command.clone().bin_name(&path).render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim();
+    let usage = format!("the usage is {usage}. \"{path} --help\" has examples.");
+    let mend = failure.mend.sentence(context, &usage);
+    context.output.failure(failure, mend.as_deref())
 }
 
 fn is_help(error: &clap::Error) -> bool {
     matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
 }
 
-/// Every command there is.
-fn tree() -> Command {
+/// All commands, with their flags and help.
+pub fn tree() -> Command {
     Command::new("signet")
         .about("Issues workload certificates and speaks Vault's HTTP API")
         .version(env!("CARGO_PKG_VERSION"))
@@ -105,7 +119,7 @@ fn tree() -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .after_help(
-            "Start a server to play with:\n  \
+            "Start a server for trials:\n  \
              signet server -dev -dev-root-token-id=root -dev-spiffe=example.com\n\n\
              Then, in another terminal, get a certificate:\n  \
              export SIGNET_ADDR=http://127.0.0.1:8200 SIGNET_TOKEN=root\n  \
@@ -119,7 +133,8 @@ fn tree() -> Command {
             patch::command(),
             status::command(),
             secrets::command(),
-            pki::command(),
+            pki::command()
+                .after_help("Example:\n  signet pki issue spiffe://example.com/payments/api"),
             keystore::command(),
             login::command(),
             token::command(),
@@ -128,6 +143,8 @@ fn tree() -> Command {
             server::command(),
             config::command(),
             version::command(),
+            completion::command(),
+            help::command(),
         ])
 }
 
@@ -138,6 +155,8 @@ fn dispatch(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
         "config" => config::run(context, matches),
         "keystore" => keystore::run(context, matches),
         "version" => version::run(context),
+        "completion" => completion::run(context, matches),
+        "help" => help::run(context),
         "print" => token::print(context, matches),
         _ => runtime()?.block_on(ask(context, name, matches)),
     }
@@ -157,12 +176,12 @@ async fn ask(context: &mut Context<'_>, name: &str, matches: &ArgMatches) -> Out
         "login" => login::run(context, matches).await,
         "token" => token::run(context, matches).await,
         "operator" => operator::run(context, matches).await,
-        // clap accepts no name that the tree lacks.
-        other => Err(Failure::local(format!("no command is called {other}"))),
+        // clap refuses every name that is not in the tree.
+        other => Err(Failure::local(format!("{other:?} is not a command"))),
     }
 }
 
-/// One thread is plenty for one request after another.
+/// One thread, because requests follow one another.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

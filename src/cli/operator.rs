@@ -13,22 +13,38 @@ use super::{Context, Outcome, paragraph};
 use crate::client::Client;
 use crate::wire::sys::{InitAnswer, InitRequest, InitStatus};
 
+/// Flags of Vault's `operator init` and their short names.
+const SHARES: [(&str, Option<&str>); 4] = [
+    ("key-shares", Some("n")),
+    ("key-threshold", Some("t")),
+    ("recovery-shares", None),
+    ("recovery-threshold", None),
+];
+
 pub(super) fn command() -> Command {
     Command::new("operator")
-        .about("Run a server's life: initialise it")
+        .about("Operate a server: initialise it")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .after_help("Example:\n  signet operator init -status")
         .subcommand(with_format(with_connection(
             Command::new("init")
-                .about("Initialise a new server; the first token is printed here, once")
+                .about("Initialise a new server and print its first token, which is shown only once")
                 .override_usage("signet operator init [flags]")
                 .arg(positional(""))
-                .arg(switch("status", "Only tell whether it is done: exit code 0 yes, 2 no"))
-                .arg(flag("key-shares", "NUMBER", "Shares of the unseal key; 5 if unset").alias("n"))
-                .arg(flag("key-threshold", "NUMBER", "How many unseal; 3 if unset").alias("t"))
-                .arg(flag("recovery-shares", "NUMBER", "Shares of the recovery key, where the server unseals by itself"))
-                .arg(flag("recovery-threshold", "NUMBER", "How many of them recover"))
-                .after_help("Examples:\n  signet operator init\n  signet operator init -format=json > init.json\n  signet operator init -status"),
+                .arg(switch("status", "Only print whether the server is initialised: exit code 0 if it is, 2 if not"))
+                .args(SHARES.map(|(name, short)| {
+                    // For Vault's servers: Signet's have no shares, and the help does not offer any.
+                    let shares = flag(name, "NUMBER", "").hide(true);
+                    match short { Some(short) => shares.alias(short), None => shares }
+                }))
+                .after_help(
+                    "A Signet server opens its store with the key of its configuration: there are no key\n\
+                     shares to keep and none to enter. Keep the token: it is the only one.\n\n\
+                     Examples:\n  \
+                     signet operator init -format=json > init.json\n  \
+                     signet operator init -status",
+                ),
         )))
 }
 
@@ -49,8 +65,13 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         .await
         .and_then(crate::client::Reply::bare)
         .map_err(|error| Failure::request("Error initializing", &error))?;
+    if text(matches, "recovery-shares").is_some()
+        && init.recovery_keys_base64.as_deref().unwrap_or_default().is_empty()
+    {
+        context.output.note("-recovery-shares had no effect: this server has no recovery key.");
+    }
     if display.format == Format::Table {
-        context.output.line(&told(&ask, &init))?;
+        context.output.line(&as_text(&ask, &init))?;
         Ok(0)
     } else {
         display.whole(context, &Printed::new(&ask, &init))
@@ -89,8 +110,8 @@ fn ask(matches: &ArgMatches, recovers: bool) -> Result<InitRequest, Failure> {
     })
 }
 
-/// For people.
-fn told(ask: &InitRequest, init: &InitAnswer) -> String {
+/// As text.
+fn as_text(ask: &InitRequest, init: &InitAnswer) -> String {
     let mut lines = Vec::new();
     let unseal = init.keys_base64.as_deref().unwrap_or_default();
     let recovery = init.recovery_keys_base64.as_deref().unwrap_or_default();
@@ -119,7 +140,7 @@ fn told(ask: &InitRequest, init: &InitAnswer) -> String {
     lines.join("\n")
 }
 
-/// For scripts, in Vault's names and order.
+/// As JSON or YAML, in Vault's names and order.
 #[derive(Serialize)]
 struct Printed<'a> {
     unseal_keys_b64: &'a [String],
@@ -135,6 +156,10 @@ struct Printed<'a> {
 
 impl<'a> Printed<'a> {
     fn new(ask: &InitRequest, init: &'a InitAnswer) -> Self {
+        // A server that opens its store on its own may make no recovery key: then it has no shares.
+        let has_recovery_keys =
+            init.recovery_keys_base64.as_ref().is_some_and(|keys| !keys.is_empty());
+        let of_recovery = |count| if has_recovery_keys { count } else { 0 };
         Self {
             unseal_keys_b64: init.keys_base64.as_deref().unwrap_or_default(),
             unseal_keys_hex: init.keys.as_deref().unwrap_or_default(),
@@ -142,8 +167,8 @@ impl<'a> Printed<'a> {
             unseal_threshold: ask.secret_threshold,
             recovery_keys_b64: init.recovery_keys_base64.as_deref(),
             recovery_keys_hex: init.recovery_keys.as_deref(),
-            recovery_keys_shares: ask.recovery_shares,
-            recovery_keys_threshold: ask.recovery_threshold,
+            recovery_keys_shares: of_recovery(ask.recovery_shares),
+            recovery_keys_threshold: of_recovery(ask.recovery_threshold),
             root_token: &init.root_token,
         }
     }

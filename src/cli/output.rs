@@ -1,4 +1,4 @@
-//! The one place that prints: standard output and standard error, held as writers.
+//! Standard output and standard error, as writers; only this module prints.
 
 use std::io::{self, Write};
 
@@ -12,7 +12,7 @@ pub(crate) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Over two writers; `terminal` says whether a person reads the first.
+    /// Over two writers; `terminal` says whether the first is a terminal.
     pub(crate) fn new(
         stdout: &'a mut dyn Write,
         stderr: &'a mut dyn Write,
@@ -33,7 +33,7 @@ impl<'a> Output<'a> {
         self.stdout.flush()
     }
 
-    /// A bare value: with a line's end for a person, without one for a pipe.
+    /// A bare value: with a line end on a terminal, without one into a pipe.
     pub(crate) fn value(&mut self, text: &str) -> io::Result<()> {
         if self.terminal { self.line(text) } else { self.bytes(text.as_bytes()) }
     }
@@ -44,21 +44,24 @@ impl<'a> Output<'a> {
         let _ = writeln!(self.stderr, "{text}");
     }
 
-    /// A question on standard error; the answer is typed behind it.
+    /// A question on standard error, without a line end: the answer follows on the same line.
     pub(crate) fn ask(&mut self, text: &str) {
         let _ = write!(self.stderr, "{text}");
         let _ = self.stderr.flush();
     }
 
-    /// Tells the failure; its exit code.
-    pub(crate) fn failure(&mut self, failure: &Failure) -> u8 {
-        if !failure.text.is_empty() {
-            self.note(&failure.text);
+    /// Prints the failure and what to do about it; its exit code.
+    pub(crate) fn failure(&mut self, failure: &Failure, mend: Option<&str>) -> u8 {
+        match mend {
+            // A server's text may end with empty lines.
+            Some(mend) => self.note(&format!("{}\n\nTo mend it: {mend}", failure.text.trim_end())),
+            None if failure.text.is_empty() => {}
+            None => self.note(&failure.text),
         }
         failure.code
     }
 
-    /// Tells what the command line lacks (exit code 1), or the help that was asked for (0).
+    /// Prints what is wrong with the arguments (exit code 1), or the requested help (0).
     pub(super) fn usage(&mut self, error: &clap::Error, asked: bool) -> u8 {
         let text = error.render().to_string();
         if asked {

@@ -1,4 +1,4 @@
-//! Paragraphs for people: lines of at most 78 columns with the least ragged edge.
+//! Breaks paragraphs into lines of at most 78 columns, as Vault does.
 
 /// Columns of a line.
 const WIDTH: usize = 78;
@@ -14,8 +14,8 @@ pub(super) fn wrap(text: &str, padding: usize) -> String {
     lines.join("\n")
 }
 
-/// Lines of at most `limit` columns whose spare room, squared and summed over all lines but the
-/// last, is smallest. A word longer than a line gets a line of its own.
+/// Lines of at most `limit` columns. The sum of the squared unused columns, over all lines but the
+/// last, is as small as possible. A word longer than a line gets a line of its own.
 fn balanced(text: &str, limit: usize) -> Vec<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let widths: Vec<usize> = words.iter().map(|word| word.chars().count()).collect();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_longer_than_a_line_stands_alone() {
+    fn a_word_longer_than_a_line_has_a_line_of_its_own() {
         let long = "x".repeat(100);
         assert_eq!(wrap(&format!("a {long} b"), 0), format!("a\n{long}\nb"));
         assert_eq!(wrap("", 2), "  ");

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::arguments::{is_on, positional, switch, words};
 use super::connection::with_connection;
 use super::failure::Failure;
+use super::mend::Mend;
 use super::render::{Display, with_display};
 use super::write::{finish, path_and_pairs};
 use super::{Context, Outcome, data};
@@ -13,7 +14,7 @@ use super::{Context, Outcome, data};
 pub(super) fn command() -> Command {
     with_display(with_connection(
         Command::new("patch")
-            .about("Change some of what a path holds, and leave the rest")
+            .about("Change some fields at a path and keep the others")
             .override_usage("signet patch [flags] PATH KEY=VALUE...")
             .arg(positional("PATH"))
             .arg(switch("force", "Patch without data").alias("f"))
@@ -30,9 +31,9 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let words = words(matches, 1, usize::MAX)?;
     let (path, pairs) = path_and_pairs(&words);
     if pairs.is_empty() && !is_on(matches, "force") {
-        return Err(Failure::local("Must supply data or use -force"));
+        return Err(Failure::local("Must supply data or use -force").mended_by(Mend::Usage));
     }
-    let data = Value::Object(data::parse(pairs, context.input).map_err(Failure::local)?);
+    let data = Value::Object(data::parse(pairs, context.input).map_err(data::mistake)?);
     let client = context.client(matches)?;
     let answer = client
         .patch(&path, &data)

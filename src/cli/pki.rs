@@ -72,7 +72,10 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let Some((_, matches)) = matches.subcommand() else { return Ok(1) };
     let ask = ask(context, matches)?;
     let client = context.client(matches)?;
-    let unwritable = |error| Failure::local(format!("Error writing the files: {error}"));
+    let unwritable = |error| {
+        Failure::local(format!("Error writing the files: {error}"))
+            .with_mend("name a folder that this user can write with -out.")
+    };
     file_set::prepare(&ask.folder).map_err(unwritable)?;
     ask.plan(ask.names())?;
     let answer = issue(&client, &ask, ask.format()).await?;
@@ -219,10 +222,6 @@ fn refused(ask: &Ask, error: &Error) -> Failure {
     let mut failure = Failure::request(format_args!("Error writing data to {}", ask.path), error);
     if error.says("common_name field is required") {
         failure.text.push_str("\n\nTry -common-name=NAME, or set require_cn=false on the role.");
-    } else if error.says("unknown role") {
-        failure.text.push_str(
-            "\n\nName another with -role; \"signet list\" of the mount's roles shows them.",
-        );
     }
     failure
 }

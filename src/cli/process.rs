@@ -1,4 +1,4 @@
-//! What a server asks of the operating system for itself, before it opens anything.
+//! Settings of the server's process: file mode, memory protection, the limit of open files.
 
 use std::io;
 
@@ -9,16 +9,16 @@ use rustix::process::{
 
 use crate::config::ListenerConfig;
 
-/// Descriptors that are not for connections: 256 tables (`src/store/rocks.rs`), logs, and what is
-/// open for a moment while tables are written.
+/// Descriptors that connections may not take: 256 for the store's tables (`src/store/rocks.rs`), the
+/// others for logs and for files that are open while tables are written.
 const RESERVED: u64 = 320;
 
-/// Makes files of this process its owner's alone, keeps its memory to itself and takes all the
-/// descriptors it may have.
+/// Limits new files to their owner, protects the memory of the process from other processes, and
+/// raises the limit of open files to its maximum.
 ///
-/// RocksDB makes its files with mode 0644: only the umask takes the rest away. A process that does
-/// not let itself be looked into leaves no core either, and it does end by abort
-/// (`src/server.rs`): keys would be in that file.
+/// RocksDB creates its files with mode 0644: only the umask removes the access of others. A process
+/// that is not dumpable writes no core file; the server may end by abort (`src/server.rs`), and a
+/// core file would hold its keys.
 pub(super) fn prepare() {
     umask(Mode::RWXG | Mode::RWXO);
     warn(set_dumpable_behavior(DumpableBehavior::NotDumpable), "memory could not be protected");
@@ -33,18 +33,19 @@ fn warn(outcome: rustix::io::Result<()>, what: &'static str) {
     }
 }
 
-/// Allows no more connections than there are descriptors, the store's left out: a log that cannot be
-/// opened would end the process. Who wants little gets it; what is left is shared.
+/// Allows no more connections than there are descriptors beside the store's: if the store cannot
+/// open a log, the process ends. Listeners with a small `max_connections` get all of it; the others
+/// share the rest.
 pub(super) fn leave_descriptors(listeners: &mut [ListenerConfig]) {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return };
-    share(room(limit), listeners);
+    share(available(limit), listeners);
 }
 
 fn share(mut left: usize, listeners: &mut [ListenerConfig]) {
-    let mut modest_first: Vec<_> = listeners.iter_mut().collect();
-    modest_first.sort_by_key(|listener| listener.max_connections);
-    let mut others = modest_first.len();
-    for listener in modest_first {
+    let mut smallest_first: Vec<_> = listeners.iter_mut().collect();
+    smallest_first.sort_by_key(|listener| listener.max_connections);
+    let mut others = smallest_first.len();
+    for listener in smallest_first {
         let allowed = listener.max_connections.min(left / others.max(1));
         left = left.saturating_sub(allowed);
         others = others.saturating_sub(1);
@@ -60,10 +61,10 @@ fn share(mut left: usize, listeners: &mut [ListenerConfig]) {
     }
 }
 
-/// Connections under this limit of descriptors: a quarter of it at least.
-fn room(limit: u64) -> usize {
-    let room = limit.saturating_sub(RESERVED.min(limit / 4 * 3));
-    usize::try_from(room).unwrap_or(usize::MAX)
+/// The number of connections under this limit of descriptors: at least a quarter of it.
+fn available(limit: u64) -> usize {
+    let available = limit.saturating_sub(RESERVED.min(limit / 4 * 3));
+    usize::try_from(available).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -71,14 +72,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_wants_few_connections_leaves_the_others_more() {
-        let shared = |room: usize, wishes: [usize; 3]| {
+    fn a_small_limit_of_connections_leaves_more_to_the_other_listeners() {
+        let shared = |available: usize, limits: [usize; 3]| {
             let config = crate::config::in_memory(&|_| None).unwrap();
-            let mut listeners = wishes.map(|wish| ListenerConfig {
-                max_connections: wish,
+            let mut listeners = limits.map(|limit| ListenerConfig {
+                max_connections: limit,
                 ..config.listeners[0].clone()
             });
-            share(room, &mut listeners);
+            share(available, &mut listeners);
             listeners.map(|listener| listener.max_connections)
         };
         assert_eq!(shared(100, [60, 10, 30]), [60, 10, 30]);
@@ -88,8 +89,8 @@ mod tests {
     }
 
     #[test]
-    fn the_store_has_its_descriptors_before_any_connection() {
-        assert_eq!([64, 1024, 65_536].map(room), [16, 704, 65_216]);
-        assert_eq!(room(0), 0);
+    fn connections_leave_the_store_its_descriptors() {
+        assert_eq!([64, 1024, 65_536].map(available), [16, 704, 65_216]);
+        assert_eq!(available(0), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! A question for a secret at the terminal, with the echo off while the answer is typed.
+//! Asks for a secret at the terminal, with the echo off while the answer is typed.
 
 use std::io::IsTerminal;
 use std::process::Command as Process;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::Context;
 use super::failure::Failure;
 
-/// Asks for `what`, up to the end of the line. Without a terminal it fails with `no_terminal`.
+/// Asks for `what` and reads one line. Without a terminal it fails with `no_terminal`.
 pub(super) fn ask(
     context: &mut Context<'_>,
     what: &str,

@@ -12,7 +12,7 @@ use super::{Context, Outcome, data};
 pub(super) fn command() -> Command {
     with_display(with_connection(
         Command::new("read")
-            .about("Read what a path holds")
+            .about("Read the data at a path")
             .override_usage("signet read [flags] PATH [KEY=VALUE...]")
             .arg(positional("PATH"))
             .after_help(
@@ -27,14 +27,14 @@ pub(super) fn command() -> Command {
 pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let display = Display::from(context, matches)?;
     let words = words(matches, 1, usize::MAX).map_err(|mut failure| {
-        // Vault's text counts the path alone here.
+        // Vault's text counts only the path here.
         failure.text = failure.text.replace("at least ", "");
         failure
     })?;
     let (path, pairs) = words.split_first().map_or((String::new(), &[][..]), |(path, pairs)| {
         (path.trim_start_matches('/').to_owned(), pairs)
     });
-    let query = data::query(pairs, context.input).map_err(Failure::local)?;
+    let query = data::query(pairs, context.input).map_err(data::mistake)?;
     let client = context.client(matches)?;
     if display.format == Format::Raw && display.field.is_none() {
         let reply = client.raw(Method::GET, &path, &query, None).await;
@@ -43,7 +43,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
             .map_err(|error| Failure::request(format_args!("Error reading: {path}"), &error))?;
         context.output.bytes(reply.body())?;
         if std::str::from_utf8(reply.body()).is_ok() {
-            // Vault's line end; behind DER it would be a stray byte.
+            // Vault adds a line end; after DER it would be an extra byte.
             context.output.bytes(b"\n")?;
         }
         return Ok(0);
@@ -52,6 +52,16 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         .read(&path, &query)
         .await
         .map_err(|error| Failure::request(format_args!("Error reading {path}"), &error))?
-        .ok_or_else(|| Failure::server(format!("No value found at {path}")))?;
+        .ok_or_else(|| nothing_at(&path))?;
     display.answer(context, &sorted(answer))
+}
+
+fn nothing_at(path: &str) -> Failure {
+    let failure = Failure::server(format!("No value found at {path}"));
+    match path.trim_end_matches('/').rsplit_once('/') {
+        Some((parent, _)) => failure.with_mend(format!(
+            "check the path: \"signet list {parent}\" lists the names below {parent}, \"signet secrets list\" the mounts."
+        )),
+        None => failure,
+    }
 }

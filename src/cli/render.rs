@@ -1,4 +1,4 @@
-//! Answers in the form that was asked for: table, JSON, YAML, or one field alone.
+//! Prints answers in the requested form: table, JSON, YAML, or one field.
 
 use clap::{ArgMatches, Command};
 use serde::Serialize;
@@ -15,11 +15,11 @@ pub(super) enum Format {
     Table,
     Json,
     Yaml,
-    /// The body as it came; only for reading.
+    /// The body as received; only for reading.
     Raw,
 }
 
-/// How a command prints what it was answered.
+/// How a command prints an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Display {
     pub(super) format: Format,
@@ -29,7 +29,7 @@ pub(super) struct Display {
 /// `-format` and `-field`.
 pub(super) fn with_display(command: Command) -> Command {
     with_format(command).arg(
-        flag("field", "NAME", "Print this field alone; without a line's end into a pipe")
+        flag("field", "NAME", "Print this field only; into a pipe without a line end")
             .help_heading("Output"),
     )
 }
@@ -37,7 +37,7 @@ pub(super) fn with_display(command: Command) -> Command {
 /// `-format` alone.
 pub(super) fn with_format(command: Command) -> Command {
     command.arg(
-        flag("format", "FORMAT", "table, json or yaml (SIGNET_FORMAT); read also knows raw")
+        flag("format", "FORMAT", "table, json or yaml (SIGNET_FORMAT); for read also raw")
             .help_heading("Output"),
     )
 }
@@ -52,17 +52,21 @@ impl Display {
             "json" => Format::Json,
             "yaml" | "yml" => Format::Yaml,
             "raw" => Format::Raw,
-            _ => return Err(Failure::local(format!("Invalid output format: {named}"))),
+            _ => {
+                return Err(Failure::local(format!("Invalid output format: {named}"))
+                    .with_mend("write -format=table, json or yaml; for read also raw."));
+            }
         };
         let field = matches.try_get_one::<String>("field").ok().flatten().cloned();
         Ok(Self { format, field })
     }
 
-    /// The same, where the body as it came cannot be had.
+    /// The same for a command without a raw form.
     pub(super) fn cooked(context: &Context<'_>, matches: &ArgMatches) -> Result<Self, Failure> {
         let display = Self::from(context, matches)?;
         if display.format == Format::Raw {
-            return Err(Failure::local("This command does not support the -format=raw option."));
+            return Err(Failure::local("This command does not support the -format=raw option.")
+                .with_mend("write -format=table, json or yaml."));
         }
         Ok(display)
     }
@@ -86,7 +90,7 @@ impl Display {
         }
     }
 
-    /// Prints a value that is no answer: a list, a map, a status.
+    /// Prints a value that is not an answer: a list, a map, a status.
     pub(super) fn whole(&self, context: &mut Context<'_>, value: &impl Serialize) -> Outcome {
         let text = self.formatted(value)?;
         if self.format == Format::Yaml {
@@ -97,16 +101,17 @@ impl Display {
         Ok(0)
     }
 
-    /// Prints one value alone, or says that there is none of that name.
+    /// Prints one value; fails if the answer has no value of that name.
     pub(super) fn value(
         &self,
         context: &mut Context<'_>,
         name: &str,
         value: Option<Value>,
     ) -> Outcome {
-        let value = value
-            .filter(|value| !value.is_null())
-            .ok_or_else(|| Failure::local(format!("Field {name:?} not present in secret")))?;
+        let value = value.filter(|value| !value.is_null()).ok_or_else(|| {
+            Failure::local(format!("Field {name:?} not present in secret"))
+                .with_mend("leave out -field to see all fields.")
+        })?;
         let text = match self.format {
             Format::Table | Format::Raw => table::go(&value),
             Format::Json | Format::Yaml => self.formatted(&value)?,
@@ -124,7 +129,7 @@ impl Display {
             return serde_norway::to_string(&sorted_value(value)).map_err(|error| odd(&error));
         }
         let text = serde_json::to_string_pretty(value).map_err(|error| odd(&error))?;
-        // Go escapes what HTML knows; in JSON these characters stand only within strings.
+        // Go escapes these characters for HTML; in JSON they occur only within strings.
         Ok(text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
     }
 }
@@ -152,7 +157,7 @@ fn sorted_value(value: Value) -> Value {
     }
 }
 
-/// Warnings go to standard error, so that a pipe stays clean.
+/// Warnings go to standard error, so that a pipe receives only the answer.
 pub(super) fn warn(context: &mut Context<'_>, warnings: &[String]) {
     if warnings.is_empty() {
         return;
@@ -201,7 +206,7 @@ fn wrapped(wrap: &WrapInfo) -> Vec<(&'static str, String)> {
 
 fn with_metadata(auth: &Auth) -> String {
     let list = |texts: &Option<Vec<String>>| table::quoted(texts.as_deref().unwrap_or_default());
-    // Vault's sign for a token that does not expire.
+    // Vault's symbol for a token that does not expire.
     let life = match auth.lease_duration {
         0 => "∞".to_owned(),
         seconds => duration::short(seconds),
@@ -225,7 +230,7 @@ fn with_metadata(auth: &Auth) -> String {
     table::pairs(&rows)
 }
 
-/// What `-field` names: of the token, of the wrapping, of the data.
+/// The value that `-field` names: of the token, of the wrapping, of the data.
 fn field(answer: &Answer, name: &str) -> Option<Value> {
     if let Some(auth) = &answer.auth {
         return match name {

@@ -21,6 +21,7 @@ pub(super) fn command() -> Command {
         .about("Enable, tune, list and disable engines")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .after_help("Example:\n  signet secrets list")
         .subcommands([enable_command(), tune_command(), list_command(), disable_command()])
 }
 
@@ -30,8 +31,8 @@ fn enable_command() -> Command {
             .about("Enable an engine at a path")
             .override_usage("signet secrets enable [flags] TYPE")
             .arg(positional("TYPE"))
-            .arg(flag("path", "PATH", "Where it shall be; its type if unset"))
-            .arg(switch("local", "Keep it on this cluster"))
+            .arg(flag("path", "PATH", "Path of the engine; its type if unset"))
+            .arg(switch("local", "Keep the engine on this cluster"))
             .after_help(
                 "Examples:\n  \
                  signet secrets enable pki\n  \
@@ -56,7 +57,7 @@ fn list_command() -> Command {
             .about("List mounted engines")
             .override_usage("signet secrets list [flags]")
             .arg(positional(""))
-            .arg(switch("detailed", "Also lifetimes, options and versions"))
+            .arg(switch("detailed", "Also print lifetimes, options and versions"))
             .after_help("Example:\n  signet secrets list -format=json"),
     ))
 }
@@ -64,7 +65,7 @@ fn list_command() -> Command {
 fn disable_command() -> Command {
     with_connection(
         Command::new("disable")
-            .about("Disable an engine and delete all that it holds")
+            .about("Disable an engine and delete all its data")
             .override_usage("signet secrets disable [flags] PATH")
             .arg(positional("PATH"))
             .after_help("Example:\n  signet secrets disable pki_int"),
@@ -72,27 +73,35 @@ fn disable_command() -> Command {
 }
 
 fn with_tuning(command: Command) -> Command {
-    let header = "A header that reaches the engine; repeatable";
+    let header = "A request header that is passed to the engine; repeatable";
     command.args([
-        flag("description", "TEXT", "For people"),
-        flag("default-lease-ttl", "DURATION", "Lifetime where none is asked for"),
-        flag("max-lease-ttl", "DURATION", "Longest lifetime"),
+        flag("description", "TEXT", "Description of the engine"),
+        flag(
+            "default-lease-ttl",
+            "DURATION",
+            "Lifetime of a certificate if the request names none",
+        ),
+        flag("max-lease-ttl", "DURATION", "Longest lifetime of a certificate"),
         switch("force-no-cache", "Cache nothing"),
         flag("version", "NUMBER", "Version of the engine"),
         repeated("options", "KEY=VALUE", "An option of the engine; repeatable"),
         repeated(
             "audit-non-hmac-request-keys",
             "KEY",
-            "Shown in clear in the audit log; repeatable",
+            "A key that the audit log shows in clear; repeatable",
         ),
         repeated(
             "audit-non-hmac-response-keys",
             "KEY",
-            "Shown in clear in the audit log; repeatable",
+            "A key that the audit log shows in clear; repeatable",
         ),
         repeated("passthrough-request-headers", "NAME", header),
-        repeated("allowed-response-headers", "NAME", "A header the engine may answer; repeatable"),
-        flag("listing-visibility", "WHO", "unauth or hidden"),
+        repeated(
+            "allowed-response-headers",
+            "NAME",
+            "A header that the engine may set in its answer; repeatable",
+        ),
+        flag("listing-visibility", "VALUE", "unauth or hidden"),
     ])
 }
 
@@ -241,7 +250,7 @@ fn detailed(mounts: &BTreeMap<String, MountAnswer>) -> Vec<Vec<String>> {
     rows
 }
 
-/// A mount for scripts, in Vault's names and order.
+/// A mount as JSON or YAML, in Vault's names and order.
 #[derive(Serialize)]
 struct PrintedMount<'a> {
     uuid: &'a str,
@@ -310,7 +319,7 @@ fn row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|cell| (*cell).to_owned()).collect()
 }
 
-/// What both enabling and tuning ask for; `unset` stands for a lifetime that was not named.
+/// The settings that enabling and tuning share; `unset` is the value of a lifetime without a flag.
 fn tuning(matches: &ArgMatches, unset: &str) -> Result<TuneRequest, Failure> {
     let lifetime = |name: &str| match text(matches, name) {
         None => Ok(unset.to_owned()),

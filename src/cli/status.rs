@@ -12,7 +12,7 @@ use super::{Context, Outcome, table};
 use crate::client::{Client, Error};
 use crate::wire::sys::{Leader, SealStatus};
 
-/// Both answers as one for scripts, in Vault's names and order.
+/// Both answers as one JSON or YAML document, in Vault's names and order.
 #[derive(Serialize)]
 struct Printed<'a> {
     r#type: &'a str,
@@ -83,18 +83,19 @@ impl<'a> Printed<'a> {
 pub(super) fn command() -> Command {
     with_display(with_connection(
         Command::new("status")
-            .about("Tell whether the server is initialised, sealed, and who leads")
+            .about("Print whether the server is initialised and sealed, and which server is active")
             .override_usage("signet status [flags]")
             .arg(positional(""))
-            .after_help("Exit code: 0 unsealed, 2 sealed, 1 not reachable.\n\nExample:\n  signet status -format=json"),
+            .after_help("Exit code: 0 unsealed, 2 sealed, 1 not reachable. A Signet server has no key shares; its seal\n\
+                 counts as one share.\n\nExamples:\n  signet status\n  signet status -format=json"),
     ))
 }
 
 pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let display = Display::cooked(context, matches)?;
     words(matches, 0, 0)?;
-    // 2 is what says "sealed": nothing else may end this command with it.
-    let client = context.client(matches).map_err(|failure| Failure::local(failure.text))?;
+    // Exit code 2 means "sealed": no error may end this command with it.
+    let client = context.client(matches).map_err(|failure| Failure { code: 1, ..failure })?;
     let seal = seal_status(&client)
         .await
         .map_err(|error| Failure::local(format!("Error checking seal status: {error}")))?;
@@ -104,7 +105,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     };
     let leader = match leader {
         Ok(leader) => leader,
-        // Only where several servers share a store does this endpoint need an unsealed one.
+        // This endpoint needs an unsealed server only if several servers share a store.
         Err(error) if error.says("is sealed") => Leader { ha_enabled: true, ..Leader::default() },
         Err(error) => return Err(Failure::local(format!("Error checking leader status: {error}"))),
     };

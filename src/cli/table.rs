@@ -1,4 +1,4 @@
-//! Tables and values in the form that Go's clients print them.
+//! Tables and values as Go's clients print them.
 
 use std::fmt::Write as _;
 

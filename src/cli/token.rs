@@ -11,27 +11,35 @@ use super::{Context, Outcome};
 
 pub(super) fn print_command() -> Command {
     Command::new("print")
-        .about("Print what the commands would use")
+        .about("Print settings that commands use")
+        .after_help("Example:\n  signet print token")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
             Command::new("token")
                 .about("Print the token of the environment, else the stored one")
-                .arg(positional("")),
+                .override_usage("signet print token")
+                .arg(positional(""))
+                .after_help("Example:\n  signet print token"),
         )
 }
 
 pub(super) fn command() -> Command {
     Command::new("token")
-        .about("Look at tokens")
+        .about("Show tokens")
+        .after_help("Example:\n  signet token lookup")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(with_display(with_connection(
             Command::new("lookup")
-                .about("Tell what is known of a token; of one's own without an argument")
+                .about(
+                    "Show what the server knows about a token; without an argument, about your own",
+                )
                 .override_usage("signet token lookup [flags] [TOKEN]")
                 .arg(positional("TOKEN"))
-                .after_help("Example:\n  signet token lookup -field=policies"),
+                .after_help(
+                    "Examples:\n  signet token lookup\n  signet token lookup -field=policies",
+                ),
         )))
 }
 

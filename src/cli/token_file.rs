@@ -1,8 +1,8 @@
 //! `~/.vault-token`, where Vault's command line keeps the token, and what may replace it there.
 //!
-//! A login replaces it: that is what was asked for. A development server does so only where no
-//! token is lost: its own is of no use after its end, the one that lies there may be a real
-//! server's only one. The digest of what a development server wrote stands in a file beside it.
+//! A login replaces the file. A development server replaces only what a development server wrote:
+//! its own token is useless after it ends, and the token in the file may be the only one of
+//! another server. The file beside it holds the digest of what a development server wrote.
 
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::failure::Failure;
+use super::mend::TokenSource;
 use crate::secret::Secret;
 
 impl Context<'_> {
@@ -22,19 +23,29 @@ impl Context<'_> {
         stored(&path)
     }
 
-    fn token_file(&self) -> Result<PathBuf, Failure> {
-        (self.environment)("HOME").filter(|home| !home.is_empty()).map(|home| PathBuf::from(home).join(".vault-token")).ok_or_else(
-            || Failure::local("HOME is not set, so there is no place for a token: set SIGNET_TOKEN, or use -no-store"),
-        )
+    /// Where [`Context::token`] finds a token, if it finds one.
+    pub(super) fn token_source(&self) -> Option<TokenSource> {
+        if let Some(name) = self.token_variable() {
+            return Some(TokenSource::Variable(name));
+        }
+        let path = self.token_file().ok()?;
+        stored(&path).ok().flatten().map(|_| TokenSource::File(path))
     }
 
-    /// Keeps the token for the commands to come, readable by its owner alone.
+    fn token_file(&self) -> Result<PathBuf, Failure> {
+        let home = (self.environment)("HOME").filter(|home| !home.is_empty());
+        home.map(|home| PathBuf::from(home).join(".vault-token")).ok_or_else(|| {
+            Failure::local("HOME is not set, so there is no file for the token: set SIGNET_TOKEN, or use -no-store")
+        })
+    }
+
+    /// Keeps the token for later commands, readable by its owner only.
     pub(super) fn store_token(&self, token: &Secret<String>) -> Result<(), Failure> {
         write_whole(&self.token_file()?, token.expose().as_bytes())
     }
 
-    /// The same for a development server: a token that none of them wrote stays, and the
-    /// sentence that says so is returned.
+    /// The same for a development server. A token that no development server wrote is kept; the
+    /// result is then the sentence that says so.
     pub(super) fn store_development_token(
         &self,
         token: &Secret<String>,
@@ -46,12 +57,12 @@ impl Context<'_> {
             let same = token.matches(found.expose().as_bytes());
             if !same && known.trim() != digest(&found) {
                 return Ok(Some(format!(
-                    "{} holds a token that no development server wrote, so it stays as it is: for this server paste the line with SIGNET_TOKEN.",
+                    "{} holds a token that no development server wrote, so the file is not changed: for this server, paste the line with SIGNET_TOKEN.",
                     path.display()
                 )));
             }
         }
-        // First the mark: without it the token would pass for a real server's.
+        // The digest is written first: without it, the token would be taken for that of another server.
         write_whole(&mark, digest(token).as_bytes())?;
         write_whole(&path, token.expose().as_bytes())?;
         Ok(None)
@@ -73,7 +84,7 @@ fn digest(token: &Secret<String>) -> String {
     data_encoding::HEXLOWER.encode(digest.as_ref())
 }
 
-/// Writes beside the place and renames, so that no moment shows half a token.
+/// Writes a new file and renames it, so that the file never holds half a token.
 fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let failed = |error: io::Error| {
         Failure::server(format!(
@@ -82,7 +93,7 @@ fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
         ))
     };
     let fresh = path.with_extension(format!("tmp-{}", std::process::id()));
-    // Left behind by a process of the same number that was killed: `create_new` would refuse.
+    // A killed process with the same number may have left the file; `create_new` would refuse it.
     let _ = std::fs::remove_file(&fresh);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,4 +1,4 @@
-//! The certificate to trust of a development server with TLS: `ca.pem` in a folder.
+//! `ca.pem`: the certificate that clients of a development server with TLS must trust.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use super::failure::Failure;
 use crate::ca::certificate::CertificateFields;
 use crate::entropy::Entropy;
 
-/// The common name of the authorities that development servers make.
+/// The common name of the CAs that development servers make.
 const OURS: &str = "Signet development CA";
 
 /// Refuses a folder whose `ca.pem` no development server wrote.
@@ -36,7 +36,7 @@ fn is_development(certificate: &CertificateDer<'_>) -> bool {
     CertificateFields::read(certificate).is_ok_and(|fields| fields.has_subject(OURS))
 }
 
-/// Writes the file; without a folder into a new one, which no other user can have prepared.
+/// Writes the file; without a folder into a new one, so that no other user can have prepared it.
 pub(super) fn write(folder: Option<&Path>, pem: &str) -> Result<PathBuf, Failure> {
     let made = match folder {
         Some(folder) => fs::create_dir_all(folder).map(|()| folder.to_owned()),

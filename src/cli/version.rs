@@ -6,7 +6,11 @@ use super::arguments::positional;
 use super::{Context, Outcome};
 
 pub(super) fn command() -> Command {
-    Command::new("version").about("Print the version").arg(positional(""))
+    Command::new("version")
+        .about("Print the version")
+        .override_usage("signet version")
+        .arg(positional(""))
+        .after_help("Example:\n  signet version")
 }
 
 pub(super) fn run(context: &mut Context<'_>) -> Outcome {

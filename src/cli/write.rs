@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::arguments::{is_on, positional, switch, words};
 use super::connection::with_connection;
 use super::failure::Failure;
+use super::mend::Mend;
 use super::render::{Display, Format, sorted, with_display};
 use super::{Context, Outcome, data};
 use crate::wire::answer::Answer;
@@ -13,7 +14,7 @@ use crate::wire::answer::Answer;
 pub(super) fn command() -> Command {
     with_display(with_connection(
         Command::new("write")
-            .about("Write data to a path, or ask it to do something")
+            .about("Write data to a path, or run the operation at a path")
             .override_usage("signet write [flags] PATH [KEY=VALUE...]")
             .arg(positional("PATH"))
             .arg(switch("force", "Write without data").alias("f"))
@@ -21,8 +22,8 @@ pub(super) fn command() -> Command {
                 "A value is a string: KEY=VALUE, KEY=@FILE, or KEY=- for standard input. A repeated\n\
                  key makes a list. @FILE.json, or - for standard input, is a whole JSON document.\n\n\
                  Examples:\n  \
-                 signet write pki/roles/web allowed_domains=example.com allow_subdomains=true\n  \
-                 signet write pki/issue/web common_name=www.example.com\n  \
+                 signet write pki/roles/web allowed_domains=example.com allow_subdomains=true key_type=ec\n  \
+                 signet write pki/issue/web common_name=www.example.com ttl=24h\n  \
                  signet write -field=certificate pki/sign/web csr=@request.pem\n  \
                  echo '{\"common_name\":\"www.example.com\",\"ttl\":3600}' | signet write pki/issue/web -",
             ),
@@ -34,9 +35,9 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let words = words(matches, 1, usize::MAX)?;
     let (path, pairs) = path_and_pairs(&words);
     if pairs.is_empty() && !is_on(matches, "force") {
-        return Err(Failure::local("Must supply data or use -force"));
+        return Err(Failure::local("Must supply data or use -force").mended_by(Mend::Usage));
     }
-    let data = data::parse(pairs, context.input).map_err(Failure::local)?;
+    let data = data::parse(pairs, context.input).map_err(data::mistake)?;
     let data = Some(Value::Object(data)).filter(|_| !pairs.is_empty());
     let client = context.client(matches)?;
     let answer = client
@@ -46,14 +47,14 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     finish(context, &display, &path, answer)
 }
 
-/// Splits off the path; a slash in front says nothing.
+/// The path without slashes at its ends, and the other words.
 pub(super) fn path_and_pairs(words: &[String]) -> (String, &[String]) {
     words
         .split_first()
         .map_or((String::new(), &[][..]), |(path, rest)| (path.trim_matches('/').to_owned(), rest))
 }
 
-/// Prints the answer of a write, or that there was none.
+/// Prints the answer of a write, or that it succeeded without one.
 pub(super) fn finish(
     context: &mut Context<'_>,
     display: &Display,

@@ -13,14 +13,14 @@ use crate::ca::pkcs12::shape::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JavaSupport {
     Every,
-    /// JDK-8076190, which 8u301 and 11.0.12 have too.
+    /// JDK-8076190, which is also in 8u301 and 11.0.12.
     Since2021,
     /// JDK-8343232.
     Since26,
     Never,
 }
 
-/// An algorithm with its parameters, as far as people ask for them.
+/// An algorithm with the parameters that the report prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Algorithm {
     pub(super) name: String,
@@ -80,7 +80,7 @@ const DIGESTS: [Known; 7] = [
 ];
 
 impl Algorithm {
-    /// An algorithm that is not known here, by the numbers of its identifier.
+    /// An algorithm that is not known here, named by its identifier.
     fn unknown(oid: ObjectIdentifier) -> Self {
         Self {
             name: oid.to_string(),

@@ -1,5 +1,5 @@
-//! What Java refuses of a key store, or does not show, by its versions. `docs/keystores.md` lists
-//! the versions that were tried.
+//! What Java refuses in a key store or does not show, by version. `docs/keystores.md` lists the
+//! versions that were tested.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,9 @@ pub(super) fn of_outline(outline: &Outline, password: &str, into: &mut Vec<Strin
 /// What depends on the entries.
 pub(super) fn of_entries(entries: &[Entry], password: &str, into: &mut Vec<String>) {
     if password.chars().count() < 6 {
-        into.push("keytool takes no password of fewer than 6 characters; programs do".to_owned());
+        into.push(
+            "keytool refuses passwords of fewer than 6 characters; programs accept them".to_owned(),
+        );
     }
     let unmarked =
         entries.iter().filter(|entry| entry.kind == EntryKind::UnmarkedCertificate).count();
@@ -50,7 +52,7 @@ pub(super) fn of_entries(entries: &[Entry], password: &str, into: &mut Vec<Strin
             "Java does not show certificates without a key that lack its attribute for trusted certificates; here: {unmarked}"
         ));
     }
-    // Java compares aliases in lower case; of two equal ones the last replaces the others.
+    // Java compares aliases in lower case; the last of several equal ones replaces the others.
     let mut aliases: BTreeMap<String, usize> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| !entry.alias.is_empty()) {
         *aliases.entry(entry.alias.to_lowercase()).or_default() += 1;

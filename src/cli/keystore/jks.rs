@@ -51,7 +51,7 @@ pub fn open(store: &[u8], password: &Secret<String>) -> Result<Opened, OpenError
     Ok(opened)
 }
 
-/// An entry in place.
+/// An entry as it is in the file.
 struct Entry<'a> {
     alias: String,
     created: Timestamp,
@@ -72,7 +72,7 @@ fn entries(content: &[u8]) -> Result<Vec<Entry<'_>>, OpenError> {
         VERSION => {}
         other => return Err(OpenError::Unsupported(format!("version {other} of JKS"))),
     }
-    // No capacity in advance: the number is not yet known to be true.
+    // No capacity in advance: the file may state a wrong number.
     let mut entries = Vec::new();
     for _ in 0..reader.number()? {
         entries.push(reader.entry()?);
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Java's modified UTF-8: each UTF-16 unit by itself, and NUL in two bytes.
+    /// Java's modified UTF-8, which encodes each UTF-16 unit on its own, and NUL in two bytes.
     fn text(&mut self) -> Result<String, OpenError> {
         let wrong = || OpenError::Malformed("a name in it is not Java's UTF-8".to_owned());
         let length = usize::from(u16::from_be_bytes(self.array()?));

@@ -1,7 +1,6 @@
-//! `signet keystore inspect`: what a PKCS#12 or JKS file holds, and what Java refuses of it.
+//! `signet keystore inspect`: what a PKCS#12 or JKS file holds, and what Java refuses in it.
 //!
-//! The readers of key stores are here and nowhere below: the server writes key stores and reads
-//! none. Start reading at [`inspect`] in `report.rs`; `pkcs12.rs` and `jks.rs` open files.
+//! Only this module reads key stores: the server writes them and does not read them. Start reading at [`inspect`] in `report.rs`; `pkcs12.rs` and `jks.rs` open files.
 
 mod algorithms;
 mod java;
@@ -41,19 +40,20 @@ const JCEKS: u32 = 0xCECE_CECE;
 
 pub(super) fn command() -> Command {
     Command::new("keystore")
-        .about("Look into key stores and trust stores")
+        .about("Inspect key stores and trust stores")
+        .after_help("Example:\n  signet keystore inspect -password-file=pw tls/keystore.p12")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(with_format(
             Command::new("inspect")
-                .about("Show what a PKCS#12 or JKS file holds, and what Java refuses of it")
+                .about("Show what a PKCS#12 or JKS file holds, and what Java refuses in it")
                 .override_usage("signet keystore inspect [flags] FILE")
                 .arg(positional("FILE"))
                 .arg(flag("password-file", "FILE", "Password of the key store, on the first line of FILE (SIGNET_KEYSTORE_PASSWORD)"))
                 .after_help(
                     "Shows the format and its algorithms, each entry with its alias, whether the private key\n\
                      belongs to the certificate, the order of the chain and gaps in it, when each certificate\n\
-                     expires, and SPIFFE IDs. Neither keys nor the password are shown; no server is asked.\n\
+                     expires, and SPIFFE IDs. Neither keys nor the password are shown; no request is sent.\n\
                      Without -password-file and SIGNET_KEYSTORE_PASSWORD, the password is asked for at the\n\
                      terminal. The exit code is 2 for a file that cannot be opened, 0 otherwise.\n\n\
                      Examples:\n  \
@@ -89,13 +89,16 @@ fn show(context: &mut Context<'_>, display: &Display, report: &Report) -> Outcom
     Ok(0)
 }
 
-/// The bytes of a file, one more than is opened at most.
+/// The bytes of a file, at most one more than the limit, which shows that it is too large.
 fn read_file(file: &str) -> Result<Vec<u8>, Failure> {
     let limit = u64::try_from(MAX_ARCHIVE).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|open| open.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| Failure::local(format!("{} cannot be read: {error}", printable(file))))?;
+    File::open(file).and_then(|open| open.take(limit).read_to_end(&mut bytes)).map_err(
+        |error| {
+            Failure::local(format!("{} cannot be read: {error}", printable(file)))
+                .with_mend("name a key store that this user can read.")
+        },
+    )?;
     Ok(bytes)
 }
 
@@ -133,12 +136,14 @@ fn text_of_other_kind(bytes: &[u8]) -> Option<OtherFile> {
 /// From the flag, the environment, or the terminal.
 fn password(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret<String>, Failure> {
     let given = match text(matches, "password-file") {
-        Some(file) => pki::password(file)?,
+        Some(file) => pki::password(file).map_err(|failure| {
+            failure.with_mend("name a file whose first line is the password with -password-file.")
+        })?,
         None => match (context.environment)("SIGNET_KEYSTORE_PASSWORD") {
-            // An empty password is one, so an empty variable is not an unset one.
+            // A password may be empty, so an empty variable is not treated as unset.
             Some(password) => Secret::new(password),
             None => {
-                let no_terminal = "There is no terminal to ask for the password of the key store. Give it by -password-file or SIGNET_KEYSTORE_PASSWORD.";
+                let no_terminal = "There is no terminal to ask for the password of the key store. Give it with -password-file=FILE or SIGNET_KEYSTORE_PASSWORD.";
                 let mut typed = prompt::ask(context, "Password of the key store", no_terminal)?;
                 Secret::new(std::mem::take(&mut *typed))
             }
@@ -146,7 +151,7 @@ fn password(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret<St
     };
     if given.expose().chars().take(MAX_PASSWORD + 1).count() > MAX_PASSWORD {
         return Err(Failure::local(format!(
-            "The password has more than {MAX_PASSWORD} characters; name the file that holds it alone."
+            "The password has more than {MAX_PASSWORD} characters: name a file that holds only the password."
         )));
     }
     Ok(given)
@@ -155,18 +160,18 @@ fn password(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret<St
 /// A file that is not opened: what is wrong with it, and the next step. Exit code 2.
 fn refused(file: &str, error: &OpenError) -> Failure {
     let file = printable(file);
-    Failure { code: 2, text: format!("{file}: {error}. {}", error.mend(&file)) }
+    Failure::server(format!("{file}: {error}. {}", error.mend(&file)))
 }
 
-/// The result of the work, unless it takes longer. The thread is left behind then; the process ends
-/// soon after.
+/// The result of the work, or an error if it takes longer than the limit. The thread then goes on
+/// until the process ends, which is soon after.
 fn within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, OpenError> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        // The receiver is gone once the time is over.
+        // After the limit there is no receiver.
         let _ = sender.send(work());
     });
     match receiver.recv_timeout(limit) {

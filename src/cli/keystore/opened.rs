@@ -144,10 +144,10 @@ impl OpenError {
                 "Convert it: keytool -importkeystore -srckeystore {file} -destkeystore new.p12 -deststoretype PKCS12, or: openssl pkcs12 -legacy -in {file} -nodes | openssl pkcs12 -export -out new.p12"
             ),
             Self::TooCostly(_) => {
-                "At most 1000000 iterations and 20 seconds of work are spent on a file. Write the store again with fewer, for example: openssl pkcs12 -export -iter 10000".to_owned()
+                "The limits are 1000000 iterations and 20 seconds for a file. Write the store again with fewer iterations, for example: openssl pkcs12 -export -iter 10000".to_owned()
             }
             Self::Password => {
-                "Give the password of the store by -password-file; Java's and Signet's default is changeit.".to_owned()
+                "Give the password of the store with -password-file=FILE or SIGNET_KEYSTORE_PASSWORD; the default of Java and of Signet is changeit.".to_owned()
             }
         }
     }

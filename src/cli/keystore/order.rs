@@ -51,8 +51,8 @@ pub(super) fn judge(chain: &[Certificate]) -> Option<Order> {
     })
 }
 
-/// The path from the first certificate to its root, by the numbers that came with them. Among more
-/// than [`MAX_CHAIN`] certificates no path is searched.
+/// The path from the first certificate to its root, as the numbers given with the certificates.
+/// Among more than [`MAX_CHAIN`] certificates no path is searched.
 pub(super) fn path_of(numbered: &[(usize, Certificate)]) -> Vec<usize> {
     let near: Vec<Certificate> =
         numbered.iter().take(MAX_CHAIN).map(|(_, one)| one.clone()).collect();

@@ -29,7 +29,7 @@ pub(super) const MAX_ITERATIONS: u32 = 1_000_000;
 
 const KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.1");
 
-/// What is known of an archive without its password.
+/// What can be read of an archive without its password.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     pub(super) mac: Option<Algorithm>,
@@ -288,7 +288,7 @@ fn verify_pbmac1(mac: &MacData<'_>, content: &[u8], password: &str) -> Result<()
         .map_err(|_| OpenError::Password)
 }
 
-/// What an error of `p12-keystore` says of the archive.
+/// What an error of `p12-keystore` means for the archive.
 fn cause(error: &Error, has_mac: bool) -> OpenError {
     match error {
         Error::MacError(_) => OpenError::Password,
@@ -373,8 +373,8 @@ fn leaf_of(key: &PrivateKeyBag, certificates: &[CertificateBag], is_only: bool) 
     is_only.then(|| certificates.iter().position(belongs))?
 }
 
-/// The positions of a chain. One key has all certificates; of several, each has those that lead to
-/// its root.
+/// The positions of a chain. A single key has all certificates; each of several keys has those that
+/// lead to its root.
 fn chain_of(leaf: usize, certificates: &[CertificateBag], is_only: bool) -> Vec<usize> {
     let others = (0..certificates.len()).filter(|position| *position != leaf);
     let all: Vec<usize> = std::iter::once(leaf).chain(others).collect();

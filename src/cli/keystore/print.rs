@@ -1,4 +1,4 @@
-//! A report as text for people.
+//! A report as text.
 
 use super::report::{CertificateFacts, Chain, Entry, EntryKind, Key, Protection, Report};
 
@@ -47,10 +47,10 @@ fn add_entry(entry: &Entry, lines: &mut Vec<String>) {
         lines.push(field("Created", created));
     }
     if let Some(key) = &entry.key {
-        lines.push(field("Key", &told_key(key, entry.certificates.len())));
+        lines.push(field("Key", &key_text(key, entry.certificates.len())));
     }
     if let Some(chain) = &entry.chain {
-        lines.push(field("Chain", &told_chain(chain, &entry.certificates)));
+        lines.push(field("Chain", &chain_text(chain, &entry.certificates)));
     }
     let is_numbered = entry.kind == EntryKind::PrivateKey;
     for (position, facts) in entry.certificates.iter().enumerate() {
@@ -63,7 +63,7 @@ fn add_entry(entry: &Entry, lines: &mut Vec<String>) {
     }
 }
 
-fn told_key(key: &Key, certificates: usize) -> String {
+fn key_text(key: &Key, certificates: usize) -> String {
     let Some(kind) = &key.kind else {
         return "not decrypted: it has another password than the store".to_owned();
     };
@@ -75,7 +75,7 @@ fn told_key(key: &Key, certificates: usize) -> String {
     }
 }
 
-fn told_chain(chain: &Chain, certificates: &[CertificateFacts]) -> String {
+fn chain_text(chain: &Chain, certificates: &[CertificateFacts]) -> String {
     let count = match certificates.len() {
         1 => "1 certificate".to_owned(),
         count => format!("{count} certificates"),

@@ -1,5 +1,5 @@
-//! What is said of a key store: entries, chains, expiry, and what Java refuses. No key and no
-//! password is part of it.
+//! The report about a key store: entries, chains, expiry, and what Java refuses. It holds neither
+//! keys nor passwords.
 
 use der::Decode;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::ca::spiffe::has_spiffe_scheme;
 use crate::ca::time::Timestamp;
 use crate::secret::Secret;
 
-/// A key store as it is shown.
+/// The content of a key store as the command prints it.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) file: String,
@@ -409,7 +409,7 @@ fn validity(certificate: &Certificate, now: Timestamp) -> String {
     }
 }
 
-/// The largest unit of which there are at least two.
+/// The number of seconds in the largest unit that fits at least twice.
 fn span(seconds: i64) -> String {
     let units = [(86_400, "days"), (3600, "hours"), (60, "minutes")];
     match units.iter().find(|(length, _)| seconds >= 2 * length) {
@@ -418,8 +418,8 @@ fn span(seconds: i64) -> String {
     }
 }
 
-/// Text of a file with control characters and such that change the direction of text escaped, so
-/// that it cannot steer a terminal.
+/// Text of a file in which control characters and those that change the direction of text are
+/// escaped, so that it cannot control the terminal.
 pub(super) fn printable(text: &str) -> String {
     let is_unsafe = |character: char| {
         character.is_control()

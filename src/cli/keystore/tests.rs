@@ -236,7 +236,7 @@ fn more_iterations_than_the_limit_are_refused_before_any_work() {
 }
 
 #[test]
-fn work_that_takes_too_long_is_given_up() {
+fn work_that_takes_too_long_is_abandoned() {
     let (keep, wait) = mpsc::channel::<()>();
     let endless = move || {
         let _ = wait.recv();
@@ -248,7 +248,7 @@ fn work_that_takes_too_long_is_given_up() {
 }
 
 #[test]
-fn a_report_tells_algorithms_key_chain_expiry_and_spiffe_id() {
+fn a_report_shows_algorithms_key_chain_expiry_and_spiffe_id() {
     let identity = identity();
     let archive = identity.pkcs12(true, &[0, 1, 2], "changeit", Encoder::Modern2026);
     let report = report(Kind::Pkcs12, &archive);
@@ -313,7 +313,7 @@ fn a_report_names_what_is_wrong_with_a_chain() {
 }
 
 #[test]
-fn a_report_tells_certificates_outside_their_validity() {
+fn a_report_names_certificates_outside_their_validity() {
     let at = |days: i64| OffsetDateTime::from_unix_timestamp(NOW.unix() + days * DAY).unwrap();
     for (from, to, expected) in
         [(-9, -5, "is expired 5 days ago"), (5, 9, "is not valid before 2030-03-22T17:46:40Z")]
@@ -334,7 +334,7 @@ fn an_archive_without_a_mac_is_shown_with_a_warning() {
 }
 
 #[test]
-fn names_in_a_file_cannot_steer_the_terminal() {
+fn names_in_a_file_cannot_control_the_terminal() {
     let identity = identity_with(|leaf| {
         leaf.distinguished_name.push(DnType::OrganizationName, "\u{1b}[2Jgone\u{202e}");
     });
@@ -348,7 +348,7 @@ fn names_in_a_file_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn a_jks_key_with_another_password_is_told_and_the_rest_is_shown() {
+fn a_jks_key_with_another_password_is_reported_and_the_rest_is_shown() {
     let identity = identity();
     let store = identity.jks(true, "web", "changeit");
     // The same entries, sealed under another password: so does `keytool -storepasswd`.
@@ -361,7 +361,7 @@ fn a_jks_key_with_another_password_is_told_and_the_rest_is_shown() {
 }
 
 #[test]
-fn equal_aliases_and_short_passwords_are_told() {
+fn equal_aliases_and_short_passwords_are_reported() {
     let certificates = identity().chain;
     let roots: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
     let mut store = written_jks::trust_store(&roots, &secret("a"), NOW).unwrap();
@@ -400,7 +400,7 @@ proptest! {
         }
     }
 
-    /// Behind the MAC: an author who knows the password may write any content.
+    /// Content with a valid MAC: an author who knows the password may write any content.
     #[test]
     fn hostile_content_does_no_harm(place in any::<prop::sample::Index>(), flip in 1_u8..) {
         let identity = identity();
