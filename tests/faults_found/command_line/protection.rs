@@ -104,28 +104,3 @@ async fn n02_a_redirect_is_not_followed_if_that_is_disabled() {
     let done = ask(address, "NOTHING").await.unwrap();
     assert!(done.stderr.contains("connection refused"), "{}", done.stderr);
 }
-
-/// The commands at the end of `signet --help`, as pasted into two terminals.
-#[test]
-fn n11_the_lines_at_the_end_of_the_help_work() {
-    let help = signet(&["--help"], &[]).stdout;
-    let (_, lines) = help.split_once("Start a server").unwrap();
-    let pasted: Vec<&str> = lines.lines().filter_map(|line| line.strip_prefix("  ")).collect();
-    let [server, environment, issue] = pasted.as_slice() else { panic!("{help}") };
-    // Except for the port: this test uses a free one.
-    let words: Vec<&str> = server.strip_prefix("signet server -dev ").unwrap().split(' ').collect();
-    let (home, out) = (Folder::new(), Folder::new());
-    let flags: Vec<&str> =
-        words.into_iter().filter(|word| *word != "-dev-root-token-id=root").collect();
-    let server = Development::start(&home, &flags);
-    let exported = environment.strip_prefix("export ").unwrap();
-    let exported = exported.replace("http://127.0.0.1:8200", &server.address);
-    let exported: Vec<(&str, &str)> =
-        exported.split(' ').map(|pair| pair.split_once('=').unwrap()).collect();
-    let folder = format!("-out={}", out.root().display());
-    let mut words: Vec<&str> = issue.strip_prefix("signet ").unwrap().split(' ').collect();
-    words.push(&folder);
-    let done = signet(&words, &exported);
-    assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(out.path("svid.pem").is_file());
-}
