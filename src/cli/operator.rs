@@ -42,7 +42,7 @@ pub(super) fn command() -> Command {
                     "A Signet server opens its store with the key of its configuration: there are no key\n\
                      shares to keep and none to enter. Keep the token: it is the only one.\n\n\
                      Examples:\n  \
-                     signet operator init -format=json > init.json\n  \
+                     umask 077; signet operator init -format=json > init.json\n  \
                      signet operator init -status",
                 ),
         )))

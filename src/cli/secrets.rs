@@ -10,10 +10,11 @@ use serde_json::Value;
 use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
 use super::connection::with_connection;
 use super::failure::Failure;
-use super::render::{Display, Format, with_format};
+use super::render::{Display, Format, warn, with_format};
 use super::{Context, Outcome, duration, table};
 use crate::client::Reply;
 use crate::go;
+use crate::wire::answer::Answer;
 use crate::wire::sys::{EnableRequest, MountAnswer, MountSettings, TuneRequest};
 
 pub(super) fn command() -> Command {
@@ -130,12 +131,13 @@ async fn enable(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
         kind,
     };
     let client = context.client(matches)?;
-    client
+    let answer = client
         .post(&format!("sys/mounts/{path}"), &ask)
         .await
         .map_err(|error| Failure::request("Error enabling", &error))?;
     let kind = ask.kind;
     context.output.line(&format!("Success! Enabled the {kind} secrets engine at: {path}/"))?;
+    warn_of(context, answer);
     Ok(0)
 }
 
@@ -146,10 +148,11 @@ async fn tune(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     ask.description = text(matches, "description").map(str::to_owned);
     ask.options = options(matches)?;
     let client = context.client(matches)?;
-    client.post(&format!("sys/mounts/{path}/tune"), &ask).await.map_err(|error| {
+    let answer = client.post(&format!("sys/mounts/{path}/tune"), &ask).await.map_err(|error| {
         Failure::request(format_args!("Error tuning secrets engine {path}/"), &error)
     })?;
     context.output.line(&format!("Success! Tuned the secrets engine at: {path}/"))?;
+    warn_of(context, answer);
     Ok(0)
 }
 
@@ -157,12 +160,19 @@ async fn disable(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let words = words(matches, 1, 1)?;
     let path = words.first().map_or("", |path| path.trim_matches('/'));
     let client = context.client(matches)?;
-    client.delete(&format!("sys/mounts/{path}"), &[]).await.map_err(|error| {
+    let answer = client.delete(&format!("sys/mounts/{path}"), &[]).await.map_err(|error| {
         Failure::request(format_args!("Error disabling secrets engine at {path}/"), &error)
     })?;
     let text = format!("Success! Disabled the secrets engine (if it existed) at: {path}/");
     context.output.line(&text)?;
+    warn_of(context, answer);
     Ok(0)
+}
+
+/// Prints the warnings of an answer that has nothing else to print.
+fn warn_of(context: &mut Context<'_>, answer: Option<Answer>) {
+    let warnings = answer.and_then(|answer| answer.warnings);
+    warn(context, warnings.as_deref().unwrap_or_default());
 }
 
 async fn list(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {

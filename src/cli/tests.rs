@@ -235,6 +235,25 @@ fn a_local_error_exits_with_one_and_a_refusal_or_no_server_with_two() {
 }
 
 #[test]
+fn warnings_of_an_answer_without_data_are_printed() {
+    let exchange = serde_json::json!({
+        "method": "POST", "path": "/v1/sys/mounts/pki/tune",
+        "body": {
+            "default_lease_ttl": "", "max_lease_ttl": "8760h0m0s", "force_no_cache": false,
+            "options": null,
+        },
+        "status": 200,
+        "answer": { "warnings": ["the lifetime is longer than that of the CA"] },
+    });
+    let (address, unknown) = server(vec![exchange]);
+    let line = ["secrets", "tune", "-max-lease-ttl=8760h", "pki"];
+    let done = signet(&line, "", &[("SIGNET_ADDR", &address)]);
+    assert_eq!(*unknown.lock().unwrap(), []);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("longer than that of the CA"), "{}", done.stderr);
+}
+
+#[test]
 fn key_stores_are_written_with_the_password_of_the_file() {
     let archive = data_encoding::BASE64.encode(&[0x30, 0x03, 0x02, 0x01, 0x03]);
     let folder = tempfile::tempdir().unwrap();
