@@ -6,13 +6,13 @@ use clap::{ArgMatches, Command};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::arguments::{flag, is_on, positional, switch, text, words};
-use super::connection::with_connection;
-use super::failure::Failure;
-use super::file_set::{self, Entry, Plan};
-use super::render::warn;
-use super::{Context, Outcome, data, svid};
 use crate::ca::time::Timestamp;
+use crate::cli::arguments::{flag, is_on, positional, switch, text, words};
+use crate::cli::connection::with_connection;
+use crate::cli::failure::Failure;
+use crate::cli::file_set::{self, Entry, Plan};
+use crate::cli::render::warn;
+use crate::cli::{Context, Outcome, data, svid};
 use crate::client::{Client, Error};
 use crate::secret::Secret;
 use crate::wire::answer::Answer;
@@ -37,39 +37,33 @@ struct Ask {
 }
 
 pub(super) fn command() -> Command {
-    Command::new("pki")
-        .about("Get certificates into files")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(with_connection(
-            Command::new("issue")
-                .about("Issue an X.509-SVID and write it where a service can load it")
-                .override_usage("signet pki issue [flags] spiffe://TRUST-DOMAIN/PATH [KEY=VALUE...]")
-                .arg(positional("SPIFFE-ID"))
-                .arg(flag("mount", "PATH", "Where the PKI engine is; pki if unset"))
-                .arg(flag("role", "NAME", "The role to ask; spiffe if unset"))
-                .arg(flag("out", "FOLDER", "Where the files go; the present folder if unset"))
-                .arg(flag("format", "FORMAT", "pem, pkcs12 or jks; pem if unset"))
-                .arg(flag("password-file", "FILE", "Password of the key store and trust store, on its first line; changeit if unset"))
-                .arg(switch("force", "Replace files that Signet did not write").alias("f"))
-                .arg(flag("ttl", "DURATION", "Lifetime of the certificate"))
-                .arg(flag("common-name", "NAME", "Common name of the subject, where the role wants one"))
-                .after_help(
-                    "pem writes svid.pem (with the intermediates), key.pem and bundle.pem (the roots); pkcs12\n\
-                     and jks write a key store and a trust store. The set is replaced all at once, and\n\
-                     only its owner can read it. What Signet did not write is kept: with a name of\n\
-                     the set it is refused unless -force is given. Further parameters of the request\n\
-                     are KEY=VALUE.\n\n\
-                     Examples:\n  \
-                     signet pki issue spiffe://example.com/payments/api\n  \
-                     signet pki issue -role=kafka -format=pkcs12 -password-file=pw -out=tls spiffe://example.com/broker",
-                ),
-        ))
+    with_connection(
+        Command::new("issue")
+            .about("Issue an X.509-SVID and write it where a service can load it")
+            .override_usage("signet pki issue [flags] spiffe://TRUST-DOMAIN/PATH [KEY=VALUE...]")
+            .arg(positional("SPIFFE-ID"))
+            .arg(flag("mount", "PATH", "Where the PKI engine is; pki if unset"))
+            .arg(flag("role", "NAME", "The role to ask; spiffe if unset"))
+            .arg(flag("out", "FOLDER", "Where the files go; the present folder if unset"))
+            .arg(flag("format", "FORMAT", "pem, pkcs12 or jks; pem if unset"))
+            .arg(flag("password-file", "FILE", "Password of the key store and trust store, on its first line; changeit if unset"))
+            .arg(switch("force", "Replace files that Signet did not write").alias("f"))
+            .arg(flag("ttl", "DURATION", "Lifetime of the certificate"))
+            .arg(flag("common-name", "NAME", "Common name of the subject, where the role wants one"))
+            .after_help(
+                "pem writes svid.pem (with the intermediates), key.pem and bundle.pem (the roots); pkcs12\n\
+                 and jks write a key store and a trust store. The set is replaced all at once, and\n\
+                 only its owner can read it. What Signet did not write is kept: with a name of\n\
+                 the set it is refused unless -force is given. Further parameters of the request\n\
+                 are KEY=VALUE.\n\n\
+                 Examples:\n  \
+                 signet pki issue spiffe://example.com/payments/api\n  \
+                 signet pki issue -role=kafka -format=pkcs12 -password-file=pw -out=tls spiffe://example.com/broker",
+            ),
+    )
 }
 
 pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
-    // `issue` is the only one; clap refuses any other.
-    let Some((_, matches)) = matches.subcommand() else { return Ok(1) };
     let ask = ask(context, matches)?;
     let client = context.client(matches)?;
     let unwritable = |error| {
@@ -161,7 +155,7 @@ fn said_twice(matches: &ArgMatches, parameters: &Map<String, Value>) -> Result<(
 }
 
 /// The first line of a file.
-pub(super) fn password(path: &str) -> Result<Secret<String>, Failure> {
+pub(in crate::cli) fn password(path: &str) -> Result<Secret<String>, Failure> {
     let text = std::fs::read_to_string(path)
         .map(Zeroizing::new)
         .map_err(|error| Failure::local(format!("{path} cannot be read: {error}")))?;

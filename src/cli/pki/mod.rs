@@ -1,0 +1,25 @@
+//! `signet pki`: certificates for services, in files.
+
+mod issue;
+
+use clap::{ArgMatches, Command};
+
+pub(super) use issue::password;
+
+use super::{Context, Outcome};
+
+pub(super) fn command() -> Command {
+    Command::new("pki")
+        .about("Get certificates into files")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(issue::command())
+}
+
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    match matches.subcommand() {
+        Some(("issue", matches)) => issue::run(context, matches).await,
+        // clap refuses any other.
+        _ => Ok(1),
+    }
+}
