@@ -8,6 +8,8 @@
 //! out/svid.pem -> .current/svid.pem        never changes
 //! out/.current -> .set-5f1c…               one rename switches every name
 //! out/.set-5f1c…/{svid,key,bundle}.pem     mode 0600 in a folder of mode 0700, synced before
+//! out/.set-5f1c…/REQUEST                   what was asked from the server, without passwords
+//! out/.set-5f1c…/PENDING                   only until the command after the change succeeds
 //! out/.set-5f1c…/SHA256SUMS                what was written, to know it again
 //! ```
 //!
@@ -22,13 +24,15 @@
 //! Not promised: that a program which opens two files around the switch gets both of one set;
 //! and a plain file that has the name of one of ours becomes a link just after the switch.
 
+mod access;
+mod current;
 mod plan;
 #[cfg(test)]
 mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +40,8 @@ use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
 
+pub(super) use access::FileAccess;
+pub(super) use current::{CurrentSet, command_succeeded};
 pub(super) use plan::Plan;
 
 /// Names that a set may have; those that the newest set lacks disappear with the old one.
@@ -54,26 +60,49 @@ const CURRENT: &str = ".current";
 /// What a set holds and its digests, in the form of `sha256sum`.
 const SUMS: &str = "SHA256SUMS";
 
+/// What was asked from the server. A set of an older version has none.
+const REQUEST: &str = "REQUEST";
+
+/// An empty file: the command that follows a change has not succeeded yet.
+const PENDING: &str = "PENDING";
+
 /// No run takes so long.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// A name and what it shall hold.
+/// A name and the content of the file.
 pub(super) type Entry = (&'static str, Zeroizing<Vec<u8>>);
+
+/// What is written at once.
+#[derive(Default)]
+pub(super) struct NewSet {
+    /// The files that programs read.
+    pub(super) files: Vec<Entry>,
+    /// What was asked from the server, without secrets.
+    pub(super) request: Vec<u8>,
+    /// Whether a command follows that must succeed once.
+    pub(super) has_command: bool,
+    /// Mode and owner of the files.
+    pub(super) access: FileAccess,
+}
 
 /// Makes the folder, if it is not there, and tries whether a set can be made in it: before anything is
 /// asked for that would be lost.
 ///
 /// # Errors
 /// Why that cannot be done, with the path in the text.
-pub(super) fn prepare(folder: &Path) -> io::Result<()> {
-    make(folder)?;
+pub(super) fn prepare(folder: &Path, access: FileAccess) -> io::Result<()> {
+    make(folder, access)?;
     let trial = folder.join(format!(".set-{}", Entropy::System.uuid()));
-    fs::create_dir(&trial).and_then(|()| fs::remove_dir(&trial)).map_err(|error| at(folder, &error))
+    fs::create_dir(&trial).map_err(|error| at(folder, &error))?;
+    let written = write(&trial, "key.pem", &[], access);
+    remove_set(&trial);
+    written
 }
 
-fn make(folder: &Path) -> io::Result<()> {
+fn make(folder: &Path, access: FileAccess) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder).map_err(|error| at(folder, &error))
+    let builder = builder.recursive(true).mode(access.folder_mode());
+    builder.create(folder).map_err(|error| at(folder, &error))
 }
 
 /// Puts the set in place of the one that the folder holds, or fails and changes nothing. The
@@ -81,11 +110,11 @@ fn make(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What could not be written, with its path in the text.
-pub(super) fn replace(folder: &Path, entries: &[Entry]) -> io::Result<Vec<&'static str>> {
-    make(folder)?;
+pub(super) fn replace(folder: &Path, new: &NewSet) -> io::Result<Vec<&'static str>> {
+    make(folder, new.access)?;
     let mark = Entropy::System.uuid();
     let fresh = folder.join(format!(".set-{mark}"));
-    let outcome = write_all(&fresh, entries).and_then(|()| switch(folder, &fresh, &mark, entries));
+    let outcome = write_all(&fresh, new).and_then(|()| switch(folder, &fresh, &mark, &new.files));
     if outcome.is_err() && !is_current(folder, &fresh) {
         // The set was never in use; what is left of it holds a key, so it must go.
         let _ = fs::remove_dir_all(&fresh);
@@ -93,22 +122,36 @@ pub(super) fn replace(folder: &Path, entries: &[Entry]) -> io::Result<Vec<&'stat
     outcome
 }
 
-fn write_all(fresh: &Path, entries: &[Entry]) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).create(fresh).map_err(|error| at(fresh, &error))?;
-    let sums: String =
-        entries.iter().map(|(name, content)| format!("{}  {name}\n", digest(content))).collect();
-    let sums = (SUMS, Zeroizing::new(sums.into_bytes()));
-    for (name, content) in entries.iter().chain([&sums]) {
-        let path = fresh.join(name);
-        let write = || {
-            let mut options = OpenOptions::new();
-            let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all(content)?;
-            file.sync_all()
-        };
-        write().map_err(|error| at(&path, &error))?;
+fn write_all(fresh: &Path, new: &NewSet) -> io::Result<()> {
+    let made = fs::DirBuilder::new().mode(0o700).create(fresh);
+    made.map_err(|error| at(fresh, &error))?;
+    let mut sums = String::new();
+    for (name, content) in &new.files {
+        write(fresh, name, content, new.access)?;
+        sums.push_str(&format!("{}  {name}\n", digest(content)));
     }
+    write(fresh, REQUEST, &new.request, FileAccess::default())?;
+    sums.push_str(&format!("{}  {REQUEST}\n", digest(&new.request)));
+    write(fresh, SUMS, sums.as_bytes(), FileAccess::default())?;
+    if new.has_command {
+        write(fresh, PENDING, &[], FileAccess::default())?;
+    }
+    // The folder's own mode last: until then its user is alone in it, whatever the umask is.
+    let mode = fs::Permissions::from_mode(new.access.folder_mode());
+    fs::set_permissions(fresh, mode).map_err(|error| at(fresh, &error))?;
     sync(fresh)
+}
+
+fn write(set: &Path, name: &str, content: &[u8], access: FileAccess) -> io::Result<()> {
+    let path = set.join(name);
+    let write = || {
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(content)?;
+        access.apply(&file, name)?;
+        file.sync_all()
+    };
+    write().map_err(|error| at(&path, &error))
 }
 
 /// SHA-256 in hexadecimal.
@@ -156,7 +199,7 @@ fn switch(
 /// The old key is of no use any more; a reader that holds it open keeps it so long. What a set
 /// holds besides its own files stays, and its folder with it.
 fn remove_set(set: &Path) {
-    for name in NAMES.into_iter().chain([SUMS]) {
+    for name in NAMES.into_iter().chain([REQUEST, PENDING, SUMS]) {
         let _ = fs::remove_file(set.join(name));
     }
     let _ = fs::remove_dir(set);

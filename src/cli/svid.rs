@@ -5,11 +5,13 @@
 
 use std::fmt::Display;
 
+use der::Decode;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use serde_json::{Map, Value};
+use x509_cert::name::Name;
 use zeroize::Zeroizing;
 
 use super::file_set::Entry;
@@ -51,6 +53,30 @@ pub(super) fn pem_set(data: &Map<String, Value>, identity: &str) -> Result<Vec<E
         ("key.pem", key),
         ("bundle.pem", Zeroizing::new(pem(&roots))),
     ])
+}
+
+/// The certificates of `svid.pem`, leaf first, where `key.pem` is the key of the leaf.
+///
+/// # Errors
+/// What does not belong together.
+pub(super) fn stored_chain(svid: &[u8], key: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let chain = CertificateDer::pem_slice_iter(svid).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(unreadable)?;
+    let leaf = chain.first().ok_or_else(|| "there is not a certificate in it".to_owned())?;
+    belongs_together(leaf, str::from_utf8(key).map_err(unreadable)?)?;
+    Ok(chain.into_iter().map(|certificate| certificate.to_vec()).collect())
+}
+
+/// The subject of a certificate in PEM, as RFC 4514 writes it; empty if it cannot be read.
+pub(super) fn subject(pem: &str) -> String {
+    let certificate = certificates(pem).ok().and_then(|found| found.into_iter().next());
+    let certificate = certificate.as_deref().map(CertificateFields::read);
+    certificate.and_then(Result::ok).map(|fields| name(fields.subject())).unwrap_or_default()
+}
+
+/// A name in DER, as RFC 4514 writes it.
+pub(super) fn name(der: &[u8]) -> String {
+    Name::from_der(der).map(|name| name.to_string()).unwrap_or_default()
 }
 
 fn one_certificate(text: &str) -> Result<CertificateDer<'static>, String> {

@@ -3,7 +3,8 @@
 //! Signet knows its own files by three marks: the name is a link by way of `.current`, `.current`
 //! is a link to a set, and the set's `SHA256SUMS` has the digest of what lies there. A file that
 //! was copied over one of ours goes through the links and is known by its digest alone. Sets of
-//! versions before this list are known by the links.
+//! versions before this list are known by the links. A file of ours that is empty or holds zeros
+//! alone is damaged, and not a file of another program.
 
 use std::fmt;
 use std::fs;
@@ -44,7 +45,7 @@ impl fmt::Display for Refusal {
             }
             Self::Folder(path) => write!(
                 formatter,
-                "{} is a folder where a file shall go: move it away, or name another folder with -out",
+                "{} is a folder with the name of a file to write: move it away, or name another folder with -out",
                 path.display()
             ),
             Self::Unreadable(error) => error.fmt(formatter),
@@ -133,6 +134,10 @@ fn is_changed(path: &Path, name: &str, sums: Option<&str>) -> Result<bool, Refus
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(Refusal::Unreadable(at(path, &error))),
     };
+    // What a full disk or a loss of power leaves: nothing is lost with it.
+    if content.iter().all(|byte| *byte == 0) {
+        return Ok(false);
+    }
     let line = format!("{}  {name}", digest(&content));
     Ok(!sums.lines().any(|known| known == line))
 }

@@ -8,6 +8,10 @@ fn set(entries: &[(&'static str, &str)]) -> Vec<Entry> {
     entries.iter().map(|(name, text)| (*name, Zeroizing::new(text.as_bytes().to_vec()))).collect()
 }
 
+fn replace(folder: &Path, entries: &[Entry]) -> io::Result<Vec<&'static str>> {
+    super::replace(folder, &NewSet { files: entries.to_vec(), ..NewSet::default() })
+}
+
 fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap()
 }

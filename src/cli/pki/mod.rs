@@ -1,10 +1,15 @@
 //! `signet pki`: certificates for services, in files.
 
+mod exec;
+mod fraction;
 mod issue;
+mod options;
+mod stored;
+mod summary;
 
 use clap::{ArgMatches, Command};
 
-pub(super) use issue::password;
+pub(super) use options::password;
 
 use super::{Context, Outcome};
 
