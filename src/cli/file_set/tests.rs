@@ -143,3 +143,106 @@ fn what_lies_beside_a_set_in_its_folder_stays() {
     assert_eq!(fs::read_to_string(old.join("notes.txt")).unwrap(), "mine");
     assert!(!old.join("key.pem").exists());
 }
+
+/// Mode of a file of the set in use.
+fn mode(folder: &Path, name: &str) -> u32 {
+    fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_mode_is_for_the_private_key_and_the_certificates_are_for_every_user() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("out");
+    let access = FileAccess::read(Some("0640"), None).unwrap();
+    let files = set(&[("svid.pem", "one"), ("key.pem", "k1"), ("bundle.pem", "b")]);
+    super::replace(&folder, &NewSet { files, access, ..NewSet::default() }).unwrap();
+    let modes = ["key.pem", "svid.pem", "bundle.pem"].map(|name| mode(&folder, name));
+    assert_eq!(modes, [0o640, 0o644, 0o644]);
+    assert_eq!(mode(&folder, CURRENT), 0o755);
+    for name in [SUMS, REQUEST] {
+        assert_eq!(mode(&folder.join(CURRENT), name), 0o600, "{name}");
+    }
+    assert!(CurrentSet::read(&folder, access).is_some());
+    // Another mode than that of the set, and a mode that was changed since.
+    let other = FileAccess::read(Some("0600"), None).unwrap();
+    assert!(CurrentSet::read(&folder, other).is_none());
+    fs::set_permissions(folder.join("svid.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(CurrentSet::read(&folder, access).is_none());
+}
+
+/// A process that is killed between the writing of its set and the rename of `.current`.
+#[test]
+fn a_run_that_is_killed_before_the_rename_leaves_the_old_set_in_use() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    replace(folder, &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
+    let killed = NewSet {
+        files: set(&[("svid.pem", "two"), ("key.pem", "k2")]),
+        has_command: true,
+        ..NewSet::default()
+    };
+    write_all(&folder.join(".set-00000000-0000-0000-0000-000000000001"), &killed).unwrap();
+    let current = CurrentSet::read(folder, FileAccess::default()).unwrap();
+    assert_eq!(current.file("svid.pem"), Some(&b"one"[..]));
+    assert_eq!((read(folder, "key.pem"), current.command_pending), ("k1".into(), false));
+    assert_eq!(foreign(folder, false), Ok(vec![]));
+    replace(folder, &set(&[("svid.pem", "three"), ("key.pem", "k3")])).unwrap();
+    assert_eq!(read(folder, "svid.pem"), "three");
+}
+
+#[test]
+fn a_set_is_read_back_whole_or_not_at_all() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 7] = [
+        ("a missing file", |folder| fs::remove_file(folder.join(CURRENT).join("key.pem")).unwrap()),
+        ("a missing link", |folder| fs::remove_file(folder.join("key.pem")).unwrap()),
+        ("a changed file", |folder| fs::write(folder.join("svid.pem"), "other").unwrap()),
+        ("an empty file", |folder| fs::write(folder.join("svid.pem"), "").unwrap()),
+        ("another request", |folder| fs::write(folder.join(CURRENT).join(REQUEST), "{}").unwrap()),
+        ("no list", |folder| fs::remove_file(folder.join(CURRENT).join(SUMS)).unwrap()),
+        ("a list with another name", |folder| {
+            let sums = folder.join(CURRENT).join(SUMS);
+            let text = fs::read_to_string(&sums).unwrap().replace("key.pem", "../key.pem");
+            fs::write(&sums, text).unwrap();
+        }),
+    ];
+    for (name, damage) in damages {
+        let root = tempfile::tempdir().unwrap();
+        replace(root.path(), &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
+        assert!(CurrentSet::read(root.path(), FileAccess::default()).is_some());
+        damage(root.path());
+        assert!(CurrentSet::read(root.path(), FileAccess::default()).is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_file_of_ours_that_is_empty_or_zeros_is_replaced_without_force() {
+    for damaged in [&b""[..], &[0; 512]] {
+        let root = tempfile::tempdir().unwrap();
+        replace(root.path(), &set(&[("svid.pem", "one"), ("key.pem", "k1")])).unwrap();
+        fs::write(root.path().join("key.pem"), damaged).unwrap();
+        assert_eq!(foreign(root.path(), false), Ok(vec![]));
+        // Under the same name, an empty file that is not of a set of ours is kept.
+        fs::remove_file(root.path().join("key.pem")).unwrap();
+        fs::write(root.path().join("key.pem"), damaged).unwrap();
+        assert!(foreign(root.path(), false).is_err());
+    }
+}
+
+#[test]
+fn the_command_is_pending_until_it_succeeds() {
+    let root = tempfile::tempdir().unwrap();
+    let pending = || CurrentSet::read(root.path(), FileAccess::default()).unwrap().command_pending;
+    let new = |has_command| NewSet {
+        files: set(&[("svid.pem", "one"), ("key.pem", "k1")]),
+        has_command,
+        ..NewSet::default()
+    };
+    super::replace(root.path(), &new(true)).unwrap();
+    assert!(pending());
+    command_succeeded(root.path());
+    assert!(!pending());
+    super::replace(root.path(), &new(false)).unwrap();
+    assert!(!pending());
+    assert_eq!(visible_and_hidden(root.path()).1, 1, "the mark does not keep a set");
+}

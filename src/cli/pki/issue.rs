@@ -60,7 +60,7 @@ pub(super) fn command() -> Command {
                  signet pki issue spiffe://example.com/payments/api\n  \
                  signet pki issue -format=pkcs12 -out=broker spiffe://example.com/broker\n  \
                  signet pki issue -out=web -mode=0640 -output=json spiffe://example.com/web\n  \
-                 signet pki issue -out=timer -if-expiring=1/3 -exec='echo new: $SIGNET_SERIAL' spiffe://example.com/web",
+                 signet pki issue -out=api -if-expiring=1/3 -exec='echo renewed' spiffe://example.com/api",
             ),
     )
 }
