@@ -75,6 +75,14 @@ impl Context<'_> {
         self.client_with(matches, token)
     }
 
+    /// The server's own address, also where an agent is asked instead.
+    pub(super) fn address(&self, matches: &ArgMatches) -> String {
+        text(matches, "address")
+            .map(str::to_owned)
+            .or_else(|| self.variable("ADDR"))
+            .unwrap_or_else(|| Settings::default().address)
+    }
+
     /// A client with this token, or without a token.
     pub(super) fn client_with(
         &self,
@@ -87,9 +95,7 @@ impl Context<'_> {
         };
         let defaults = Settings::default();
         let settings = Settings {
-            address: choose("agent-address", "AGENT_ADDR")
-                .or_else(|| choose("address", "ADDR"))
-                .unwrap_or(defaults.address),
+            address: choose("agent-address", "AGENT_ADDR").unwrap_or_else(|| self.address(matches)),
             token,
             namespace: choose("namespace", "NAMESPACE"),
             headers: headers(&texts(matches, "header"))?,

@@ -1,7 +1,8 @@
-//! `signet pki`: certificates for services, in files.
+//! `signet pki`: a certificate authority for a trust domain, and certificates for services in files.
 
 mod exec;
 mod fraction;
+mod init;
 mod issue;
 mod options;
 mod stored;
@@ -15,14 +16,15 @@ use super::{Context, Outcome};
 
 pub(super) fn command() -> Command {
     Command::new("pki")
-        .about("Get certificates into files")
+        .about("Set up a certificate authority, and get certificates into files")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(issue::command())
+        .subcommands([init::command(), issue::command()])
 }
 
 pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
+        Some(("init", matches)) => init::run(context, matches).await,
         Some(("issue", matches)) => issue::run(context, matches).await,
         // clap refuses any other.
         _ => Ok(1),
