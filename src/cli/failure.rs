@@ -33,6 +33,11 @@ impl Failure {
         Self::server(format!("{doing}: {error}")).mended_by(mend::of(error))
     }
 
+    /// The same failure with another exit code.
+    pub(super) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
     /// The same failure with what to do about it.
     pub(super) fn mended_by(self, mend: Mend) -> Self {
         Self { mend, ..self }

@@ -153,13 +153,11 @@ fn run_command(
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    Err(Failure {
-        code: COMMAND_FAILED,
-        text: format!(
-            "The files in {} are in place, but the command of -exec failed ({why}): {text}\nRun it yourself, or run the same line again with -if-expiring, which repeats it.",
-            options.folder.display()
-        ),
-    })
+    Err(Failure::local(format!(
+        "The files in {} are in place, but the command of -exec failed ({why}): {text}\nRun it yourself, or run the same line again with -if-expiring, which repeats it.",
+        options.folder.display()
+    ))
+    .with_code(COMMAND_FAILED))
 }
 
 async fn issue(client: &Client, options: &IssueOptions, format: &str) -> Result<Answer, Failure> {
