@@ -157,7 +157,7 @@ impl Bench {
     fn new() -> Self {
         let key = PrivateKey::generate(KIND).unwrap();
         let mut root = CaCertificateParams::default();
-        root.ask.common_name = "root".to_owned();
+        root.params.common_name = "root".to_owned();
         let permit = root.permit_root(LIMITS, IssuingUrls::default(), NOW).unwrap();
         let serial = Serial::new(permit.template().not_after, [7; 16]);
         let tbs = compose_self_signed(permit, key.public(), serial).unwrap();

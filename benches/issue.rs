@@ -40,7 +40,7 @@ impl Bench {
     fn new() -> Self {
         let key = PrivateKey::generate(P256).unwrap();
         let mut root = CaCertificateParams::default();
-        root.ask.common_name = "root".to_owned();
+        root.params.common_name = "root".to_owned();
         let permit = root.permit_root(LIMITS, IssuingUrls::default(), NOW).unwrap();
         let serial = Serial::new(permit.template().not_after, [7; 16]);
         let tbs = compose_self_signed(permit, key.public(), serial).unwrap();

@@ -97,7 +97,7 @@ impl World {
         let ask =
             CertificateParams { common_name: name.to_owned(), ..CertificateParams::default() };
         let request = RootRequest {
-            ask: CaCertificateParams { ask, ..CaCertificateParams::default() },
+            ask: CaCertificateParams { params: ask, ..CaCertificateParams::default() },
             key: KeySpec {
                 origin: KeyOrigin::Internal,
                 key_type: Some("ec".to_owned()),

@@ -117,7 +117,7 @@ fn write_cases(folder: &Path, keys: &[&'static str]) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add =
         |format, key, password, encoder: Option<Encoder>, kind: &str, expected, bytes: &[u8]| {
-            let encoder_name = encoder.map_or("", Encoder::name);
+            let encoder_name = encoder.map_or("", Encoder::as_str);
             let number = cases.len();
             let file = folder.join(format!("{number:02}-{format}-{encoder_name}-{key}-{kind}"));
             fs::write(&file, bytes).unwrap();
@@ -275,12 +275,12 @@ fn a_wrong_key_or_order_is_detected() {
         let (leaf, key) = (identity.leaf.as_slice(), Some(&identity.key));
         let chain: [&[u8]; 2] = [&identity.intermediate, &identity.root];
         let right = StoreContents { key, leaf, chain: &chain };
-        assert_eq!(right.belong_together(), Ok(true), "{kind}");
+        assert_eq!(right.is_consistent(), Ok(true), "{kind}");
         let wrong_key = StoreContents { key: Some(&other.key), ..right };
-        assert_eq!(wrong_key.belong_together(), Ok(false), "{kind}");
+        assert_eq!(wrong_key.is_consistent(), Ok(false), "{kind}");
         let reversed: [&[u8]; 2] = [&identity.root, &identity.intermediate];
         let wrong_order = StoreContents { chain: &reversed, ..right };
-        assert_eq!(wrong_order.belong_together(), Ok(false), "{kind}");
+        assert_eq!(wrong_order.is_consistent(), Ok(false), "{kind}");
     }
 }
 
@@ -361,9 +361,9 @@ fn openssl_opens_key_stores_with_a_password_outside_the_basic_plane() {
         arguments.push(file.as_os_str());
         let Some(output) = run("openssl", &arguments, "pass😀\n") else { return };
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {errors}", encoder.name());
+        assert!(output.status.success(), "{}: {errors}", encoder.as_str());
         let key = pem::decode_first(&String::from_utf8(output.stdout).unwrap(), &["PRIVATE KEY"]);
-        assert!(key.is_some(), "{}", encoder.name());
+        assert!(key.is_some(), "{}", encoder.as_str());
     }
 }
 

@@ -78,8 +78,8 @@ fn root(key: &PrivateKey, signature: SignaturePreference) -> Certificate {
         use_pss: signature.pss,
         ..CaCertificateParams::default()
     };
-    params.ask.common_name = "Root".to_owned();
-    params.ask.ttl = 86_400;
+    params.params.common_name = "Root".to_owned();
+    params.params.ttl = 86_400;
     let permit = params.permit_root(LIMITS, IssuingUrls::default(), NOW).unwrap();
     let serial = Serial::new(permit.template().not_after, [1; 16]);
     let tbs = compose_self_signed(permit, key.public(), serial).unwrap();

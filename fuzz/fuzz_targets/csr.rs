@@ -96,7 +96,7 @@ fn sign(issuer: &Certificate, csr: &VerifiedCsr) {
         serial_number: parsed.serial_number().to_owned(),
         user_ids: parsed.user_ids().to_vec(),
         names: parsed.names().clone(),
-        has_unreadable_other_name: parsed.has_foreign_other_name(),
+        has_unreadable_other_name: parsed.has_unreadable_other_name(),
         has_basic_constraints: parsed.has_basic_constraints(),
     };
     for role in ROLES.iter() {

@@ -29,8 +29,8 @@ fn check(text: &str) {
 /// Whatever has the scheme, in any case, is an ID without a path in an authority, or refused.
 fn is_signed_only_as_an_id(text: &str, id: Option<&SpiffeId>) {
     let ask = CertificateParams { uri_sans: vec![text.to_owned()], ..CertificateParams::default() };
-    let Ok((_, names)) =
-        (CaCertificateParams { ask, ..CaCertificateParams::default() }).request(&mut Vec::new())
+    let Ok((_, names)) = (CaCertificateParams { params: ask, ..CaCertificateParams::default() })
+        .csr_subject(&mut Vec::new())
     else {
         return;
     };

@@ -13,7 +13,7 @@ use super::control::refuse_control;
 use super::csr::ParsedCsr;
 use super::dropped;
 use super::key::{KeyKind, SignatureAlgorithm, SignaturePreference};
-use super::name_constraints::AskedConstraints;
+use super::name_constraints::NameConstraintParams;
 use super::name_limits::IssuerLimits;
 use super::permit::{
     AlternativeNames, BasicConstraints, IssuingUrls, KeyUsage, Permit, Subject, SubjectName,
@@ -30,7 +30,7 @@ use super::time::Timestamp;
 #[derive(Clone, Debug, Default)]
 pub struct CaCertificateParams {
     /// Names and validity.
-    pub ask: CertificateParams,
+    pub params: CertificateParams,
     /// Subject attributes by Vault's field names.
     pub subject: Subject,
     /// Backdating in seconds.
@@ -38,7 +38,7 @@ pub struct CaCertificateParams {
     /// `max_path_length`, if it was sent.
     pub max_path_length: Option<i64>,
     /// Name constraints.
-    pub constraints: AskedConstraints,
+    pub constraints: NameConstraintParams,
     /// `key_usage`
     pub key_usage: Vec<String>,
     /// `ext_key_usage`
@@ -77,9 +77,9 @@ impl CaCertificateParams {
     ) -> Result<Permit, RoleViolation> {
         let mut warnings = Vec::new();
         self.check_characters()?;
-        let names = names(&self.ask, &mut warnings)?;
+        let names = names(&self.params, &mut warnings)?;
         let (not_before, not_after) = self.validity(limits, now, &mut warnings)?;
-        let subject = self.composed_subject(&self.ask.common_name, &self.ask.serial_number);
+        let subject = self.composed_subject(&self.params.common_name, &self.params.serial_number);
         if subject == Subject::default() {
             warnings.push(W_NO_SUBJECT.to_owned());
         }
@@ -91,7 +91,7 @@ impl CaCertificateParams {
             path_length,
             urls,
         )?;
-        template.signature = self.signature(false)?;
+        template.signature = self.signature_preference(false)?;
         Ok(Permit::new(template, warnings))
     }
 
@@ -99,7 +99,7 @@ impl CaCertificateParams {
     pub fn permit_intermediate(
         &self,
         csr: &ParsedCsr,
-        above: IssuerConstraints<'_>,
+        issuer: IssuerConstraints<'_>,
         limits: TtlLimits,
         urls: IssuingUrls,
         now: Timestamp,
@@ -107,22 +107,27 @@ impl CaCertificateParams {
         let mut warnings = Vec::new();
         self.check_characters()?;
         let skid = self.skid()?;
-        let mut ask = self.ask.clone();
-        if ask.common_name.is_empty() {
-            csr.common_name().clone_into(&mut ask.common_name);
+        let mut params = self.params.clone();
+        if params.common_name.is_empty() {
+            csr.common_name().clone_into(&mut params.common_name);
         }
         let names = if self.use_csr_values {
             AlternativeNames::default()
         } else {
-            names(&ask, &mut warnings)?
+            names(&params, &mut warnings)?
         };
         let (not_before, not_after) = self.validity(limits, now, &mut warnings)?;
-        if not_after > above.not_after {
+        if not_after > issuer.not_after {
             warnings.insert(0, W_EXPIRES_LATER.to_owned());
         }
-        let serial_number =
-            if ask.serial_number.is_empty() { csr.serial_number() } else { &ask.serial_number };
-        for (what, text) in [("common name", &*ask.common_name), ("serial number", serial_number)] {
+        let serial_number = if params.serial_number.is_empty() {
+            csr.serial_number()
+        } else {
+            &params.serial_number
+        };
+        for (what, text) in
+            [("common name", &*params.common_name), ("serial number", serial_number)]
+        {
             if !self.use_csr_values {
                 refuse_control(what, text).map_err(|text| RoleViolation { text, hint: None })?;
             }
@@ -130,25 +135,25 @@ impl CaCertificateParams {
         let subject = if self.use_csr_values {
             SubjectName::Verbatim(csr.subject().to_vec())
         } else {
-            SubjectName::Composed(self.composed_subject(&ask.common_name, serial_number))
+            SubjectName::Composed(self.composed_subject(&params.common_name, serial_number))
         };
         if subject.is_empty() {
             // Before those of the values (`docs/dev/vault-pki.md`, "Signing an intermediate").
-            let place = usize::from(not_after > above.not_after);
+            let place = usize::from(not_after > issuer.not_after);
             warnings.insert(place, W_NO_SUBJECT.to_owned());
         }
-        let path_length = self.path_length_below(above.limits.path_length(), &mut warnings)?;
+        let path_length = self.path_length_below(issuer.limits.path_length(), &mut warnings)?;
         let mut template =
             self.template(subject, names, (not_before, not_after), path_length, urls)?;
         template.subject_key_identifier = skid;
-        template.signature = self.signature(true)?;
-        warnings.extend(self.without_effect(above.key_kind, true));
+        template.signature = self.signature_preference(true)?;
+        warnings.extend(self.ineffective_parameters(issuer.key_kind, true));
         if self.use_csr_values {
             self.take_from(csr, &mut template, &mut warnings)?;
         } else {
             warnings.extend(dropped::from_authority(csr, &template.names));
         }
-        above.limits.check(&template)?;
+        issuer.limits.check(&template)?;
         Ok(Permit::new(template, warnings))
     }
 
@@ -176,14 +181,14 @@ impl CaCertificateParams {
     /// With `use_csr_values` the CSR alone names the authority, and the answer says so
     /// (`docs/dev/vault-pki.md`, "Signing an intermediate").
     fn not_counted(&self) -> Option<String> {
-        let ask = &self.ask;
+        let params = &self.params;
         let sent = [
-            ("common_name", !ask.common_name.is_empty()),
-            ("alt_names", ask.alt_names.as_ref().is_some_and(|names| !names.is_empty())),
-            ("ip_sans", !ask.ip_sans.is_empty()),
-            ("uri_sans", !ask.uri_sans.is_empty()),
-            ("other_sans", !ask.other_sans.is_empty()),
-            ("serial_number", !ask.serial_number.is_empty()),
+            ("common_name", !params.common_name.is_empty()),
+            ("alt_names", params.alt_names.as_ref().is_some_and(|names| !names.is_empty())),
+            ("ip_sans", !params.ip_sans.is_empty()),
+            ("uri_sans", !params.uri_sans.is_empty()),
+            ("other_sans", !params.other_sans.is_empty()),
+            ("serial_number", !params.serial_number.is_empty()),
             ("the attributes of the subject", self.subject != Subject::default()),
         ];
         let sent: Vec<_> = sent.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
@@ -197,7 +202,10 @@ impl CaCertificateParams {
     ///
     /// # Errors
     /// Refuses hashes that do not exist.
-    pub fn signature(&self, ec_takes_bits: bool) -> Result<SignaturePreference, RoleViolation> {
+    pub fn signature_preference(
+        &self,
+        ec_takes_bits: bool,
+    ) -> Result<SignaturePreference, RoleViolation> {
         let bits = match self.signature_bits {
             0 => 0,
             256 => 256,
@@ -214,8 +222,8 @@ impl CaCertificateParams {
     }
 
     /// Warnings about what a key of this kind does not do.
-    pub fn without_effect(&self, signer: KeyKind, ec_takes_bits: bool) -> Vec<String> {
-        let Ok(preference) = self.signature(ec_takes_bits) else { return Vec::new() };
+    pub fn ineffective_parameters(&self, signer: KeyKind, ec_takes_bits: bool) -> Vec<String> {
+        let Ok(preference) = self.signature_preference(ec_takes_bits) else { return Vec::new() };
         let algorithm = SignatureAlgorithm::choose(signer, preference);
         let asked = SignatureAlgorithm::choose(
             signer,
@@ -236,13 +244,13 @@ impl CaCertificateParams {
     }
 
     /// Subject and names of a request that somebody else will sign.
-    pub fn request(
+    pub fn csr_subject(
         &self,
         warnings: &mut Vec<String>,
     ) -> Result<(Subject, AlternativeNames), RoleViolation> {
         self.check_characters()?;
-        let subject = self.composed_subject(&self.ask.common_name, &self.ask.serial_number);
-        Ok((subject, names(&self.ask, warnings)?))
+        let subject = self.composed_subject(&self.params.common_name, &self.params.serial_number);
+        Ok((subject, names(&self.params, warnings)?))
     }
 
     /// No subject attribute holds a control character; [`names`] looks at the alternative names.
@@ -256,8 +264,8 @@ impl CaCertificateParams {
             ("province", &given.province),
             ("street_address", &given.street_address),
             ("postal_code", &given.postal_code),
-            ("common_name", std::slice::from_ref(&self.ask.common_name)),
-            ("serial_number", std::slice::from_ref(&self.ask.serial_number)),
+            ("common_name", std::slice::from_ref(&self.params.common_name)),
+            ("serial_number", std::slice::from_ref(&self.params.serial_number)),
         ];
         for (what, texts) in lists {
             for text in texts {
@@ -290,9 +298,9 @@ impl CaCertificateParams {
         warnings: &mut Vec<String>,
     ) -> Result<(Timestamp, Timestamp), RoleViolation> {
         let wish = RequestedValidity {
-            ttl: self.ask.ttl,
-            not_after: &self.ask.not_after,
-            not_before: &self.ask.not_before,
+            ttl: self.params.ttl,
+            not_after: &self.params.not_after,
+            not_before: &self.params.not_before,
         };
         let backdate = self.not_before_duration;
         // No role stands between an operator and the times of an authority.
@@ -419,25 +427,25 @@ impl CaCertificateParams {
 }
 
 fn names(
-    ask: &CertificateParams,
+    params: &CertificateParams,
     warnings: &mut Vec<String>,
 ) -> Result<AlternativeNames, RoleViolation> {
     let refused = |text: String| RoleViolation { text, hint: None };
     let mut names = AlternativeNames::default();
-    if !ask.common_name.is_empty() && !ask.exclude_cn_from_sans {
-        add_name(&ask.common_name, &mut names).map_err(refused)?;
+    if !params.common_name.is_empty() && !params.exclude_cn_from_sans {
+        add_name(&params.common_name, &mut names).map_err(refused)?;
     }
-    add_listed(ask.alt_names.as_deref(), &mut names, warnings).map_err(refused)?;
+    add_listed(params.alt_names.as_deref(), &mut names, warnings).map_err(refused)?;
     names.dns = deduplicated(&names.dns);
     names.email = deduplicated(&names.email);
-    for text in &ask.other_sans {
+    for text in &params.other_sans {
         let name = other_name(text)
             .map_err(|why| refused(format!("could not parse requested other SAN: {why}")))?;
         refuse_control("other SAN", &name.value).map_err(refused)?;
         names.other.push(name);
     }
-    names.ip = addresses(&ask.ip_sans).map_err(refused)?;
-    names.uri = uris(&ask.uri_sans, Holder::Authority).map_err(refused)?;
+    names.ip = addresses(&params.ip_sans).map_err(refused)?;
+    names.uri = uris(&params.uri_sans, Holder::Authority).map_err(refused)?;
     refuse_malformed(&names).map_err(refused)?;
     warnings.extend(relative_uri(&names));
     Ok(names)

@@ -242,7 +242,7 @@ impl ToSign for Tbs {
         self.algorithm
     }
 
-    fn is_grave(&self) -> bool {
+    fn is_verified_after_signing(&self) -> bool {
         self.facts.is_authority
     }
 

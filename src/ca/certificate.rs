@@ -271,12 +271,12 @@ impl Certificate {
     }
 
     /// Why its name constraints are not understood, if they are not.
-    pub fn fault_of_constraints(&self) -> Option<&str> {
+    pub fn name_constraints_error(&self) -> Option<&str> {
         self.name_limits().and_then(NameLimits::fault)
     }
 
     /// What keeps strict readers from reading its subject, which is the issuer of all it signs.
-    pub fn fault_of_subject(&self) -> Option<String> {
+    pub fn subject_error(&self) -> Option<String> {
         let read = DerReader::new(self.subject())
             .sequence("pkix.RDNSequence")
             .and_then(|name| distinguished_name::fault(name.rest()));

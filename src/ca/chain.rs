@@ -56,7 +56,7 @@ impl<'a, I: Ord + Clone> Graph<'a, I> {
     /// them holds no revoked certificate; so a revoked root does not stop what another root
     /// vouches for. A path ends at a root or where no parent is known. A chain that was set by hand,
     /// for a signature that is not verified here, is one path: all of it counts.
-    pub fn barred(
+    pub fn blocked(
         &self,
         is_revoked: impl Fn(&I) -> bool,
         is_root: impl Fn(&I) -> bool,

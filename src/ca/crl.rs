@@ -63,7 +63,7 @@ impl CrlEntries {
     ///
     /// # Errors
     /// Fails on what is no list.
-    pub fn of(list: &[u8]) -> Result<Self, String> {
+    pub fn from_crl(list: &[u8]) -> Result<Self, String> {
         let read = || -> Result<Self, DerError> {
             let mut signed = DerReader::new(list).sequence("pkix.CertificateList")?;
             let mut fields = signed.sequence("pkix.TBSCertificateList")?;
@@ -98,7 +98,7 @@ impl CrlEntries {
     ///
     /// # Errors
     /// Fails on entries that do not read, which no list of ours has.
-    pub fn complete(&mut self, others: &Self) -> Result<usize, String> {
+    pub fn add_missing(&mut self, others: &Self) -> Result<usize, String> {
         let missing = self.missing(others)?;
         let count = missing.len();
         self.der.extend(missing.into_values().flatten());
@@ -123,7 +123,7 @@ impl CrlEntries {
     }
 
     /// Their length.
-    pub const fn octets(&self) -> usize {
+    pub const fn byte_length(&self) -> usize {
         self.der.len()
     }
 
@@ -236,7 +236,7 @@ impl ToSign for TbsCrl {
         self.algorithm
     }
 
-    fn is_grave(&self) -> bool {
+    fn is_verified_after_signing(&self) -> bool {
         true
     }
 
@@ -273,7 +273,7 @@ mod tests {
         let crl = compose_crl(&view, &VALUES, &entries).unwrap();
         let signed = pair.sign(lint_crl(crl, &view).unwrap());
         assert_eq!((signed.facts().entries, signed.facts().number), (2, 0x80));
-        assert_eq!(CrlEntries::of(signed.der()).unwrap(), entries);
+        assert_eq!(CrlEntries::from_crl(signed.der()).unwrap(), entries);
         let read = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(signed.der());
         let read = read.unwrap().tbs_cert_list;
         let revoked = read.revoked_certificates.unwrap();
@@ -298,7 +298,7 @@ mod tests {
         let read = read.unwrap().tbs_cert_list;
         assert!(read.revoked_certificates.is_none());
         assert_eq!(read.crl_extensions.unwrap().len(), 3);
-        assert!(CrlEntries::of(signed.der()).unwrap().is_empty());
+        assert!(CrlEntries::from_crl(signed.der()).unwrap().is_empty());
     }
 
     #[test]
@@ -325,16 +325,16 @@ mod tests {
             entries
         };
         let mut entries = of(&[9, 2, 200]);
-        assert_eq!(entries.complete(&of(&[200, 7, 2, 7])), Ok(1));
+        assert_eq!(entries.add_missing(&of(&[200, 7, 2, 7])), Ok(1));
         assert_eq!(entries, of(&[9, 2, 200, 7]));
-        assert_eq!(entries.complete(&of(&[9, 7])), Ok(0));
-        assert_eq!(CrlEntries::default().complete(&entries), Ok(4));
+        assert_eq!(entries.add_missing(&of(&[9, 7])), Ok(0));
+        assert_eq!(CrlEntries::default().add_missing(&entries), Ok(4));
     }
 
     #[test]
     fn the_entries_of_what_is_no_list_are_refused() {
         for list in [&b""[..], &[0x30, 0], &[0x30, 3, 0x30, 1, 0]] {
-            assert!(CrlEntries::of(list).is_err());
+            assert!(CrlEntries::from_crl(list).is_err());
         }
     }
 }

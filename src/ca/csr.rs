@@ -191,12 +191,12 @@ impl ParsedCsr {
     }
 
     /// Is there an otherName whose value is no UTF8String?
-    pub const fn has_foreign_other_name(&self) -> bool {
+    pub const fn has_unreadable_other_name(&self) -> bool {
         self.names.foreign_other
     }
 
     /// The kinds of alternative names that it asks for and that no certificate of ours holds.
-    pub fn names_passed_over(&self) -> &[&'static str] {
+    pub fn unsupported_names(&self) -> &[&'static str] {
         &self.names.passed_over
     }
 

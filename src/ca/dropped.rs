@@ -9,7 +9,7 @@ use super::permit::{AlternativeNames, KeyUsage, SubjectName, Template};
 
 /// What the settings of a role take from requests.
 #[derive(Clone, Copy, Debug)]
-pub struct Takes {
+pub struct TakenFromCsr {
     /// `use_csr_common_name`
     pub common_name: bool,
     /// `use_csr_sans`
@@ -17,7 +17,7 @@ pub struct Takes {
 }
 
 /// What the CSR asked for and the leaf does not contain. For basic constraints Vault has a warning of its own.
-pub fn from_leaf(csr: &ParsedCsr, template: &Template, takes: Takes) -> Vec<String> {
+pub fn from_leaf(csr: &ParsedCsr, template: &Template, takes: TakenFromCsr) -> Vec<String> {
     let mut warnings = Vec::new();
     if let (SubjectName::Composed(subject), false) = (&template.subject, takes.common_name)
         && !csr.common_name().is_empty()
@@ -28,7 +28,7 @@ pub fn from_leaf(csr: &ParsedCsr, template: &Template, takes: Takes) -> Vec<Stri
         );
     }
     let lost = if takes.names {
-        listed(csr.names_passed_over().iter().map(|kind| (*kind).to_owned()))
+        listed(csr.unsupported_names().iter().map(|kind| (*kind).to_owned()))
     } else {
         csr.names_missing_in(&template.names)
     };

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Who can mend what a rule found. A rule's table says it, once for every path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mender {
+pub enum FixedBy {
     /// Signet alone: no request and no setting can cause it, so it is a fault.
     Signet,
     /// The caller: names, times or extensions of the request.
@@ -23,16 +23,16 @@ pub struct Finding {
     /// The clause that it comes from.
     pub clause: &'static str,
     /// Who can mend it.
-    pub mender: Mender,
+    pub fixed_by: FixedBy,
 }
 
 impl Finding {
     /// The rule in words, its clause, and the setting of `holder` (as in `role web`) that mends it.
-    pub fn told(&self, holder: &str) -> String {
+    pub fn describe(&self, holder: &str) -> String {
         let Self { words, clause, .. } = self;
-        match self.mender {
-            Mender::Operator(setting) => format!("{words} ({clause}); {setting} of {holder}"),
-            Mender::Signet | Mender::Caller => format!("{words} ({clause})"),
+        match self.fixed_by {
+            FixedBy::Operator(setting) => format!("{words} ({clause}); {setting} of {holder}"),
+            FixedBy::Signet | FixedBy::Caller => format!("{words} ({clause})"),
         }
     }
 }
@@ -54,14 +54,14 @@ impl Findings {
     }
 
     /// Is this a fault of Signet? Only if a request and a setting have no part in any of it.
-    pub fn is_fault(&self) -> bool {
-        self.broken.iter().all(|finding| finding.mender == Mender::Signet)
+    pub fn is_internal(&self) -> bool {
+        self.broken.iter().all(|finding| finding.fixed_by == FixedBy::Signet)
     }
 
     /// What a caller or an operator can mend, as one sentence.
-    pub fn told(&self, holder: &str) -> String {
-        let theirs = self.broken.iter().filter(|finding| finding.mender != Mender::Signet);
-        theirs.map(|finding| finding.told(holder)).collect::<Vec<_>>().join("; ")
+    pub fn describe(&self, holder: &str) -> String {
+        let theirs = self.broken.iter().filter(|finding| finding.fixed_by != FixedBy::Signet);
+        theirs.map(|finding| finding.describe(holder)).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -32,7 +32,7 @@ pub(in crate::ca) fn known_key() -> PublicKey {
               4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
         )
         .unwrap();
-    PublicKey::of_our_own(KeyKind::Ec(Curve::P256), &point)
+    PublicKey::new_unchecked(KeyKind::Ec(Curve::P256), &point)
 }
 
 /// The X.509-SVID that most roles give.
@@ -89,7 +89,7 @@ pub(in crate::ca) struct Pair {
 impl Pair {
     pub(in crate::ca) fn generate() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
-        let public = PublicKey::of_our_own(KeyKind::Ec(Curve::P256), pair.public_key().as_ref());
+        let public = PublicKey::new_unchecked(KeyKind::Ec(Curve::P256), pair.public_key().as_ref());
         Self { pair, public }
     }
 

@@ -65,7 +65,7 @@ pub fn key_store(
     for certificate in contents.certificates() {
         writer.certificate(certificate)?;
     }
-    Ok(writer.seal(&password))
+    Ok(writer.finish(&password))
 }
 
 /// Writes a trust store whose entries are called `1`, `2`, ….
@@ -87,11 +87,11 @@ pub fn trust_store(
         writer.instant(now);
         writer.certificate(root)?;
     }
-    Ok(writer.seal(&utf16(password.expose())))
+    Ok(writer.finish(&utf16(password.expose())))
 }
 
 /// The bytes at the end of a store: SHA-1 over password, a fixed text and the content.
-pub(crate) fn seal(content: &[u8], password: &[u8]) -> [u8; SHA1_OUTPUT_LEN] {
+pub(crate) fn integrity_digest(content: &[u8], password: &[u8]) -> [u8; SHA1_OUTPUT_LEN] {
     sha1(&[password, WHITENER, content])
 }
 
@@ -196,9 +196,9 @@ impl Writer {
         Ok(())
     }
 
-    fn seal(mut self, password: &[u8]) -> Vec<u8> {
-        let seal = seal(&self.0, password);
-        self.0.extend_from_slice(&seal);
+    fn finish(mut self, password: &[u8]) -> Vec<u8> {
+        let digest = integrity_digest(&self.0, password);
+        self.0.extend_from_slice(&digest);
         self.0
     }
 }

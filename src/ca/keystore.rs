@@ -54,7 +54,7 @@ impl StoreContents<'_> {
     /// # Errors
     /// [`KeyStoreError::Malformed`] where a certificate cannot be parsed, [`KeyStoreError::Key`]
     /// where the key cannot.
-    pub fn belong_together(&self) -> Result<bool, KeyStoreError> {
+    pub fn is_consistent(&self) -> Result<bool, KeyStoreError> {
         let certificates = self.certificates().map(Certificate::parse);
         let certificates = certificates.collect::<Result<Vec<_>, _>>();
         let certificates = certificates.map_err(|_| KeyStoreError::Malformed)?;
@@ -76,7 +76,7 @@ impl StoreContents<'_> {
 /// cross-signed ones, an issuer without its root. Each of them is on the path at most once, and only
 /// above one that it signed (RFC 5246, 7.4.2: "each following certificate MUST directly certify the
 /// one preceding it").
-pub fn path(certificates: &[Certificate]) -> Vec<&Certificate> {
+pub fn certification_path(certificates: &[Certificate]) -> Vec<&Certificate> {
     let Some(first) = certificates.first() else { return Vec::new() };
     let mut path = vec![first];
     let mut longest = Vec::new();
@@ -257,7 +257,10 @@ mod tests {
         let last = for_tests::intermediate("last", &lower, &by_old, &own);
         let shown = |certificates: &[&Certificate]| {
             let certificates: Vec<_> = certificates.iter().map(|one| (*one).clone()).collect();
-            path(&certificates).into_iter().map(|one| one.der().to_vec()).collect::<Vec<_>>()
+            certification_path(&certificates)
+                .into_iter()
+                .map(|one| one.der().to_vec())
+                .collect::<Vec<_>>()
         };
         for (given, wanted) in [
             // The rotation of a root: both certificates of one key, then both roots.

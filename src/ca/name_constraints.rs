@@ -18,7 +18,7 @@ pub(in crate::ca) const DIRECTORY: u8 = tag::explicit(4);
 
 /// The parameters of a request, as they were sent.
 #[derive(Clone, Debug, Default)]
-pub struct AskedConstraints {
+pub struct NameConstraintParams {
     /// `permitted_dns_domains`
     pub permitted_dns_domains: Vec<String>,
     /// `excluded_dns_domains`
@@ -37,7 +37,7 @@ pub struct AskedConstraints {
     pub excluded_uri_domains: Vec<String>,
 }
 
-impl AskedConstraints {
+impl NameConstraintParams {
     /// The constraints of a certificate; `None` where nothing was asked.
     ///
     /// # Errors
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_written_and_reads_back() {
-        let asked = AskedConstraints {
+        let asked = NameConstraintParams {
             permitted_dns_domains: words(&["example.org", ".example.org", "example.org"]),
             excluded_dns_domains: words(&["münchen.example.org"]),
             permitted_ip_ranges: words(&["10.1.2.3/8", "2001:db8::/33"]),
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(compiled.excluded_ip[0], [0; 8]);
         assert_eq!(compiled.excluded_ip[1], [10, 0, 0, 1, 255, 255, 255, 255]);
         assert_eq!(read(&extensions::name_constraints(&compiled)).unwrap(), compiled);
-        assert_eq!(AskedConstraints::default().compile().unwrap(), None);
+        assert_eq!(NameConstraintParams::default().compile().unwrap(), None);
     }
 
     #[test]
@@ -314,10 +314,11 @@ mod tests {
         ] {
             let names = words(&[value]);
             let dns =
-                AskedConstraints { permitted_dns_domains: names.clone(), ..Default::default() };
+                NameConstraintParams { permitted_dns_domains: names.clone(), ..Default::default() };
             let uri =
-                AskedConstraints { excluded_uri_domains: names.clone(), ..Default::default() };
-            let mail = AskedConstraints { permitted_email_addresses: names, ..Default::default() };
+                NameConstraintParams { excluded_uri_domains: names.clone(), ..Default::default() };
+            let mail =
+                NameConstraintParams { permitted_email_addresses: names, ..Default::default() };
             for (asked, parameter) in [
                 (dns, "permitted_dns_domains: "),
                 (uri, "excluded_uri_domains: "),
@@ -333,7 +334,7 @@ mod tests {
             ["", "10.0.0.1", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "::/129", "x/8", "1.2.3.4/+8"]
         {
             let ranges = words(&[value]);
-            let asked = AskedConstraints { excluded_ip_ranges: ranges, ..Default::default() };
+            let asked = NameConstraintParams { excluded_ip_ranges: ranges, ..Default::default() };
             let why = asked.compile().unwrap_err();
             assert!(why.starts_with("excluded_ip_ranges: "), "{value}: {why}");
         }

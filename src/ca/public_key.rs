@@ -121,12 +121,12 @@ impl PublicKey {
             ED25519 => ed25519(algorithm, bits)?,
             _ => return Err(PublicKeyError::UnknownAlgorithm),
         };
-        Ok(Self::of_our_own(kind, bits))
+        Ok(Self::new_unchecked(kind, bits))
     }
 
     /// A key that the library made, so that nothing has to be checked: the point of an EC key,
     /// the bytes of an Ed25519 key, or the `RSAPublicKey`.
-    pub(crate) fn of_our_own(kind: KeyKind, bits: &[u8]) -> Self {
+    pub(crate) fn new_unchecked(kind: KeyKind, bits: &[u8]) -> Self {
         let identifier = |content| TaggedValue::of(tag::OBJECT_IDENTIFIER, content);
         let (algorithm, parameters) = match kind {
             KeyKind::Rsa(_) => (RSA, Some(TaggedValue::of(tag::NULL, &[]))),

@@ -110,7 +110,7 @@ impl ToSign for TbsRequest {
         self.algorithm
     }
 
-    fn is_grave(&self) -> bool {
+    fn is_verified_after_signing(&self) -> bool {
         true
     }
 

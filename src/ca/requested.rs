@@ -170,10 +170,10 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, RoleViolation>
         ))
     };
     let asked = csr.names();
-    if csr.has_foreign_other_name() {
+    if csr.has_unreadable_other_name() {
         return wrong("an otherName is no UTF8String");
     }
-    if let Some(kind) = csr.names_passed_over().first() {
+    if let Some(kind) = csr.unsupported_names().first() {
         return wrong(&format!("{kind} is not supported"));
     }
     if asked.is_empty() {

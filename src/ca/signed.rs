@@ -28,7 +28,7 @@ pub trait ToSign: sealed::Sealed {
 
     /// Is a wrong signature costly enough to check our own (`docs/design.md`,
     /// "Check signatures of our own where an error is costly")?
-    fn is_grave(&self) -> bool;
+    fn is_verified_after_signing(&self) -> bool;
 
     /// The facts that outlive the bytes.
     fn into_facts(self) -> Self::Facts;

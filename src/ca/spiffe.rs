@@ -6,10 +6,10 @@
 use std::fmt;
 
 /// The longest ID that may be issued, in bytes (SPIFFE-ID, section 2.3).
-pub const LONGEST_ID: usize = 2048;
+pub const MAX_ID_BYTES: usize = 2048;
 
 /// The longest trust domain, in bytes (SPIFFE-ID, section 2.3: the limit of a URI host).
-pub const LONGEST_TRUST_DOMAIN: usize = 255;
+pub const MAX_TRUST_DOMAIN_BYTES: usize = 255;
 
 const PREFIX: &str = "spiffe://";
 
@@ -97,7 +97,7 @@ impl SpiffeId {
         if let Some(path) = path.strip_prefix('/') {
             segments(path)?;
         }
-        if text.len() > LONGEST_ID {
+        if text.len() > MAX_ID_BYTES {
             return Err(SpiffeIdError::TooLong);
         }
         Ok(path)
@@ -109,7 +109,7 @@ impl SpiffeId {
     }
 
     /// The same, taken out.
-    pub fn into_text(self) -> String {
+    pub fn into_string(self) -> String {
         self.text
     }
 
@@ -147,7 +147,7 @@ fn trust_domain(name: &str) -> Result<(), SpiffeIdError> {
         Some(b'@' | b':') => return Err(SpiffeIdError::UserOrPort),
         Some(_) => return Err(SpiffeIdError::TrustDomainCharacter),
     }
-    if name.len() > LONGEST_TRUST_DOMAIN {
+    if name.len() > MAX_TRUST_DOMAIN_BYTES {
         return Err(SpiffeIdError::TooLong);
     }
     Ok(())

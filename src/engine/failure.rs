@@ -48,12 +48,12 @@ impl Failure {
     /// What a lint found, before anything was signed: a fault where Signet alone can mend it, else
     /// a refusal that says the rule, its clause and the setting of `holder` (as in `role web`).
     pub fn of_lint(findings: &Findings, holder: &str) -> Self {
-        if findings.is_fault() {
+        if findings.is_internal() {
             return Self::Internal(format!("lint before signing: {findings}"));
         }
         Self::refused(format!(
             "nothing was signed, because a rule is broken: {}",
-            findings.told(holder)
+            findings.describe(holder)
         ))
     }
 

@@ -8,7 +8,7 @@ mod time;
 pub mod url;
 
 pub use quote::{is_control, quote};
-pub use time::time_fault;
+pub use time::time_parse_error;
 
 /// A flag in one of the spellings of Go's `strconv.ParseBool`.
 pub fn parse_bool(text: &str) -> Option<bool> {

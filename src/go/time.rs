@@ -3,7 +3,7 @@
 use super::quote;
 
 /// The text of `time.Parse` with the layout of RFC 3339, for the common ways to get a time wrong.
-pub fn time_fault(text: &str) -> String {
+pub fn time_parse_error(text: &str) -> String {
     let layout = "2006-01-02T15:04:05Z07:00";
     let (rest, wanted) = stop(text);
     format!(

@@ -91,7 +91,8 @@ impl PrivateKey {
         }
         let message = document.to_be_signed();
         let signature = self.key.pair.sign(algorithm, message)?;
-        let checked = document.is_grave() || matches!(self.kind(), KeyKind::Rsa(_));
+        let checked =
+            document.is_verified_after_signing() || matches!(self.kind(), KeyKind::Rsa(_));
         if checked && !self.public().verify(algorithm, message, &signature) {
             return Err(SignError::Wrong);
         }
@@ -161,7 +162,7 @@ impl LibraryKeyPair {
                 (KeyKind::Rsa(length.saturating_mul(8)), pair.public_key().as_ref())
             }
         };
-        let key = PublicKey::of_our_own(kind, bits);
+        let key = PublicKey::new_unchecked(kind, bits);
         match self {
             // The modulus of an imported key need not fill its bytes.
             Self::Rsa(_) => PublicKey::parse(key.spki()).map_err(|_| KeyError::Rejected),

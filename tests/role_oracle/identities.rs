@@ -119,8 +119,8 @@ pub(crate) fn try_them(first: u64, count: u64) -> u64 {
 
         let ask =
             CertificateParams { uri_sans: vec![text.clone()], ..CertificateParams::default() };
-        let authority = CaCertificateParams { ask, ..CaCertificateParams::default() };
-        let taken = authority.request(&mut Vec::new()).is_ok();
+        let authority = CaCertificateParams { params: ask, ..CaCertificateParams::default() };
+        let taken = authority.csr_subject(&mut Vec::new()).is_ok();
         assert_eq!(taken, has_path == Some(false), "seed {seed}: {text:?} of an authority");
     }
     accepted

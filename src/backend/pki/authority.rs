@@ -7,7 +7,7 @@ use crate::backend::call::Call;
 use crate::backend::call::{Seconds, params};
 use crate::backend::response::Response;
 use crate::ca::authority::CaCertificateParams;
-use crate::ca::name_constraints::AskedConstraints;
+use crate::ca::name_constraints::NameConstraintParams;
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::permit::Subject;
 use crate::engine::Failure;
@@ -145,7 +145,7 @@ fn authority_ask(
         None => (false, String::new()),
     };
     CaCertificateParams {
-        ask: names.ask(Vec::new()),
+        params: names.ask(Vec::new()),
         subject: Subject {
             country,
             organization,
@@ -164,7 +164,7 @@ fn authority_ask(
             Some(_) => Vec::new(),
             None => constraints.ext_key_usage,
         },
-        constraints: AskedConstraints {
+        constraints: NameConstraintParams {
             permitted_dns_domains: constraints.permitted_dns_domains,
             excluded_dns_domains: constraints.excluded_dns_domains,
             permitted_ip_ranges: constraints.permitted_ip_ranges,

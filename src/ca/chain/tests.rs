@@ -92,7 +92,7 @@ fn a_revoked_issuer_bars_itself_and_what_hangs_on_it_alone() {
     let links = [link(1, &root), link(2, &upper), link(3, &lower), link(4, &other)];
     let barred = |links: &[Link<'_, u8>], revoked: &[u8], roots: &[u8]| {
         let graph = Graph::new(links);
-        graph.barred(|id| revoked.contains(id), |id| roots.contains(id))
+        graph.blocked(|id| revoked.contains(id), |id| roots.contains(id))
     };
     assert!(barred(&links, &[], &[1, 4]).is_empty());
     assert_eq!(barred(&links, &[2], &[1, 4]), BTreeMap::from([(2, 2), (3, 2)]));

@@ -103,7 +103,7 @@ fn tells_names_of_every_kind() {
     assert_eq!(parsed.common_name(), "a.example.org");
     assert!(!names.dns.is_empty() && !names.email.is_empty());
     assert!(!names.ip.is_empty() && !names.uri.is_empty());
-    assert!(!parsed.has_foreign_other_name());
+    assert!(!parsed.has_unreadable_other_name());
     let two = ParsedCsr::parse(&recorded("cn_two_uri")).unwrap();
     assert_eq!(two.names().uri.len(), 2);
     assert_eq!(ParsedCsr::parse(&recorded("nocn")).unwrap().common_name(), "");

@@ -4,7 +4,7 @@ use crate::ca::asn1::{DerError, DerReader, tag};
 use crate::ca::certificate::IssuerView;
 use crate::ca::crl::TbsCrl;
 use crate::ca::extensions::{AUTHORITY_KEY_IDENTIFIER, CRL_NUMBER};
-use crate::ca::finding::{Finding, Findings, Mender};
+use crate::ca::finding::{Finding, Findings, FixedBy};
 use crate::ca::request::TbsRequest;
 use crate::ca::signed::ToSign;
 
@@ -13,7 +13,7 @@ fn findings(broken: Vec<Finding>) -> Result<(), Findings> {
 }
 
 const fn rule(rule: &'static str, clause: &'static str, words: &'static str) -> Finding {
-    Finding { rule, words, clause, mender: Mender::Signet }
+    Finding { rule, words, clause, fixed_by: FixedBy::Signet }
 }
 
 const LIST_READABLE: Finding =
@@ -37,7 +37,7 @@ const LIST_ABSENT: Finding = rule(
 );
 /// An imported certificate may lack the identifier that a list names.
 const LIST_KEY: Finding = Finding {
-    mender: Mender::Operator("sign the certificate with a subject key identifier"),
+    fixed_by: FixedBy::Operator("sign the certificate with a subject key identifier"),
     ..rule(
         "list_names_its_key",
         "RFC 5280, 5.2.1",

@@ -15,7 +15,7 @@ use view::{LintedCertificate, SigningIssuer};
 use super::cert::Tbs;
 use super::certificate::IssuerView;
 use super::crl::TbsCrl;
-pub use super::finding::{Finding, Findings, Mender};
+pub use super::finding::{Finding, Findings, FixedBy};
 use super::permit::RawExtension;
 use super::public_key::PublicKey;
 use super::request::TbsRequest;
@@ -37,7 +37,7 @@ impl Rule {
         words: &'static str,
         holds: fn(&LintedCertificate<'_>) -> bool,
     ) -> Self {
-        let finding = Finding { rule, words, clause, mender: Mender::Signet };
+        let finding = Finding { rule, words, clause, fixed_by: FixedBy::Signet };
         Self { finding, holds, refuses: true }
     }
 
@@ -53,13 +53,13 @@ impl Rule {
 
     /// A request can break it: its names, its times, or extensions taken from a CSR.
     const fn by_caller(self) -> Self {
-        let finding = Finding { mender: Mender::Caller, ..self.finding };
+        let finding = Finding { fixed_by: FixedBy::Caller, ..self.finding };
         Self { finding, ..self }
     }
 
     /// A setting can break it; `setting` says what to change.
     const fn by_operator(self, setting: &'static str) -> Self {
-        let finding = Finding { mender: Mender::Operator(setting), ..self.finding };
+        let finding = Finding { fixed_by: FixedBy::Operator(setting), ..self.finding };
         Self { finding, ..self }
     }
 }
@@ -101,8 +101,8 @@ fn check(
 ) -> Result<Vec<Finding>, Findings> {
     let unreadable = |_| {
         // Where extensions of a CSR were taken as they are, they are what does not read.
-        let mender = if requested.is_empty() { Mender::Signet } else { Mender::Caller };
-        Findings::new(vec![Finding { mender, ..READABLE }])
+        let fixed_by = if requested.is_empty() { FixedBy::Signet } else { FixedBy::Caller };
+        Findings::new(vec![Finding { fixed_by, ..READABLE }])
     };
     let mut case = LintedCertificate::read(der, signer).map_err(unreadable)?;
     if signer.is_none() {
@@ -124,7 +124,7 @@ const READABLE: Finding = Finding {
     rule: "reads_as_der",
     words: "the certificate and its extensions read as DER",
     clause: "RFC 5280, 4.1",
-    mender: Mender::Signet,
+    fixed_by: FixedBy::Signet,
 };
 
 #[cfg(test)]

@@ -243,13 +243,13 @@ fn a_list_by_another_key_kind_is_refused_and_a_good_one_is_not() {
     let bad = compose_crl(&view, &values(SignatureAlgorithm::Ed25519), &entries).unwrap();
     let findings = lint_crl(bad, &view).unwrap_err();
     assert_eq!(findings.to_string(), "algorithm_fits_the_signer (RFC 5280, 5.1.1.2)");
-    assert!(findings.is_fault());
+    assert!(findings.is_internal());
     let view = IssuerView { key_identifier: None, ..view };
     let bad =
         compose_crl(&view, &values(SignatureAlgorithm::Ecdsa(SignatureHash::Sha256)), &entries);
     let findings = lint_crl(bad.unwrap(), &view).unwrap_err();
     assert_eq!(findings.to_string(), "list_names_its_key (RFC 5280, 5.2.1)");
-    assert!(!findings.is_fault(), "an imported certificate can lack its identifier");
+    assert!(!findings.is_internal(), "an imported certificate can lack its identifier");
 }
 
 #[test]
@@ -269,9 +269,9 @@ fn a_request_of_ours_is_good() {
 fn what_a_request_brought_along_is_the_callers() {
     let mut template = for_tests::leaf();
     verbatim(&mut template, "2.5.29.15", true, &[5, 0]);
-    assert!(!lint(composed(template), &ISSUER).unwrap_err().is_fault());
+    assert!(!lint(composed(template), &ISSUER).unwrap_err().is_internal());
     let findings = check(&[0x30, 0], Some(signer()), &[]).unwrap_err();
-    assert!(findings.is_fault(), "no request took part in it");
+    assert!(findings.is_internal(), "no request took part in it");
 }
 
 /// A caller's part in a certificate makes the finding the caller's, even beside one that is not.
@@ -283,21 +283,24 @@ fn a_finding_is_a_fault_only_where_signet_alone_can_mend_it() {
         lint(composed(template), &ISSUER).unwrap_err()
     };
     let usage = found(|leaf| leaf.key_usage = leaf.key_usage.with(KeyUsage::CRL_SIGN));
-    assert!(!usage.is_fault());
+    assert!(!usage.is_internal());
     assert_eq!(
-        usage.told("role web"),
+        usage.describe("role web"),
         "an SVID asserts neither keyCertSign nor cRLSign (X509-SVID, 4.3); leave CertSign and CRLSign out of key_usage of role web"
     );
     let order = found(|leaf| leaf.not_after = NOW.plus(-31));
-    assert!(!order.is_fault());
-    assert_eq!(order.told("role web"), "notBefore is not later than notAfter (RFC 5280, 4.1.2.5)");
+    assert!(!order.is_internal());
+    assert_eq!(
+        order.describe("role web"),
+        "notBefore is not later than notAfter (RFC 5280, 4.1.2.5)"
+    );
     let ours = found(|leaf| leaf.basic_constraints = BasicConstraints::Absent);
-    assert!(ours.is_fault());
+    assert!(ours.is_internal());
     let both = found(|leaf| {
         leaf.basic_constraints = BasicConstraints::Absent;
         leaf.key_usage = leaf.key_usage.with(KeyUsage::KEY_CERT_SIGN);
     });
-    assert!(!both.is_fault() && !both.told("x").contains("CA:FALSE"));
+    assert!(!both.is_internal() && !both.describe("x").contains("CA:FALSE"));
 }
 
 #[test]

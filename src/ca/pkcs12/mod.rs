@@ -62,7 +62,7 @@ pub enum Encoder {
 
 impl Encoder {
     /// The encoder of this name on the wire.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "auto" => Self::Auto,
             "modern2026" => Self::Modern2026,
@@ -73,7 +73,7 @@ impl Encoder {
     }
 
     /// Its name on the wire.
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Modern2026 => "modern2026",

@@ -55,7 +55,7 @@ fn refuses_rubbish_for_a_certificate_and_a_store_without_any() {
 #[test]
 fn names_are_read_as_they_are_written() {
     for encoder in ENCODERS {
-        assert_eq!(Encoder::named(encoder.name()), Some(encoder));
+        assert_eq!(Encoder::parse(encoder.as_str()), Some(encoder));
     }
-    assert_eq!(Encoder::named("Modern2026"), None);
+    assert_eq!(Encoder::parse("Modern2026"), None);
 }

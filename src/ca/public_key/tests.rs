@@ -88,7 +88,7 @@ fn rsa_bits(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
 
 /// The key as a request brings it, read.
 fn read_rsa(modulus: &[u8], exponent: &[u8]) -> Result<PublicKey, PublicKeyError> {
-    let key = PublicKey::of_our_own(KeyKind::Rsa(2048), &rsa_bits(modulus, exponent));
+    let key = PublicKey::new_unchecked(KeyKind::Rsa(2048), &rsa_bits(modulus, exponent));
     PublicKey::parse(key.spki())
 }
 
@@ -127,7 +127,7 @@ fn an_ed25519_key_of_small_order_is_refused_because_one_signature_fits_every_mes
     identity[0] = 1;
     let mut signature = [0; 64];
     signature[0] = 1;
-    let unread = PublicKey::of_our_own(KeyKind::Ed25519, &identity);
+    let unread = PublicKey::new_unchecked(KeyKind::Ed25519, &identity);
     for message in [&b"one"[..], b"another"] {
         assert!(unread.verify(SignatureAlgorithm::Ed25519, message, &signature));
     }
@@ -135,7 +135,7 @@ fn an_ed25519_key_of_small_order_is_refused_because_one_signature_fits_every_mes
         for sign in [0, 0x80] {
             let mut point = point;
             point[31] |= sign;
-            let key = PublicKey::of_our_own(KeyKind::Ed25519, &point);
+            let key = PublicKey::new_unchecked(KeyKind::Ed25519, &point);
             let refused = PublicKey::parse(key.spki()).unwrap_err().to_string();
             assert_eq!(refused, "x509: Ed25519 public key has small order");
         }
@@ -143,7 +143,7 @@ fn an_ed25519_key_of_small_order_is_refused_because_one_signature_fits_every_mes
     for first in 0xed..=0xff {
         let mut point = edge(first, 0xff, 0x7f);
         for _ in 0..2 {
-            let key = PublicKey::of_our_own(KeyKind::Ed25519, &point);
+            let key = PublicKey::new_unchecked(KeyKind::Ed25519, &point);
             let refused = PublicKey::parse(key.spki()).unwrap_err().to_string();
             assert_eq!(refused, "x509: Ed25519 public key is not canonical");
             point[31] |= 0x80;
@@ -151,7 +151,7 @@ fn an_ed25519_key_of_small_order_is_refused_because_one_signature_fits_every_mes
     }
     // One below p - 1, and one whose last byte alone is that of p.
     for point in [edge(0xeb, 0xff, 0x7f), edge(0xff, 0, 0x7f)] {
-        let key = PublicKey::of_our_own(KeyKind::Ed25519, &point);
+        let key = PublicKey::new_unchecked(KeyKind::Ed25519, &point);
         assert_eq!(PublicKey::parse(key.spki()).unwrap().spki(), key.spki());
     }
 }

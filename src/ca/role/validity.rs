@@ -280,5 +280,5 @@ pub(in crate::ca) fn check_order(start: Timestamp, end: Timestamp) -> Result<(),
 
 /// Reads a time; the error is the text of Go's parser.
 fn parse_time(text: &str) -> Result<Timestamp, ValidityError> {
-    Timestamp::parse_rfc3339(text).ok_or_else(|| ValidityError(go::time_fault(text)))
+    Timestamp::parse_rfc3339(text).ok_or_else(|| ValidityError(go::time_parse_error(text)))
 }

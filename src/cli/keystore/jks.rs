@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::opened::{CertificateEntry, KeyEntry, OpenError, Opened};
 use crate::ca::jks::{
     KEY_PROTECTOR, MAGIC, PRIVATE_KEY, ProtectedKey, SALT, TRUSTED_CERTIFICATE, VERSION,
-    apply_keystream, seal, sha1,
+    apply_keystream, integrity_digest, sha1,
 };
 use crate::ca::keystore::{MAX_ARCHIVE, utf16};
 use crate::ca::time::Timestamp;
@@ -26,7 +26,7 @@ pub fn open(store: &[u8], password: &Secret<String>) -> Result<Opened, OpenError
         store.split_last_chunk::<SHA1_OUTPUT_LEN>().ok_or(OpenError::Truncated)?;
     let entries = entries(content)?;
     let password = utf16(password.expose());
-    if !bool::from(seal(content, &password).ct_eq(found)) {
+    if !bool::from(integrity_digest(content, &password).ct_eq(found)) {
         return Err(OpenError::Password);
     }
     let mut opened = Opened::default();

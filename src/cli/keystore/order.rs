@@ -1,7 +1,7 @@
 //! The order of a chain: whether each certificate is issued by the next one.
 
 use crate::ca::certificate::Certificate;
-use crate::ca::keystore::{certifies, is_root, path};
+use crate::ca::keystore::{certification_path, certifies, is_root};
 
 /// The most certificates among which a path is searched. The search verifies up to their number
 /// squared of signatures.
@@ -56,7 +56,7 @@ pub(super) fn judge(chain: &[Certificate]) -> Option<Order> {
 pub(super) fn path_of(numbered: &[(usize, Certificate)]) -> Vec<usize> {
     let near: Vec<Certificate> =
         numbered.iter().take(MAX_CHAIN).map(|(_, one)| one.clone()).collect();
-    let found = path(&near);
+    let found = certification_path(&near);
     let position = |member: &&Certificate| {
         numbered.iter().find(|(_, one)| one.der() == member.der()).map(|(position, _)| *position)
     };

@@ -368,7 +368,7 @@ fn leaf_of(key: &PrivateKeyBag, certificates: &[CertificateBag], is_only: bool) 
     let secret = Secret::new(key.key.as_der().to_vec());
     let belongs = |bag: &CertificateBag| {
         let leaf = bag.cert.as_der();
-        StoreContents { key: Some(&secret), leaf, chain: &[] }.belong_together() == Ok(true)
+        StoreContents { key: Some(&secret), leaf, chain: &[] }.is_consistent() == Ok(true)
     };
     is_only.then(|| certificates.iter().position(belongs))?
 }

@@ -356,7 +356,7 @@ fn list(positions: &[usize]) -> Option<String> {
 /// Whether the key is that of the certificate; `None` where one of them is of an unknown kind.
 fn belongs(entry: &KeyEntry, leaf: &[u8]) -> Option<bool> {
     let key = entry.key.as_ref()?;
-    StoreContents { key: Some(key), leaf, chain: &[] }.belong_together().ok()
+    StoreContents { key: Some(key), leaf, chain: &[] }.is_consistent().ok()
 }
 
 fn certificate_facts(der: &[u8], now: Timestamp) -> CertificateFacts {

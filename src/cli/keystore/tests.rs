@@ -353,7 +353,7 @@ fn a_jks_key_with_another_password_is_reported_and_the_rest_is_shown() {
     let store = identity.jks(true, "web", "changeit");
     // The same entries, sealed under another password: so does `keytool -storepasswd`.
     let content = &store[..store.len() - 20];
-    let again = [content, &written_jks::seal(content, &utf16("another"))].concat();
+    let again = [content, &written_jks::integrity_digest(content, &utf16("another"))].concat();
     let report = inspect("a.jks", Kind::Jks, &again, &secret("another"), NOW).unwrap();
     assert_eq!(report.entries[0].certificates.len(), 3);
     assert!(report.problems.iter().any(|problem| problem.contains("has another password")));
@@ -369,7 +369,7 @@ fn equal_aliases_and_short_passwords_are_reported() {
     let second = store.windows(3).position(|bytes| bytes == [0, 1, b'2']).unwrap();
     store[second + 2] = b'1';
     let content = &store[..store.len() - 20];
-    let again = [content, &written_jks::seal(content, &utf16("a"))].concat();
+    let again = [content, &written_jks::integrity_digest(content, &utf16("a"))].concat();
     let report = inspect("a.jks", Kind::Jks, &again, &secret("a"), NOW).unwrap();
     let java = report.java.join("\n");
     assert!(java.contains("only the last of the 2 entries with the alias \"1\""), "{java}");
@@ -385,7 +385,7 @@ proptest! {
         prop_assert!(jks::open(&bytes, &secret("")).is_err());
         let mut content = [MAGIC, 2].map(u32::to_be_bytes).concat();
         content.extend_from_slice(&bytes);
-        let seal = written_jks::seal(&content, &utf16(""));
+        let seal = written_jks::integrity_digest(&content, &utf16(""));
         let _ = jks::open(&[content.as_slice(), &seal].concat(), &secret(""));
     }
 
@@ -414,7 +414,7 @@ proptest! {
         let mut content = store[..store.len() - 20].to_vec();
         let at = place.index(content.len());
         content[at] ^= flip;
-        let seal = written_jks::seal(&content, &utf16("changeit"));
+        let seal = written_jks::integrity_digest(&content, &utf16("changeit"));
         let again = [content.as_slice(), &seal].concat();
         let _ = inspect("a", Kind::Jks, &again, &secret("changeit"), NOW);
     }

@@ -158,7 +158,7 @@ impl Pki {
             };
             let permit = request.ask.permit_root(limits, urls, now)?;
             let mut warnings = root_warnings(&permit, &ca_state, templated, &request.ask);
-            warnings.extend(request.ask.without_effect(key.key.kind(), false));
+            warnings.extend(request.ask.ineffective_parameters(key.key.kind(), false));
             let (linted, serial, not_after) = self.compose_root(permit, &key, &mut warnings)?;
             let tbs = linted.document().der().to_vec();
             self.record_intent(serial, tbs, now).await?;

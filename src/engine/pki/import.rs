@@ -135,12 +135,12 @@ fn oddities(issuer: &Issuer, now: Timestamp) -> Vec<String> {
     if certificate.subject() == EMPTY {
         found.push("its certificate has no subject (RFC 5280, 4.1.2.6); verifiers refuse the certificates it signs".to_owned());
     }
-    if let Some(why) = certificate.fault_of_subject() {
+    if let Some(why) = certificate.subject_error() {
         found.push(format!(
             "its subject is not sound ({why}); some clients cannot read the certificates it signs"
         ));
     }
-    if let Some(why) = certificate.fault_of_constraints() {
+    if let Some(why) = certificate.name_constraints_error() {
         found.push(format!("its name constraints are not understood ({why}); verifiers may refuse the certificates it signs, and where they are critical it signs none"));
     }
     if certificate.signature_algorithm().is_none() && !issuer.is_root {

@@ -94,7 +94,7 @@ impl Pki {
             let ca_state = self.ca_state().await?;
             let key = self.obtain_key(&ca_state, &request.key).await?;
             let mut warnings = Vec::new();
-            let (subject, names) = request.ask.request(&mut warnings)?;
+            let (subject, names) = request.ask.csr_subject(&mut warnings)?;
             let values = RequestValues {
                 subject: SubjectName::Composed(subject),
                 names,
@@ -102,8 +102,8 @@ impl Pki {
                 key_usage: KeyUsage::default(),
             };
             let kind = key.key.kind();
-            let preference = request.ask.signature(false)?;
-            warnings.extend(request.ask.without_effect(kind, false));
+            let preference = request.ask.signature_preference(false)?;
+            warnings.extend(request.ask.ineffective_parameters(kind, false));
             let algorithm = SignatureAlgorithm::choose(kind, preference);
             let composed = compose_request(&values, key.key.public(), algorithm)
                 .map_err(|error| Failure::refused(error.to_string()))?;

@@ -9,7 +9,7 @@ pub(super) const REQUEST: &str = "the request";
 pub(super) fn notices<T: ToSign>(linted: &Linted<T>, holder: &str) -> Vec<String> {
     let told = linted.notices().iter().map(|notice| {
         tracing::info!(rule = notice.rule, clause = notice.clause, holder, "signed with a notice");
-        format!("Signet: signed although a rule is broken: {}", notice.told(holder))
+        format!("Signet: signed although a rule is broken: {}", notice.describe(holder))
     });
     told.collect()
 }

@@ -100,7 +100,7 @@ impl KeyStoreOptions {
         keystore::check_password(&password).map_err(store_failure)?;
         let encoder = match ask.encoder.as_str() {
             "" => None,
-            word => Some(Encoder::named(word).ok_or_else(|| {
+            word => Some(Encoder::parse(word).ok_or_else(|| {
                 Failure::refused(format!(
                     "unknown pkcs12_encoder {word}; possible values are auto, modern2026, modern2023 and legacy"
                 ))
@@ -162,7 +162,7 @@ impl ArchiveContents {
 
     /// With the encoder that a role names.
     pub(super) fn with_encoder(self, word: &str) -> Self {
-        Self { encoder: Encoder::named(word), ..self }
+        Self { encoder: Encoder::parse(word), ..self }
     }
 }
 
@@ -212,13 +212,13 @@ fn write_archives(
     let above = contents.above.iter().map(|der| Certificate::parse(der.as_slice()));
     let above = above.collect::<Result<Vec<_>, _>>();
     let above = above.map_err(|error| Failure::Internal(format!("an issuer: {error}")))?;
-    let path = keystore::path(&above);
+    let path = keystore::certification_path(&above);
     let root_is_known =
         contents.above.is_empty() || path.last().is_some_and(|top| keystore::is_root(top));
     let chain: Vec<&[u8]> = path.iter().map(|certificate| certificate.der()).collect();
     let stored = StoreContents { key: contents.key.as_ref(), leaf: &contents.leaf, chain: &chain };
     // A key that does not fit its certificate never leaves.
-    if stored.key.is_some() && !stored.belong_together().map_err(store_failure)? {
+    if stored.key.is_some() && !stored.is_consistent().map_err(store_failure)? {
         return Err(Failure::Internal(
             "key, certificate and chain do not belong together".to_owned(),
         ));

@@ -113,5 +113,5 @@ pub(super) fn barred(
         .collect();
     let links: Vec<_> =
         all.map(|(id, record, certificate)| link_of(*id, record, certificate)).collect();
-    Graph::new(&links).barred(|id| revoked.contains_key(id), |id| roots.contains(id))
+    Graph::new(&links).blocked(|id| revoked.contains_key(id), |id| roots.contains(id))
 }

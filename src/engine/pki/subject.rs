@@ -1,7 +1,7 @@
 //! What the subject of a leaf brings or is given: its CSR, and the kind of its key.
 
 use crate::ca::csr::{CsrError, ParsedCsr};
-use crate::ca::dropped::{self, Takes};
+use crate::ca::dropped::{self, TakenFromCsr};
 use crate::ca::key::{Curve, KeyKind};
 use crate::ca::pem;
 use crate::ca::permit::Template;
@@ -31,7 +31,7 @@ pub(super) fn csr_facts(csr: &ParsedCsr) -> CsrFields {
         serial_number: csr.serial_number().to_owned(),
         user_ids: csr.user_ids().to_vec(),
         names: csr.names().clone(),
-        has_unreadable_other_name: csr.has_foreign_other_name(),
+        has_unreadable_other_name: csr.has_unreadable_other_name(),
         has_basic_constraints: csr.has_basic_constraints(),
     }
 }
@@ -39,7 +39,8 @@ pub(super) fn csr_facts(csr: &ParsedCsr) -> CsrFields {
 /// Warnings about what a role does not take over from a CSR.
 pub(super) fn lost_from_csr(csr: &ParsedCsr, role: &Role, template: &Template) -> Vec<String> {
     let fields = role.fields();
-    let takes = Takes { common_name: fields.use_csr_common_name, names: fields.use_csr_sans };
+    let takes =
+        TakenFromCsr { common_name: fields.use_csr_common_name, names: fields.use_csr_sans };
     dropped::from_leaf(csr, template, takes)
 }
 

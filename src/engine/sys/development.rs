@@ -92,7 +92,7 @@ fn new_key() -> KeySpec {
 /// X509-SVID, section 3.2: a signing certificate carries the trust domain's ID.
 fn authority(domain: &SpiffeId, what: &str, life: i64) -> CaCertificateParams {
     CaCertificateParams {
-        ask: CertificateParams {
+        params: CertificateParams {
             common_name: format!("{} {what}", domain.trust_domain()),
             uri_sans: vec![domain.to_string()],
             exclude_cn_from_sans: true,

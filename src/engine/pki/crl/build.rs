@@ -178,7 +178,7 @@ impl CrlBuild {
     /// Builds it, off the I/O threads if it is long.
     async fn run(self) -> Result<BuildOutcome, Failure> {
         let bytes = match &self.entries {
-            BuildEntries::All { entries, .. } => entries.octets(),
+            BuildEntries::All { entries, .. } => entries.byte_length(),
             BuildEntries::Added { last, .. } => last.der.len(),
         };
         if bytes < SHORT {
@@ -193,15 +193,15 @@ impl CrlBuild {
             BuildEntries::All { entries, last: None } => entries,
             BuildEntries::All { entries, last: Some(last) } => {
                 // It may name more: tidy removes revocations of certificates that have expired.
-                let mut listed = CrlEntries::of(&last.der).map_err(Failure::Internal)?;
-                if listed.complete(&entries).map_err(Failure::Internal)? == 0 {
+                let mut listed = CrlEntries::from_crl(&last.der).map_err(Failure::Internal)?;
+                if listed.add_missing(&entries).map_err(Failure::Internal)? == 0 {
                     return Ok(BuildOutcome::Unchanged(last));
                 }
                 entries
             }
             BuildEntries::Added { last, pending } => {
-                let mut entries = CrlEntries::of(&last.der).map_err(Failure::Internal)?;
-                if entries.complete(&pending).map_err(Failure::Internal)? == 0 {
+                let mut entries = CrlEntries::from_crl(&last.der).map_err(Failure::Internal)?;
+                if entries.add_missing(&pending).map_err(Failure::Internal)? == 0 {
                     return Ok(BuildOutcome::Unchanged(last));
                 }
                 entries
