@@ -20,18 +20,18 @@ impl Span {
         Self { nanoseconds: seconds as i128 * SECOND }
     }
 
-    /// Whole seconds, a fraction cut off as Go's conversion to an integer does.
+    /// Whole seconds, truncated as in Go's conversion to an integer.
     pub fn whole_seconds(self) -> i64 {
         let seconds = self.nanoseconds / SECOND;
         i64::try_from(seconds).unwrap_or(if seconds < 0 { i64::MIN } else { i64::MAX })
     }
 
-    /// Would Go's `time.Duration` hold it? That is an `int64` of nanoseconds, about 292 years.
+    /// Does it fit into Go's `time.Duration`, an `int64` of nanoseconds (about 292 years)?
     pub fn fits_go(self) -> bool {
         i64::try_from(self.nanoseconds).is_ok()
     }
 
-    /// The same as the standard library has it; `None` where it is negative or beyond Go's bound.
+    /// As a duration of the standard library; `None` if it is negative or beyond Go's range.
     pub fn to_std(self) -> Option<Duration> {
         if !self.fits_go() {
             return None;
@@ -40,7 +40,7 @@ impl Span {
     }
 }
 
-/// Reads `90`, `90s`, `1h30m`, `1.5h`, `250ms`, `-1h` or `30d`. The bound of Go is not checked here.
+/// Reads `90`, `90s`, `1h30m`, `1.5h`, `250ms`, `-1h` or `30d`. Go's range is not checked here.
 ///
 /// # Errors
 /// Go's text.
@@ -100,10 +100,10 @@ pub fn format(seconds: i64) -> String {
 
 const SECOND: i128 = 1_000_000_000;
 
-/// Digits of a fraction that count; as in Go, further ones do not.
+/// The digits of a fraction that count; further ones are ignored, as in Go.
 const FRACTION_DIGITS: usize = 18;
 
-/// A decimal number without a sign: a whole part, and a fraction of so many digits.
+/// A decimal number without a sign: a whole part, and a fraction with the number of its digits.
 struct Number {
     whole: i128,
     fraction: i128,
@@ -127,9 +127,9 @@ impl Number {
         Some(Self { whole: value(whole), fraction: value(fraction), digits })
     }
 
-    /// So many of this unit, rounded down.
+    /// The number times `unit`, rounded down.
     const fn times(&self, unit: i128) -> i128 {
-        // Below 10^18 times 3600 * 10^9: it fits.
+        // Below 10^18 times 3600 * 10^9, which fits.
         let fraction = self.fraction * unit / 10_i128.pow(self.digits);
         self.whole.saturating_mul(unit).saturating_add(fraction)
     }
@@ -139,7 +139,7 @@ const fn is_numeric(character: char) -> bool {
     character.is_ascii_digit() || character == '.'
 }
 
-/// The text before the first such character, and the rest.
+/// The text before the first character for which `ends` is true, and the rest.
 fn split(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(ends).unwrap_or(text.len()))
 }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_cannot_hold_is_told_apart() {
+    fn spans_beyond_the_range_of_go_are_detected() {
         let read = |text: &str| parse(text).unwrap();
         assert!(read("9223372036").fits_go() && !read("9223372037").fits_go());
         assert!(read("9223372036.854775807s").fits_go());
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_span_is_no_duration_of_the_standard_library() {
+    fn a_negative_span_has_no_duration_of_the_standard_library() {
         assert_eq!(parse("-1ns").unwrap().to_std(), None);
         assert_eq!(parse("250ms").unwrap().to_std(), Some(Duration::from_millis(250)));
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::quote;
 
-/// A label that cannot be written in ASCII. Its text is that of Go.
+/// A label that cannot be written in ASCII. The text is Go's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidLabel(String);
 
@@ -16,18 +16,18 @@ impl fmt::Display for InvalidLabel {
 }
 
 /// The longest label and the longest name without its root dot (RFC 1035, 2.3.4).
-const LONGEST_LABEL: usize = 63;
-const LONGEST_NAME: usize = 253;
+const MAX_LABEL_LENGTH: usize = 63;
+const MAX_NAME_LENGTH: usize = 253;
 
-/// No longer text has an ASCII form: a character, of at most four bytes, becomes one or more.
-/// Punycode takes quadratic time, so nothing longer may come near it.
-const LONGEST_TEXT: usize = 4 * (LONGEST_NAME + 1);
+/// No longer text has an ASCII form: each character, of at most four bytes, becomes one or more. Longer
+/// texts are refused first, because Punycode takes quadratic time.
+const MAX_TEXT_LENGTH: usize = 4 * (MAX_NAME_LENGTH + 1);
 
 /// The ASCII form of a name, or the label that has none.
 pub fn to_ascii(name: &str) -> Result<String, InvalidLabel> {
     let invalid = |label: &str| Err(InvalidLabel(label.to_owned()));
-    if name.len() > LONGEST_TEXT {
-        return invalid(&name.chars().take(LONGEST_NAME).chain("…".chars()).collect::<String>());
+    if name.len() > MAX_TEXT_LENGTH {
+        return invalid(&name.chars().take(MAX_NAME_LENGTH).chain("…".chars()).collect::<String>());
     }
     let without_root = name.strip_suffix('.').unwrap_or(name);
     if without_root.split('.').any(str::is_empty) {
@@ -48,13 +48,13 @@ pub fn to_ascii(name: &str) -> Result<String, InvalidLabel> {
                 None => return invalid(label),
             }
         };
-        if ascii.len() > LONGEST_LABEL {
+        if ascii.len() > MAX_LABEL_LENGTH {
             return invalid(&ascii);
         }
         labels.push(ascii);
     }
     let mut ascii = labels.join(".");
-    if ascii.len() > LONGEST_NAME {
+    if ascii.len() > MAX_NAME_LENGTH {
         return invalid(&ascii);
     }
     if without_root.len() < name.len() {

@@ -1,19 +1,19 @@
-//! What Go says of a time that it cannot read.
+//! Go's error text for a time that it cannot parse.
 
 use super::quote;
 
 /// The text of `time.Parse` with the layout of RFC 3339, for the common ways to get a time wrong.
 pub fn time_parse_error(text: &str) -> String {
     let layout = "2006-01-02T15:04:05Z07:00";
-    let (rest, wanted) = stop(text);
+    let (rest, expected) = stop(text);
     format!(
-        "parsing time {} as \"{layout}\": cannot parse {} as \"{wanted}\"",
+        "parsing time {} as \"{layout}\": cannot parse {} as \"{expected}\"",
         quote(text),
         quote(rest)
     )
 }
 
-/// Where Go's parser stops, and what it wanted there.
+/// The text at which Go's parser stops, and what it expects there.
 fn stop(text: &str) -> (&str, &'static str) {
     const STEPS: [(usize, &str, &str); 6] = [
         (4, "2006", "-"),
@@ -24,10 +24,10 @@ fn stop(text: &str) -> (&str, &'static str) {
         (2, "05", ""),
     ];
     let mut rest = text;
-    for (digits, word, separator) in STEPS {
+    for (digits, element, separator) in STEPS {
         let number = rest.get(..digits).unwrap_or_default();
         if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return (rest, word);
+            return (rest, element);
         }
         rest = rest.get(digits..).unwrap_or_default();
         match rest.strip_prefix(separator) {

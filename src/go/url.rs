@@ -1,11 +1,11 @@
-//! URIs as Go's `net/url` reads and writes them.
+//! URIs as Go's `net/url` parses and formats them.
 //!
-//! A URI in a certificate has the form that this package writes: `spiffe://td/a b` becomes
+//! A URI in a certificate has the form that `net/url` writes: `spiffe://td/a b` becomes
 //! `spiffe://td/a%20b`.
 
 use std::fmt::Write as _;
 
-/// The URI as Go writes it again, or `None` if Go does not read it.
+/// The URI as Go formats it after parsing, or `None` if Go does not accept it.
 pub fn canonical(text: &str) -> Option<String> {
     if text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
         return None;
@@ -48,7 +48,7 @@ pub fn host(text: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
-/// The scheme, if the text begins with one, and the rest; `None` if nothing stands before a colon.
+/// The scheme, if the text begins with one, and the rest; `None` if the text begins with a colon.
 pub fn scheme(text: &str) -> Option<(Option<&str>, &str)> {
     for (position, byte) in text.bytes().enumerate() {
         match byte {
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_authority_has_no_host() {
+    fn a_uri_without_an_authority_has_no_host() {
         for (text, host_of_it) in [
             ("urn:x://a..b/c", ""),
             ("urn:uuid:1", ""),
@@ -245,7 +245,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_and_what_it_writes_it_reads(text in "\\PC{0,40}") {
+        fn never_panics_and_keeps_what_it_writes(text in "\\PC{0,40}") {
             if let Some(written) = canonical(&text) {
                 prop_assert_eq!(canonical(&written), Some(written.clone()));
             }
