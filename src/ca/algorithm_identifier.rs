@@ -6,14 +6,15 @@ use der::asn1::{AnyRef, ObjectIdentifier};
 use super::asn1::DerReader;
 use super::key::{SignatureAlgorithm, SignatureHash};
 
-/// The identifier of any algorithm, as key documents and key stores have it (RFC 5280, 4.1.1.2).
+/// The identifier of any algorithm, as PKCS#8 documents and key stores contain it (RFC 5280,
+/// 4.1.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Sequence)]
 pub(crate) struct AlgorithmIdentifierRef<'a> {
     pub(crate) oid: ObjectIdentifier,
     pub(crate) parameters: Option<AnyRef<'a>>,
 }
 
-/// The DER of the identifier: NULL parameters for PKCS#1, explicit ones for PSS, none else.
+/// The DER of the identifier: NULL parameters for PKCS#1, explicit ones for PSS, none otherwise.
 pub(in crate::ca) const fn encode(algorithm: SignatureAlgorithm) -> &'static [u8] {
     match algorithm {
         SignatureAlgorithm::Ecdsa(SignatureHash::Sha256) => const { &ecdsa(2) },
@@ -37,7 +38,7 @@ const fn pkcs1(last: u8) -> [u8; 15] {
     [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, last, 5, 0]
 }
 
-/// PKCS#1 without the NULL, which some write and Go reads.
+/// PKCS#1 without the NULL parameters, which some implementations omit and Go accepts.
 const fn pkcs1_bare(last: u8) -> [u8; 13] {
     [0x30, 11, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, last]
 }
@@ -55,7 +56,7 @@ const fn pss(hash: u8, salt: u8) -> [u8; 67] {
     ]
 }
 
-/// The same without the NULLs of the hashes (RFC 4055, 2.1: to be accepted).
+/// The same without NULL in the identifiers of the hashes, to be accepted by RFC 4055, 2.1.
 #[rustfmt::skip]
 const fn pss_bare(hash: u8, salt: u8) -> [u8; 63] {
     [
@@ -68,7 +69,7 @@ const fn pss_bare(hash: u8, salt: u8) -> [u8; 63] {
     ]
 }
 
-/// The algorithm that an identifier names; `None` for those we do not know, SHA-1 among them.
+/// The algorithm that an identifier names; `None` for unsupported ones, such as SHA-1.
 pub(in crate::ca) fn decode(der: &[u8]) -> Option<SignatureAlgorithm> {
     let known = SignatureAlgorithm::ALL.into_iter().find(|algorithm| encode(*algorithm) == der);
     known.or_else(|| {
@@ -90,8 +91,8 @@ pub(in crate::ca) fn decode(der: &[u8]) -> Option<SignatureAlgorithm> {
     })
 }
 
-/// What to call an algorithm that [`decode`] does not know: by its name, else by its identifier.
-pub(in crate::ca) fn name_of_unknown(der: &[u8]) -> String {
+/// The name of an algorithm that [`decode`] does not support, or else its OID.
+pub(in crate::ca) fn unsupported_name(der: &[u8]) -> String {
     let mut fields = match DerReader::new(der).sequence("pkix.AlgorithmIdentifier") {
         Ok(fields) => fields,
         Err(error) => return error.to_string(),
@@ -100,16 +101,18 @@ pub(in crate::ca) fn name_of_unknown(der: &[u8]) -> String {
         Ok(oid) => oid.to_string(),
         Err(error) => return error.to_string(),
     };
-    let known = UNKNOWN.iter().find(|(dotted, _)| *dotted == oid);
+    let known = UNSUPPORTED.iter().find(|(dotted, _)| *dotted == oid);
     match known {
         Some((_, name)) => (*name).to_owned(),
-        None if BY_PARAMETERS.contains(&oid.as_str()) => format!("{oid} with these parameters"),
+        None if SUPPORTED_WITH_OTHER_PARAMETERS.contains(&oid.as_str()) => {
+            format!("{oid} with these parameters")
+        }
         None => oid,
     }
 }
 
-/// Identifiers that [`decode`] knows with other parameters.
-const BY_PARAMETERS: [&str; 7] = [
+/// Algorithms that [`decode`] supports with other parameters.
+const SUPPORTED_WITH_OTHER_PARAMETERS: [&str; 7] = [
     "1.2.840.113549.1.1.11",
     "1.2.840.113549.1.1.12",
     "1.2.840.113549.1.1.13",
@@ -119,8 +122,8 @@ const BY_PARAMETERS: [&str; 7] = [
     "1.3.101.112",
 ];
 
-/// Algorithms that requests are signed with and that are not accepted.
-const UNKNOWN: [(&str, &str); 20] = [
+/// Algorithms that CSRs are signed with and that are not accepted.
+const UNSUPPORTED: [(&str, &str); 20] = [
     ("1.2.840.113549.1.1.2", "MD2-RSA"),
     ("1.2.840.113549.1.1.3", "MD4-RSA"),
     ("1.2.840.113549.1.1.4", "MD5-RSA"),
@@ -165,15 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn knows_no_sha1_and_calls_it_by_its_name() {
+    fn sha1_is_unsupported_and_reported_by_its_name() {
         assert_eq!(decode(&pkcs1(5)), None);
-        assert_eq!(name_of_unknown(&pkcs1(5)), "SHA1-RSA");
+        assert_eq!(unsupported_name(&pkcs1(5)), "SHA1-RSA");
         let mut trailing = ecdsa(2).to_vec();
         trailing.extend_from_slice(&[5, 0]);
         trailing[1] += 2;
         assert_eq!(decode(&trailing), None);
-        assert_eq!(name_of_unknown(&trailing), "1.2.840.10045.4.3.2 with these parameters");
-        assert_eq!(name_of_unknown(&[0x30, 4, 6, 2, 0x2a, 3]), "1.2.3");
-        assert_eq!(name_of_unknown(&[0x30, 0]), "asn1: syntax error: sequence truncated");
+        assert_eq!(unsupported_name(&trailing), "1.2.840.10045.4.3.2 with these parameters");
+        assert_eq!(unsupported_name(&[0x30, 4, 6, 2, 0x2a, 3]), "1.2.3");
+        assert_eq!(unsupported_name(&[0x30, 0]), "asn1: syntax error: sequence truncated");
     }
 }

@@ -1,4 +1,4 @@
-//! Names as requests write them and as certificates carry them.
+//! Subject alternative names: from the texts of a request to the values of a certificate.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -12,10 +12,10 @@ use super::permit::AlternativeNames;
 use super::spiffe::{SpiffeId, has_spiffe_scheme};
 use super::uri;
 
-/// Whose names they are: the SPIFFE ID of a leaf has a path, that of an authority has none
+/// The kind of subject: the SPIFFE ID of a leaf has a path, that of an authority has none
 /// (X509-SVID, 3.1 and 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ca) enum Holder {
+pub(in crate::ca) enum SubjectKind {
     /// A leaf.
     Leaf,
     /// A root or an intermediate, or the request for one.
@@ -23,12 +23,12 @@ pub(in crate::ca) enum Holder {
 }
 
 /// The names of a comma separated list, without the blanks around them.
-pub(in crate::ca) fn listed(names: Option<&str>) -> impl Iterator<Item = &str> {
+pub(in crate::ca) fn split_list(names: Option<&str>) -> impl Iterator<Item = &str> {
     names.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
-/// An e-mail address if there is an `@`, else a DNS name if it looks like one, else nothing: then
-/// the answer is no.
+/// Adds a text with `@` as an e-mail address, and a text with the form of a host name as a DNS
+/// name. Returns false if it is neither.
 pub(in crate::ca) fn add_name(name: &str, names: &mut AlternativeNames) -> Result<bool, String> {
     if name.contains('@') {
         return add_address(name, names).map(|()| true);
@@ -42,14 +42,14 @@ pub(in crate::ca) fn add_name(name: &str, names: &mut AlternativeNames) -> Resul
     Ok(is_name)
 }
 
-/// The names of `alt_names`, and a warning for each entry that is left out. Vault leaves them out without a
-/// warning (`docs/dev/vault-pki.md`, "Where names come from").
+/// Adds the names of `alt_names`, with a warning for each entry that is left out. Vault leaves them
+/// out without a warning (`docs/dev/vault-pki.md`, "Where names come from").
 pub(in crate::ca) fn add_listed(
     list: Option<&str>,
     names: &mut AlternativeNames,
     warnings: &mut Vec<String>,
 ) -> Result<(), String> {
-    for name in listed(list) {
+    for name in split_list(list) {
         if !add_name(name, names)? {
             warnings.push(format!(
                 "Signet: alt_names: {} is neither a host name nor an e-mail address and is left out",
@@ -60,22 +60,22 @@ pub(in crate::ca) fn add_listed(
     Ok(())
 }
 
-/// An e-mail address, from an API call or from a CSR.
+/// Adds an e-mail address from a parameter or a CSR.
 pub(in crate::ca) fn add_address(text: &str, names: &mut AlternativeNames) -> Result<(), String> {
     refuse_control("e-mail address", text)?;
     names.email.push(text.to_owned());
     Ok(())
 }
 
-/// Refuses what RFC 5280, 4.2.1.6 has no place for, and what Java cannot read: an e-mail address
-/// without something on both sides of its `@`, a DNS name with nothing in it.
+/// Refuses names that RFC 5280, 4.2.1.6 does not allow and that Java cannot read: an e-mail address
+/// with nothing before or after its `@`, a DNS name with an empty label.
 pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), String> {
     let is_mailbox = |text: &&String| {
         text.rsplit_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty())
     };
     if let Some(text) = names.email.iter().find(|text| !is_mailbox(text)) {
         return Err(format!(
-            "the alternative name {} is no e-mail address: it wants a name, @ and a host (RFC 5280, 4.2.1.6)",
+            "the alternative name {} is not an e-mail address: it must be a name, @ and a host (RFC 5280, 4.2.1.6)",
             go::quote(&shortened(text))
         ));
     }
@@ -89,7 +89,7 @@ pub(in crate::ca) fn refuse_malformed(names: &AlternativeNames) -> Result<(), St
     };
     names.dns.iter().find(|text| !is_name(text)).map_or(Ok(()), |text| {
         Err(format!(
-            "the alternative name {} is no DNS name: it wants labels of visible characters (RFC 5280, 4.2.1.6)",
+            "the alternative name {} is not a DNS name: it must consist of labels of visible characters (RFC 5280, 4.2.1.6)",
             go::quote(&shortened(text))
         ))
     })
@@ -104,8 +104,8 @@ pub(in crate::ca) fn relative_uri(names: &AlternativeNames) -> Option<String> {
     ))
 }
 
-/// Does a label of Punycode stand for a text with a control character? Who shows names in their own
-/// letters would show it.
+/// Does a Punycode label decode to a text with a control character? A program that displays decoded
+/// names would output it.
 fn hides_control(label: &str) -> bool {
     let Some((prefix, code)) = label.split_at_checked(4) else { return false };
     prefix.eq_ignore_ascii_case("xn--")
@@ -125,19 +125,20 @@ pub(in crate::ca) fn addresses(texts: &[String]) -> Result<Vec<IpAddr>, String> 
         .collect()
 }
 
-/// URIs as the certificate carries them. One of the scheme `spiffe`, in any case, is a SPIFFE ID by
-/// the standard or it is refused: whatever a URL library makes of `%2e%2e`, it reads what was checked.
-pub(in crate::ca) fn uris(texts: &[String], holder: Holder) -> Result<Vec<String>, String> {
-    texts.iter().map(|text| uri(text, holder)).collect()
+/// URIs in the form of the certificate. A URI of the scheme `spiffe`, in upper or lower case, must
+/// be a valid SPIFFE ID, so that a URL library that decodes `%2e%2e` cannot see another ID than was
+/// checked.
+pub(in crate::ca) fn uris(texts: &[String], kind: SubjectKind) -> Result<Vec<String>, String> {
+    texts.iter().map(|text| uri(text, kind)).collect()
 }
 
-fn uri(text: &str, holder: Holder) -> Result<String, String> {
+fn uri(text: &str, kind: SubjectKind) -> Result<String, String> {
     let path = SpiffeId::path_of(text);
-    // A SPIFFE ID is its own canonical form (a test holds this).
+    // A SPIFFE ID is its own canonical form (tested below).
     if let Ok(path) = path
         && uri::host_is_domain(text)
     {
-        return id_of(holder, text, path);
+        return check_spiffe_id(kind, text, path);
     }
     let named = |why: &str| {
         format!(
@@ -156,7 +157,7 @@ fn uri(text: &str, holder: Holder) -> Result<String, String> {
         Err(why) if has_spiffe_scheme(text) || has_spiffe_scheme(&written) => {
             Err(named(&format!("SPIFFE ID: {why}")))
         }
-        Ok(_) | Err(_) => match uri::fault(&written) {
+        Ok(_) | Err(_) => match uri::find_defect(&written) {
             Some(why) => Err(named(&format!("URI: {why}"))),
             None => Ok(written),
         },
@@ -164,23 +165,23 @@ fn uri(text: &str, holder: Holder) -> Result<String, String> {
 }
 
 /// X509-SVID, 3.1 and 3.2.
-fn id_of(holder: Holder, text: &str, path: &str) -> Result<String, String> {
+fn check_spiffe_id(kind: SubjectKind, text: &str, path: &str) -> Result<String, String> {
     let named = |why: &str| {
         Err(format!(
             "the provided URI Subject Alternative Name \"{text}\" is not a valid SPIFFE ID {why}"
         ))
     };
-    match holder {
-        Holder::Leaf if path.is_empty() => named("of a leaf: it has no path (X509-SVID, 3.1)"),
-        Holder::Authority if !path.is_empty() => {
+    match kind {
+        SubjectKind::Leaf if path.is_empty() => named("of a leaf: it has no path (X509-SVID, 3.1)"),
+        SubjectKind::Authority if !path.is_empty() => {
             let domain = text.strip_suffix(path).unwrap_or(text);
             named(&format!("of an authority: it has a path (X509-SVID, 3.2); use {domain}"))
         }
-        Holder::Leaf | Holder::Authority => Ok(text.to_owned()),
+        SubjectKind::Leaf | SubjectKind::Authority => Ok(text.to_owned()),
     }
 }
 
-/// A text as an error shows it: its first 256 characters.
+/// A text for an error: at most its first 256 characters.
 pub(in crate::ca) fn shortened(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(256) {
         None => Cow::Borrowed(text),
@@ -188,7 +189,7 @@ pub(in crate::ca) fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Every value once, in the order of first occurrence.
+/// The values without duplicates, in the order of first occurrence.
 pub(in crate::ca) fn deduplicated(values: &[String]) -> Vec<String> {
     if values.len() < 2 {
         return values.to_vec();

@@ -1,13 +1,14 @@
 //! Permits for authorities: roots, intermediates, and the requests for them
 //! (`docs/dev/vault-pki.md`, "Authorities").
 //!
-//! No role bounds an authority: whoever may call these paths may name what they like. What is
-//! checked here is that the certificate can be written and what its issuer's constraints say.
+//! Roles do not apply to authorities: a caller with access to these paths may request any name.
+//! Checked are only the encoding of the certificate and the constraints of the issuers above it.
 
 use crate::ca::oid::ObjectIdentifier;
 
 use super::alternative_names::{
-    Holder, add_listed, add_name, addresses, deduplicated, refuse_malformed, relative_uri, uris,
+    SubjectKind, add_listed, add_name, addresses, deduplicated, refuse_malformed, relative_uri,
+    uris,
 };
 use super::control::refuse_control;
 use super::csr::ParsedCsr;
@@ -19,14 +20,14 @@ use super::permit::{
     AlternativeNames, BasicConstraints, IssuingUrls, KeyUsage, Permit, Subject, SubjectName,
     Template,
 };
-use super::requested::{self, Decided, LONGEST_IDENTIFIER};
+use super::requested::{self, MAX_KEY_IDENTIFIER, ParameterOverrides};
 use super::role::{
     CertificateParams, NotAfterRules, NotBeforeRules, RequestedValidity, RoleViolation, TtlLimits,
     choose_end, choose_start, extended_key_usages, key_usages, other_name,
 };
 use super::time::Timestamp;
 
-/// What is asked of an authority; names and times as in a leaf's [`CertificateParams`].
+/// The parameters of a request for an authority.
 #[derive(Clone, Debug, Default)]
 pub struct CaCertificateParams {
     /// Names and validity.
@@ -53,10 +54,10 @@ pub struct CaCertificateParams {
     pub use_pss: bool,
 }
 
-/// What the issuer's certificate says about the authorities below it.
+/// What the certificates of the issuer and those above it allow below them.
 #[derive(Clone, Copy, Debug)]
 pub struct IssuerConstraints<'a> {
-    /// Its constraints and those above it.
+    /// Name constraints and path length of the issuer and of those above it.
     pub limits: &'a IssuerLimits,
     /// Its notAfter.
     pub not_after: Timestamp,
@@ -95,7 +96,7 @@ impl CaCertificateParams {
         Ok(Permit::new(template, warnings))
     }
 
-    /// The permit for an intermediate that an issuer of ours signs.
+    /// The permit for an intermediate that an issuer of the mount signs.
     pub fn permit_intermediate(
         &self,
         csr: &ParsedCsr,
@@ -139,8 +140,8 @@ impl CaCertificateParams {
         };
         if subject.is_empty() {
             // Before those of the values (`docs/dev/vault-pki.md`, "Signing an intermediate").
-            let place = usize::from(not_after > issuer.not_after);
-            warnings.insert(place, W_NO_SUBJECT.to_owned());
+            let position = usize::from(not_after > issuer.not_after);
+            warnings.insert(position, W_NO_SUBJECT.to_owned());
         }
         let path_length = self.path_length_below(issuer.limits.path_length(), &mut warnings)?;
         let mut template =
@@ -149,7 +150,7 @@ impl CaCertificateParams {
         template.signature = self.signature_preference(true)?;
         warnings.extend(self.ineffective_parameters(issuer.key_kind, true));
         if self.use_csr_values {
-            self.take_from(csr, &mut template, &mut warnings)?;
+            self.copy_from_csr(csr, &mut template, &mut warnings)?;
         } else {
             warnings.extend(dropped::from_authority(csr, &template.names));
         }
@@ -157,30 +158,30 @@ impl CaCertificateParams {
         Ok(Permit::new(template, warnings))
     }
 
-    /// Names and extensions of the request, but for those that the caller decides on.
-    fn take_from(
+    /// Copies names and extensions of the CSR, except those that parameters override.
+    fn copy_from_csr(
         &self,
         csr: &ParsedCsr,
         template: &mut Template,
         warnings: &mut Vec<String>,
     ) -> Result<(), RoleViolation> {
-        let decided = Decided {
+        let overrides = ParameterOverrides {
             name_constraints: template.name_constraints.is_some(),
             subject_key_identifier: template.subject_key_identifier.is_some(),
             key_usage: !self.key_usage.is_empty(),
             extended_key_usage: !template.extended_key_usage.is_empty(),
         };
-        let taken = requested::take(csr, decided)?;
+        let taken = requested::from_csr(csr, overrides)?;
         template.names = taken.names;
         template.verbatim_extensions = taken.extensions;
         warnings.extend(taken.warnings);
-        warnings.extend(self.not_counted());
+        warnings.extend(self.ignored_parameters());
         Ok(())
     }
 
-    /// With `use_csr_values` the CSR alone names the authority, and the answer says so
+    /// A warning about the parameters that `use_csr_values` replaces by those of the CSR
     /// (`docs/dev/vault-pki.md`, "Signing an intermediate").
-    fn not_counted(&self) -> Option<String> {
+    fn ignored_parameters(&self) -> Option<String> {
         let params = &self.params;
         let sent = [
             ("common_name", !params.common_name.is_empty()),
@@ -189,19 +190,22 @@ impl CaCertificateParams {
             ("uri_sans", !params.uri_sans.is_empty()),
             ("other_sans", !params.other_sans.is_empty()),
             ("serial_number", !params.serial_number.is_empty()),
-            ("the attributes of the subject", self.subject != Subject::default()),
+            ("subject attributes", self.subject != Subject::default()),
         ];
         let sent: Vec<_> = sent.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         (!sent.is_empty()).then(|| {
-            format!("Signet: use_csr_values is set, so these do not count: {}", sent.join(", "))
+            format!(
+                "Signet: use_csr_values is set, so these parameters are ignored: {}",
+                sent.join(", ")
+            )
         })
     }
 
-    /// How the signer signs. An EC key signs for itself with the hash of its curve, as the
-    /// reference has it, and for others with the hash that is asked for.
+    /// The requested signature algorithm. As in Vault, an EC key uses the hash of its curve for its
+    /// own certificate and the requested hash for others.
     ///
     /// # Errors
-    /// Refuses hashes that do not exist.
+    /// Refuses a hash size other than 256, 384 and 512.
     pub fn signature_preference(
         &self,
         ec_takes_bits: bool,
@@ -221,7 +225,7 @@ impl CaCertificateParams {
         Ok(SignaturePreference { bits, pss: self.use_pss, ec_takes_bits })
     }
 
-    /// Warnings about what a key of this kind does not do.
+    /// Warnings about parameters that have no effect with a key of this kind.
     pub fn ineffective_parameters(&self, signer: KeyKind, ec_takes_bits: bool) -> Vec<String> {
         let Ok(preference) = self.signature_preference(ec_takes_bits) else { return Vec::new() };
         let algorithm = SignatureAlgorithm::choose(signer, preference);
@@ -234,7 +238,7 @@ impl CaCertificateParams {
         let other_padding = self.use_pss && !matches!(signer, KeyKind::Rsa(_));
         [("signature_bits", other_hash), ("use_pss", other_padding)]
             .into_iter()
-            .filter(|(_, is_lost)| *is_lost)
+            .filter(|(_, is_ineffective)| *is_ineffective)
             .map(|(parameter, _)| {
                 format!(
                     "Signet: {parameter} has no effect on this key, which signs with {algorithm}"
@@ -243,7 +247,7 @@ impl CaCertificateParams {
             .collect()
     }
 
-    /// Subject and names of a request that somebody else will sign.
+    /// Subject and names of a CSR for an external issuer.
     pub fn csr_subject(
         &self,
         warnings: &mut Vec<String>,
@@ -253,7 +257,7 @@ impl CaCertificateParams {
         Ok((subject, names(&self.params, warnings)?))
     }
 
-    /// No subject attribute holds a control character; [`names`] looks at the alternative names.
+    /// Refuses control characters in the subject; [`names`] checks the alternative names.
     fn check_characters(&self) -> Result<(), RoleViolation> {
         let given = &self.subject;
         let lists = [
@@ -297,17 +301,18 @@ impl CaCertificateParams {
         now: Timestamp,
         warnings: &mut Vec<String>,
     ) -> Result<(Timestamp, Timestamp), RoleViolation> {
-        let wish = RequestedValidity {
+        let requested = RequestedValidity {
             ttl: self.params.ttl,
             not_after: &self.params.not_after,
             not_before: &self.params.not_before,
         };
         let backdate = self.not_before_duration;
-        // No role stands between an operator and the times of an authority.
-        let choice = NotBeforeRules { fixed: "", bound: "permit", backdate, may_backdate: true };
-        let start = choose_start(choice, wish, now)?;
-        let end = NotAfterRules { fixed: "", bound: "permit", limits, max_bounds_not_after: false };
-        let end = choose_end(end, wish, now, warnings)?;
+        // Roles do not apply to authorities, so backdating is not limited.
+        let rules = NotBeforeRules { fixed: "", bound: "permit", backdate, may_backdate: true };
+        let start = choose_start(rules, requested, now)?;
+        let rules =
+            NotAfterRules { fixed: "", bound: "permit", limits, max_bounds_not_after: false };
+        let end = choose_end(rules, requested, now, warnings)?;
         super::role::check_order(start, end)?;
         Ok((start, end))
     }
@@ -320,7 +325,8 @@ impl CaCertificateParams {
         path_length: Option<u8>,
         urls: IssuingUrls,
     ) -> Result<Template, RoleViolation> {
-        // Of the list only digitalSignature counts; signing certificates and CRLs always stands.
+        // keyCertSign and cRLSign are always set; of the requested usages only digitalSignature
+        // counts.
         let signs = KeyUsage::KEY_CERT_SIGN.with(KeyUsage::CRL_SIGN);
         let asked = key_usages(&self.key_usage);
         let key_usage = if asked.contains(KeyUsage::DIGITAL_SIGNATURE) {
@@ -369,7 +375,8 @@ impl CaCertificateParams {
         }
     }
 
-    /// What was sent, else one less than the signer's (`docs/dev/vault-pki.md`, "Signing an intermediate").
+    /// What was sent, else one less than the signer's (`docs/dev/vault-pki.md`, "Signing an
+    /// intermediate").
     fn path_length_below(
         &self,
         above: Option<u8>,
@@ -387,7 +394,7 @@ impl CaCertificateParams {
             && asked.is_none_or(|asked| asked > below)
         {
             warnings.push(format!(
-                "Signet: max_path_length is more than the issuer leaves; verifiers allow {below} further authorities"
+                "Signet: max_path_length exceeds what the issuer allows; verifiers accept {below} further authorities"
             ));
         }
         Ok(asked)
@@ -403,10 +410,10 @@ impl CaCertificateParams {
             return Ok(None);
         }
         match data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes()) {
-            // As long as the one that a request may bring.
-            Ok(bytes) if bytes.len() > LONGEST_IDENTIFIER => Err(RoleViolation {
+            // The same limit applies to CSRs.
+            Ok(bytes) if bytes.len() > MAX_KEY_IDENTIFIER => Err(RoleViolation {
                 text: format!(
-                    "skid has {} bytes; the longest has {LONGEST_IDENTIFIER}",
+                    "skid has {} bytes; the longest has {MAX_KEY_IDENTIFIER}",
                     bytes.len()
                 ),
                 hint: None,
@@ -445,7 +452,7 @@ fn names(
         names.other.push(name);
     }
     names.ip = addresses(&params.ip_sans).map_err(refused)?;
-    names.uri = uris(&params.uri_sans, Holder::Authority).map_err(refused)?;
+    names.uri = uris(&params.uri_sans, SubjectKind::Authority).map_err(refused)?;
     refuse_malformed(&names).map_err(refused)?;
     warnings.extend(relative_uri(&names));
     Ok(names)

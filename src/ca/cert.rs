@@ -24,7 +24,7 @@ pub struct Tbs {
     facts: CertificateFacts,
 }
 
-/// What is known of a certificate that we composed.
+/// Fields of a composed certificate that outlive its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CertificateFacts {
     /// Serial number.
@@ -44,7 +44,7 @@ pub enum ComposeError {
     NotIa5(String),
     /// A control character in a URL or a name constraint; names are checked by the lint.
     Control(String),
-    /// An instant that a certificate cannot name.
+    /// An instant that a certificate cannot encode.
     Instant(Timestamp),
 }
 
@@ -80,7 +80,7 @@ pub fn compose(
     write(template, &signer, subject_key, serial)
 }
 
-/// Composes a self-signed certificate: issuer is the subject, the AKI its own SKI.
+/// Composes a self-signed certificate: the issuer is the subject, the AKI is its own SKI.
 pub fn compose_self_signed(
     permit: Permit,
     subject_key: &PublicKey,
@@ -91,7 +91,7 @@ pub fn compose_self_signed(
     write(template, &signer, subject_key, serial)
 }
 
-/// Who signs; without a name it is the subject itself.
+/// The issuer; without a name the certificate is self-signed.
 struct Signer<'a> {
     name: Option<&'a [u8]>,
     key_identifier: Option<&'a [u8]>,
@@ -104,7 +104,7 @@ fn write(
     subject_key: &PublicKey,
     serial: Serial,
 ) -> Result<Tbs, ComposeError> {
-    encodable(&template)?;
+    check_encodable(&template)?;
     let algorithm = SignatureAlgorithm::choose(signer.key_kind, template.signature);
     let calculated;
     let identifier = match &template.subject_key_identifier {
@@ -140,7 +140,7 @@ fn write(
     Ok(Tbs { der, algorithm, template, facts })
 }
 
-/// The number that stands for version 3.
+/// The encoding of version 3.
 const VERSION_3: u8 = 2;
 
 /// RFC 5280, 4.1.
@@ -154,7 +154,7 @@ struct TbsCertificate<'a> {
     validity: Validity,
     subject: Verbatim<'a>,
     subject_public_key_info: Verbatim<'a>,
-    /// `[3] EXPLICIT`, in it the SEQUENCE.
+    /// `[3] EXPLICIT` around a SEQUENCE.
     extensions: TaggedValue<TaggedValue<Verbatim<'a>>>,
 }
 
@@ -173,9 +173,9 @@ impl Validity {
     }
 }
 
-/// Everything that becomes an IA5String must be ASCII, and printable where the lint does not look.
-fn encodable(template: &Template) -> Result<(), ComposeError> {
-    names_encodable(&template.names)?;
+/// Everything that becomes an IA5String must be ASCII, and printable where the lint does not check.
+fn check_encodable(template: &Template) -> Result<(), ComposeError> {
+    check_names_encodable(&template.names)?;
     let urls = &template.urls;
     let lists = [
         &urls.ocsp_servers,
@@ -204,7 +204,7 @@ fn encodable(template: &Template) -> Result<(), ComposeError> {
 }
 
 /// DNS names, e-mail addresses and URIs must be ASCII.
-pub(in crate::ca) fn names_encodable(names: &AlternativeNames) -> Result<(), ComposeError> {
+pub(in crate::ca) fn check_names_encodable(names: &AlternativeNames) -> Result<(), ComposeError> {
     let mut texts = names.dns.iter().chain(&names.email).chain(&names.uri);
     match texts.find(|text| !text.is_ascii()) {
         None => Ok(()),
@@ -223,7 +223,7 @@ impl Tbs {
         &self.template
     }
 
-    /// What is known of it.
+    /// Its serial number, validity and kind.
     pub const fn facts(&self) -> &CertificateFacts {
         &self.facts
     }

@@ -1,4 +1,5 @@
-//! A certificate of an outside CA or of this one: read once, with every check that importing needs.
+//! A certificate of this CA or of an external one: parsed once, with every check that an import
+//! needs.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,7 +37,7 @@ pub struct Certificate {
     extensions: Extensions,
 }
 
-/// The extensions that are asked for.
+/// The extensions that are interpreted.
 #[derive(Clone, Debug, Default)]
 struct Extensions {
     subject_key_identifier: Option<Vec<u8>>,
@@ -49,12 +50,12 @@ struct Extensions {
     name_limits: Option<Box<NameLimits>>,
 }
 
-/// What composing and linting need to know of a signer.
+/// The fields of an issuer that composing and linting need.
 #[derive(Clone, Copy, Debug)]
 pub struct IssuerView<'a> {
-    /// The DER of the issuer's subject, spliced as it is.
+    /// The DER of the issuer's subject, copied unchanged.
     pub subject: &'a [u8],
-    /// The issuer's subject key identifier, or what is derived from its key if it has none.
+    /// The issuer's subject key identifier, or one derived from its key.
     pub key_identifier: Option<&'a [u8]>,
     /// The kind of the issuer's key.
     pub key_kind: KeyKind,
@@ -62,7 +63,7 @@ pub struct IssuerView<'a> {
     pub not_after: Timestamp,
 }
 
-/// Why bytes are not a certificate that can be used.
+/// Why a certificate is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateError {
     /// Not the DER of a certificate; the text says where.
@@ -151,7 +152,7 @@ impl Extensions {
     }
 }
 
-/// Where a part lies in the whole.
+/// The range of `part` within `whole`, of which it is a subslice.
 fn range_of(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
     start..start.saturating_add(part.len())
@@ -210,7 +211,7 @@ impl Certificate {
         self.part(&self.issuer)
     }
 
-    /// The common name of the subject (the last one, as Go has it), or empty.
+    /// The common name of the subject (the last one, as in Go), or empty.
     pub fn common_name(&self) -> &str {
         &self.common_name
     }
@@ -255,7 +256,7 @@ impl Certificate {
         self.extensions.path_length
     }
 
-    /// Key usage, if the extension is there.
+    /// Key usage, if the extension is present.
     pub const fn key_usage(&self) -> Option<KeyUsage> {
         self.extensions.key_usage
     }
@@ -265,23 +266,24 @@ impl Certificate {
         &self.extensions.extended_key_usage
     }
 
-    /// Subject alternative names of the kinds we know.
+    /// Subject alternative names of the supported kinds.
     pub const fn names(&self) -> &AlternativeNames {
         &self.extensions.names
     }
 
-    /// Why its name constraints are not understood, if they are not.
+    /// Why its name constraints cannot be enforced, if so.
     pub fn name_constraints_error(&self) -> Option<&str> {
-        self.name_limits().and_then(NameLimits::fault)
+        self.name_limits().and_then(NameLimits::error)
     }
 
-    /// What keeps strict readers from reading its subject, which is the issuer of all it signs.
+    /// Why strict parsers reject its subject, if so. It becomes the issuer name of every
+    /// certificate that it signs.
     pub fn subject_error(&self) -> Option<String> {
         let read = DerReader::new(self.subject())
             .sequence("pkix.RDNSequence")
-            .and_then(|name| distinguished_name::fault(name.rest()));
+            .and_then(|name| distinguished_name::find_defect(name.rest()));
         match read {
-            Ok(fault) => fault.map(str::to_owned),
+            Ok(defect) => defect.map(str::to_owned),
             Err(error) => Some(error.to_string()),
         }
     }
@@ -296,20 +298,20 @@ impl Certificate {
         self.subject() == self.issuer()
     }
 
-    /// How it is signed, if we know the algorithm.
+    /// The signature algorithm, if it is supported.
     pub const fn signature_algorithm(&self) -> Option<SignatureAlgorithm> {
         self.algorithm
     }
 
-    /// Does this key verify its signature? Unknown algorithms and SHA-1 do not verify.
+    /// Does this key verify its signature? Unsupported algorithms and SHA-1 do not verify.
     pub fn verify_signed_by(&self, key: &PublicKey) -> bool {
         self.algorithm.is_some_and(|algorithm| {
             key.verify(algorithm, self.part(&self.tbs), self.part(&self.signature))
         })
     }
 
-    /// This certificate as a signer. What it signs must identify its key (RFC 5280, 4.2.1.1 and
-    /// 5.2.1): without a subject key identifier, by what 4.2.1.2 derives from the key.
+    /// This certificate as an issuer. What it signs must identify its key (RFC 5280, 4.2.1.1 and
+    /// 5.2.1): without a subject key identifier, by the one that 4.2.1.2 derives from the key.
     pub fn issuer_view(&self) -> IssuerView<'_> {
         let own = self.subject_key_identifier().filter(|identifier| !identifier.is_empty());
         IssuerView {

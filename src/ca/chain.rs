@@ -1,32 +1,33 @@
-//! Chains of issuers, from subject bytes and signatures; the same set of issuers has the same chains
-//! (`docs/dev/vault-pki.md`, "Chains").
+//! Chains of issuers, from subject bytes and signatures; the same set of issuers has the same
+//! chains (`docs/dev/vault-pki.md`, "Chains").
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::certificate::Certificate;
 
-/// An issuer as chain building sees it.
+/// An issuer from which chains are built.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<'a, I> {
     /// Its identifier; the order of identifiers is the order of parents.
     pub id: I,
     /// Its certificate.
     pub certificate: &'a Certificate,
-    /// A chain set by hand: exactly these, in this order; those that are gone are skipped.
+    /// The configured `manual_chain`: exactly these issuers, in this order; deleted ones are
+    /// skipped.
     pub manual: Option<&'a [I]>,
 }
 
 /// The chain of every issuer, itself first.
 ///
 /// A parent has the subject that the child names as issuer, and its key verifies the child;
-/// key identifiers do not count. Roots come before intermediates, each in descending order of
+/// key identifiers are ignored. Roots come before intermediates, each in descending order of
 /// identifiers, so the same set always gives the same chains. Members of a cycle (cross-signed
-/// or re-issued authorities) get one another once.
+/// or re-issued authorities) contain one another once.
 pub fn build<I: Ord + Clone>(links: &[Link<'_, I>]) -> BTreeMap<I, Vec<I>> {
     Graph::new(links).chains()
 }
 
-/// Which issuer is above which.
+/// The parents of each issuer.
 #[derive(Debug)]
 pub struct Graph<'a, I> {
     links: BTreeMap<&'a I, &'a Link<'a, I>>,
@@ -49,13 +50,13 @@ impl<'a, I: Ord + Clone> Graph<'a, I> {
         self.links.keys().map(|id| ((*id).clone(), self.chain(id))).collect()
     }
 
-    /// Issuers that must not issue because of a revocation: to each, the revoked issuer that is
-    /// the cause, itself or one above it.
+    /// Issuers that must not issue because of a revocation, each with the revoked issuer that is
+    /// the cause: itself or one above it.
     ///
     /// A cross-signed or re-issued authority has several paths upwards. It may issue while one of
-    /// them holds no revoked certificate; so a revoked root does not stop what another root
-    /// vouches for. A path ends at a root or where no parent is known. A chain that was set by hand,
-    /// for a signature that is not verified here, is one path: all of it counts.
+    /// them contains no revoked certificate: a revoked root does not block an authority that
+    /// another root certifies. A path ends at a root or where no parent is known. A manual chain,
+    /// whose signatures are not verified here, is a single path: every issuer on it counts.
     pub fn blocked(
         &self,
         is_revoked: impl Fn(&I) -> bool,
@@ -65,56 +66,56 @@ impl<'a, I: Ord + Clone> Graph<'a, I> {
             return BTreeMap::new();
         }
         let mut children: BTreeMap<&I, Vec<&I>> = BTreeMap::new();
-        // How many of those above an issuer must yet be found sound.
-        let mut lacking: BTreeMap<&I, usize> = BTreeMap::new();
-        let (mut sound, mut waiting) = (BTreeSet::new(), VecDeque::new());
+        // The number of issuers above each one that must still be found valid.
+        let mut missing: BTreeMap<&I, usize> = BTreeMap::new();
+        let (mut valid, mut queue) = (BTreeSet::new(), VecDeque::new());
         for id in self.links.keys() {
-            let above = self.above(id);
-            if !is_revoked(id) && (above.is_empty() || is_root(id)) && sound.insert(*id) {
-                waiting.push_back(*id);
+            let above = self.parents_or_manual(id);
+            if !is_revoked(id) && (above.is_empty() || is_root(id)) && valid.insert(*id) {
+                queue.push_back(*id);
             }
-            lacking.insert(id, if self.is_verified(id) { 1 } else { above.len() });
+            missing.insert(id, if self.is_verified(id) { 1 } else { above.len() });
             for parent in above {
                 children.entry(parent).or_default().push(id);
             }
         }
-        while let Some(parent) = waiting.pop_front() {
+        while let Some(parent) = queue.pop_front() {
             for child in children.get(parent).into_iter().flatten() {
-                let left = lacking.get(child).copied().unwrap_or_default().saturating_sub(1);
-                lacking.insert(child, left);
-                if left == 0 && !is_revoked(child) && sound.insert(child) {
-                    waiting.push_back(child);
+                let left = missing.get(child).copied().unwrap_or_default().saturating_sub(1);
+                missing.insert(child, left);
+                if left == 0 && !is_revoked(child) && valid.insert(child) {
+                    queue.push_back(child);
                 }
             }
         }
-        let unsound = self.links.keys().filter(|id| !sound.contains(*id));
-        unsound
+        let blocked = self.links.keys().filter(|id| !valid.contains(*id));
+        blocked
             .filter_map(|id| Some(((*id).clone(), self.revoked_above(id, &is_revoked)?.clone())))
             .collect()
     }
 
     /// The nearest revoked issuer, beginning with this one; a cycle may have none.
     fn revoked_above(&self, id: &'a I, is_revoked: impl Fn(&I) -> bool) -> Option<&'a I> {
-        let mut walked = BTreeSet::new();
-        let mut waiting = VecDeque::from([id]);
-        while let Some(id) = waiting.pop_front() {
+        let mut visited = BTreeSet::new();
+        let mut queue = VecDeque::from([id]);
+        while let Some(id) = queue.pop_front() {
             if is_revoked(id) {
                 return Some(id);
             }
-            if walked.insert(id) {
-                waiting.extend(self.above(id));
+            if visited.insert(id) {
+                queue.extend(self.parents_or_manual(id));
             }
         }
         None
     }
 
-    /// Is one above it by name and signature?
+    /// Does the issuer have a parent by name and signature?
     fn is_verified(&self, id: &I) -> bool {
         self.parents.get(id).is_some_and(|parents| !parents.is_empty())
     }
 
-    /// Who is directly above by name and signature, or else who is in the chain set by hand.
-    fn above(&self, id: &I) -> Vec<&'a I> {
+    /// The parents by name and signature, or else the issuers of the manual chain.
+    fn parents_or_manual(&self, id: &I) -> Vec<&'a I> {
         let parents = self.parents.get(id).cloned().unwrap_or_default();
         if !parents.is_empty() {
             return parents;
@@ -127,10 +128,10 @@ impl<'a, I: Ord + Clone> Graph<'a, I> {
     fn chain(&self, id: &'a I) -> Vec<I> {
         let mut chain = Vec::new();
         let mut listed = BTreeSet::new();
-        let mut walked = BTreeSet::new();
-        let mut waiting = vec![id];
-        while let Some(id) = waiting.pop() {
-            if !walked.insert(id) {
+        let mut visited = BTreeSet::new();
+        let mut stack = vec![id];
+        while let Some(id) = stack.pop() {
+            if !visited.insert(id) {
                 continue;
             }
             let own = std::slice::from_ref(id);
@@ -141,9 +142,9 @@ impl<'a, I: Ord + Clone> Graph<'a, I> {
                 }
             }
             if manual.is_none() {
-                // The last one in is the first one out.
+                // Reversed, because the stack returns the last one first.
                 let parents = self.parents.get(id).into_iter().flatten();
-                waiting.extend(parents.rev().copied());
+                stack.extend(parents.rev().copied());
             }
         }
         chain

@@ -1,7 +1,7 @@
-//! Characters that no name may hold, whatever a role says.
+//! Control characters, which no name may contain, whatever a role allows.
 //!
-//! A reader in C stops at a NUL and sees another name (CVE-2009-2408); a line feed writes a second
-//! line into a log; a bidirectional override shows a name that is not there (CVE-2021-42574).
+//! A C string ends at a NUL, so that a verifier sees another name (CVE-2009-2408); a line feed
+//! forges a line of a log; a bidirectional override displays another name (CVE-2021-42574).
 
 use crate::go;
 
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_character_that_unicode_calls_control_is_one() {
+    fn every_unicode_control_character_is_found() {
         for character in ('\0'..='\u{ffff}').filter(|character| character.is_control()) {
             assert_eq!(first_control(&format!("a{character}b")), Some(character));
         }
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_shows_the_character_without_sending_it() {
+    fn the_error_shows_the_character_escaped() {
         let why = refuse_control("common name", "a\u{202e}b\0").unwrap_err();
         assert_eq!(why, "the common name \"a\\u202eb\\x00\" holds a control character (U+202E)");
     }

@@ -1,4 +1,5 @@
-//! Certificate revocation lists (RFC 5280, 5), fast for a million entries.
+//! Certificate revocation lists (RFC 5280, 5). Entries are kept encoded, since a list may have a
+//! million of them.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use super::signed::ToSign;
 use super::time::Timestamp;
 use super::{algorithm_identifier, extensions};
 
-/// The values of a list but for its entries.
+/// The values of a list, without its entries.
 #[derive(Clone, Debug)]
 pub struct CrlValues<'a> {
     /// cRLNumber.
@@ -23,9 +24,9 @@ pub struct CrlValues<'a> {
     pub this_update: Timestamp,
     /// nextUpdate.
     pub next_update: Timestamp,
-    /// How it is signed.
+    /// Signature algorithm.
     pub algorithm: SignatureAlgorithm,
-    /// freshestCRL: where deltas are found; empty means no extension.
+    /// freshestCRL: URLs of delta CRLs; empty means no extension.
     pub freshest_crl: &'a [String],
 }
 
@@ -38,7 +39,7 @@ pub struct TbsCrl {
     facts: CrlFacts,
 }
 
-/// What is known of a list that we composed.
+/// Fields of a composed list that outlive its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CrlFacts {
     /// cRLNumber.
@@ -47,11 +48,11 @@ pub struct CrlFacts {
     pub this_update: Timestamp,
     /// nextUpdate, as encoded.
     pub next_update: Timestamp,
-    /// How many entries.
+    /// The number of entries.
     pub entries: usize,
 }
 
-/// The entries of a list as they stand in it: serial number and instant, no entry extensions.
+/// The encoded entries of a list: serial number and revocation date, without entry extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CrlEntries {
     der: Vec<u8>,
@@ -59,10 +60,10 @@ pub struct CrlEntries {
 }
 
 impl CrlEntries {
-    /// Those of a signed list.
+    /// The entries of a signed list.
     ///
     /// # Errors
-    /// Fails on what is no list.
+    /// Fails if the bytes are not a revocation list.
     pub fn from_crl(list: &[u8]) -> Result<Self, String> {
         let read = || -> Result<Self, DerError> {
             let mut signed = DerReader::new(list).sequence("pkix.CertificateList")?;
@@ -82,7 +83,7 @@ impl CrlEntries {
     /// Adds an entry: the serial number as big-endian bytes, and when it was revoked.
     ///
     /// # Errors
-    /// Refuses instants that a list cannot name.
+    /// Refuses an instant that a list cannot encode.
     pub fn push(&mut self, serial: &[u8], revoked_at: Timestamp) -> Result<(), ComposeError> {
         let revocation_date = Time::new(revoked_at).ok_or(ComposeError::Instant(revoked_at))?;
         append(
@@ -93,11 +94,11 @@ impl CrlEntries {
         Ok(())
     }
 
-    /// Adds those entries of `others` whose serial numbers are not here yet, and tells how many
-    /// they were.
+    /// Adds the entries of `others` whose serial numbers are not listed yet, and returns their
+    /// number.
     ///
     /// # Errors
-    /// Fails on entries that do not read, which no list of ours has.
+    /// Fails on malformed entries.
     pub fn add_missing(&mut self, others: &Self) -> Result<usize, String> {
         let missing = self.missing(others)?;
         let count = missing.len();
@@ -106,7 +107,7 @@ impl CrlEntries {
         Ok(count)
     }
 
-    /// The entries of `others` whose serial numbers are not here, by serial number.
+    /// The entries of `others` whose serial numbers are not listed, by serial number.
     fn missing<'a>(&self, others: &'a Self) -> Result<BTreeMap<&'a [u8], &'a [u8]>, String> {
         let mut missing = BTreeMap::new();
         let mut compare = || -> Result<(), DerError> {
@@ -122,29 +123,29 @@ impl CrlEntries {
         Ok(missing)
     }
 
-    /// Their length.
+    /// The length of the encoded entries, in bytes.
     pub const fn byte_length(&self) -> usize {
         self.der.len()
     }
 
-    /// Are there none?
+    /// Is the list without entries?
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 }
 
-/// Shows each entry's serial number and the whole entry, and counts them.
-fn walk<'a>(der: &'a [u8], mut see: impl FnMut(&'a [u8], &'a [u8])) -> Result<usize, DerError> {
+/// Calls `visit` with the serial number and the encoding of each entry, and returns their number.
+fn walk<'a>(der: &'a [u8], mut visit: impl FnMut(&'a [u8], &'a [u8])) -> Result<usize, DerError> {
     let (mut list, mut count) = (DerReader::new(der), 0_usize);
     while !list.is_empty() {
         let entry = list.expect(tag::SEQUENCE, "pkix.RevokedCertificate")?;
-        see(DerReader::new(entry.content).integer()?, entry.whole);
+        visit(DerReader::new(entry.content).integer()?, entry.whole);
         count = count.saturating_add(1);
     }
     Ok(count)
 }
 
-/// Composes a list; its entries stand in the order given.
+/// Composes a list with the entries in the given order.
 pub fn compose_crl(
     issuer: &IssuerView<'_>,
     values: &CrlValues<'_>,
@@ -175,7 +176,7 @@ pub fn compose_crl(
     Ok(TbsCrl { der, algorithm: values.algorithm, facts })
 }
 
-/// The number that stands for version 2.
+/// The encoding of version 2.
 const VERSION_2: u8 = 1;
 
 /// RFC 5280, 5.1.
@@ -187,7 +188,7 @@ struct TbsCertList<'a> {
     this_update: Time,
     next_update: Time,
     revoked_certificates: Option<TaggedValue<Verbatim<'a>>>,
-    /// `[0] EXPLICIT`, in it the SEQUENCE.
+    /// `[0] EXPLICIT` around a SEQUENCE.
     extensions: TaggedValue<TaggedValue<Verbatim<'a>>>,
 }
 
@@ -217,7 +218,7 @@ impl TbsCrl {
         &self.der
     }
 
-    /// What is known of it.
+    /// Its number, dates and size.
     pub const fn facts(&self) -> &CrlFacts {
         &self.facts
     }
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nothing_revoked_the_list_of_entries_is_absent() {
+    fn the_sequence_of_entries_is_absent_if_nothing_is_revoked() {
         let (root, pair) = for_tests::root("root");
         let view = root.issuer_view();
         let freshest = ["http://a/delta".to_owned()];
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_already_is_not_listed_twice() {
+    fn a_serial_number_is_listed_once() {
         let of = |serials: &[u8]| {
             let mut entries = CrlEntries::default();
             for serial in serials {
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_entries_of_what_is_no_list_are_refused() {
+    fn bytes_that_are_not_a_list_are_refused() {
         for list in [&b""[..], &[0x30, 0], &[0x30, 3, 0x30, 1, 0]] {
             assert!(CrlEntries::from_crl(list).is_err());
         }

@@ -15,7 +15,7 @@ use super::permit::{AlternativeNames, RawExtension};
 use super::public_key::{PublicKey, PublicKeyError};
 use super::{algorithm_identifier, dropped, extensions, uri};
 
-/// A request that was read; its signature is not yet checked, so it gives no key away.
+/// A parsed CSR. Its signature is not verified yet, so its key cannot be certified.
 #[derive(Clone, Debug)]
 pub struct ParsedCsr {
     der: Vec<u8>,
@@ -29,26 +29,26 @@ pub struct ParsedCsr {
     extensions: Vec<RawExtension>,
 }
 
-/// A request whose sender holds the key.
+/// A CSR whose signature proves possession of the private key.
 #[derive(Clone, Debug)]
 pub struct VerifiedCsr {
     parsed: ParsedCsr,
 }
 
-/// Why a request cannot be taken. The texts are Vault's.
+/// Why a CSR is rejected. The texts are Vault's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CsrError {
-    /// A key algorithm that nobody here knows (step 8).
+    /// An unsupported key algorithm (step 8).
     UnknownKey,
-    /// A curve that nobody here knows (step 7).
+    /// An unsupported curve (step 7).
     UnsupportedCurve,
-    /// It cannot be read (step 7); the text is the reader's.
+    /// It cannot be parsed (step 7); the text is the parser's.
     Malformed(String),
     /// The signature does not verify (step 26).
     SignatureInvalid,
     /// It is signed with an algorithm that is not accepted, so nothing was verified (step 26).
     SignatureNotAccepted(String),
-    /// An RSA key that is longer than anything verifies with here (step 26).
+    /// An RSA key that is too long to verify with (step 26).
     KeyTooLong(u32),
 }
 
@@ -71,14 +71,14 @@ impl fmt::Display for CsrError {
             ),
             Self::KeyTooLong(bits) => write!(
                 formatter,
-                "RSA keys of more than {LONGEST_RSA} bits are not supported: the CSR's key has {bits}"
+                "RSA keys of more than {MAX_RSA_BITS} bits are not supported: the CSR's key has {bits}"
             ),
         }
     }
 }
 
-/// The longest RSA key, in bits, that verifies.
-const LONGEST_RSA: u32 = 8192;
+/// The longest RSA key, in bits, that signatures are verified with.
+const MAX_RSA_BITS: u32 = 8192;
 
 impl std::error::Error for CsrError {}
 
@@ -114,7 +114,7 @@ impl ParsedCsr {
         };
         fields.end()?;
         let algorithm = parts.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?;
-        let signature = parts.octet_bits()?;
+        let signature = parts.bit_string_bytes()?;
         parts.end().and(outer.end())?;
         let public_key = PublicKey::parse(key.whole)?;
         let names = requested
@@ -122,12 +122,12 @@ impl ParsedCsr {
             .find(|extension| extension.oid == extensions::SUBJECT_ALT_NAME)
             .map_or(Ok(ReadNames::default()), |extension| general_names::read(&extension.value))
             .map_err(CsrError::Malformed)?;
-        names.names.uri.iter().try_for_each(|text| readable_uri(text))?;
+        names.names.uri.iter().try_for_each(|text| check_uri(text))?;
         Ok(Self {
             der: der.to_vec(),
             signed: info.whole.to_vec(),
             algorithm: algorithm_identifier::decode(algorithm.whole)
-                .ok_or_else(|| algorithm_identifier::name_of_unknown(algorithm.whole)),
+                .ok_or_else(|| algorithm_identifier::unsupported_name(algorithm.whole)),
             signature: signature.to_vec(),
             subject: subject.whole.to_vec(),
             attributes: distinguished_name::read(subject.content)?,
@@ -137,14 +137,14 @@ impl ParsedCsr {
         })
     }
 
-    /// Checks the proof of possession.
+    /// Verifies the signature, which proves possession of the private key.
     pub fn verify(self) -> Result<VerifiedCsr, CsrError> {
         let algorithm = match &self.algorithm {
             Ok(algorithm) => *algorithm,
             Err(name) => return Err(CsrError::SignatureNotAccepted(name.clone())),
         };
         if let KeyKind::Rsa(bits) = self.public_key.kind()
-            && bits > LONGEST_RSA
+            && bits > MAX_RSA_BITS
         {
             return Err(CsrError::KeyTooLong(bits));
         }
@@ -160,7 +160,7 @@ impl ParsedCsr {
         &self.der
     }
 
-    /// Kind and size of the key that wants to be certified.
+    /// Kind and size of the key to be certified.
     pub const fn key_kind(&self) -> KeyKind {
         self.public_key.kind()
     }
@@ -170,7 +170,7 @@ impl ParsedCsr {
         &self.subject
     }
 
-    /// The common name (the last one, as Go has it), or empty.
+    /// The common name (the last one, as in Go), or empty.
     pub fn common_name(&self) -> &str {
         &self.attributes.common_name
     }
@@ -190,17 +190,17 @@ impl ParsedCsr {
         &self.names.names
     }
 
-    /// Is there an otherName whose value is no UTF8String?
+    /// Does it contain an otherName whose value is not a UTF8String?
     pub const fn has_unreadable_other_name(&self) -> bool {
-        self.names.foreign_other
+        self.names.has_unreadable_other_name
     }
 
-    /// The kinds of alternative names that it asks for and that no certificate of ours holds.
+    /// The requested kinds of alternative names that are not supported.
     pub fn unsupported_names(&self) -> &[&'static str] {
-        &self.names.passed_over
+        &self.names.unsupported
     }
 
-    /// The alternative names that `others` lacks, as a text; `None` if it has them all.
+    /// The alternative names that are missing in `others`, as text; `None` if all are present.
     pub fn names_missing_in(&self, others: &AlternativeNames) -> Option<String> {
         let own = &self.names.names;
         let texts = [
@@ -220,9 +220,9 @@ impl ParsedCsr {
         let known: BTreeSet<_> = others.other.iter().map(|name| (name.oid, &name.value)).collect();
         let other = own.other.iter().filter(|name| !known.contains(&(name.oid, &name.value)));
         let other = other.map(|name| format!("otherName:{}", name.oid));
-        let foreign = self.names.foreign_other.then(|| "otherName".to_owned());
-        let kinds = self.names.passed_over.iter().map(|kind| (*kind).to_owned());
-        dropped::listed(texts.chain(addresses).chain(other).chain(foreign).chain(kinds))
+        let unreadable = self.names.has_unreadable_other_name.then(|| "otherName".to_owned());
+        let kinds = self.names.unsupported.iter().map(|kind| (*kind).to_owned());
+        dropped::summarize(texts.chain(addresses).chain(other).chain(unreadable).chain(kinds))
     }
 
     /// Every requested extension, in order.
@@ -230,7 +230,7 @@ impl ParsedCsr {
         &self.extensions
     }
 
-    /// Does it ask for basic constraints?
+    /// Does it request basic constraints?
     pub fn has_basic_constraints(&self) -> bool {
         self.extensions.iter().any(|extension| extension.oid == extensions::BASIC_CONSTRAINTS)
     }
@@ -240,11 +240,11 @@ impl ParsedCsr {
 pub(in crate::ca) const EXTENSION_REQUEST: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
 
-/// The extensions that the attributes ask for; other attributes are not looked into.
+/// The extensions that the attributes request; other attributes are ignored.
 fn requested_extensions(attributes: &[u8]) -> Result<Vec<RawExtension>, CsrError> {
     let mut list = DerReader::new(attributes);
     let mut found = Vec::new();
-    // Not looked for in `found`: a request has room for a hundred thousand of them.
+    // A set, because a CSR can contain a hundred thousand extensions.
     let mut seen = BTreeSet::new();
     while !list.is_empty() {
         let mut fields = list.sequence("pkix.Attribute")?;
@@ -275,8 +275,8 @@ fn requested_extensions(attributes: &[u8]) -> Result<Vec<RawExtension>, CsrError
     Ok(found)
 }
 
-/// Go reads no certificate whose URI is none, or whose host could be no domain.
-fn readable_uri(text: &str) -> Result<(), CsrError> {
+/// Go rejects a certificate with an invalid URI, or with a URI whose host is not a domain name.
+fn check_uri(text: &str) -> Result<(), CsrError> {
     let quoted = go::quote(text);
     if url::canonical(text).is_none() {
         Err(CsrError::Malformed(format!(
@@ -290,7 +290,7 @@ fn readable_uri(text: &str) -> Result<(), CsrError> {
 }
 
 impl VerifiedCsr {
-    /// The key that its sender holds.
+    /// The key whose possession is proved.
     pub const fn public_key(&self) -> &PublicKey {
         &self.parsed.public_key
     }

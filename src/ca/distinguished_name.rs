@@ -43,13 +43,13 @@ pub(in crate::ca) fn encode(subject: &SubjectName) -> Cow<'_, [u8]> {
         SubjectName::Verbatim(der) => Cow::Borrowed(der),
         SubjectName::Composed(subject) => {
             let mut names = Vec::with_capacity(128);
-            relative_names(&mut names, subject);
+            push_rdns(&mut names, subject);
             Cow::Owned(der_of(&TaggedValue::of(tag::SEQUENCE, &names)))
         }
     }
 }
 
-fn relative_names(names: &mut Vec<u8>, subject: &Subject) {
+fn push_rdns(names: &mut Vec<u8>, subject: &Subject) {
     for (oid, values) in [
         (&COUNTRY, &subject.country),
         (&PROVINCE, &subject.province),
@@ -59,24 +59,24 @@ fn relative_names(names: &mut Vec<u8>, subject: &Subject) {
         (&ORGANIZATION, &subject.organization),
         (&ORGANIZATIONAL_UNIT, &subject.organizational_unit),
     ] {
-        shared(names, oid, values);
+        push_values(names, oid, values);
     }
     if !subject.common_name.is_empty() {
-        alone(names, &COMMON_NAME, &subject.common_name);
+        push_value(names, &COMMON_NAME, &subject.common_name);
     }
     if !subject.serial_number.is_empty() {
-        alone(names, &SERIAL_NUMBER, &subject.serial_number);
+        push_value(names, &SERIAL_NUMBER, &subject.serial_number);
     }
     for user_id in &subject.user_ids {
-        alone(names, &USER_ID, user_id);
+        push_value(names, &USER_ID, user_id);
     }
 }
 
 /// Several values in one RDN: a SET OF, which DER sorts by encoding (X.690, 11.6).
-fn shared(names: &mut Vec<u8>, oid: &ObjectIdentifier, values: &[String]) {
+fn push_values(names: &mut Vec<u8>, oid: &ObjectIdentifier, values: &[String]) {
     match values {
         [] => {}
-        [value] => alone(names, oid, value),
+        [value] => push_value(names, oid, value),
         values => {
             let mut encoded: Vec<_> =
                 values.iter().map(|value| der_of(&attribute(oid, value))).collect();
@@ -86,7 +86,7 @@ fn shared(names: &mut Vec<u8>, oid: &ObjectIdentifier, values: &[String]) {
     }
 }
 
-fn alone(names: &mut Vec<u8>, oid: &ObjectIdentifier, value: &str) {
+fn push_value(names: &mut Vec<u8>, oid: &ObjectIdentifier, value: &str) {
     append(names, &TaggedValue::new(tag::SET, attribute(oid, value)));
 }
 
@@ -99,10 +99,10 @@ fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&byte))
 }
 
-/// What is asked of a subject that others composed.
+/// The attributes that are read from the subject of a CSR or an imported certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::ca) struct Attributes {
-    /// The last common name, as Go has it.
+    /// The last common name, as in Go.
     pub(in crate::ca) common_name: String,
     /// The last attribute serialNumber.
     pub(in crate::ca) serial_number: String,
@@ -112,11 +112,11 @@ pub(in crate::ca) struct Attributes {
     pub(in crate::ca) email_addresses: Vec<String>,
 }
 
-/// The relative names of a `Name`, each with its attributes in order, so that equal names are
-/// equal values: text without case and without further blanks (RFC 5280, 7.1), all else as bytes.
+/// The RDNs of a `Name`, each with sorted attributes, in a form in which equal names are equal
+/// values: text in lower case and with single blanks (RFC 5280, 7.1), other values as bytes.
 pub(in crate::ca) type Comparable = Vec<Vec<(ObjectIdentifier, Vec<u8>)>>;
 
-/// Reads the content of a `Name` so that it can be compared.
+/// Reads the content of a `Name` for comparisons.
 pub(in crate::ca) fn comparable(content: &[u8]) -> Result<Comparable, DerError> {
     let mut names = DerReader::new(content);
     let mut found = Vec::new();
@@ -145,12 +145,12 @@ fn comparable_text(text: &str) -> Vec<u8> {
     words.join(" ").into_bytes()
 }
 
-/// The same of the DER of a `Name`.
+/// The same for the DER of a `Name`.
 pub(in crate::ca) fn comparable_name(der: &[u8]) -> Result<Comparable, DerError> {
     comparable(name_content(der)?)
 }
 
-/// Is the `Name` this common name alone (compared as RFC 5280, 7.1 asks)?
+/// Is the `Name` exactly this common name (compared as RFC 5280, 7.1 requires)?
 pub(in crate::ca) fn is_common_name(der: &[u8], common_name: &str) -> bool {
     let words = comparable_text(common_name);
     comparable_name(der).is_ok_and(|names| names == [[(COMMON_NAME, words)]])
@@ -168,38 +168,38 @@ fn name_content(der: &[u8]) -> Result<&[u8], DerError> {
     Ok(name.content)
 }
 
-/// What keeps a `Name` that others composed out of a certificate, if anything does: only texts,
-/// each readable and without control characters, and no empty relative name; in DER the values of
-/// a set are in order (X.690, 11.6).
-pub(in crate::ca) fn fault(content: &[u8]) -> Result<Option<&'static str>, DerError> {
+/// Why a `Name` of a CSR or of an imported certificate must not be used, if so. Every value must be
+/// text without control characters, no RDN may be empty, and the values of a SET must be in order
+/// (X.690, 11.6).
+pub(in crate::ca) fn find_defect(content: &[u8]) -> Result<Option<&'static str>, DerError> {
     let mut names = DerReader::new(content);
     while !names.is_empty() {
         let set = names.expect(tag::SET, "pkix.RelativeDistinguishedNameSET")?.content;
         if set.is_empty() {
-            return Ok(Some("a relative name is empty"));
+            return Ok(Some("an RDN is empty"));
         }
         let mut set = DerReader::new(set);
         let mut last: &[u8] = &[];
         while !set.is_empty() {
             let whole = set.expect(tag::SEQUENCE, "pkix.AttributeTypeAndValue")?;
             if whole.whole <= last {
-                return Ok(Some("the values of a relative name are not in order"));
+                return Ok(Some("the values of an RDN are not in order"));
             }
             last = whole.whole;
             let mut pair = DerReader::new(whole.content);
             let (_, value) = (pair.oid()?, pair.any()?);
             pair.end()?;
             if !has_characters_of_its_type(value.tag, value.content) {
-                return Ok(Some("a value holds a character that its type does not have"));
+                return Ok(Some("a value contains a character that its type does not allow"));
             }
             match text(value.tag, value.content)? {
                 Some(text) if first_control(&text).is_some() => {
-                    return Ok(Some("a value holds a control character"));
+                    return Ok(Some("a value contains a control character"));
                 }
                 // X.520: a DirectoryString has at least one character.
                 Some(text) if text.is_empty() => return Ok(Some("a value is empty")),
                 Some(_) => {}
-                None => return Ok(Some("a value is no text")),
+                None => return Ok(Some("a value is not text")),
             }
         }
     }
@@ -231,7 +231,7 @@ pub(in crate::ca) fn read(content: &[u8]) -> Result<Attributes, DerError> {
     Ok(attributes)
 }
 
-/// The first character, in any attribute of the content of a `Name`, that no name may hold.
+/// The first control character in any attribute of the content of a `Name`.
 pub(in crate::ca) fn first_control_in(content: &[u8]) -> Result<Option<char>, DerError> {
     let mut names = DerReader::new(content);
     while !names.is_empty() {
@@ -267,8 +267,9 @@ fn universal(content: &[u8]) -> impl Iterator<Item = char> {
         char::from_u32(u32::from_be_bytes(bytes))
     })
 }
-/// X.680, 41; strict readers read no certificate with others. A T61String has ASCII only, since
-/// readers differ about the rest of it, and a BMPString no surrogates.
+
+/// X.680, 41: strict parsers reject other characters. A T61String must be ASCII, since parsers
+/// differ about its other characters, and a BMPString must not contain surrogates.
 fn has_characters_of_its_type(found: u8, content: &[u8]) -> bool {
     match found {
         tag::PRINTABLE_STRING => content
@@ -284,7 +285,7 @@ fn has_characters_of_its_type(found: u8, content: &[u8]) -> bool {
 const NUMERIC_STRING: u8 = 0x12;
 const T61_STRING: u8 = 0x14;
 
-/// The text of a string type; `None` for what is no string.
+/// The text of a string type; `None` for other types.
 fn text(tag: u8, content: &[u8]) -> Result<Option<String>, DerError> {
     match tag {
         tag::UTF8_STRING | tag::PRINTABLE_STRING | tag::IA5_STRING | NUMERIC_STRING => {
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_come_in_the_order_of_the_recording() {
+    fn attributes_have_the_order_of_vault() {
         let der = encode(Subject {
             country: list(&["DE"]),
             organization: list(&["O"]),
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_an_at_or_an_umlaut_force_utf8() {
+    fn characters_outside_printable_string_are_encoded_as_utf8() {
         for (text, tag) in [
             ("a.example.org", tag::PRINTABLE_STRING),
             ("Acme (x)=?", tag::PRINTABLE_STRING),
@@ -394,7 +395,7 @@ mod tests {
         ] {
             for oid in [COMMON_NAME, ORGANIZATIONAL_UNIT, USER_ID] {
                 let mut names = Vec::new();
-                alone(&mut names, &COUNTRY, "DE");
+                push_value(&mut names, &COUNTRY, "DE");
                 let value = TaggedValue::of(tag, value);
                 let attribute = AttributeTypeAndValue { oid: &oid, value };
                 append(&mut names, &TaggedValue::new(tag::SET, attribute));
@@ -403,16 +404,16 @@ mod tests {
             }
         }
         let mut names = Vec::new();
-        alone(&mut names, &COMMON_NAME, "Bücher");
+        push_value(&mut names, &COMMON_NAME, "Bücher");
         assert_eq!(first_control_in(&names), Ok(None));
     }
 
     #[test]
-    fn the_last_common_name_is_the_one() {
+    fn the_last_common_name_counts() {
         let mut names = Vec::new();
-        alone(&mut names, &COMMON_NAME, "first");
-        alone(&mut names, &COMMON_NAME, "last");
-        alone(&mut names, &USER_ID, "u");
+        push_value(&mut names, &COMMON_NAME, "first");
+        push_value(&mut names, &COMMON_NAME, "last");
+        push_value(&mut names, &USER_ID, "u");
         let read = read(&names).unwrap();
         assert_eq!(read.common_name, "last");
         assert_eq!(read.user_ids, ["u"]);

@@ -1,5 +1,4 @@
-//! What a request asks for and does not get, told in warnings: what is left out in silence is
-//! missed when the certificate is used.
+//! Warnings about names and extensions that a CSR requests and the certificate does not contain.
 
 use super::asn1::DerReader;
 use super::csr::ParsedCsr;
@@ -7,7 +6,7 @@ use super::extensions;
 use super::oid::ObjectIdentifier;
 use super::permit::{AlternativeNames, KeyUsage, SubjectName, Template};
 
-/// What the settings of a role take from requests.
+/// What a role takes from CSRs.
 #[derive(Clone, Copy, Debug)]
 pub struct TakenFromCsr {
     /// `use_csr_common_name`
@@ -16,10 +15,11 @@ pub struct TakenFromCsr {
     pub names: bool,
 }
 
-/// What the CSR asked for and the leaf does not contain. For basic constraints Vault has a warning of its own.
-pub fn from_leaf(csr: &ParsedCsr, template: &Template, takes: TakenFromCsr) -> Vec<String> {
+/// What the CSR requests and the leaf does not contain. Basic constraints have a warning of
+/// Vault's.
+pub fn from_leaf(csr: &ParsedCsr, template: &Template, taken: TakenFromCsr) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let (SubjectName::Composed(subject), false) = (&template.subject, takes.common_name)
+    if let (SubjectName::Composed(subject), false) = (&template.subject, taken.common_name)
         && !csr.common_name().is_empty()
         && subject.common_name != csr.common_name()
     {
@@ -27,32 +27,33 @@ pub fn from_leaf(csr: &ParsedCsr, template: &Template, takes: TakenFromCsr) -> V
             "Signet: the CSR's common name is not in the certificate, as the role is set with \"use_csr_common_name\" set to false".to_owned(),
         );
     }
-    let lost = if takes.names {
-        listed(csr.unsupported_names().iter().map(|kind| (*kind).to_owned()))
+    let missing = if taken.names {
+        summarize(csr.unsupported_names().iter().map(|kind| (*kind).to_owned()))
     } else {
         csr.names_missing_in(&template.names)
     };
-    if let Some(lost) = lost {
-        let why = if takes.names {
+    if let Some(missing) = missing {
+        let why = if taken.names {
             "these kinds are not supported"
         } else {
             "the role is set with \"use_csr_sans\" set to false"
         };
         warnings.push(format!(
-            "Signet: subject alternative names of the CSR are not in the certificate, as {why}: {lost}"
+            "Signet: subject alternative names of the CSR are not in the certificate, as {why}: {missing}"
         ));
     }
-    let lost = csr.extensions().iter().filter(|asked| !has(template, &asked.oid, &asked.value));
-    if let Some(lost) = listed(lost.map(|asked| asked.oid.to_string())) {
+    let missing =
+        csr.extensions().iter().filter(|asked| !is_covered(template, &asked.oid, &asked.value));
+    if let Some(missing) = summarize(missing.map(|asked| asked.oid.to_string())) {
         warnings.push(format!(
-            "Signet: extensions of the CSR are not in the certificate, as a role decides on them: {lost}"
+            "Signet: extensions of the CSR are not in the certificate, as a role decides on them: {missing}"
         ));
     }
     warnings
 }
 
-/// Is this told elsewhere, or in the certificate anyway?
-fn has(template: &Template, oid: &ObjectIdentifier, value: &[u8]) -> bool {
+/// Is the extension in the certificate, or covered by another warning?
+fn is_covered(template: &Template, oid: &ObjectIdentifier, value: &[u8]) -> bool {
     match *oid {
         extensions::SUBJECT_ALT_NAME
         | extensions::BASIC_CONSTRAINTS
@@ -75,8 +76,9 @@ fn has(template: &Template, oid: &ObjectIdentifier, value: &[u8]) -> bool {
     }
 }
 
-/// What an authority lacks of its request where the values of the request are not taken: its names,
-/// unless they were sent as well, and its extensions, but for those that an authority always has.
+/// What the CSR of an authority requests and the certificate does not contain, without
+/// `use_csr_values`: names that were not sent as parameters as well, and extensions other than
+/// those that every authority has.
 pub(in crate::ca) fn from_authority(csr: &ParsedCsr, names: &AlternativeNames) -> Vec<String> {
     const ALWAYS: [ObjectIdentifier; 5] = [
         extensions::BASIC_CONSTRAINTS,
@@ -86,29 +88,29 @@ pub(in crate::ca) fn from_authority(csr: &ParsedCsr, names: &AlternativeNames) -
         extensions::SUBJECT_ALT_NAME,
     ];
     let mut warnings = Vec::new();
-    if let Some(lost) = csr.names_missing_in(names) {
+    if let Some(missing) = csr.names_missing_in(names) {
         warnings.push(format!(
-            "Signet: subject alternative names of the CSR are not in the certificate: {lost}; to take them, send them or set use_csr_values"
+            "Signet: subject alternative names of the CSR are not in the certificate: {missing}; to take them, send them or set use_csr_values"
         ));
     }
     let others = csr.extensions().iter().filter(|asked| !ALWAYS.contains(&asked.oid));
-    if let Some(lost) = listed(others.map(|asked| asked.oid.to_string())) {
+    if let Some(missing) = summarize(others.map(|asked| asked.oid.to_string())) {
         warnings.push(format!(
-            "Signet: extensions of the CSR are not in the certificate: {lost}; to take them, set use_csr_values"
+            "Signet: extensions of the CSR are not in the certificate: {missing}; to take them, set use_csr_values"
         ));
     }
     warnings
 }
 
-/// The first of some texts, and how many more there are.
-pub(in crate::ca) fn listed(texts: impl Iterator<Item = String>) -> Option<String> {
-    const SHOWN: usize = 8;
-    const LONGEST: usize = 80;
+/// The first texts, and the number of further ones; `None` if there are none.
+pub(in crate::ca) fn summarize(texts: impl Iterator<Item = String>) -> Option<String> {
+    const MAX_SHOWN: usize = 8;
+    const MAX_LENGTH: usize = 80;
     let mut shown = Vec::new();
     let mut more = 0_usize;
     for text in texts {
-        if shown.len() < SHOWN {
-            shown.push(text.chars().take(LONGEST).collect::<String>());
+        if shown.len() < MAX_SHOWN {
+            shown.push(text.chars().take(MAX_LENGTH).collect::<String>());
         } else {
             more = more.saturating_add(1);
         }

@@ -1,5 +1,5 @@
-//! The extensions of a certificate (RFC 5280, 4.2), in the order and with the criticality that
-//! Vault gives them.
+//! The extensions of a certificate (RFC 5280, 4.2), in Vault's order and with Vault's
+//! criticality.
 
 use der::{Encode, EncodeValue};
 
@@ -46,7 +46,7 @@ struct Extension<'a, T: Encode> {
     oid: &'a ObjectIdentifier,
     #[asn1(default = "bool::default")]
     critical: bool,
-    /// The value inside of an OCTET STRING.
+    /// The value, inside an OCTET STRING.
     value: TaggedValue<T>,
 }
 
@@ -163,7 +163,7 @@ pub(in crate::ca) fn write(
     if ours(&AUTHORITY_INFO_ACCESS) {
         authority_info_access(list, template);
     }
-    // Vault writes other names and policy qualifiers behind all other extensions.
+    // Vault writes names with an otherName, and policies with a qualifier, after other extensions.
     let names = Some(&template.names).filter(|names| !names.is_empty() && ours(&SUBJECT_ALT_NAME));
     let late_names = !template.names.other.is_empty();
     let policies =
@@ -271,7 +271,7 @@ fn certificate_policies(list: &mut Vec<u8>, policies: &[Policy]) {
     extension(list, &CERTIFICATE_POLICIES, false, Verbatim(&value));
 }
 
-/// The value of the extension: each policy once, with the qualifiers of all that name it; CPS
+/// The value of the extension: each policy once, with the qualifiers of all its occurrences; CPS
 /// before notice (RFC 5280, 4.2.1.4).
 pub(in crate::ca) fn policy_list(policies: &[Policy]) -> Vec<u8> {
     let mut list = Vec::new();
@@ -333,7 +333,7 @@ pub(in crate::ca) fn name_constraints(constraints: &NameConstraints) -> Vec<u8> 
     encode(&NameConstraintsValue { permitted, excluded })
 }
 
-/// RFC 5280, 4.2.1.13: one DistributionPoint a URL; nothing without URLs.
+/// RFC 5280, 4.2.1.13: one DistributionPoint per URL; no extension without URLs.
 pub(in crate::ca) fn distribution_points(
     list: &mut Vec<u8>,
     oid: &ObjectIdentifier,

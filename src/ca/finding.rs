@@ -1,38 +1,40 @@
-//! What a lint says: which rule was broken, the clause that it comes from, and who can mend it.
+//! The result of a lint: the broken rule, the clause that it comes from, and where to fix it.
 
 use std::fmt;
 
-/// Who can mend what a rule found. A rule's table says it, once for every path.
+/// The party that can fix a broken rule. The tables of rules state it, once for all callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FixedBy {
-    /// Signet alone: no request and no setting can cause it, so it is a fault.
+    /// Signet only: no request and no setting can cause it, so it is an internal error.
     Signet,
     /// The caller: names, times or extensions of the request.
     Caller,
-    /// The operator: the text says which setting, as in `add DigitalSignature to key_usage`.
+    /// The operator: the text names the setting, as in `add DigitalSignature to key_usage`.
     Operator(&'static str),
 }
 
 /// One broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The rule's name; fixed, so that it can be counted.
+    /// The rule's name, stable so that findings can be counted.
     pub rule: &'static str,
-    /// The rule in words: what has to hold.
-    pub words: &'static str,
+    /// What the rule requires, as a sentence.
+    pub requirement: &'static str,
     /// The clause that it comes from.
     pub clause: &'static str,
-    /// Who can mend it.
+    /// The party that can fix it.
     pub fixed_by: FixedBy,
 }
 
 impl Finding {
-    /// The rule in words, its clause, and the setting of `holder` (as in `role web`) that mends it.
+    /// The requirement, its clause, and the setting of `holder` (such as `role web`) to change.
     pub fn describe(&self, holder: &str) -> String {
-        let Self { words, clause, .. } = self;
+        let Self { requirement, clause, .. } = self;
         match self.fixed_by {
-            FixedBy::Operator(setting) => format!("{words} ({clause}); {setting} of {holder}"),
-            FixedBy::Signet | FixedBy::Caller => format!("{words} ({clause})"),
+            FixedBy::Operator(setting) => {
+                format!("{requirement} ({clause}); {setting} of {holder}")
+            }
+            FixedBy::Signet | FixedBy::Caller => format!("{requirement} ({clause})"),
         }
     }
 }
@@ -53,15 +55,15 @@ impl Findings {
         &self.broken
     }
 
-    /// Is this a fault of Signet? Only if a request and a setting have no part in any of it.
+    /// Is this an internal error? Only if no request and no setting can cause any of the findings.
     pub fn is_internal(&self) -> bool {
         self.broken.iter().all(|finding| finding.fixed_by == FixedBy::Signet)
     }
 
-    /// What a caller or an operator can mend, as one sentence.
+    /// The findings that a caller or an operator can fix, as one sentence.
     pub fn describe(&self, holder: &str) -> String {
-        let theirs = self.broken.iter().filter(|finding| finding.fixed_by != FixedBy::Signet);
-        theirs.map(|finding| finding.describe(holder)).collect::<Vec<_>>().join("; ")
+        let fixable = self.broken.iter().filter(|finding| finding.fixed_by != FixedBy::Signet);
+        fixable.map(|finding| finding.describe(holder)).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Values that tests of the core start from: one leaf, one root, keys made for the moment.
+//! Fixtures for the tests of `ca`: a leaf, authorities, generated keys.
 
 use crate::ca::oid::ObjectIdentifier;
 use aws_lc_rs::rand::SystemRandom;
@@ -35,7 +35,7 @@ pub(in crate::ca) fn known_key() -> PublicKey {
     PublicKey::new_unchecked(KeyKind::Ec(Curve::P256), &point)
 }
 
-/// The X.509-SVID that most roles give.
+/// An X.509-SVID such as most roles permit.
 pub(in crate::ca) fn leaf() -> Template {
     Template {
         subject: composed("payments-api"),
@@ -80,7 +80,7 @@ pub(in crate::ca) fn serial(template: &Template) -> Serial {
     Serial::new(template.not_after, [7; 16])
 }
 
-/// A key pair of the moment.
+/// A generated key pair.
 pub(in crate::ca) struct Pair {
     pair: EcdsaKeyPair,
     pub(in crate::ca) public: PublicKey,

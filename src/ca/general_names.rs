@@ -54,17 +54,18 @@ pub(in crate::ca) fn encode(names: &AlternativeNames) -> Vec<u8> {
     der_of(&TaggedValue::of(tag::SEQUENCE, &list))
 }
 
-/// Names that were read, and whether there was an otherName that is not a UTF8String.
+/// The names that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::ca) struct ReadNames {
     pub(in crate::ca) names: AlternativeNames,
-    pub(in crate::ca) foreign_other: bool,
-    /// The kinds of names that are not read, each once.
-    pub(in crate::ca) passed_over: Vec<&'static str>,
+    /// An otherName that is not a UTF8String was among them.
+    pub(in crate::ca) has_unreadable_other_name: bool,
+    /// The unsupported kinds among them, each once.
+    pub(in crate::ca) unsupported: Vec<&'static str>,
 }
 
-/// Reads the DER of `GeneralNames`. The texts of errors are Go's; kinds that it does not know
-/// are skipped.
+/// Reads the DER of `GeneralNames`. The texts of errors are Go's; unsupported kinds are
+/// skipped.
 pub(in crate::ca) fn read(der: &[u8]) -> Result<ReadNames, String> {
     let broken = |_| "x509: invalid subject alternative names".to_owned();
     let mut outer = DerReader::new(der);
@@ -85,12 +86,12 @@ pub(in crate::ca) fn read(der: &[u8]) -> Result<ReadNames, String> {
             IP => found.names.ip.push(address(name.content)?),
             OTHER => match other(name.content) {
                 Some(other) => found.names.other.push(other),
-                None => found.foreign_other = true,
+                None => found.has_unreadable_other_name = true,
             },
             other => {
-                let kind = kind_not_read(other);
-                if !found.passed_over.contains(&kind) {
-                    found.passed_over.push(kind);
+                let kind = unsupported_kind(other);
+                if !found.unsupported.contains(&kind) {
+                    found.unsupported.push(kind);
                 }
             }
         }
@@ -98,8 +99,8 @@ pub(in crate::ca) fn read(der: &[u8]) -> Result<ReadNames, String> {
     Ok(found)
 }
 
-/// What RFC 5280, 4.2.1.6 calls the kinds of names that are not read here.
-pub(in crate::ca) const fn kind_not_read(found: u8) -> &'static str {
+/// The name of an unsupported kind in RFC 5280, 4.2.1.6.
+pub(in crate::ca) const fn unsupported_kind(found: u8) -> &'static str {
     match found {
         OTHER => "otherName",
         0xa3 => "x400Address",
@@ -118,11 +119,11 @@ fn ascii(content: &[u8], error: &str) -> Result<String, String> {
 }
 
 fn address(content: &[u8]) -> Result<IpAddr, String> {
-    if let Ok(octets) = <[u8; 4]>::try_from(content) {
-        return Ok(Ipv4Addr::from(octets).into());
+    if let Ok(bytes) = <[u8; 4]>::try_from(content) {
+        return Ok(Ipv4Addr::from(bytes).into());
     }
     <[u8; 16]>::try_from(content)
-        .map(|octets| Ipv6Addr::from(octets).into())
+        .map(|bytes| Ipv6Addr::from(bytes).into())
         .map_err(|_| format!("x509: cannot parse IP address of length {}", content.len()))
 }
 
@@ -178,6 +179,6 @@ mod tests {
     #[test]
     fn notices_an_other_name_that_is_not_utf8() {
         let der = [0x30, 11, OTHER, 9, 6, 2, 0x2a, 3, 0xa0, 3, 0x16, 1, b'x'];
-        assert!(read(&der).unwrap().foreign_other);
+        assert!(read(&der).unwrap().has_unreadable_other_name);
     }
 }

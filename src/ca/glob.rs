@@ -1,13 +1,13 @@
-//! The one pattern rule of roles: URI SANs, other SANs, serial numbers, user ids, glob domains.
+//! The patterns of roles: for URI SANs, other SANs, serial numbers, user ids and glob domains.
 //!
-//! Only `*` is special: any run of characters, also an empty one, and also `/`, `.` and `:`. There is no
-//! escape and no other wildcard; the whole value must match, with case (`docs/dev/vault-pki.md`,
-//! "Patterns").
+//! Only `*` is special: any run of characters, also an empty one, and also `/`, `.` and `:`. There
+//! is no escape and no other wildcard; the whole value must match, with case
+//! (`docs/dev/vault-pki.md`, "Patterns").
 
 /// Does `value` match `pattern`?
 pub fn matches(pattern: &str, value: &str) -> bool {
     let mut pieces = pattern.split('*');
-    // `split` gives at least one piece, also of the empty pattern.
+    // `split` returns at least one piece, even of an empty pattern.
     let first = pieces.next().unwrap_or_default();
     let Some(mut rest) = value.strip_prefix(first) else { return false };
     let Some(last) = pieces.next_back() else {
@@ -27,7 +27,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn matches_as_the_reference_table_says() {
+    fn a_star_matches_any_run_of_characters() {
         for (pattern, value) in [
             ("spiffe://td/*", "spiffe://td/ns/a/sa/b"),
             ("spiffe://td/*", "spiffe://td/"),
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_as_the_reference_table_says() {
+    fn everything_but_a_star_is_compared_literally() {
         for (pattern, value) in [
             ("spiffe://td/*", "spiffe://td"),
             ("spiffe://td/*", "SPIFFE://td/x"),
@@ -60,21 +60,23 @@ mod tests {
         }
     }
 
-    /// The rule once more, by recursion: slow and obvious.
-    fn plainly(pattern: &[u8], value: &[u8]) -> bool {
+    /// The same rule by recursion: slow and obvious.
+    fn matches_recursively(pattern: &[u8], value: &[u8]) -> bool {
         match pattern.split_first() {
             None => value.is_empty(),
-            Some((b'*', rest)) => (0..=value.len()).any(|skip| plainly(rest, &value[skip..])),
-            Some((first, rest)) => {
-                value.split_first().is_some_and(|(head, tail)| head == first && plainly(rest, tail))
+            Some((b'*', rest)) => {
+                (0..=value.len()).any(|skip| matches_recursively(rest, &value[skip..]))
             }
+            Some((first, rest)) => value
+                .split_first()
+                .is_some_and(|(head, tail)| head == first && matches_recursively(rest, tail)),
         }
     }
 
     proptest! {
         #[test]
-        fn agrees_with_the_plain_rule(pattern in "[ab*]{0,8}", value in "[ab]{0,12}") {
-            prop_assert_eq!(matches(&pattern, &value), plainly(pattern.as_bytes(), value.as_bytes()));
+        fn agrees_with_the_recursive_rule(pattern in "[ab*]{0,8}", value in "[ab]{0,12}") {
+            prop_assert_eq!(matches(&pattern, &value), matches_recursively(pattern.as_bytes(), value.as_bytes()));
         }
     }
 }

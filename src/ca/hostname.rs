@@ -1,4 +1,4 @@
-//! Host names as roles see them.
+//! The form of host names and wildcard labels.
 
 /// Letters, digits and inner hyphens in labels separated by dots, an optional `*.` in front and
 /// an optional dot at the end.
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_beside_whole_labels() {
+    fn the_parts_around_a_star_are_whole_labels() {
         for label in ["*", "x*", "*x", "x*y", "a-b*c-d", "*9"] {
             assert!(is_wildcard_label(label), "{label}");
         }
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_host_names() {
+    fn recognizes_host_names() {
         for name in ["a", "a.b-c.example.org", "*.example.org", "example.org.", "10.0.0.1"] {
             assert!(is_host_pattern(name), "{name}");
         }

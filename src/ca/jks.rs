@@ -24,7 +24,7 @@ pub(crate) const MAGIC: u32 = 0xFEED_FEED;
 pub(crate) const VERSION: u32 = 2;
 pub(crate) const PRIVATE_KEY: u32 = 1;
 pub(crate) const TRUSTED_CERTIFICATE: u32 = 2;
-/// What Java mixes between the password and the content.
+/// The text that Java hashes between the password and the content.
 const WHITENER: &[u8] = b"Mighty Aphrodite";
 /// Sun's own key protector, registered under its enterprise number 42.
 pub(crate) const KEY_PROTECTOR: ObjectIdentifier =
@@ -39,7 +39,8 @@ pub(crate) struct ProtectedKey<'a> {
 }
 
 /// Writes a key store with one private key entry, or trusted entries `1`, `2`, … where there is
-/// no key. The alias is written in lower case: Java lowers what it looks up, not what it loads.
+/// no key. The alias is written in lower case: Java converts the alias that it looks up, but not
+/// the one that it loads.
 ///
 /// # Errors
 /// [`KeyStoreError::Alias`], [`KeyStoreError::Key`], [`KeyStoreError::TooLarge`].
@@ -90,7 +91,7 @@ pub fn trust_store(
     Ok(writer.finish(&utf16(password.expose())))
 }
 
-/// The bytes at the end of a store: SHA-1 over password, a fixed text and the content.
+/// The digest at the end of a store: SHA-1 over password, a fixed text and the content.
 pub(crate) fn integrity_digest(content: &[u8], password: &[u8]) -> [u8; SHA1_OUTPUT_LEN] {
     sha1(&[password, WHITENER, content])
 }
@@ -139,7 +140,7 @@ fn count(length: usize) -> Result<u32, KeyStoreError> {
     u32::try_from(length).map_err(|_| KeyStoreError::TooLarge)
 }
 
-/// Java's `DataOutputStream`.
+/// Writes numbers and texts like Java's `DataOutputStream`.
 struct Writer(Vec<u8>);
 
 impl Writer {
@@ -172,7 +173,7 @@ impl Writer {
         self.bytes(certificate)
     }
 
-    /// Java's modified UTF-8: each UTF-16 unit by itself, and NUL in two bytes.
+    /// Java's modified UTF-8: each UTF-16 unit separately, and NUL in two bytes.
     fn text(&mut self, text: &str) -> Result<(), KeyStoreError> {
         let mut bytes = Vec::with_capacity(text.len());
         for unit in text.encode_utf16() {

@@ -33,7 +33,7 @@ impl Curve {
 /// The kind of a key, with its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {
-    /// RSA with a modulus of so many bits.
+    /// RSA, with the length of the modulus in bits.
     Rsa(u32),
     /// Elliptic curve.
     Ec(Curve),
@@ -42,7 +42,7 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// The word of `private_key_type` and `key_type`: `rsa`, `ec`, `ed25519`.
+    /// The value of `private_key_type` and `key_type`: `rsa`, `ec`, `ed25519`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rsa(_) => "rsa",
@@ -61,7 +61,7 @@ impl KeyKind {
     }
 }
 
-/// The hash of an RSA signature.
+/// The hash of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignatureHash {
     /// SHA-256.
@@ -72,10 +72,10 @@ pub enum SignatureHash {
     Sha512,
 }
 
-/// A signature algorithm that Signet makes.
+/// A signature algorithm that Signet signs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
-    /// ECDSA; the hash follows the issuer's curve.
+    /// ECDSA with this hash.
     Ecdsa(SignatureHash),
     /// RSASSA-PKCS1-v1_5.
     RsaPkcs1(SignatureHash),
@@ -85,14 +85,15 @@ pub enum SignatureAlgorithm {
     Ed25519,
 }
 
-/// What an issuer is asked for: RSA follows both, EC may follow the hash, Ed25519 has one way.
+/// The requested hash and padding: RSA issuers use both, EC issuers may use the hash, Ed25519
+/// issuers use neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SignaturePreference {
     /// 0 (default), 256, 384 or 512.
     pub bits: u32,
     /// RSASSA-PSS instead of PKCS#1 v1.5.
     pub pss: bool,
-    /// An EC issuer, too, takes the hash of `bits`, in place of that of its curve.
+    /// EC issuers, too, use the hash of `bits` instead of that of their curve.
     pub ec_takes_bits: bool,
 }
 
@@ -154,9 +155,9 @@ impl SignatureAlgorithm {
         Self::Ed25519,
     ];
 
-    /// Reads [`Self::word`], whatever its case.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(word))
+    /// Parses the result of [`Self::as_str`], ignoring case.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
     }
 
     /// Can a key of this kind make this signature?

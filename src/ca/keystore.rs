@@ -1,4 +1,4 @@
-//! What the key-store formats share: what goes in, and what can be wrong.
+//! What the key-store formats share: their content and their errors.
 //!
 //! Two formats write it: [`crate::ca::pkcs12`] and [`crate::ca::jks`]. Both receive their
 //! salts from the caller ([`Random`]), since this layer has no generator. The server writes key
@@ -19,8 +19,8 @@ use crate::secret::Secret;
 /// Fills the slice with random bytes: salts and initialisation vectors come from here.
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 
-/// The largest archive that is written or read, in bytes. Ours are a few kilobytes; a trust store of every
-/// public root is below one megabyte.
+/// The largest archive that is written or read, in bytes. A usual key store has a few kilobytes; a
+/// trust store of every public root is below one megabyte.
 pub const MAX_ARCHIVE: usize = 8 * 1024 * 1024;
 
 /// The longest alias, in characters. Long enough for a SPIFFE ID's path, short enough for a list.
@@ -72,16 +72,16 @@ impl StoreContents<'_> {
 /// The path that a key store presents: the first certificate, its issuer, and so on, up to a
 /// self-signed one if there is one among them.
 ///
-/// A chain that was set by hand holds any certificates in any order: those of a second root,
-/// cross-signed ones, an issuer without its root. Each of them is on the path at most once, and only
-/// above one that it signed (RFC 5246, 7.4.2: "each following certificate MUST directly certify the
-/// one preceding it").
+/// A manual chain can contain any certificates in any order: those of a second root, cross-signed
+/// ones, an issuer without its root. Each of them is on the path at most once, and only above one
+/// that it signed (RFC 5246, 7.4.2: "each following certificate MUST directly certify the one
+/// preceding it").
 pub fn certification_path(certificates: &[Certificate]) -> Vec<&Certificate> {
     let Some(first) = certificates.first() else { return Vec::new() };
     let mut path = vec![first];
     let mut longest = Vec::new();
     let mut rest: Vec<&Certificate> = certificates.iter().collect();
-    // Roots first: the shortest way out of certificates that were signed crosswise.
+    // Roots first: the shortest path among cross-signed certificates.
     rest.sort_by_key(|certificate| !is_root(certificate));
     while let Some(last) = path.last().copied() {
         rest.retain(|other| other.der() != last.der());
@@ -112,7 +112,7 @@ pub fn certifies(above: &Certificate, below: &Certificate) -> bool {
         && (below.signature_algorithm().is_none() || below.verify_signed_by(above.public_key()))
 }
 
-/// The public key as a certificate's BIT STRING has it, computed from the private one.
+/// The public key in the form of a certificate's BIT STRING, computed from the private key.
 fn public_key(pkcs8: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
     if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8) {
         return Ok(pair.public_key().as_ref().to_vec());
@@ -137,7 +137,7 @@ pub enum KeyStoreError {
     Alias,
     /// The new password is longer than [`MAX_PASSWORD`] characters or holds a control character.
     NewPassword,
-    /// The private key is not PKCS#8 of a kind that we know.
+    /// The private key is not PKCS#8 of a supported kind.
     Key,
     /// Something to be stored is too large for the format.
     TooLarge,
@@ -197,8 +197,8 @@ pub fn check_new_alias(alias: &str) -> Result<(), KeyStoreError> {
     if alias.chars().any(char::is_control) { Err(KeyStoreError::Alias) } else { Ok(()) }
 }
 
-/// Refuses a password that cannot be typed: one with a newline is a file's, and programs in C stop
-/// reading at a NUL. The empty one is a password, too; keytool and OpenSSL open its stores.
+/// Refuses a password that cannot be typed: a newline comes from a file, and C programs stop
+/// reading at a NUL. An empty password is accepted; keytool and OpenSSL open such stores.
 ///
 /// # Errors
 /// [`KeyStoreError::NewPassword`]
@@ -245,10 +245,10 @@ mod tests {
     }
 
     #[test]
-    fn a_path_leads_from_certificate_to_issuer_whatever_the_order_and_whatever_else_is_there() {
+    fn a_path_leads_from_certificate_to_issuer_in_any_order_and_among_others() {
         let (old, old_pair) = for_tests::root("old");
         let (new, new_pair) = for_tests::root("new");
-        let (lone, _) = for_tests::root("old");
+        let (namesake, _) = for_tests::root("old");
         let (own, lower) = (Pair::generate(), Pair::generate());
         let by_old = for_tests::intermediate("middle", &own, &old, &old_pair);
         let by_new = for_tests::intermediate("middle", &own, &new, &new_pair);
@@ -267,14 +267,14 @@ mod tests {
             (vec![&by_old, &by_new, &old, &new], vec![&by_old, &old]),
             (vec![&by_new, &by_old, &old, &new], vec![&by_new, &new]),
             // Odd orders, the same twice, a root of the same name with another key.
-            (vec![&last, &new, &lone, &old, &by_old], vec![&last, &by_old, &old]),
+            (vec![&last, &new, &namesake, &old, &by_old], vec![&last, &by_old, &old]),
             (vec![&last, &last, &by_old, &by_old, &old, &old], vec![&last, &by_old, &old]),
-            (vec![&by_old, &lone], vec![&by_old]),
-            // Without the root, with others', alone.
+            (vec![&by_old, &namesake], vec![&by_old]),
+            // Without the root, with an unrelated root, alone.
             (vec![&last, &by_old], vec![&last, &by_old]),
             (vec![&last, &old], vec![&last]),
             (vec![&old, &new, &by_old], vec![&old]),
-            // Signed crosswise: a root where there is one, else each once.
+            // Cross-signed: up to a root if there is one, else each certificate once.
             (vec![&by_new, &crossed, &back, &old], vec![&by_new, &crossed, &old]),
             (vec![&by_new, &crossed, &back, &new], vec![&by_new, &new]),
             (vec![&by_new, &crossed, &back], vec![&by_new, &crossed, &back]),

@@ -1,8 +1,9 @@
 //! The pure core: values in, values out.
 //!
-//! `ca` decides what may be signed and composes it. It is given an instant and bytes, never a
-//! clock or a generator; nothing here is `async`, logs, or touches a file. A certificate goes
-//! through a chain of types: `Permit → Tbs → Linted → Signed`, and `engine` makes it `Recorded`.
+//! `ca` decides what may be signed and composes it. Time and random bytes are arguments: there is
+//! no clock and no generator, and nothing is `async`, logs or accesses files. A certificate passes
+//! through a chain of types: `Permit → Tbs → Linted → Signed`, and `engine` turns it into
+//! `Recorded`.
 
 pub(crate) mod algorithm_identifier;
 mod alternative_names;
@@ -12,6 +13,7 @@ pub mod cert;
 pub mod certificate;
 pub mod chain;
 pub mod control;
+mod copied_extensions;
 pub mod crl;
 pub mod csr;
 mod distinguished_name;
@@ -40,6 +42,5 @@ pub mod role;
 pub mod serial;
 pub mod signed;
 pub mod spiffe;
-mod taken;
 pub mod time;
 pub mod uri;

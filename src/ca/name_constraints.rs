@@ -1,6 +1,6 @@
 //! Name constraints (RFC 5280, 4.2.1.10): from the parameters of a request, and from the bytes of
-//! an extension. What is not understood is refused, never left out: a limit that is missing from a
-//! certificate is not noticed by anyone.
+//! an extension. What cannot be interpreted is refused, never left out: a constraint that is
+//! missing in a certificate would go unnoticed.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use crate::go::{self, idna::to_ascii};
 
 use super::asn1::{DerError, DerReader, tag};
 use super::distinguished_name;
-use super::general_names::{DNS, EMAIL, IP, URI, kind_not_read};
+use super::general_names::{DNS, EMAIL, IP, URI, unsupported_kind};
 use super::hostname::is_host_name;
 use super::permit::NameConstraints;
 
@@ -38,36 +38,48 @@ pub struct NameConstraintParams {
 }
 
 impl NameConstraintParams {
-    /// The constraints of a certificate; `None` where nothing was asked.
+    /// The constraints of a certificate; `None` if no parameter was sent.
     ///
     /// # Errors
     /// Names the parameter, the value and what is wrong with it.
     pub(in crate::ca) fn compile(&self) -> Result<Option<NameConstraints>, String> {
         let constraints = NameConstraints {
-            permitted_dns: each("permitted_dns_domains", &self.permitted_dns_domains, domain)?,
-            excluded_dns: each("excluded_dns_domains", &self.excluded_dns_domains, domain)?,
-            permitted_ip: each("permitted_ip_ranges", &self.permitted_ip_ranges, range)?,
-            excluded_ip: each("excluded_ip_ranges", &self.excluded_ip_ranges, range)?,
-            permitted_email: each(
+            permitted_dns: compile_all(
+                "permitted_dns_domains",
+                &self.permitted_dns_domains,
+                domain,
+            )?,
+            excluded_dns: compile_all("excluded_dns_domains", &self.excluded_dns_domains, domain)?,
+            permitted_ip: compile_all("permitted_ip_ranges", &self.permitted_ip_ranges, range)?,
+            excluded_ip: compile_all("excluded_ip_ranges", &self.excluded_ip_ranges, range)?,
+            permitted_email: compile_all(
                 "permitted_email_addresses",
                 &self.permitted_email_addresses,
                 mailbox,
             )?,
-            excluded_email: each(
+            excluded_email: compile_all(
                 "excluded_email_addresses",
                 &self.excluded_email_addresses,
                 mailbox,
             )?,
-            permitted_uri: each("permitted_uri_domains", &self.permitted_uri_domains, uri_host)?,
-            excluded_uri: each("excluded_uri_domains", &self.excluded_uri_domains, uri_host)?,
+            permitted_uri: compile_all(
+                "permitted_uri_domains",
+                &self.permitted_uri_domains,
+                uri_host,
+            )?,
+            excluded_uri: compile_all(
+                "excluded_uri_domains",
+                &self.excluded_uri_domains,
+                uri_host,
+            )?,
             ..NameConstraints::default()
         };
         Ok(Some(constraints).filter(|constraints| *constraints != NameConstraints::default()))
     }
 }
 
-/// Every value of a parameter, compiled, each once.
-fn each<T: Ord + Clone>(
+/// The compiled values of a parameter, without duplicates.
+fn compile_all<T: Ord + Clone>(
     parameter: &str,
     values: &[String],
     compile: fn(&str) -> Result<T, &'static str>,
@@ -97,8 +109,8 @@ fn domain(text: &str) -> Result<String, &'static str> {
     Ok(format!("{dot}{name}"))
 }
 
-/// A range in CIDR form: its address and its mask, 8 or 32 bytes. Bits behind the prefix are
-/// cleared, as Go clears them.
+/// A range in CIDR form: its address and its mask, 8 or 32 bytes. Bits after the prefix are
+/// cleared, as in Go.
 fn range(text: &str) -> Result<Vec<u8>, &'static str> {
     const WHY: &str = "is not an IP range in CIDR form such as 10.0.0.0/8 or 2001:db8::/32";
     let (address, length) = text.split_once('/').ok_or(WHY)?;
@@ -142,7 +154,7 @@ fn uri_host(text: &str) -> Result<String, &'static str> {
 }
 
 impl NameConstraints {
-    /// How many subtrees there are.
+    /// The number of subtrees.
     pub(in crate::ca) const fn len(&self) -> usize {
         let permitted = self.permitted_dns.len()
             + self.permitted_ip.len()
@@ -157,8 +169,8 @@ impl NameConstraints {
         permitted + excluded
     }
 
-    /// An empty name stands for all of its kind. RFC 5280 has no such form for mailboxes and URIs;
-    /// some certificates have it, and Java does not read them.
+    /// Has a constraint on mailboxes or URIs an empty name, which matches every name of its kind?
+    /// RFC 5280 does not define that form; some certificates have it, and Java rejects them.
     pub(in crate::ca) fn has_an_empty_host(&self) -> bool {
         [&self.permitted_email, &self.excluded_email, &self.permitted_uri, &self.excluded_uri]
             .into_iter()
@@ -167,8 +179,8 @@ impl NameConstraints {
     }
 }
 
-/// Reads the value of the extension. Every kind that is read is compared with later; any other
-/// kind, a minimum or a maximum is an error.
+/// Reads the value of the extension. A kind of name that cannot be enforced later is an error, and
+/// so is a minimum or a maximum.
 pub(in crate::ca) fn read(value: &[u8]) -> Result<NameConstraints, String> {
     let plain = |error: DerError| error.to_string();
     let mut outer = DerReader::new(value);
@@ -187,17 +199,17 @@ pub(in crate::ca) fn read(value: &[u8]) -> Result<NameConstraints, String> {
             if !subtree.is_empty() {
                 return Err("a subtree has a minimum or a maximum".to_owned());
             }
-            take(&mut found, permitted, base.tag, base.content)?;
+            add_subtree(&mut found, permitted, base.tag, base.content)?;
         }
     }
     fields.end().map_err(plain)?;
     if found == NameConstraints::default() {
-        return Err("no subtree is named".to_owned());
+        return Err("it names no subtree".to_owned());
     }
     Ok(found)
 }
 
-fn take(
+fn add_subtree(
     found: &mut NameConstraints,
     permitted: bool,
     kind: u8,
@@ -207,14 +219,14 @@ fn take(
         |permitted_list, excluded_list| if permitted { permitted_list } else { excluded_list };
     match kind {
         DNS => pick(&mut found.permitted_dns, &mut found.excluded_dns)
-            .push(text(content, domain, "DNS name")?),
-        EMAIL => pick(&mut found.permitted_email, &mut found.excluded_email).push(text(
+            .push(ia5_constraint(content, domain, "DNS name")?),
+        EMAIL => pick(&mut found.permitted_email, &mut found.excluded_email).push(ia5_constraint(
             content,
             mailbox,
             "e-mail address",
         )?),
         URI => pick(&mut found.permitted_uri, &mut found.excluded_uri)
-            .push(text(content, uri_host, "URI host")?),
+            .push(ia5_constraint(content, uri_host, "URI host")?),
         IP => {
             let list = if permitted { &mut found.permitted_ip } else { &mut found.excluded_ip };
             list.push(ip_range(content)?);
@@ -232,13 +244,18 @@ fn take(
             };
             list.push(name.whole.to_vec());
         }
-        other => return Err(format!("a subtree is a {}", kind_not_read(other))),
+        other => {
+            return Err(format!(
+                "a subtree is of an unsupported kind: {}",
+                unsupported_kind(other)
+            ));
+        }
     }
     Ok(())
 }
 
-/// An IA5String that is a constraint; the empty one stands for every name of its kind.
-fn text(
+/// A constraint that is an IA5String; an empty one matches every name of its kind.
+fn ia5_constraint(
     content: &[u8],
     compile: fn(&str) -> Result<String, &'static str>,
     kind: &str,
@@ -247,14 +264,14 @@ fn text(
     match text {
         Some("") => Ok(String::new()),
         Some(text) if compile(text).is_ok() => Ok(text.to_owned()),
-        _ => Err(format!("a subtree is no {kind}")),
+        _ => Err(format!("a subtree is not a valid {kind}")),
     }
 }
 
-/// Address and mask, and the mask is ones before zeros (RFC 4632, 3.1). Bits of the address that the
-/// mask leaves out are cleared: they say nothing, and some readers refuse them.
+/// Address and mask; the mask is ones followed by zeros (RFC 4632, 3.1). Address bits outside the
+/// mask are cleared: they have no meaning, and some parsers reject them.
 fn ip_range(content: &[u8]) -> Result<Vec<u8>, String> {
-    let wrong = || "a subtree is no IP range".to_owned();
+    let wrong = || "a subtree is not a valid IP range".to_owned();
     if !matches!(content.len(), 8 | 32) {
         return Err(wrong());
     }
@@ -271,21 +288,21 @@ mod tests {
     use crate::ca::asn1::{TaggedValue, encode};
     use crate::ca::extensions;
 
-    fn words(texts: &[&str]) -> Vec<String> {
+    fn strings(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
     #[test]
-    fn what_is_asked_for_is_written_and_reads_back() {
+    fn requested_constraints_are_encoded_and_read_back() {
         let asked = NameConstraintParams {
-            permitted_dns_domains: words(&["example.org", ".example.org", "example.org"]),
-            excluded_dns_domains: words(&["münchen.example.org"]),
-            permitted_ip_ranges: words(&["10.1.2.3/8", "2001:db8::/33"]),
-            excluded_ip_ranges: words(&["0.0.0.0/0", "10.0.0.1/32"]),
-            permitted_email_addresses: words(&["a@example.org", ".example.org"]),
-            excluded_email_addresses: words(&["example.com"]),
-            permitted_uri_domains: words(&["example.org"]),
-            excluded_uri_domains: words(&[".example.org"]),
+            permitted_dns_domains: strings(&["example.org", ".example.org", "example.org"]),
+            excluded_dns_domains: strings(&["münchen.example.org"]),
+            permitted_ip_ranges: strings(&["10.1.2.3/8", "2001:db8::/33"]),
+            excluded_ip_ranges: strings(&["0.0.0.0/0", "10.0.0.1/32"]),
+            permitted_email_addresses: strings(&["a@example.org", ".example.org"]),
+            excluded_email_addresses: strings(&["example.com"]),
+            permitted_uri_domains: strings(&["example.org"]),
+            excluded_uri_domains: strings(&[".example.org"]),
         };
         let compiled = asked.compile().unwrap().unwrap();
         assert_eq!(compiled.permitted_dns, ["example.org", ".example.org"]);
@@ -299,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused_with_its_parameter() {
+    fn an_invalid_value_is_refused_with_its_parameter() {
         for (value, works) in [
             ("", false),
             (".", false),
@@ -312,7 +329,7 @@ mod tests {
             ("a\0b", false),
             ("localhost", true),
         ] {
-            let names = words(&[value]);
+            let names = strings(&[value]);
             let dns =
                 NameConstraintParams { permitted_dns_domains: names.clone(), ..Default::default() };
             let uri =
@@ -333,7 +350,7 @@ mod tests {
         for value in
             ["", "10.0.0.1", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "::/129", "x/8", "1.2.3.4/+8"]
         {
-            let ranges = words(&[value]);
+            let ranges = strings(&[value]);
             let asked = NameConstraintParams { excluded_ip_ranges: ranges, ..Default::default() };
             let why = asked.compile().unwrap_err();
             assert!(why.starts_with("excluded_ip_ranges: "), "{value}: {why}");
@@ -344,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_no_other_kind_and_nothing_behind_it() {
+    fn refuses_other_kinds_and_trailing_bytes() {
         let subtrees = |bytes: &[u8]| {
             let subtree = TaggedValue::of(tag::SEQUENCE, bytes);
             encode(&TaggedValue::new(tag::SEQUENCE, TaggedValue::new(tag::explicit(0), subtree)))
@@ -367,8 +384,8 @@ mod tests {
         for bytes in [&[0x30, 0][..], &[0x30, 2, 0xa0, 0], &[0x30, 2, 0xa2, 0], &[5, 0], &[]] {
             assert!(read(bytes).is_err(), "{bytes:?}");
         }
-        let mut behind = subtrees(&[DNS, 1, b'a']);
-        behind.push(0);
-        assert!(read(&behind).is_err());
+        let mut trailing = subtrees(&[DNS, 1, b'a']);
+        trailing.push(0);
+        assert!(read(&trailing).is_err());
     }
 }

@@ -1,6 +1,6 @@
-//! What the certificates of an issuer and of those above it leave to it (RFC 5280, 6.1): name
-//! constraints and path length, compiled when an issuer is loaded and asked before anything is
-//! signed. An issuer without constraints costs one look at an empty list.
+//! Name constraints and path length of an issuer and of the issuers above it (RFC 5280, 6.1):
+//! compiled when an issuer is loaded, and checked before a certificate is signed. Without
+//! constraints the check reads one empty list.
 
 use std::net::IpAddr;
 
@@ -27,8 +27,8 @@ struct Compiled {
 }
 
 impl NameLimits {
-    /// Of the value of an extension. What is not understood does not make the certificate
-    /// unreadable; nothing is signed below it.
+    /// Compiles the value of an extension. An error does not make the certificate unreadable: it is
+    /// kept, and [`IssuerLimits::check`] refuses to sign if the extension is critical.
     pub(in crate::ca) fn of(value: &[u8], critical: bool) -> Self {
         let directory = |names: &[Vec<u8>]| -> Result<Vec<Comparable>, String> {
             let compared = names.iter().map(|name| distinguished_name::comparable_name(name));
@@ -44,36 +44,37 @@ impl NameLimits {
         Self { critical, read }
     }
 
-    /// Why they are not understood, if they are not.
-    pub(in crate::ca) fn fault(&self) -> Option<&str> {
+    /// Why they cannot be enforced, if so.
+    pub(in crate::ca) fn error(&self) -> Option<&str> {
         self.read.as_ref().err().map(String::as_str)
     }
 }
 
-/// What is left to an issuer.
+/// What the certificates of an issuer and of those above it allow it to sign.
 #[derive(Clone, Debug, Default)]
 pub struct IssuerLimits {
     /// Its own name constraints and those above it.
     names: Vec<NameLimits>,
-    /// How many further authorities may follow; `None` means any number.
+    /// The number of authorities that may follow; `None` means any number.
     path_length: Option<u8>,
     /// A certificate above it allows fewer authorities than there are.
     exhausted: bool,
 }
 
-/// No chain of authorities is longer; it ends a walk through certificates that name one another.
-const LONGEST_CHAIN: u8 = 32;
+/// The maximum length of a chain of authorities; it also ends the search in a cycle.
+const MAX_CHAIN_LENGTH: u8 = 32;
 
-/// Names times constraints in one certificate.
-const MOST_COMPARISONS: usize = 250_000;
+/// The maximum number of names times constraints for one certificate; Go rejects more.
+const MAX_COMPARISONS: usize = 250_000;
 
 impl IssuerLimits {
-    /// Those of a certificate and of the certificates above it, as far as exactly one of `others`
-    /// is its issuer. With several (cross-signed ones) a path through any of them may do.
+    /// Collects the limits of a certificate and of those above it, as long as exactly one of
+    /// `others` is the issuer. With several (cross-signed) issuers a path through any of them may
+    /// be valid.
     pub fn new<'a>(own: &'a Certificate, others: &[&'a Certificate]) -> Self {
         let mut limits = Self { path_length: own.path_length(), ..Self::default() };
         limits.names.extend(own.name_limits().cloned());
-        // To look for an issuer means to verify signatures, and most have no limits.
+        // The search verifies signatures, and most issuers have no limits.
         let is_limited =
             |other: &&Certificate| other.name_limits().is_some() || other.path_length().is_some();
         if !others.iter().any(is_limited) {
@@ -81,7 +82,7 @@ impl IssuerLimits {
         }
         let mut current = own;
         let mut below = 0_u8;
-        while !current.is_self_issued() && below < LONGEST_CHAIN {
+        while !current.is_self_issued() && below < MAX_CHAIN_LENGTH {
             below = below.saturating_add(1);
             let mut above = others.iter().filter(|other| {
                 other.der() != current.der()
@@ -101,18 +102,18 @@ impl IssuerLimits {
         limits
     }
 
-    /// How many authorities may follow below the issuer; `None` means any number.
+    /// The number of authorities that may follow below the issuer; `None` means any number.
     pub const fn path_length(&self) -> Option<u8> {
         self.path_length
     }
 
-    /// Go compares no more than this in one certificate, and no request shall cost more.
-    fn check_number(&self, template: &Template) -> Result<(), RoleViolation> {
+    /// Limits the comparisons, as Go does, and so the cost of a request.
+    fn check_comparisons(&self, template: &Template) -> Result<(), RoleViolation> {
         let names = &template.names;
         let count = names.dns.len() + names.email.len() + names.ip.len() + names.uri.len();
         let subtrees = |limits: &NameLimits| limits.read.as_ref().map_or(0, |own| own.names.len());
         let subtrees = self.names.iter().map(subtrees).sum::<usize>();
-        if count.saturating_mul(subtrees) <= MOST_COMPARISONS {
+        if count.saturating_mul(subtrees) <= MAX_COMPARISONS {
             return Ok(());
         }
         refuse(format!(
@@ -120,22 +121,22 @@ impl IssuerLimits {
         ))
     }
 
-    /// May this be signed?
+    /// Checks whether the issuer may sign this certificate.
     ///
     /// # Errors
-    /// Names the name that is not allowed, or the constraint that is not understood.
+    /// Contains the name that is not allowed, or the constraint that cannot be checked.
     pub fn check(&self, template: &Template) -> Result<(), RoleViolation> {
         if self.exhausted {
-            return refuse("the issuer cannot sign: a certificate above it has a path length that allows no further authority at its place".to_owned());
+            return refuse("the issuer cannot sign: a certificate above it has a path length that does not allow this authority".to_owned());
         }
         if self.names.is_empty() {
             return Ok(());
         }
-        let facts = SubjectNames::of(template)?;
-        self.check_number(template)?;
+        let subject_names = SubjectNames::of(template)?;
+        self.check_comparisons(template)?;
         for limits in &self.names {
             match &limits.read {
-                Ok(compiled) => compiled.check(template, &facts)?,
+                Ok(compiled) => compiled.check(template, &subject_names)?,
                 Err(why) if limits.critical => {
                     return refuse(format!(
                         "the issuer cannot sign: its name constraints are critical and cannot be checked ({why})"
@@ -152,7 +153,7 @@ fn refuse<T>(text: String) -> Result<T, RoleViolation> {
     Err(RoleViolation { text, hint: None })
 }
 
-/// What a subject says of itself.
+/// The names of a subject that constraints apply to.
 struct SubjectNames {
     subject: Comparable,
     email: Vec<String>,
@@ -181,35 +182,49 @@ impl SubjectNames {
 }
 
 impl Compiled {
-    fn check(&self, template: &Template, facts: &SubjectNames) -> Result<(), RoleViolation> {
+    fn check(
+        &self,
+        template: &Template,
+        subject_names: &SubjectNames,
+    ) -> Result<(), RoleViolation> {
         let (asked, own) = (&template.names, &self.names);
-        for name in asked.dns.iter().chain(&facts.host) {
-            // Go and OpenSSL compare no such name and refuse it.
+        for name in asked.dns.iter().chain(&subject_names.host) {
+            // Go and OpenSSL refuse such a name.
             if name.ends_with('.') {
                 return refuse(format!(
-                    "the issuer has name constraints, and the DNS name {} ends with a dot, so that readers cannot compare it",
+                    "the issuer has name constraints, and the DNS name {} ends with a dot, so that verifiers cannot compare it",
                     go::quote(name)
                 ));
             }
             let permitted = own.permitted_dns.iter().any(|base| is_below(name, base));
-            let excluded = own.excluded_dns.iter().any(|base| touches(name, base));
-            judge("DNS name", name, own.permitted_dns.is_empty() || permitted, excluded)?;
+            let excluded = own.excluded_dns.iter().any(|base| overlaps(name, base));
+            check_constraint(
+                "DNS name",
+                name,
+                own.permitted_dns.is_empty() || permitted,
+                excluded,
+            )?;
         }
-        for name in asked.email.iter().chain(&facts.email) {
+        for name in asked.email.iter().chain(&subject_names.email) {
             let permitted = own.permitted_email.iter().any(|base| is_mailbox_of(name, base, false));
             let excluded = own.excluded_email.iter().any(|base| is_mailbox_of(name, base, true));
-            judge("e-mail address", name, own.permitted_email.is_empty() || permitted, excluded)?;
+            check_constraint(
+                "e-mail address",
+                name,
+                own.permitted_email.is_empty() || permitted,
+                excluded,
+            )?;
         }
         for address in &asked.ip {
-            let permitted = own.permitted_ip.iter().any(|range| lies_in(*address, range));
-            let excluded = own.excluded_ip.iter().any(|range| lies_in(*address, range));
+            let permitted = own.permitted_ip.iter().any(|range| is_in_range(*address, range));
+            let excluded = own.excluded_ip.iter().any(|range| is_in_range(*address, range));
             let permitted = own.permitted_ip.is_empty() || permitted;
-            judge("IP address", &address.to_string(), permitted, excluded)?;
+            check_constraint("IP address", &address.to_string(), permitted, excluded)?;
         }
         if !own.permitted_uri.is_empty() || !own.excluded_uri.is_empty() {
             asked.uri.iter().try_for_each(|uri| self.check_uri(uri))?;
         }
-        self.check_subject(&facts.subject)
+        self.check_subject(&subject_names.subject)
     }
 
     /// RFC 5280, 4.2.1.10: the constraint applies to the host; a URI without one is not permitted.
@@ -217,7 +232,7 @@ impl Compiled {
         let own = &self.names;
         if !has_one_host(text) {
             return refuse(format!(
-                "the issuer's name constraints limit URIs by their host, and readers differ about that of {}: it has a user, or no slash behind the host",
+                "the issuer's name constraints limit URIs by their host, and verifiers find different hosts in {}: it has a user, or no slash after the host",
                 go::quote(text)
             ));
         }
@@ -234,7 +249,7 @@ impl Compiled {
         }
         let permitted = own.permitted_uri.iter().any(|base| is_host_of(host, base, false));
         let excluded = own.excluded_uri.iter().any(|base| is_host_of(host, base, true));
-        judge("URI", text, own.permitted_uri.is_empty() || permitted, excluded)
+        check_constraint("URI", text, own.permitted_uri.is_empty() || permitted, excluded)
     }
 
     fn check_subject(&self, subject: &Comparable) -> Result<(), RoleViolation> {
@@ -250,16 +265,17 @@ impl Compiled {
     }
 }
 
-/// Does every reader find the same host? OpenSSL ends it at the first colon or slash, others behind
-/// the user and before a question mark or a number sign.
+/// Do all verifiers find the same host? OpenSSL ends it at the first colon or slash; others begin
+/// after the user and end before a question mark or a number sign.
 fn has_one_host(text: &str) -> bool {
-    let behind = text.split_once("://").map_or("", |(_, behind)| behind);
-    let authority = behind.split_once('/').map_or(behind, |(authority, _)| authority);
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
     !authority.contains(['@', '?', '#'])
 }
 
-/// What OpenSSL takes for a host in a common name: letters, digits, underscores, a dot at least;
-/// dots and hyphens neither first nor last, and no dot beside another of them. So also an address.
+/// Does OpenSSL take a common name for a host? It consists of letters, digits, underscores, hyphens
+/// and at least one dot; dots and hyphens are neither first nor last, and a dot has neither beside
+/// it. An IPv4 address has that form, too.
 fn looks_like_host(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let is_host = |byte: u8| plain(byte) || matches!(byte, b'-' | b'.');
@@ -271,7 +287,12 @@ fn looks_like_host(name: &str) -> bool {
         && !["..", ".-", "-."].iter().any(|pair| name.contains(pair))
 }
 
-fn judge(kind: &str, name: &str, permitted: bool, excluded: bool) -> Result<(), RoleViolation> {
+fn check_constraint(
+    kind: &str,
+    name: &str,
+    permitted: bool,
+    excluded: bool,
+) -> Result<(), RoleViolation> {
     if permitted && !excluded {
         return Ok(());
     }
@@ -279,7 +300,8 @@ fn judge(kind: &str, name: &str, permitted: bool, excluded: bool) -> Result<(), 
     refuse(format!("the issuer's name constraints {verb} the {kind} {}", go::quote(name)))
 }
 
-/// The name or one below it; with a dot in front, one below it; empty, any.
+/// Is the name `base` or below it? With a leading dot, only below it; an empty `base` matches every
+/// name.
 fn is_below(name: &str, base: &str) -> bool {
     let (name, base) = (name.strip_suffix('.').unwrap_or(name).as_bytes(), base.as_bytes());
     let Some(at) = name.len().checked_sub(base.len()) else { return false };
@@ -292,9 +314,8 @@ fn is_below(name: &str, base: &str) -> bool {
         }
 }
 
-/// The same, where a name with a star also stands for what it may be compared with: `*.a.org`
-/// touches `b.a.org`.
-fn touches(name: &str, base: &str) -> bool {
+/// The same, and a wildcard overlaps the names that it matches: `*.a.org` overlaps `b.a.org`.
+fn overlaps(name: &str, base: &str) -> bool {
     if is_below(name, base) {
         return true;
     }
@@ -306,23 +327,28 @@ fn touches(name: &str, base: &str) -> bool {
     base.split_once('.').is_some_and(|(_, above)| above.eq_ignore_ascii_case(rest))
 }
 
-/// RFC 5280, 4.2.1.10: a host is exactly that one; with a dot in front, those below it. `widely`
-/// also counts what is below a host, as Go does: what is excluded is excluded for every reader.
-fn is_host_of(host: &str, base: &str, widely: bool) -> bool {
+/// RFC 5280, 4.2.1.10: a host matches exactly; with a leading dot, the hosts below it match. With
+/// `include_subdomains`, hosts below a host match as well, as in Go: an exclusion must hold for
+/// every verifier.
+fn is_host_of(host: &str, base: &str, include_subdomains: bool) -> bool {
     let exact = || host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case(base);
-    if base.is_empty() || base.starts_with('.') || widely { is_below(host, base) } else { exact() }
-}
-
-fn is_mailbox_of(address: &str, base: &str, widely: bool) -> bool {
-    let Some((local, host)) = address.rsplit_once('@') else { return base.is_empty() };
-    match base.rsplit_once('@') {
-        Some((own, at)) => own == local && host.eq_ignore_ascii_case(at),
-        None => is_host_of(host, base, widely),
+    if base.is_empty() || base.starts_with('.') || include_subdomains {
+        is_below(host, base)
+    } else {
+        exact()
     }
 }
 
-/// Does the address lie in the range of address and mask?
-fn lies_in(address: IpAddr, range: &[u8]) -> bool {
+fn is_mailbox_of(address: &str, base: &str, include_subdomains: bool) -> bool {
+    let Some((local, host)) = address.rsplit_once('@') else { return base.is_empty() };
+    match base.rsplit_once('@') {
+        Some((own, at)) => own == local && host.eq_ignore_ascii_case(at),
+        None => is_host_of(host, base, include_subdomains),
+    }
+}
+
+/// Is the address in the range, given as network and mask?
+fn is_in_range(address: IpAddr, range: &[u8]) -> bool {
     let (network, mask) = range.split_at(range.len() / 2);
     let within = |bytes: &[u8]| {
         bytes.len() == network.len()
@@ -344,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_name_is_compared_label_by_label() {
-        for (name, base, below, touched) in [
+        for (name, base, below, overlapping) in [
             ("example.org", "example.org", true, true),
             ("EXAMPLE.org.", "example.ORG", true, true),
             ("a.example.org", "example.org", true, true),
@@ -360,7 +386,7 @@ mod tests {
             ("*.example.org", "a.example.com", false, false),
         ] {
             assert_eq!(is_below(name, base), below, "{name} {base}");
-            assert_eq!(touches(name, base), touched, "{name} {base}");
+            assert_eq!(overlaps(name, base), overlapping, "{name} {base}");
         }
     }
 
@@ -377,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_itself_where_it_is_permitted_and_all_below_it_where_it_is_excluded() {
+    fn a_permitted_host_matches_exactly_and_an_excluded_one_with_its_subdomains() {
         for (host, base, permitted, excluded) in [
             ("example.org", "example.org", true, true),
             ("a.example.org", "example.org", false, true),
@@ -395,11 +421,11 @@ mod tests {
     }
 
     #[test]
-    fn an_address_lies_in_ranges_of_its_own_family() {
-        let v4 = |text: &str| lies_in(text.parse().unwrap(), &[10, 0, 0, 0, 255, 0, 0, 0]);
+    fn an_address_is_in_ranges_of_its_own_family_only() {
+        let v4 = |text: &str| is_in_range(text.parse().unwrap(), &[10, 0, 0, 0, 255, 0, 0, 0]);
         assert!(v4("10.2.3.4") && v4("::ffff:10.0.0.1"));
         assert!(!v4("11.0.0.0") && !v4("a00::"));
-        assert!(lies_in("2001:db8::1".parse().unwrap(), &[0; 32]));
-        assert!(!lies_in("10.0.0.1".parse().unwrap(), &[0; 32]));
+        assert!(is_in_range("2001:db8::1".parse().unwrap(), &[0; 32]));
+        assert!(!is_in_range("10.0.0.1".parse().unwrap(), &[0; 32]));
     }
 }

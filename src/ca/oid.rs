@@ -2,7 +2,7 @@
 //!
 //! `const-oid` holds 39 bytes, arcs below 2^32 and second arcs below 40. X.660 has no such limits:
 //! the OIDs of an enterprise that runs AD CS take 40 bytes, `2.999` is the arc for examples, and
-//! `2.25` is followed by a UUID of 128 bits. Here an arc is any number.
+//! `2.25` is followed by a UUID of 128 bits. Here an arc may be any number.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ pub struct ObjectIdentifier {
     bytes: [u8; MAX_BYTES],
 }
 
-/// Why a text or bytes are not an OID that is supported.
+/// Why a text or bytes are not a supported OID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OidError {
-    /// What stands between two dots is not a number.
+    /// The text between two dots is not a number.
     NotANumber(String),
     /// One arc alone cannot be encoded (X.690, 8.19.4).
     OneArc,
@@ -44,7 +44,7 @@ impl fmt::Display for OidError {
             Self::OneArc => formatter.write_str("an OID has at least two numbers"),
             Self::FirstArc => formatter.write_str("the first number of an OID is 0, 1 or 2"),
             Self::SecondArc => {
-                formatter.write_str("behind 0 and 1 the second number of an OID is at most 39")
+                formatter.write_str("after 0 or 1 the second number of an OID is at most 39")
             }
             Self::TooLong => {
                 write!(formatter, "OIDs of more than {MAX_BYTES} bytes are not supported")
@@ -57,7 +57,7 @@ impl fmt::Display for OidError {
 impl std::error::Error for OidError {}
 
 impl ObjectIdentifier {
-    /// Reads numbers separated by dots. A number may begin with zeros, as for Go.
+    /// Reads numbers separated by dots. A number may begin with zeros, as in Go.
     ///
     /// # Errors
     /// Says what is wrong with the text.
@@ -86,7 +86,7 @@ impl ObjectIdentifier {
         Self::from_bytes(&content)
     }
 
-    /// An OID of the code, which stops the compiler if it is malformed.
+    /// An OID constant; a malformed one does not compile.
     pub const fn new_unwrap(text: &str) -> Self {
         let known = const_oid::ObjectIdentifier::new_unwrap(text);
         let content = known.as_bytes();
@@ -103,15 +103,15 @@ impl ObjectIdentifier {
     /// # Errors
     /// [`OidError::Encoding`] and [`OidError::TooLong`].
     pub fn from_bytes(content: &[u8]) -> Result<Self, OidError> {
-        let mut begins = true;
+        let mut starts_arc = true;
         for byte in content {
             // X.690, 8.19.2: no arc begins with the padding 80.
-            if begins && *byte == 0x80 {
+            if starts_arc && *byte == 0x80 {
                 return Err(OidError::Encoding);
             }
-            begins = *byte < 0x80;
+            starts_arc = *byte < 0x80;
         }
-        if content.is_empty() || !begins {
+        if content.is_empty() || !starts_arc {
             return Err(OidError::Encoding);
         }
         let mut bytes = [0; MAX_BYTES];
@@ -133,7 +133,7 @@ impl ObjectIdentifier {
         })
     }
 
-    /// The encoded subidentifiers: the first one stands for two arcs.
+    /// The encoded subidentifiers: the first one encodes two arcs.
     fn encoded_arcs(&self) -> impl Iterator<Item = &[u8]> {
         self.as_bytes().split_inclusive(|byte| *byte < 0x80)
     }
@@ -170,7 +170,7 @@ impl PartialEq<ObjectIdentifier> for const_oid::ObjectIdentifier {
     }
 }
 
-/// Appends the number that these decimal digits and `more` make together, in base 128.
+/// Appends the sum of a decimal number and `more`, in base 128.
 fn push_arc(content: &mut Vec<u8>, decimal: &str, more: u8) -> Result<(), OidError> {
     // Each byte holds more than two digits. Checked first: the conversion takes quadratic time.
     if decimal.len() > MAX_BYTES * 3 {
@@ -187,10 +187,11 @@ fn push_arc(content: &mut Vec<u8>, decimal: &str, more: u8) -> Result<(), OidErr
     if content.len() > MAX_BYTES { Err(OidError::TooLong) } else { Ok(()) }
 }
 
-/// The decimal digits of a number in base 128, less `less`, which is not more than the number.
-fn decimal(base_128: &[u8], less: u8) -> String {
+/// The decimal digits of a number in base 128 minus `subtrahend`, which is not more than the
+/// number.
+fn decimal(base_128: &[u8], subtrahend: u8) -> String {
     let mut rest: Vec<u8> = base_128.iter().map(|byte| byte & 0x7f).collect();
-    let mut borrowed = less;
+    let mut borrowed = subtrahend;
     for digit in rest.iter_mut().rev() {
         let enough = *digit >= borrowed;
         *digit = if enough { *digit } else { *digit | 0x80 }.saturating_sub(borrowed);
@@ -206,8 +207,8 @@ fn decimal(base_128: &[u8], less: u8) -> String {
     digits.iter().rev().map(|digit| char::from(b'0'.saturating_add(*digit))).collect()
 }
 
-/// `digits` × `factor` + `carry`, for digits in this base, the lowest one first. Zero has no digits.
-/// Base and factor are at most 128, and the carry is below the base.
+/// `digits` × `factor` + `carry`, for digits in this base, the lowest one first. Zero has no
+/// digits. Base and factor are at most 128, and the carry is below the base.
 fn multiply_add(digits: &mut Vec<u8>, (factor, mut carry): (u16, u16), base: u16) {
     for digit in digits.iter_mut() {
         let value = u16::from(*digit).saturating_mul(factor).saturating_add(carry);

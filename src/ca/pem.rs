@@ -1,9 +1,9 @@
 //! PEM (RFC 7468), and the three DER forms of a private key that it carries.
 //!
-//! Reading is ours and not `rustls-pki-types`': that reader drops every label it does not know
-//! (`NEW CERTIFICATE REQUEST`, `X509 CERTIFICATE`), stops at the first damaged block and fails
-//! on blocks with headers, where clients of Vault are used to Go's, which skips what is not a
-//! block and goes on. Writing is ours because it is on the way of every certificate.
+//! The reader is not that of `rustls-pki-types`, which drops unknown labels (`NEW CERTIFICATE
+//! REQUEST`, `X509 CERTIFICATE`), stops at the first damaged block and fails on blocks with
+//! headers. Clients of Vault expect the behaviour of Go, which skips what is not a block. The
+//! writer is our own because it runs for every certificate.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -44,35 +44,35 @@ const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 /// Bytes in a line of 64 columns.
 const LINE: usize = 48;
 
-/// One block, without a newline at its end: so Vault's `issue` answers.
+/// One block without a newline at its end, as in the answers of Vault's `issue`.
 pub fn encode(label: &str, der: &[u8]) -> String {
     let columns = BASE64.encode_len(der.len());
-    // Reserved once: a secret leaves no shorter copy of itself behind.
+    // Allocated once, so that no copy of a secret is left behind.
     let mut text = String::with_capacity(columns + columns / 64 + 2 * label.len() + 40);
     encode_into(&mut text, label, der);
     text
 }
 
-/// One block with a newline at its end: so files and Vault's raw endpoints have it.
+/// One block with a newline at its end, as in files and in Vault's raw endpoints.
 pub fn encode_line(label: &str, der: &[u8]) -> String {
     let mut text = encode(label, der);
     text.push('\n');
     text
 }
 
-/// Appends [`encode`] as a JSON string: the ends of lines are all that JSON writes otherwise.
+/// Appends [`encode`] as a JSON string; only newlines have to be escaped.
 pub fn push_json(text: &mut String, label: &str, der: &[u8]) {
     text.push('"');
     encode_lines(text, label, der, "\\n");
     text.push('"');
 }
 
-/// [`encode`], for what must be overwritten afterwards.
+/// [`encode`] for a secret: the text is overwritten when dropped.
 pub fn encode_secret(label: &str, der: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(encode(label, der))
 }
 
-/// Several blocks, joined by a newline, none at the end: a chain as Vault writes it.
+/// Several blocks joined by newlines, without one at the end, as Vault writes chains.
 pub fn encode_all<'a>(label: &str, ders: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut text = String::new();
     for der in ders {
@@ -102,10 +102,10 @@ fn encode_lines(text: &mut String, label: &str, der: &[u8], end: &str) {
     text.push_str("-----");
 }
 
-/// One block as read.
+/// A decoded block.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PemBlock {
-    /// What stands between `BEGIN` and the dashes.
+    /// The text between `BEGIN` and the dashes.
     pub label: String,
     /// The content.
     pub der: Zeroizing<Vec<u8>>,
@@ -117,8 +117,8 @@ impl fmt::Debug for PemBlock {
     }
 }
 
-/// Every block in the text, in order. What is not a whole block is passed over, as Go's
-/// `pem.Decode` does: text around blocks, a block without its end, one whose base64 is damaged.
+/// Every block in the text, in order. What is not a whole block is skipped, as in Go's
+/// `pem.Decode`: text around blocks, a block without its end, one whose base64 is damaged.
 /// Header lines (`Proc-Type: …`) are skipped.
 pub fn decode_all(text: &str) -> Vec<PemBlock> {
     let mut blocks = Vec::new();
@@ -146,8 +146,8 @@ fn next_begin(text: &str) -> Option<(&str, &str)> {
     let mut rest = text;
     loop {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-        // Editors and shells of Windows put the mark in front of a file, and so into the middle of
-        // a bundle that was put together from files.
+        // Windows editors and shells write a byte order mark in front of a file, and so into the
+        // middle of a bundle of files.
         let line = line.trim_start_matches('\u{feff}').trim_end();
         let label = line.strip_prefix("-----BEGIN ").and_then(|line| line.strip_suffix("-----"));
         if let Some(label) = label {
@@ -162,10 +162,10 @@ fn next_begin(text: &str) -> Option<(&str, &str)> {
 
 fn decode_block<'a>(label: &str, body: &'a str) -> Option<(PemBlock, &'a str)> {
     let mut rest = body;
-    // One allocation, so that a key leaves no copy behind. Looked for once a block and no further
-    // than the next dashes: a text of many lines without an end takes no more time than its length.
-    let longest = body.find("-----").unwrap_or(0);
-    let mut base64 = Zeroizing::new(Vec::with_capacity(longest));
+    // One allocation, so that no copy of a key is left behind. The next dashes limit it, so that a
+    // text of many lines without an end takes linear time.
+    let capacity = body.find("-----").unwrap_or(0);
+    let mut base64 = Zeroizing::new(Vec::with_capacity(capacity));
     loop {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
         let line = line.trim();
@@ -186,8 +186,8 @@ fn decode_block<'a>(label: &str, body: &'a str) -> Option<(PemBlock, &'a str)> {
     }
 }
 
-/// A PEM text without the UTF-8 byte order marks in front of its lines, for readers that pass over a
-/// block behind one.
+/// A PEM text without the UTF-8 byte order marks in front of its lines, for parsers that skip a
+/// block after one.
 pub fn without_byte_order_marks(text: &[u8]) -> Cow<'_, [u8]> {
     let start = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let lines = || start.split_inclusive(|byte| *byte == b'\n');
@@ -201,12 +201,12 @@ pub fn without_byte_order_marks(text: &[u8]) -> Cow<'_, [u8]> {
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Base64; the bits after the last byte may be set, as for Go.
+/// Base64; the bits after the last byte may be set, as in Go.
 fn decode_base64(base64: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(base64).or_else(|_| BASE64_MIME_PERMISSIVE.decode(base64)).ok()
 }
 
-/// PKCS#8 as of RFC 5208; the public key that RFC 5958 added is read and passed over.
+/// PKCS#8 as of RFC 5208; the public key that RFC 5958 added is read and dropped.
 #[derive(Sequence)]
 struct PrivateKeyInfo<'a> {
     version: u8,
@@ -225,7 +225,7 @@ struct EcPrivateKey<'a> {
     public: Option<BitStringRef<'a>>,
 }
 
-/// How a private key is written.
+/// The encoding of a private key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyForm {
     /// PKCS#1 for RSA, SEC1 for EC; Ed25519 has no other form than PKCS#8.
@@ -255,7 +255,7 @@ impl fmt::Debug for EncodedKey {
     }
 }
 
-/// The bytes are not a PKCS#8 private key of a kind that we know.
+/// The bytes are not a PKCS#8 private key of a supported kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownKey;
 
@@ -299,12 +299,12 @@ pub fn private_key(pkcs8: &[u8], form: KeyForm) -> Result<EncodedKey, UnknownKey
 /// key inside, which Java before 21 and OpenSSL 1.1 refuse.
 ///
 /// # Errors
-/// [`UnknownKey`] where the bytes are no PKCS#8 key.
+/// [`UnknownKey`] where the bytes are not a PKCS#8 key.
 pub fn pkcs8_version_1(pkcs8: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnknownKey> {
     Ok(Zeroizing::new(read_info(pkcs8)?.to_der()?))
 }
 
-/// Reads either version of PKCS#8; what follows the key (attributes, the public key) is left.
+/// Reads either version of PKCS#8; what follows the key (attributes, the public key) is dropped.
 fn read_info(pkcs8: &[u8]) -> Result<PrivateKeyInfo<'_>, UnknownKey> {
     let mut outer = SliceReader::new(pkcs8)?;
     let info = outer.sequence(|reader| {
@@ -343,15 +343,15 @@ fn sec1(info: &PrivateKeyInfo<'_>, pkcs8: &[u8]) -> Result<Zeroizing<Vec<u8>>, U
     Ok(Zeroizing::new(key.to_der()?))
 }
 
-/// A private key that an answer returns. Its encodings are made before anything is signed, because
-/// making them can fail.
+/// A private key that an answer returns. It is encoded before anything is signed, because encoding
+/// can fail.
 #[derive(Debug)]
 pub struct PrivateKeyEncodings {
     kind: KeyKind,
-    /// As it was made.
+    /// The PKCS#8 document of the key pair.
     raw: Secret<Vec<u8>>,
     traditional: EncodedKey,
-    /// If the request asks for it.
+    /// Present if requested.
     pkcs8: Option<EncodedKey>,
 }
 

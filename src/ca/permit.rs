@@ -1,6 +1,6 @@
-//! What was permitted: every value of a certificate, final.
+//! The permission to sign a certificate: every value of it, final.
 //!
-//! A [`Permit`] can be made only in `ca`, by a role for a leaf and by [`super::authority`] for
+//! A [`Permit`] can be created only in `ca`, by a role for a leaf and by [`super::authority`] for
 //! roots and intermediates. [`super::cert::compose`] turns it into bytes.
 
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use super::time::Timestamp;
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
-    // Boxed: it is handed on from type to type, and large.
+    // Boxed, because it is large and moves from type to type.
     template: Box<Template>,
     warnings: Vec<String>,
 }
@@ -29,18 +29,18 @@ impl Permit {
         &self.template
     }
 
-    /// The values, when the permission is used.
+    /// The values, when the permit is used.
     pub(in crate::ca) fn into_template(self) -> Box<Template> {
         self.template
     }
 
-    /// What the caller should be told although it was permitted.
+    /// Warnings for the caller.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 }
 
-/// The values of a certificate but for issuer, serial number and key.
+/// The values of a certificate, except issuer, serial number and key.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// Subject.
@@ -61,18 +61,18 @@ pub struct Template {
     pub policies: Vec<Policy>,
     /// Name constraints of an authority.
     pub name_constraints: Option<NameConstraints>,
-    /// Where to find issuer, CRL and OCSP responder.
+    /// URLs of issuer, CRL and OCSP responder.
     pub urls: IssuingUrls,
     /// A subject key identifier that replaces the SHA-1 of the key.
     pub subject_key_identifier: Option<Vec<u8>>,
-    /// Extensions taken as they are from a CSR; each suppresses our own of the same OID and
-    /// comes after all of ours (`docs/dev/vault-pki.md`, "Signing an intermediate").
+    /// Extensions copied from a CSR. Each replaces the default one with the same OID and comes
+    /// after all others (`docs/dev/vault-pki.md`, "Signing an intermediate").
     pub verbatim_extensions: Vec<RawExtension>,
-    /// How an RSA issuer shall sign.
+    /// The requested signature algorithm.
     pub signature: SignaturePreference,
 }
 
-/// A subject: composed from values, or spliced as the bytes it came in.
+/// A subject: composed from values, or copied byte for byte.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "one for each certificate, never in a list")]
 pub enum SubjectName {
@@ -83,7 +83,7 @@ pub enum SubjectName {
 }
 
 impl SubjectName {
-    /// Is there no attribute?
+    /// Is it without attributes?
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Composed(subject) => *subject == Subject::default(),
@@ -92,7 +92,7 @@ impl SubjectName {
     }
 }
 
-/// Values of a subject. Several values of one attribute share one RDN, but for user ids.
+/// Values of a subject. Several values of one attribute share one RDN, except user ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     /// C
@@ -133,7 +133,7 @@ pub struct AlternativeNames {
 }
 
 impl AlternativeNames {
-    /// No name at all?
+    /// Is it without names?
     pub const fn is_empty(&self) -> bool {
         self.other.is_empty()
             && self.dns.is_empty()
@@ -188,7 +188,7 @@ impl KeyUsage {
         Self(self.0 & !other.0)
     }
 
-    /// Does this set hold every bit of the other?
+    /// Does this set contain every bit of the other?
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -257,7 +257,7 @@ pub struct IssuingUrls {
     pub ocsp_servers: Vec<String>,
 }
 
-/// An extension as DER has it.
+/// An encoded extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawExtension {
     /// extnID

@@ -1,4 +1,4 @@
-//! Subject public keys: read, identified, verified with.
+//! Subject public keys: parsing, encoding, key identifiers and verification.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::asn1::{DerReader, TaggedValue, Verbatim, WholeBits, encode, sequences
 use super::key::{Curve, KeyKind, SignatureAlgorithm, SignatureHash};
 use crate::secret::Secret;
 
-/// A public key: its SubjectPublicKeyInfo and what it says.
+/// A public key, as SubjectPublicKeyInfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     spki: Vec<u8>,
@@ -18,7 +18,7 @@ pub struct PublicKey {
     kind: KeyKind,
 }
 
-/// Why a SubjectPublicKeyInfo is not a key. The texts are Go's.
+/// Why a SubjectPublicKeyInfo is rejected. The texts are Go's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicKeyError {
     /// An algorithm that is not supported.
@@ -105,15 +105,15 @@ sequences!(
 );
 
 impl PublicKey {
-    /// Reads the DER of a SubjectPublicKeyInfo and writes it again, so that nothing is certified
-    /// that was not read. An EC point must lie on its curve; keys that prove nothing are refused.
+    /// Parses the DER of a SubjectPublicKeyInfo and encodes it again, so that only checked bytes
+    /// are certified. An EC point must be on its curve; weak keys are refused.
     pub fn parse(spki: &[u8]) -> Result<Self, PublicKeyError> {
         let mut outer = DerReader::new(spki);
         let mut fields = outer.sequence("x509.publicKeyInfo")?;
         outer.end()?;
         let mut algorithm = fields.sequence("pkix.AlgorithmIdentifier")?;
         let oid = algorithm.oid_bytes()?;
-        let bits = fields.octet_bits()?;
+        let bits = fields.bit_string_bytes()?;
         fields.end()?;
         let kind = match oid {
             RSA => rsa(algorithm, bits)?,
@@ -124,8 +124,8 @@ impl PublicKey {
         Ok(Self::new_unchecked(kind, bits))
     }
 
-    /// A key that the library made, so that nothing has to be checked: the point of an EC key,
-    /// the bytes of an Ed25519 key, or the `RSAPublicKey`.
+    /// Encodes a key without checks, for one that was generated here or is checked already. The
+    /// bits are the point of an EC key, the bytes of an Ed25519 key, or the `RSAPublicKey`.
     pub(crate) fn new_unchecked(kind: KeyKind, bits: &[u8]) -> Self {
         let identifier = |content| TaggedValue::of(tag::OBJECT_IDENTIFIER, content);
         let (algorithm, parameters) = match kind {
@@ -141,7 +141,7 @@ impl PublicKey {
         Self { spki, bits_start, kind }
     }
 
-    /// The PKCS#8 document (RFC 5208) of the EC private key with this scalar, the public key inside
+    /// The PKCS#8 document (RFC 5208) of the EC private key with this scalar and the public key
     /// (RFC 5915, 3). The scalar has the length of the field. `None` for other kinds of keys.
     pub fn ec_pkcs8(&self, scalar: &[u8]) -> Option<Secret<Vec<u8>>> {
         let KeyKind::Ec(_) = self.kind else { return None };
@@ -152,7 +152,8 @@ impl PublicKey {
             private_key: TaggedValue::of(tag::OCTET_STRING, scalar),
             public_key: TaggedValue::new(tag::explicit(1), WholeBits(self.subject_public_key())),
         };
-        // `encode` allocates the whole length at once: a secret leaves no shorter copy of itself.
+        // `encode` allocates the whole length at once, so that no copy of the secret is left
+        // behind.
         Some(Secret::new(encode(&WrittenPrivateKeyInfo {
             version: 0,
             algorithm: Verbatim(algorithm),
@@ -183,7 +184,7 @@ impl PublicKey {
         identifier
     }
 
-    /// Does this key verify the signature? False too if key and algorithm do not fit.
+    /// Does this key verify the signature? Also false if key and algorithm do not match.
     pub fn verify(&self, algorithm: SignatureAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         verification(algorithm, self.kind).is_some_and(|algorithm| {
             UnparsedPublicKey::new(algorithm, self.subject_public_key())
@@ -211,17 +212,17 @@ fn rsa(mut algorithm: DerReader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyEr
     if is_negative_or_zero(exponent) {
         return Err(malformed("x509: RSA public exponent is not a positive number"));
     }
-    weak_rsa(modulus, exponent)?;
+    refuse_weak_rsa(modulus, exponent)?;
     let significant = modulus.strip_prefix(&[0]).unwrap_or(modulus);
     let zeros = significant.first().map_or(0, |first| first.leading_zeros());
-    let octets = u32::try_from(significant.len()).unwrap_or(u32::MAX);
-    Ok(KeyKind::Rsa(octets.saturating_mul(8).saturating_sub(zeros)))
+    let length = u32::try_from(significant.len()).unwrap_or(u32::MAX);
+    Ok(KeyKind::Rsa(length.saturating_mul(8).saturating_sub(zeros)))
 }
 
-/// FIPS 186-5, A.1.1: two odd primes make an odd modulus, and the exponent is odd and above 1.
-/// With the exponent 1 a signature is the message itself. Factors below 752 do not occur in a key
-/// that was made with care (Baseline Requirements, 6.1.6).
-fn weak_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), PublicKeyError> {
+/// FIPS 186-5, A.1.1: two odd primes make an odd modulus, and the exponent is odd and above 1. With
+/// the exponent 1 a signature is the message itself. A properly generated key has no factor below
+/// 752 (Baseline Requirements, 6.1.6).
+fn refuse_weak_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), PublicKeyError> {
     let is_even = |integer: &[u8]| integer.last().is_none_or(|byte| byte % 2 == 0);
     if is_even(modulus) {
         return Err(malformed("x509: RSA modulus is even, so that anyone can factor it"));
@@ -229,7 +230,7 @@ fn weak_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), PublicKeyError> {
     if is_even(exponent) || exponent == [1] {
         return Err(malformed("x509: RSA public exponent must be an odd number of at least 3"));
     }
-    // Go reads no larger one, and the library verifies with none.
+    // Go and aws-lc support no larger one.
     if exponent.len() > 4 {
         return Err(malformed("x509: RSA public exponent is larger than 2147483647"));
     }
@@ -265,12 +266,12 @@ fn ec(mut algorithm: DerReader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyErr
         .into_iter()
         .find(|curve| curve_oid(*curve) == named)
         .ok_or(PublicKeyError::UnsupportedCurve)?;
-    let octets = usize::try_from(curve.bits().div_ceil(8)).unwrap_or(0);
+    let length = usize::try_from(curve.bits().div_ceil(8)).unwrap_or(0);
     let invalid = || malformed("ecdsa: invalid uncompressed public key");
-    if bits.first() != Some(&4) || bits.len() != octets.saturating_mul(2).saturating_add(1) {
+    if bits.first() != Some(&4) || bits.len() != length.saturating_mul(2).saturating_add(1) {
         return Err(invalid());
     }
-    // The library has no P-224; such a key is refused by name before it is ever used.
+    // aws-lc has no P-224; such a key is refused by name before it is used.
     let choice = SignatureAlgorithm::choose(KeyKind::Ec(curve), Default::default());
     if let Some(algorithm) = verification(choice, KeyKind::Ec(curve)) {
         ParsedPublicKey::new(algorithm, bits).map_err(|_| invalid())?;
@@ -278,7 +279,7 @@ fn ec(mut algorithm: DerReader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyErr
     Ok(KeyKind::Ec(curve))
 }
 
-/// RFC 8410, 4: no parameters, 32 octets.
+/// RFC 8410, 4: no parameters, 32 bytes.
 fn ed25519(algorithm: DerReader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyError> {
     if !algorithm.is_empty() {
         return Err(malformed("x509: Ed25519 key encoded with illegal parameters"));
@@ -290,9 +291,9 @@ fn ed25519(algorithm: DerReader<'_>, bits: &[u8]) -> Result<KeyKind, PublicKeyEr
     Ok(KeyKind::Ed25519)
 }
 
-/// RFC 8032, 5.1.3: y is below p. Under the eight points of small order one signature verifies
-/// over any message, so that such a key identifies no holder. The x of a point is left to the
-/// check of the signature.
+/// RFC 8032, 5.1.3: y is below p. With one of the eight points of small order as the key, a single
+/// signature verifies for every message, so that such a key proves nothing. The x of a point is
+/// checked when a signature is verified.
 fn edwards_point(mut point: [u8; 32]) -> Result<(), PublicKeyError> {
     let [.., sign] = &mut point;
     *sign &= 0x7f;
@@ -336,8 +337,8 @@ const fn edge(first: u8, between: u8, last: u8) -> [u8; 32] {
     bytes
 }
 
-/// What verifies this algorithm with a key of this kind. Short RSA keys can be verified with,
-/// so that rules refuse them by their size and not by a wrong signature.
+/// How aws-lc verifies this algorithm with a key of this kind. Short RSA keys are supported, so
+/// that they are refused because of their size and not because of a wrong signature.
 fn verification(
     algorithm: SignatureAlgorithm,
     kind: KeyKind,

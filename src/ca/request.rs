@@ -3,7 +3,7 @@
 use der::EncodeValue;
 
 use super::asn1::{TaggedValue, Verbatim, encode, sequences, tag};
-use super::cert::{ComposeError, names_encodable};
+use super::cert::{ComposeError, check_names_encodable};
 use super::csr::EXTENSION_REQUEST;
 use super::key::SignatureAlgorithm;
 use super::permit::{AlternativeNames, BasicConstraints, KeyUsage, SubjectName};
@@ -19,9 +19,9 @@ pub struct RequestValues {
     pub subject: SubjectName,
     /// Subject alternative names.
     pub names: AlternativeNames,
-    /// Asks for basic constraints with CA:TRUE (`add_basic_constraints`).
+    /// Requests basic constraints with CA:TRUE (`add_basic_constraints`).
     pub basic_constraints: bool,
-    /// Key usage to ask for; empty means no extension.
+    /// Key usage to request; empty means no extension.
     pub key_usage: KeyUsage,
 }
 
@@ -39,7 +39,7 @@ pub fn compose_request(
     key: &PublicKey,
     algorithm: SignatureAlgorithm,
 ) -> Result<TbsRequest, ComposeError> {
-    names_encodable(&values.names)?;
+    check_names_encodable(&values.names)?;
     let subject = distinguished_name::encode(&values.subject);
     let attributes = attributes(values);
     let der = encode(&CertificationRequestInfo {
@@ -60,7 +60,7 @@ struct CertificationRequestInfo<'a> {
     attributes: TaggedValue<Verbatim<'a>>,
 }
 
-/// An attribute with one value, a SEQUENCE.
+/// An attribute whose only value is a SEQUENCE.
 #[derive(EncodeValue)]
 struct RequestAttribute<'a> {
     identifier: &'a ObjectIdentifier,

@@ -1,12 +1,13 @@
-//! Extensions that a request brings along for an authority (`use_csr_values`): read, checked and
-//! written again, or refused. What this file cannot read is not signed, so that a certificate holds
-//! no second reading of anything that its issuer decides.
+//! Extensions that the CSR of an authority requests (`use_csr_values`): parsed, checked and encoded
+//! again, or refused. What cannot be parsed here is not signed, so that verifiers interpret a
+//! certificate in the same way as its issuer.
 
 use std::collections::BTreeSet;
 
-use super::alternative_names::{Holder, add_address, refuse_malformed, uris};
+use super::alternative_names::{SubjectKind, add_address, refuse_malformed, uris};
 use super::asn1::{DerError, DerReader, NamedBits, TaggedValue, encode, tag};
 use super::control::{first_control, refuse_control};
+use super::copied_extensions;
 use super::csr::ParsedCsr;
 use super::distinguished_name;
 use super::extensions::{self, CPS, USER_NOTICE};
@@ -15,23 +16,22 @@ use super::name_constraints;
 use super::oid::ObjectIdentifier;
 use super::permit::{AlternativeNames, KeyUsage, Policy, RawExtension};
 use super::role::RoleViolation;
-use super::taken;
 use crate::go::{self, idna::to_ascii};
 
-/// What a request brings along for an authority.
+/// What is taken from the CSR of an authority.
 #[derive(Debug, Default)]
 pub(in crate::ca) struct Requested {
-    /// The names, which also stand among the extensions.
+    /// The alternative names, which are also among the extensions.
     pub(in crate::ca) names: AlternativeNames,
-    /// The extensions, each written again.
+    /// The extensions, encoded again.
     pub(in crate::ca) extensions: Vec<RawExtension>,
-    /// What the caller should be told.
+    /// Warnings for the caller.
     pub(in crate::ca) warnings: Vec<String>,
 }
 
-/// What the caller decides, so that the request does not.
+/// The parameters that replace extensions of the CSR.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::ca) struct Decided {
+pub(in crate::ca) struct ParameterOverrides {
     /// Name constraints were sent.
     pub(in crate::ca) name_constraints: bool,
     /// A subject key identifier was sent.
@@ -42,11 +42,11 @@ pub(in crate::ca) struct Decided {
     pub(in crate::ca) extended_key_usage: bool,
 }
 
-impl Decided {
-    /// Who decides on this extension in place of the request, if anything does.
-    const fn by(self, oid: &ObjectIdentifier) -> Option<&'static str> {
+impl ParameterOverrides {
+    /// What decides on this extension instead of the CSR, if anything.
+    const fn source(self, oid: &ObjectIdentifier) -> Option<&'static str> {
         let parameter = match *oid {
-            extensions::AUTHORITY_KEY_IDENTIFIER | taken::ISSUER_ALT_NAME => {
+            extensions::AUTHORITY_KEY_IDENTIFIER | copied_extensions::ISSUER_ALT_NAME => {
                 return Some("the issuer");
             }
             extensions::SUBJECT_KEY_IDENTIFIER if self.subject_key_identifier => "skid",
@@ -58,18 +58,21 @@ impl Decided {
     }
 }
 
-/// A requester chooses neither basic constraints (`docs/dev/vault-pki.md`, "Signing an intermediate") nor
-/// the issuer of the certificate.
+/// A requester chooses neither basic constraints (`docs/dev/vault-pki.md`, "Signing an
+/// intermediate") nor the issuer of the certificate.
 ///
 /// # Errors
 /// Names the extension and what is wrong with it.
-pub(in crate::ca) fn take(csr: &ParsedCsr, decided: Decided) -> Result<Requested, RoleViolation> {
+pub(in crate::ca) fn from_csr(
+    csr: &ParsedCsr,
+    overrides: ParameterOverrides,
+) -> Result<Requested, RoleViolation> {
     let mut taken = Requested::default();
     let subject_is_empty = csr.subject() == distinguished_name::EMPTY;
-    subject(csr)?;
+    check_subject(csr)?;
     for asked in csr.extensions() {
         let oid = asked.oid;
-        if let Some(decides) = decided.by(&oid) {
+        if let Some(decides) = overrides.source(&oid) {
             let name = name_of(&oid);
             taken.warnings.push(format!(
                 "Signet: the CSR's {name} is not in the certificate, as {decides} decides on it"
@@ -78,26 +81,26 @@ pub(in crate::ca) fn take(csr: &ParsedCsr, decided: Decided) -> Result<Requested
         }
         let value = match oid {
             extensions::BASIC_CONSTRAINTS => continue,
-            extensions::NAME_CONSTRAINTS if decided.name_constraints => {
+            extensions::NAME_CONSTRAINTS if overrides.name_constraints => {
                 return refuse(
-                    "the request and its CSR both bring name constraints; leave one of them out",
+                    "the request and its CSR both contain name constraints; leave one of them out",
                 );
             }
             extensions::SUBJECT_ALT_NAME => {
                 taken.names = alternative_names(csr)?;
                 general_names::encode(&taken.names)
             }
-            _ => again(&oid, &asked.value).map_err(|why| unreadable(&oid, &why))?,
+            _ => encode_again(&oid, &asked.value).map_err(|why| extension_error(&oid, &why))?,
         };
         // RFC 5280, 4.2.1.6 and 4.2.1.10: critical.
         let critical = match oid {
             extensions::SUBJECT_ALT_NAME => asked.critical || subject_is_empty,
             extensions::NAME_CONSTRAINTS => true,
-            _ => taken::criticality(&oid, asked.critical),
+            _ => copied_extensions::criticality(&oid, asked.critical),
         };
-        if critical && name_of(&oid) == UNNAMED && !taken::is_known(&oid) {
+        if critical && name_of(&oid) == UNNAMED && !copied_extensions::is_known(&oid) {
             taken.warnings.push(format!(
-                "Signet: the CSR's extension {oid} is critical; who does not know it refuses the certificate (RFC 5280, 4.2)"
+                "Signet: the CSR's extension {oid} is critical: verifiers that do not support it refuse the certificate (RFC 5280, 4.2)"
             ));
         }
         taken.extensions.push(RawExtension { oid, critical, value });
@@ -114,8 +117,8 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, RoleViolation> {
     Err(RoleViolation { text: text.into(), hint: None })
 }
 
-/// The longest subject key identifier that is signed, in bytes: that of a hash.
-pub(in crate::ca) const LONGEST_IDENTIFIER: usize = 64;
+/// The longest subject key identifier, in bytes: the length of a SHA-512 hash.
+pub(in crate::ca) const MAX_KEY_IDENTIFIER: usize = 64;
 
 const UNNAMED: &str = "extension";
 
@@ -130,13 +133,13 @@ fn name_of(oid: &ObjectIdentifier) -> &'static str {
         extensions::CRL_DISTRIBUTION_POINTS => "CRL distribution points",
         extensions::FRESHEST_CRL => "freshest CRL",
         extensions::AUTHORITY_INFO_ACCESS => "authority information access",
-        taken::ISSUER_ALT_NAME => "issuer alternative name",
+        copied_extensions::ISSUER_ALT_NAME => "issuer alternative name",
         extensions::SUBJECT_ALT_NAME => "subject alternative names",
         _ => UNNAMED,
     }
 }
 
-fn unreadable(oid: &ObjectIdentifier, why: &str) -> RoleViolation {
+fn extension_error(oid: &ObjectIdentifier, why: &str) -> RoleViolation {
     let name = name_of(oid);
     let text = if *oid == extensions::KEY_USAGE && why.starts_with("lacks") {
         format!(
@@ -150,19 +153,19 @@ fn unreadable(oid: &ObjectIdentifier, why: &str) -> RoleViolation {
     RoleViolation { text, hint: None }
 }
 
-/// The subject is taken byte for byte, so every byte of it must be sound.
-fn subject(csr: &ParsedCsr) -> Result<(), RoleViolation> {
-    let fault = DerReader::new(csr.subject())
+/// Checks the whole subject, since it is copied byte for byte.
+fn check_subject(csr: &ParsedCsr) -> Result<(), RoleViolation> {
+    let defect = DerReader::new(csr.subject())
         .sequence("pkix.RDNSequence")
-        .and_then(|name| distinguished_name::fault(name.rest()));
-    match fault {
+        .and_then(|name| distinguished_name::find_defect(name.rest()));
+    match defect {
         Ok(None) => Ok(()),
         Ok(Some(why)) => refuse(format!("the CSR's subject cannot be taken: {why}")),
         Err(why) => refuse(format!("the CSR's subject cannot be taken: {why}")),
     }
 }
 
-/// Names of the kinds that are read, each checked like one that comes as a parameter.
+/// The alternative names of the CSR, each checked like a parameter.
 fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, RoleViolation> {
     let wrong = |why: &str| {
         refuse(format!(
@@ -171,7 +174,7 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, RoleViolation>
     };
     let asked = csr.names();
     if csr.has_unreadable_other_name() {
-        return wrong("an otherName is no UTF8String");
+        return wrong("an otherName is not a UTF8String");
     }
     if let Some(kind) = csr.unsupported_names().first() {
         return wrong(&format!("{kind} is not supported"));
@@ -186,13 +189,13 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, RoleViolation>
             && name.bytes().all(|byte| byte.is_ascii_graphic())
             && to_ascii(name).is_ok_and(|ascii| ascii == *name);
         if !is_name {
-            return wrong(&format!("{} is no DNS name", go::quote(name)));
+            return wrong(&format!("{} is not a DNS name", go::quote(name)));
         }
         names.dns.push(name.clone());
     }
     for address in &asked.email {
         if !address.contains('@') || address.contains(' ') {
-            return wrong(&format!("{} is no e-mail address", go::quote(address)));
+            return wrong(&format!("{} is not an e-mail address", go::quote(address)));
         }
         add_address(address, &mut names).or_else(refuse)?;
     }
@@ -201,20 +204,20 @@ fn alternative_names(csr: &ParsedCsr) -> Result<AlternativeNames, RoleViolation>
         names.other.push(other.clone());
     }
     refuse_malformed(&names).or_else(refuse)?;
-    names.uri = uris(&asked.uri, Holder::Authority).or_else(refuse)?;
+    names.uri = uris(&asked.uri, SubjectKind::Authority).or_else(refuse)?;
     Ok(names)
 }
 
-/// The value of an extension, read to its end and written again.
-fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
+/// The value of an extension, parsed to its end and encoded again.
+fn encode_again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
     let plain = |error: DerError| error.to_string();
     let mut reader = DerReader::new(value);
     match *oid {
         extensions::SUBJECT_KEY_IDENTIFIER => {
             let identifier = reader.expect(tag::OCTET_STRING, "[]uint8").map_err(plain)?.content;
             reader.end().map_err(plain)?;
-            if identifier.is_empty() || identifier.len() > LONGEST_IDENTIFIER {
-                return Err(format!("it must have 1 to {LONGEST_IDENTIFIER} bytes"));
+            if identifier.is_empty() || identifier.len() > MAX_KEY_IDENTIFIER {
+                return Err(format!("it must have 1 to {MAX_KEY_IDENTIFIER} bytes"));
             }
             Ok(encode(&TaggedValue::of(tag::OCTET_STRING, identifier)))
         }
@@ -233,7 +236,10 @@ fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
         extensions::NAME_CONSTRAINTS => {
             let constraints = name_constraints::read(value)?;
             if constraints.has_an_empty_host() {
-                return Err("a subtree is an empty e-mail address or host of URIs, which Java does not read".to_owned());
+                return Err(
+                    "a subtree is an empty e-mail address or host of URIs, which Java rejects"
+                        .to_owned(),
+                );
             }
             Ok(extensions::name_constraints(&constraints))
         }
@@ -242,19 +248,19 @@ fn again(oid: &ObjectIdentifier, value: &[u8]) -> Result<Vec<u8>, String> {
             points(value)?;
             Ok(value.to_vec())
         }
-        extensions::AUTHORITY_INFO_ACCESS | taken::SUBJECT_INFO_ACCESS => {
+        extensions::AUTHORITY_INFO_ACCESS | copied_extensions::SUBJECT_INFO_ACCESS => {
             descriptions(value)?;
             Ok(value.to_vec())
         }
         _ => {
-            taken::check(oid, value)?;
+            copied_extensions::check(oid, value)?;
             Ok(value.to_vec())
         }
     }
 }
 
-/// RFC 5280, 4.2.1.3: an authority whose key usage lacks keyCertSign can sign nothing. Vault signs it;
-/// here it is an error of the request (`docs/compatibility.md`, "What differs, on purpose").
+/// RFC 5280, 4.2.1.3: an authority whose key usage lacks keyCertSign can sign nothing. Vault signs
+/// it; here it is an error of the request (`docs/compatibility.md`, "What differs, on purpose").
 fn key_usage(usage: KeyUsage, length: usize) -> Result<Vec<u8>, String> {
     const KNOWN: u16 = (1 << 9) - 1;
     // Nine bits need two bytes: tag, length, unused bits, and no more than these.
@@ -305,7 +311,7 @@ fn policies(value: &[u8]) -> Result<Vec<Policy>, String> {
             }
         }
         if !seen.insert(oid) {
-            return Err(format!("the policy {oid} is there twice"));
+            return Err(format!("the policy {oid} occurs twice"));
         }
         found.push(policy);
     }
@@ -316,7 +322,7 @@ fn qualifier(list: &mut DerReader<'_>, policy: &mut Policy) -> Result<(), String
     let plain = |error: DerError| error.to_string();
     let mut fields = list.sequence("x509.policyQualifierInfo").map_err(plain)?;
     let kind = fields.oid().map_err(plain)?;
-    let (place, content) = match kind {
+    let (target, content) = match kind {
         CPS => {
             let text = fields.expect(tag::IA5_STRING, "string").map_err(plain)?;
             (&mut policy.cps, text.content)
@@ -330,24 +336,24 @@ fn qualifier(list: &mut DerReader<'_>, policy: &mut Policy) -> Result<(), String
         other => return Err(format!("a policy has the qualifier {other}")),
     };
     fields.end().map_err(plain)?;
-    let text = std::str::from_utf8(content).map_err(|_| "a qualifier is no text".to_owned())?;
+    let text = std::str::from_utf8(content).map_err(|_| "a qualifier is not text".to_owned())?;
     if first_control(text).is_some() || (kind == CPS && !text.is_ascii()) {
-        return Err("a qualifier holds a character that it may not hold".to_owned());
+        return Err("a qualifier contains a character that is not allowed".to_owned());
     }
-    if place.replace(text.to_owned()).is_some() {
+    if target.replace(text.to_owned()).is_some() {
         return Err("a policy has a qualifier twice".to_owned());
     }
     Ok(())
 }
 
-/// RFC 5280, 4.2.1.13: points that are URIs.
+/// RFC 5280, 4.2.1.13: distribution points that are URIs.
 fn points(value: &[u8]) -> Result<(), String> {
     let plain = |error: DerError| error.to_string();
     let mut outer = DerReader::new(value);
     let mut list = outer.sequence("[]x509.distributionPoint").map_err(plain)?;
     outer.end().map_err(plain)?;
     if list.is_empty() {
-        return Err("it names no place".to_owned());
+        return Err("it names no location".to_owned());
     }
     while !list.is_empty() {
         let mut point = list.sequence("x509.distributionPoint").map_err(plain)?;
@@ -356,41 +362,41 @@ fn points(value: &[u8]) -> Result<(), String> {
         let mut name = DerReader::new(name.content);
         let full = name.expect(tag::explicit(0), "[]asn1.RawValue").map_err(plain)?;
         name.end().map_err(plain)?;
-        let mut places = DerReader::new(full.content);
-        if places.is_empty() {
-            return Err("it names no place".to_owned());
+        let mut locations = DerReader::new(full.content);
+        if locations.is_empty() {
+            return Err("it names no location".to_owned());
         }
-        while !places.is_empty() {
-            place(&mut places)?;
+        while !locations.is_empty() {
+            check_location(&mut locations)?;
         }
     }
     Ok(())
 }
 
-/// RFC 5280, 4.2.2.1: descriptions whose place is a URI.
+/// RFC 5280, 4.2.2.1: descriptions whose location is a URI.
 fn descriptions(value: &[u8]) -> Result<(), String> {
     let plain = |error: DerError| error.to_string();
     let mut outer = DerReader::new(value);
     let mut list = outer.sequence("[]x509.accessDescription").map_err(plain)?;
     outer.end().map_err(plain)?;
     if list.is_empty() {
-        return Err("it names no place".to_owned());
+        return Err("it names no location".to_owned());
     }
     while !list.is_empty() {
         let mut description = list.sequence("x509.accessDescription").map_err(plain)?;
         description.oid().map_err(plain)?;
-        place(&mut description)?;
+        check_location(&mut description)?;
         description.end().map_err(plain)?;
     }
     Ok(())
 }
 
 /// A GeneralName that is a URI.
-fn place(names: &mut DerReader<'_>) -> Result<(), String> {
+fn check_location(names: &mut DerReader<'_>) -> Result<(), String> {
     let name = names.any().map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(name.content).ok().filter(|_| name.tag == URI);
     match text {
         Some(text) if text.is_ascii() && go::url::canonical(text).is_some() => Ok(()),
-        _ => Err("a place is no URI".to_owned()),
+        _ => Err("a location is not a URI".to_owned()),
     }
 }

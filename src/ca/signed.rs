@@ -1,7 +1,7 @@
-//! What may be signed, and what comes out of it: `Linted → Signed`.
+//! Documents to be signed, and their signed form: `Linted → Signed`.
 //!
-//! [`ToSign`] is a closed set: a linted certificate, revocation list or request of ours. A key
-//! in custody signs nothing else, so it is no oracle.
+//! [`ToSign`] is a closed set: certificates, revocation lists and requests that were composed here.
+//! A key signs nothing else, so that it cannot be used as a signing oracle.
 
 use der::EncodeValue;
 
@@ -11,13 +11,13 @@ use super::finding::Finding;
 use super::key::SignatureAlgorithm;
 
 pub(in crate::ca) mod sealed {
-    /// Written only where a document to be signed is composed.
+    /// Implemented only where a document to be signed is composed.
     pub trait Sealed {}
 }
 
-/// Something of ours that a key may sign once it is linted. Sealed: no other module adds to it.
+/// A document that a key may sign once it is linted. Sealed: no other module implements it.
 pub trait ToSign: sealed::Sealed {
-    /// What is still known of it when it is signed.
+    /// The fields that outlive the bytes.
     type Facts;
 
     /// The bytes to be signed.
@@ -26,15 +26,15 @@ pub trait ToSign: sealed::Sealed {
     /// The algorithm that its bytes name.
     fn algorithm(&self) -> SignatureAlgorithm;
 
-    /// Is a wrong signature costly enough to check our own (`docs/design.md`,
+    /// Is its signature verified before it is returned (`docs/design.md`,
     /// "Check signatures of our own where an error is costly")?
     fn is_verified_after_signing(&self) -> bool;
 
-    /// The facts that outlive the bytes.
+    /// The fields that outlive the bytes.
     fn into_facts(self) -> Self::Facts;
 }
 
-/// A thing that went through its lint; made only by [`super::lint`] and good for one signature.
+/// A linted document; created only by [`super::lint`], for one signature.
 #[derive(Debug)]
 #[must_use]
 pub struct Linted<T: ToSign> {
@@ -47,12 +47,12 @@ impl<T: ToSign> Linted<T> {
         Self { document, notices }
     }
 
-    /// Rules that were not kept but do not refuse.
+    /// Broken rules that do not refuse.
     pub fn notices(&self) -> &[Finding] {
         &self.notices
     }
 
-    /// What was linted.
+    /// The linted document.
     pub const fn document(&self) -> &T {
         &self.document
     }
@@ -68,7 +68,7 @@ impl<T: ToSign> Linted<T> {
     }
 }
 
-/// What certificates, revocation lists and requests have in common (RFC 5280, 4.1 and 5.1; RFC
+/// The structure of certificates, revocation lists and requests (RFC 5280, 4.1 and 5.1; RFC
 /// 2986, 4.2).
 #[derive(EncodeValue)]
 struct SignedDocument<'a> {
@@ -98,7 +98,7 @@ impl<T: ToSign> Signed<T> {
         self.der
     }
 
-    /// What is known of it.
+    /// The fields that outlive the bytes.
     pub const fn facts(&self) -> &T::Facts {
         &self.facts
     }

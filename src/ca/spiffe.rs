@@ -23,7 +23,7 @@ pub struct SpiffeId {
 /// Why a text is not a SPIFFE ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpiffeIdError {
-    /// Nothing there.
+    /// The text is empty.
     Empty,
     /// It does not begin with `spiffe://` (lower case).
     Scheme,
@@ -75,7 +75,7 @@ impl fmt::Display for SpiffeIdError {
 impl std::error::Error for SpiffeIdError {}
 
 impl SpiffeId {
-    /// Reads an ID; the only way to one.
+    /// Parses an ID; the only constructor.
     pub fn parse(text: &str) -> Result<Self, SpiffeIdError> {
         let path = Self::path_of(text)?;
         Ok(Self { text: text.to_owned(), path_starts: text.len().saturating_sub(path.len()) })
@@ -85,7 +85,7 @@ impl SpiffeId {
     /// trust domain.
     ///
     /// # Errors
-    /// Why the text is no ID.
+    /// Why the text is not an ID.
     pub fn path_of(text: &str) -> Result<&str, SpiffeIdError> {
         if text.is_empty() {
             return Err(SpiffeIdError::Empty);
@@ -103,12 +103,12 @@ impl SpiffeId {
         Ok(path)
     }
 
-    /// The ID as it is written.
+    /// The ID as text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The same, taken out.
+    /// The ID as an owned text.
     pub fn into_string(self) -> String {
         self.text
     }
@@ -118,7 +118,7 @@ impl SpiffeId {
         self.text.get(PREFIX.len()..self.path_starts).unwrap_or_default()
     }
 
-    /// The path with its leading slash; empty if the ID is a trust domain's.
+    /// The path with its leading slash; empty if the ID is that of a trust domain.
     pub fn path(&self) -> &str {
         self.text.get(self.path_starts..).unwrap_or_default()
     }
@@ -130,7 +130,8 @@ impl fmt::Display for SpiffeId {
     }
 }
 
-/// Has the text the scheme `spiffe`, in any case? Then it is an ID, or nothing that may be signed.
+/// Does the text have the scheme `spiffe`, in upper or lower case? Then it must be a valid ID to be
+/// signed.
 pub fn has_spiffe_scheme(text: &str) -> bool {
     text.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("spiffe"))
 }

@@ -12,7 +12,7 @@ pub struct Timestamp {
     nanoseconds: u32,
 }
 
-/// The last second that an X.509 certificate can name: 9999-12-31T23:59:59Z (RFC 5280, 4.1.2.5).
+/// The last second that an X.509 certificate can encode: 9999-12-31T23:59:59Z (RFC 5280, 4.1.2.5).
 pub const LAST_SECOND: i64 = 253_402_300_799;
 
 impl Timestamp {
@@ -21,7 +21,7 @@ impl Timestamp {
         Self { seconds, nanoseconds: 0 }
     }
 
-    /// The same second with these nanoseconds (below 10⁹, else the last one).
+    /// The same second with these nanoseconds (at most 999,999,999; more counts as that).
     #[must_use]
     pub const fn with_nanoseconds(self, nanoseconds: u32) -> Self {
         let nanoseconds = if nanoseconds > 999_999_999 { 999_999_999 } else { nanoseconds };
@@ -44,13 +44,14 @@ impl Timestamp {
         Self::from_unix(self.seconds)
     }
 
-    /// This instant `seconds` later (or earlier, if negative), held within the range of `i64`.
+    /// This instant `seconds` later (or earlier, if negative), saturating at the range of `i64`.
     #[must_use]
     pub const fn plus(self, seconds: i64) -> Self {
         Self { seconds: self.seconds.saturating_add(seconds), nanoseconds: self.nanoseconds }
     }
 
-    /// Reads RFC 3339 with any offset and fraction, as Go reads it: capital letters, no leap seconds.
+    /// Reads RFC 3339 with any offset and fraction, as Go reads it: capital letters, no leap
+    /// seconds.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let capitals = text.get(10..11) == Some("T") && !text.ends_with('z');
         if !capitals || text.get(16..19) == Some(":60") {

@@ -1,16 +1,16 @@
-//! URIs in a certificate: which of those that Go writes other readers take.
+//! URIs in a certificate: which of those that Go accepts are accepted by other parsers as well.
 
 use crate::go::url;
 
-/// Is the host a domain name that Go reads in a certificate? It refuses a certificate whose URI SAN has
-/// a host outside visible ASCII or with an empty label.
+/// Is the host a domain name that Go accepts in a certificate? Go refuses a certificate with a URI
+/// SAN whose host is outside visible ASCII or has an empty label.
 pub fn host_is_domain(text: &str) -> bool {
     let host = url::host(text);
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    // `%` begins a byte that is not ASCII.
+    // `%` escapes a byte that is not ASCII.
     name.is_empty()
         || name.split('.').all(|label| {
             !label.is_empty()
@@ -18,9 +18,9 @@ pub fn host_is_domain(text: &str) -> bool {
         })
 }
 
-/// Why a URI, as Go writes it, may not stand in a certificate (RFC 5280, 4.2.1.6; RFC 3986): Go passes over
-/// it, and Java cannot read the certificate.
-pub fn fault(written: &str) -> Option<&'static str> {
+/// Why a URI, in the form of Go, must not be in a certificate (RFC 5280, 4.2.1.6; RFC 3986), if so:
+/// Go tolerates it, but Java cannot read the certificate.
+pub fn find_defect(written: &str) -> Option<&'static str> {
     match url::scheme(written) {
         Some((Some(_), "" | "//")) => return Some("nothing follows its scheme"),
         Some((None, "")) => return Some("it is empty"),
@@ -37,7 +37,7 @@ pub fn fault(written: &str) -> Option<&'static str> {
     (!escapes.all(escaped)).then_some("a % in it is not followed by two hexadecimal digits")
 }
 
-/// Is it without a scheme? RFC 5280 (4.2.1.6) forbids that, and Vault signs it.
+/// Is the URI without a scheme? RFC 5280, 4.2.1.6 forbids that, but Vault signs it.
 pub fn is_relative(written: &str) -> bool {
     matches!(url::scheme(written), Some((None, _)))
 }

@@ -19,8 +19,8 @@ impl fmt::Display for InvalidLabel {
 const MAX_LABEL_LENGTH: usize = 63;
 const MAX_NAME_LENGTH: usize = 253;
 
-/// No longer text has an ASCII form: each character, of at most four bytes, becomes one or more. Longer
-/// texts are refused first, because Punycode takes quadratic time.
+/// No longer text has an ASCII form: each character, of at most four bytes, becomes one or more.
+/// Longer texts are refused first, because Punycode takes quadratic time.
 const MAX_TEXT_LENGTH: usize = 4 * (MAX_NAME_LENGTH + 1);
 
 /// The ASCII form of a name, or the label that has none.

@@ -1,6 +1,6 @@
-//! DER (X.690) as certificates need it: a strict reader, and what composed documents consist of.
+//! DER (X.690) as certificates need it: a strict reader, and the values of composed documents.
 //!
-//! The reader's texts are those of Go's `encoding/asn1`, because clients of Vault know them.
+//! The reader's texts are those of Go's `encoding/asn1`, because clients of Vault expect them.
 //! Composing is left to `der`, whose encoding is derived for the structures of RFC 5280.
 
 mod reader;
@@ -11,7 +11,7 @@ pub(in crate::ca) use value::{
     NamedBits, TaggedValue, Time, Unsigned, Verbatim, WholeBits, append, encode, sequences,
 };
 
-/// Tags of universal types, constructed where the type always is.
+/// Tags of universal types, with the constructed bit if the type always has it.
 pub(in crate::ca) mod tag {
     pub(in crate::ca) const BOOLEAN: u8 = 0x01;
     pub(in crate::ca) const INTEGER: u8 = 0x02;

@@ -1,33 +1,35 @@
+//! A strict reader of DER.
+
 use std::fmt;
 
 use super::tag;
 use crate::ca::oid::{ObjectIdentifier, OidError};
 use crate::ca::time::Timestamp;
 
-/// Why bytes are not the DER that was wanted.
+/// Why bytes are not the expected DER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::ca) enum DerError {
     /// The bytes end within a tag or a length.
     TruncatedHeader,
     /// The bytes end within a value.
     TruncatedData,
-    /// A further element was wanted.
+    /// A further element was expected.
     SequenceTruncated,
-    /// Bytes follow where none may.
+    /// Bytes follow after the end.
     Trailing,
     /// Not the shortest form of a length, or an indefinite one.
     Length(&'static str),
-    /// Another element than the wanted one.
+    /// The element has the wrong tag.
     Tag {
-        /// The tag that was wanted.
-        wanted: u8,
-        /// The tag that came.
+        /// The tag that was expected.
+        expected: u8,
+        /// The tag that was found.
         found: u8,
-        /// The length of what came.
+        /// The length of the element that was found.
         length: usize,
-        /// Go's name of the wanted type.
+        /// Go's name of the expected type.
         name: &'static str,
-        /// Where its value begins, within the element around it.
+        /// The offset of its value within the enclosing element.
         offset: usize,
     },
     /// A value that its type does not allow.
@@ -44,13 +46,13 @@ impl fmt::Display for DerError {
             Self::SequenceTruncated => write!(formatter, "{syntax}sequence truncated"),
             Self::Trailing => write!(formatter, "{syntax}trailing data"),
             Self::Length(text) | Self::Value(text) => write!(formatter, "{structure}{text}"),
-            Self::Tag { wanted, found, length, name, offset } => write!(
+            Self::Tag { expected, found, length, name, offset } => write!(
                 formatter,
                 "{structure}tags don't match ({} vs {{class:{} tag:{} length:{length} \
                  isCompound:{}}}) {{optional:false explicit:false application:false \
                  private:false defaultValue:<nil> tag:<nil> stringType:0 timeType:0 set:false \
                  omitEmpty:false}} {name} @{offset}",
-                wanted & 0x1f,
+                expected & 0x1f,
                 found >> 6,
                 found & 0x1f,
                 found & 0x20 != 0
@@ -111,17 +113,17 @@ impl<'a> DerReader<'a> {
     /// The next element, which must have this tag; `name` is Go's name of its type.
     pub(in crate::ca) fn expect(
         &mut self,
-        wanted: u8,
+        expected: u8,
         name: &'static str,
     ) -> Result<Element<'a>, DerError> {
         let before = self.all.len().saturating_sub(self.rest.len());
         let element = self.any()?;
-        if element.tag == wanted {
+        if element.tag == expected {
             return Ok(element);
         }
         let header = element.whole.len().saturating_sub(element.content.len());
         Err(DerError::Tag {
-            wanted,
+            expected,
             found: element.tag,
             length: element.content.len(),
             name,
@@ -130,8 +132,11 @@ impl<'a> DerReader<'a> {
     }
 
     /// The next element if it has this tag.
-    pub(in crate::ca) fn optional(&mut self, wanted: u8) -> Result<Option<Element<'a>>, DerError> {
-        if self.peek() == Some(wanted) { self.any().map(Some) } else { Ok(None) }
+    pub(in crate::ca) fn optional(
+        &mut self,
+        expected: u8,
+    ) -> Result<Option<Element<'a>>, DerError> {
+        if self.peek() == Some(expected) { self.any().map(Some) } else { Ok(None) }
     }
 
     /// The content of the next element, which must be a SEQUENCE.
@@ -151,23 +156,23 @@ impl<'a> DerReader<'a> {
     }
 
     /// The content of the next element, an object identifier. Each arc has the shortest form and
-    /// ends (X.690, 8.19.2): one identifier has one encoding.
+    /// is complete (X.690, 8.19.2): one identifier has one encoding.
     pub(in crate::ca) fn oid_bytes(&mut self) -> Result<&'a [u8], DerError> {
         let content = self.expect(tag::OBJECT_IDENTIFIER, "asn1.ObjectIdentifier")?.content;
-        let mut begins = true;
+        let mut starts_arc = true;
         for byte in content {
-            if begins && *byte == 0x80 {
+            if starts_arc && *byte == 0x80 {
                 return Err(DerError::Value("base 128 integer is not minimally encoded"));
             }
-            begins = *byte < 0x80;
+            starts_arc = *byte < 0x80;
         }
-        if content.is_empty() || !begins {
+        if content.is_empty() || !starts_arc {
             return Err(DerError::Value("invalid object identifier"));
         }
         Ok(content)
     }
 
-    /// The next element, a BOOLEAN if it is one; absent is false. DER knows 00 and FF.
+    /// The next element if it is a BOOLEAN, otherwise false. DER allows the values 00 and FF.
     pub(in crate::ca) fn default_false(&mut self) -> Result<bool, DerError> {
         match self.optional(tag::BOOLEAN)?.map(|element| element.content) {
             None | Some([0]) => Ok(false),
@@ -188,8 +193,8 @@ impl<'a> DerReader<'a> {
         }
     }
 
-    /// The next element, a BIT STRING of whole octets.
-    pub(in crate::ca) fn octet_bits(&mut self) -> Result<&'a [u8], DerError> {
+    /// The next element, a BIT STRING of whole bytes.
+    pub(in crate::ca) fn bit_string_bytes(&mut self) -> Result<&'a [u8], DerError> {
         match self.expect(tag::BIT_STRING, "asn1.BitString")?.content {
             [0, bits @ ..] => Ok(bits),
             _ => Err(DerError::Value("invalid padding bits in BIT STRING")),
@@ -233,7 +238,7 @@ impl<'a> DerReader<'a> {
         read.ok_or(DerError::Value("unsupported time format"))
     }
 
-    /// Nothing may follow.
+    /// Fails if bytes are left.
     pub(in crate::ca) const fn end(&self) -> Result<(), DerError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DerError::Trailing) }
     }
@@ -251,11 +256,11 @@ fn length(bytes: &[u8]) -> Result<(usize, &[u8]), DerError> {
     }
     let mut value = 0_usize;
     for position in 0..count {
-        let octet = rest.get(position).ok_or(DerError::TruncatedHeader)?;
+        let byte = rest.get(position).ok_or(DerError::TruncatedHeader)?;
         if value >= 1 << 23 {
             return Err(DerError::Length("length too large"));
         }
-        value = (value << 8) | usize::from(*octet);
+        value = (value << 8) | usize::from(*byte);
         if value == 0 {
             return Err(DerError::Length("superfluous leading zeros in length"));
         }
@@ -293,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_go_says() {
+    fn errors_have_the_texts_of_go() {
         assert_eq!(error(&[]), "asn1: syntax error: sequence truncated");
         assert_eq!(error(&[0x30]), "asn1: syntax error: truncated tag or length");
         assert_eq!(error(&[0x30, 0x82, 1]), "asn1: syntax error: truncated tag or length");
@@ -335,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unused_bits_of_a_string_are_zero() {
+    fn the_unused_bits_of_a_string_must_be_zero() {
         for bytes in [&[3, 2, 7, 4][..], &[3, 2, 3, 4], &[3, 2, 8, 0], &[3, 1, 1], &[3, 0]] {
             assert!(DerReader::new(bytes).named_bits().is_err(), "{bytes:?}");
         }

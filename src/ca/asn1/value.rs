@@ -1,5 +1,5 @@
-//! What composed documents consist of, beside the sequences whose encoding `der` derives. These
-//! types encode and do not decode: reading is `reader.rs` alone.
+//! The values of composed documents, besides the sequences whose encoding `der` derives. These
+//! types only encode; decoding is in `reader.rs`.
 
 use der::{Encode, EncodeValue, FixedTag, Length, Tag, Writer};
 
@@ -16,12 +16,12 @@ pub(in crate::ca) fn encode(value: &impl Encode) -> Vec<u8> {
 }
 
 /// Appends the DER of a value.
-#[expect(clippy::expect_used, reason = "der fails above 4 GiB alone; no document is that long")]
+#[expect(clippy::expect_used, reason = "der fails only above 4 GiB; no document is that long")]
 pub(in crate::ca) fn append(bytes: &mut Vec<u8>, value: &impl Encode) {
     value.encode(bytes).expect("a key, a name or a document is below 4 GiB");
 }
 
-/// Says that structures with a derived encoding are SEQUENCEs.
+/// Declares structures with a derived encoding as SEQUENCEs.
 macro_rules! sequences {
     ($($name:ty),+) => {
         $(impl der::FixedTag for $name {
@@ -53,7 +53,7 @@ pub(in crate::ca) struct TaggedValue<T> {
 }
 
 impl<T> TaggedValue<T> {
-    /// A tag around one that the value has itself, or around several values.
+    /// A tag around a value with its own tag, or around several values.
     pub(in crate::ca) const fn new(tag: u8, value: T) -> Self {
         Self { tag, value }
     }
@@ -107,7 +107,7 @@ impl EncodeValue for ObjectIdentifier {
 pub(in crate::ca) struct Unsigned<'a>(pub(in crate::ca) &'a [u8]);
 
 impl<'a> Unsigned<'a> {
-    /// The bytes without leading zeros, and whether a zero stands before them as the sign.
+    /// The bytes without leading zeros, and whether a zero byte precedes them as the sign.
     fn minimal(&self) -> (&'a [u8], bool) {
         let zeros = self.0.iter().take_while(|byte| **byte == 0).count();
         let bytes = self.0.get(zeros..).unwrap_or_default();
@@ -153,7 +153,7 @@ impl EncodeValue for WholeBits<'_> {
     }
 }
 
-/// A BIT STRING of named bits, trailing zero bits cut (X.690, 11.2.2). Bit 0 is the first bit of
+/// A BIT STRING of named bits without trailing zero bits (X.690, 11.2.2). Bit 0 is the first bit of
 /// the string.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ca) struct NamedBits(pub(in crate::ca) u16);

@@ -63,7 +63,7 @@ fn the_leaf_of_the_golden_file_has_the_same_bytes() {
 }
 
 #[test]
-fn extensions_come_in_the_order_of_the_reference() {
+fn extensions_have_the_order_of_vault() {
     let expected = [
         ("2.5.29.15", true),
         ("2.5.29.37", false),
@@ -81,7 +81,7 @@ fn extensions_come_in_the_order_of_the_reference() {
 }
 
 #[test]
-fn other_names_and_policy_qualifiers_go_to_the_end() {
+fn other_names_and_policy_qualifiers_come_after_other_extensions() {
     let mut template = full();
     let oid = ObjectIdentifier::new_unwrap("1.2.3");
     template.names.other = vec![OtherName { oid, value: "x".to_owned() }];
@@ -92,7 +92,7 @@ fn other_names_and_policy_qualifiers_go_to_the_end() {
 }
 
 #[test]
-fn an_extension_of_the_request_replaces_ours_and_comes_last() {
+fn an_extension_of_the_csr_replaces_the_default_one_and_comes_last() {
     let mut template = for_tests::leaf();
     let value = vec![3, 2, 7, 0x80];
     let oid = ObjectIdentifier::new_unwrap("2.5.29.15");
@@ -109,7 +109,7 @@ fn names_are_critical_when_the_subject_is_empty() {
 }
 
 #[test]
-fn basic_constraints_have_the_bytes_of_the_reference() {
+fn basic_constraints_have_the_bytes_of_vault() {
     let value = |basic_constraints| {
         let template = Template { basic_constraints, ..for_tests::leaf() };
         let parsed = parsed(template);
@@ -130,7 +130,7 @@ fn basic_constraints_have_the_bytes_of_the_reference() {
 }
 
 #[test]
-fn an_issuer_without_key_identifier_gives_none() {
+fn an_issuer_without_key_identifier_adds_no_authority_key_identifier() {
     let issuer = IssuerView { key_identifier: None, ..ISSUER };
     let permit = Permit::new(for_tests::leaf(), Vec::new());
     let serial = for_tests::serial(permit.template());
@@ -149,11 +149,11 @@ fn a_subject_taken_verbatim_keeps_its_bytes() {
 }
 
 #[test]
-fn refuses_names_outside_ascii_with_the_words_of_go() {
-    for (place, text) in [(0, "ü.example.org"), (1, "ü@example.org"), (2, "spiffe://ü/x")] {
+fn refuses_names_outside_ascii_with_the_text_of_go() {
+    for (index, text) in [(0, "ü.example.org"), (1, "ü@example.org"), (2, "spiffe://ü/x")] {
         let mut template = for_tests::leaf();
         let names = &mut template.names;
-        [&mut names.dns, &mut names.email, &mut names.uri][place].push(text.to_owned());
+        [&mut names.dns, &mut names.email, &mut names.uri][index].push(text.to_owned());
         let serial = for_tests::serial(&template);
         let permit = Permit::new(template, Vec::new());
         let error = compose(permit, &ISSUER, &for_tests::known_key(), serial).unwrap_err();
@@ -241,8 +241,8 @@ proptest! {
     #[test]
     fn what_is_composed_reads_back(template in any_template()) {
         let tbs = composed(template.clone());
-        let strange = TbsCertificate::from_der(tbs.der()).unwrap();
-        prop_assert_eq!(strange.to_der().unwrap(), tbs.der());
+        let decoded = TbsCertificate::from_der(tbs.der()).unwrap();
+        prop_assert_eq!(decoded.to_der().unwrap(), tbs.der());
         let pair = Pair::generate();
         let serial = for_tests::serial(&template);
         let tbs = compose_self_signed(Permit::new(template.clone(), Vec::new()), &pair.public, serial);

@@ -1,10 +1,10 @@
-//! The fields of a certificate (RFC 5280, 4.1), each where it stands.
+//! The fields of a certificate (RFC 5280, 4.1) as slices of its DER.
 //!
-//! This is the only reader of certificates in the product. `x509-cert` cannot be it: it refuses
+//! This is the only parser of certificates in the product. `x509-cert` cannot be it: it refuses
 //! certificates that can be imported (dates before 1970, serial numbers of more than 21 bytes,
 //! UniversalString, OIDs of more than 39 bytes), and its owned values encode to other bytes where
-//! a certificate has a GeneralizedTime before 2050, but a name is spliced and a signature is
-//! verified over the bytes as they came.
+//! a certificate has a GeneralizedTime before 2050, while names are copied and signatures are
+//! verified over the original bytes.
 
 use super::{CertificateError, malformed};
 use crate::ca::asn1::{DerError, DerReader, tag};
@@ -17,8 +17,8 @@ use crate::ca::{distinguished_name, extensions, general_names};
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
-/// The fields of a certificate as they stand in its DER. The key and the values of extensions are
-/// found and not checked: [`Certificate`](super::Certificate) does that.
+/// The fields of a certificate, borrowed from its DER. The key and the values of extensions are
+/// located but not checked: [`Certificate`](super::Certificate) does that.
 #[derive(Clone, Debug)]
 pub struct CertificateFields<'a> {
     pub(super) tbs: &'a [u8],
@@ -35,7 +35,7 @@ pub struct CertificateFields<'a> {
     pub(super) signature: &'a [u8],
 }
 
-/// An extension where it stands.
+/// An extension, borrowed from the DER.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FoundExtension<'a> {
     pub(super) oid: ObjectIdentifier,
@@ -43,8 +43,8 @@ pub(super) struct FoundExtension<'a> {
     pub(super) value: &'a [u8],
 }
 
-/// The notAfter of a certificate. It reads no further, so it also serves for a certificate that an
-/// earlier version signed and that the rules of today refuse: such a certificate must be revocable.
+/// The notAfter of a certificate. Nothing after the validity is read, so that a certificate that an
+/// earlier version signed can be revoked even if today's rules reject it.
 ///
 /// # Errors
 /// Says what is wrong with the bytes up to the validity.
@@ -64,7 +64,7 @@ impl<'a> CertificateFields<'a> {
     /// Reads the DER of one certificate; nothing may follow it.
     ///
     /// # Errors
-    /// Says what is wrong with the bytes, in the words of Go's `encoding/asn1`.
+    /// Says what is wrong with the bytes, with the texts of Go's `encoding/asn1`.
     pub fn read(der: &'a [u8]) -> Result<Self, CertificateError> {
         let mut outer = DerReader::new(der);
         let mut parts = outer.sequence("x509.certificate")?;
@@ -73,7 +73,7 @@ impl<'a> CertificateFields<'a> {
         }
         let tbs = parts.expect(tag::SEQUENCE, "x509.tbsCertificate")?;
         let algorithm = parts.expect(tag::SEQUENCE, "pkix.AlgorithmIdentifier")?.whole;
-        let signature = parts.octet_bits()?;
+        let signature = parts.bit_string_bytes()?;
         parts.end()?;
         let mut fields = DerReader::new(tbs.content);
         let version = match fields.optional(tag::explicit(0))?.map(|version| version.content) {
@@ -137,7 +137,7 @@ impl<'a> CertificateFields<'a> {
         self.not_after
     }
 
-    /// Is the subject this common name and nothing else (compared as RFC 5280, 7.1 asks)?
+    /// Is the subject exactly this common name (compared as RFC 5280, 7.1 requires)?
     pub fn has_subject(&self, common_name: &str) -> bool {
         distinguished_name::is_common_name(self.subject, common_name)
     }
@@ -154,7 +154,7 @@ impl<'a> CertificateFields<'a> {
         }
     }
 
-    /// Subject alternative names of the kinds that are read here; none without the extension.
+    /// Subject alternative names of the supported kinds; empty without the extension.
     ///
     /// # Errors
     /// Says what is wrong with the extension.
@@ -215,7 +215,7 @@ pub(super) fn names(value: &[u8]) -> Result<AlternativeNames, CertificateError> 
     Ok(read.names)
 }
 
-/// CA:TRUE, and the path length.
+/// Whether cA is true, and the path length.
 pub(super) fn basic_constraints(value: &[u8]) -> Result<(bool, Option<u8>), CertificateError> {
     let mut reader = DerReader::new(value);
     let mut fields = reader.sequence("x509.basicConstraints")?;

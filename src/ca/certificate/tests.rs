@@ -4,7 +4,7 @@ use super::*;
 use crate::ca::for_tests::{self, Pair};
 
 #[test]
-fn tells_what_was_composed() {
+fn a_composed_certificate_reads_back() {
     let (root, pair) = for_tests::root("root");
     let own = Pair::generate();
     let middle = for_tests::intermediate("middle", &own, &root, &pair);
@@ -19,7 +19,7 @@ fn tells_what_was_composed() {
 }
 
 #[test]
-fn refuses_what_follows_and_what_is_missing() {
+fn refuses_trailing_and_missing_bytes() {
     let (root, _) = for_tests::root("root");
     let longer = [root.der(), &[0]].concat();
     assert_eq!(Certificate::parse(longer).unwrap_err().to_string(), "x509: trailing data");
@@ -46,9 +46,9 @@ proptest! {
     ) {
         let (root, pair) = for_tests::root("root");
         let mut der = root.der().to_vec();
-        for (place, value) in changes {
-            let place = place.index(der.len());
-            der[place] = value;
+        for (index, value) in changes {
+            let index = index.index(der.len());
+            der[index] = value;
         }
         if let Ok(read) = Certificate::parse(der.clone()) {
             read.verify_signed_by(&pair.public);
@@ -59,12 +59,12 @@ proptest! {
 }
 
 #[test]
-fn the_end_is_read_of_a_certificate_whose_key_is_refused() {
+fn not_after_is_read_from_a_certificate_whose_key_is_refused() {
     let (root, _) = for_tests::root("root");
     let mut der = root.der().to_vec();
     let curve = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
-    let place = der.windows(8).position(|window| window == curve).unwrap();
-    der[place + 7] = 0x80;
+    let index = der.windows(8).position(|window| window == curve).unwrap();
+    der[index + 7] = 0x80;
     assert!(Certificate::parse(der.clone()).is_err());
     assert_eq!(not_after(&der).unwrap(), root.not_after());
 }

@@ -18,7 +18,7 @@ fn a_chain_goes_up_to_the_root() {
 }
 
 #[test]
-fn an_issuer_without_its_parents_stands_alone() {
+fn the_chain_of_an_issuer_without_parents_is_itself() {
     let (root, root_pair) = for_tests::root("root");
     let own = Pair::generate();
     let middle = for_tests::intermediate("middle", &own, &root, &root_pair);
@@ -26,7 +26,7 @@ fn an_issuer_without_its_parents_stands_alone() {
 }
 
 #[test]
-fn the_name_alone_makes_no_parent() {
+fn an_issuer_with_the_name_and_another_key_is_not_a_parent() {
     let (root, root_pair) = for_tests::root("root");
     let (namesake, _) = for_tests::root("root");
     let own = Pair::generate();
@@ -51,9 +51,9 @@ fn roots_come_before_intermediates_and_later_ids_first() {
     let mut sorted = chain.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, [1, 2, 3, 4, 5]);
-    let mut turned = links;
-    turned.reverse();
-    assert_eq!(build(&turned)[&5], *chain);
+    let mut reversed = links;
+    reversed.reverse();
+    assert_eq!(build(&reversed)[&5], *chain);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_cycle_of_cross_signed_authorities_ends() {
 }
 
 #[test]
-fn a_chain_set_by_hand_is_taken_as_it_is_and_inherited() {
+fn a_manual_chain_is_used_unchanged_and_inherited() {
     let (root, root_pair) = for_tests::root("root");
     let (one, two) = (Pair::generate(), Pair::generate());
     let upper = for_tests::intermediate("upper", &one, &root, &root_pair);
@@ -81,7 +81,7 @@ fn a_chain_set_by_hand_is_taken_as_it_is_and_inherited() {
 }
 
 #[test]
-fn a_revoked_issuer_bars_itself_and_what_hangs_on_it_alone() {
+fn a_revoked_issuer_blocks_itself_and_those_that_depend_on_it_alone() {
     let (root, root_pair) = for_tests::root("root");
     let (other, other_pair) = for_tests::root("other");
     let (one, two) = (Pair::generate(), Pair::generate());
@@ -90,26 +90,26 @@ fn a_revoked_issuer_bars_itself_and_what_hangs_on_it_alone() {
     let lower = for_tests::intermediate("lower", &two, &upper, &one);
     let renewed = for_tests::self_signed("root", &root_pair);
     let links = [link(1, &root), link(2, &upper), link(3, &lower), link(4, &other)];
-    let barred = |links: &[Link<'_, u8>], revoked: &[u8], roots: &[u8]| {
+    let blocked = |links: &[Link<'_, u8>], revoked: &[u8], roots: &[u8]| {
         let graph = Graph::new(links);
         graph.blocked(|id| revoked.contains(id), |id| roots.contains(id))
     };
-    assert!(barred(&links, &[], &[1, 4]).is_empty());
-    assert_eq!(barred(&links, &[2], &[1, 4]), BTreeMap::from([(2, 2), (3, 2)]));
-    assert_eq!(barred(&links, &[1], &[1, 4]), BTreeMap::from([(1, 1), (2, 1), (3, 1)]));
-    assert_eq!(barred(&links, &[3], &[1, 4]), BTreeMap::from([(3, 3)]));
-    // Another root vouches for the same name and key.
+    assert!(blocked(&links, &[], &[1, 4]).is_empty());
+    assert_eq!(blocked(&links, &[2], &[1, 4]), BTreeMap::from([(2, 2), (3, 2)]));
+    assert_eq!(blocked(&links, &[1], &[1, 4]), BTreeMap::from([(1, 1), (2, 1), (3, 1)]));
+    assert_eq!(blocked(&links, &[3], &[1, 4]), BTreeMap::from([(3, 3)]));
+    // Another root certifies the same name and key.
     let cross = [&links[..], &[link(5, &crossed)]].concat();
-    assert_eq!(barred(&cross, &[1], &[1, 4]), BTreeMap::from([(1, 1), (2, 1)]));
-    // The root's name and key were certified anew.
+    assert_eq!(blocked(&cross, &[1], &[1, 4]), BTreeMap::from([(1, 1), (2, 1)]));
+    // A second self-signed certificate has the root's name and key.
     let again = [&links[..], &[link(6, &renewed)]].concat();
-    assert_eq!(barred(&again, &[1], &[1, 4, 6]), BTreeMap::from([(1, 1)]));
-    // A chain set by hand does not hide the parent that is known, and tells of one that is not.
+    assert_eq!(blocked(&again, &[1], &[1, 4, 6]), BTreeMap::from([(1, 1)]));
+    // A manual chain does not hide a known parent, and adds an unknown one.
     let manual = [3];
     let hidden =
         [link(1, &root), link(2, &upper), Link { manual: Some(&manual), ..link(3, &lower) }];
-    assert_eq!(barred(&hidden, &[1], &[1]).len(), 3);
-    let told = [3, 4];
-    let told = [link(4, &other), Link { manual: Some(&told), ..link(3, &lower) }];
-    assert_eq!(barred(&told, &[4], &[4]), BTreeMap::from([(3, 4), (4, 4)]));
+    assert_eq!(blocked(&hidden, &[1], &[1]).len(), 3);
+    let added = [3, 4];
+    let added = [link(4, &other), Link { manual: Some(&added), ..link(3, &lower) }];
+    assert_eq!(blocked(&added, &[4], &[4]), BTreeMap::from([(3, 4), (4, 4)]));
 }

@@ -8,7 +8,7 @@ use crate::ca::lint::lint_request;
 use crate::ca::permit::KeyUsage;
 use crate::ca::request::{RequestValues, compose_request};
 
-/// A request that a real client sent, by its name in the recording.
+/// A CSR that a real client sent, by its name in `recorded.txt`.
 fn recorded(name: &str) -> Vec<u8> {
     let line = include_str!("recorded.txt")
         .lines()
@@ -44,7 +44,7 @@ fn p224_is_read_so_that_it_can_be_refused_by_name() {
 }
 
 #[test]
-fn says_what_the_reference_says_of_broken_requests() {
+fn refuses_broken_requests_with_the_texts_of_vault() {
     for (name, text) in [
         (
             "ed448",
@@ -79,7 +79,7 @@ fn says_what_the_reference_says_of_broken_requests() {
 }
 
 #[test]
-fn a_request_of_very_many_extensions_takes_no_time_beyond_its_length() {
+fn a_hundred_thousand_extensions_are_read_in_linear_time() {
     let attribute = |count: u32| {
         let mut list = Vec::new();
         for arc in 0..count {
@@ -97,7 +97,7 @@ fn a_request_of_very_many_extensions_takes_no_time_beyond_its_length() {
 }
 
 #[test]
-fn tells_names_of_every_kind() {
+fn reads_names_of_every_kind() {
     let parsed = ParsedCsr::parse(&recorded("cn_all")).unwrap();
     let names = parsed.names();
     assert_eq!(parsed.common_name(), "a.example.org");
@@ -110,7 +110,7 @@ fn tells_names_of_every_kind() {
 }
 
 #[test]
-fn lists_extensions_as_they_are_asked_for() {
+fn lists_the_requested_extensions() {
     let custom = ParsedCsr::parse(&recorded("custom_ext")).unwrap();
     let found: Vec<_> =
         custom.extensions().iter().map(|one| (one.oid.to_string(), one.critical)).collect();
@@ -137,7 +137,7 @@ fn own(uri: &str) -> (Vec<u8>, Pair) {
 }
 
 #[test]
-fn our_own_request_reads_back_and_verifies() {
+fn a_composed_request_reads_back_and_verifies() {
     let (der, pair) = own("spiffe://example.com");
     let parsed = ParsedCsr::parse(&der).unwrap();
     assert_eq!(parsed.common_name(), "middle");
@@ -150,7 +150,7 @@ fn our_own_request_reads_back_and_verifies() {
 }
 
 #[test]
-fn refuses_a_uri_whose_host_could_be_no_domain() {
+fn refuses_a_uri_whose_host_is_not_a_domain() {
     let (der, _) = own("https://a..b/x");
     let text = ParsedCsr::parse(&der).unwrap_err().to_string();
     assert!(
@@ -160,7 +160,7 @@ fn refuses_a_uri_whose_host_could_be_no_domain() {
 }
 
 #[test]
-fn refuses_bytes_behind_the_request() {
+fn refuses_trailing_bytes() {
     let mut der = recorded("ec256");
     der.push(0);
     assert_eq!(
@@ -177,9 +177,9 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         let mut der = recorded(name);
-        for (place, value) in changes {
-            let place = place.index(der.len());
-            der[place] = value;
+        for (index, value) in changes {
+            let index = index.index(der.len());
+            der[index] = value;
         }
         drop(ParsedCsr::parse(&der).and_then(ParsedCsr::verify));
         der.truncate(cut.index(der.len()));

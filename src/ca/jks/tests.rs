@@ -7,7 +7,7 @@ fn secret(text: &str) -> Secret<String> {
 }
 
 #[test]
-fn the_entry_bears_the_given_instant() {
+fn the_entry_has_the_given_instant() {
     let store = trust_store(&[b"root"], &secret("changeit"), NOW).unwrap();
     assert_eq!(store[..4], [0xfe, 0xed, 0xfe, 0xed]);
     // Magic, version, count, kind, "1" with its length; then milliseconds.
@@ -15,7 +15,7 @@ fn the_entry_bears_the_given_instant() {
 }
 
 #[test]
-fn refuses_an_empty_store_and_a_name_too_long() {
+fn refuses_an_empty_store_and_a_long_alias() {
     let empty = trust_store(&[], &secret("changeit"), NOW).unwrap_err();
     assert_eq!(empty, KeyStoreError::Empty);
     let contents = StoreContents { key: None, leaf: b"leaf", chain: &[] };

@@ -1,4 +1,4 @@
-//! Revocation lists (RFC 5280, 5) and requests of ours (RFC 2986).
+//! Rules of revocation lists (RFC 5280, 5) and of composed requests (RFC 2986).
 
 use crate::ca::asn1::{DerError, DerReader, tag};
 use crate::ca::certificate::IssuerView;
@@ -12,8 +12,8 @@ fn findings(broken: Vec<Finding>) -> Result<(), Findings> {
     if broken.is_empty() { Ok(()) } else { Err(Findings::new(broken)) }
 }
 
-const fn rule(rule: &'static str, clause: &'static str, words: &'static str) -> Finding {
-    Finding { rule, words, clause, fixed_by: FixedBy::Signet }
+const fn rule(rule: &'static str, clause: &'static str, requirement: &'static str) -> Finding {
+    Finding { rule, requirement, clause, fixed_by: FixedBy::Signet }
 }
 
 const LIST_READABLE: Finding =
@@ -54,7 +54,7 @@ const LIST_ALGORITHM: Finding = rule(
 const REQUEST_READABLE: Finding =
     rule("request_reads_as_der", "RFC 2986, 4.1", "the request reads as DER");
 
-/// The parts of a `TBSCertList` that rules look at. Entries are not read one by one: each was
+/// The parts of a `TBSCertList` that rules check. Entries are not parsed one by one: each was
 /// encoded by [`crate::ca::crl::CrlEntries`], and a million of them must not take a second.
 struct CertListView<'a> {
     version: &'a [u8],
@@ -88,7 +88,7 @@ impl<'a> CertListView<'a> {
     }
 }
 
-/// Every rule of a list.
+/// Checks every rule of a list.
 pub(super) fn check(crl: &TbsCrl, issuer: &IssuerView<'_>) -> Result<(), Findings> {
     let Ok(list) = CertListView::read(crl.der()) else { return findings(vec![LIST_READABLE]) };
     // 5.1.2.6: with nothing revoked the list is absent, not empty.

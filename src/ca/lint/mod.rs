@@ -1,12 +1,12 @@
 //! Checks before anything is signed: one rule, one function, one clause.
 //!
-//! Rules that refuse hold for everything that a role may legitimately permit. Each rule says in its
-//! table who can mend it, so that nothing that a request or a setting can cause becomes a fault of
-//! the server. Rules that only tell leave a notice on what was linted.
+//! Rules that refuse hold for everything that a role may permit. The tables state for each rule
+//! which party can fix it, so that what a request or a setting can cause is not reported as an
+//! internal error. Other rules leave a notice on the linted document.
 
-mod house;
 mod lists;
 mod rfc5280;
+mod signet;
 mod spiffe;
 mod view;
 
@@ -25,19 +25,19 @@ use super::signed::Linted;
 struct Rule {
     finding: Finding,
     holds: fn(&LintedCertificate<'_>) -> bool,
-    /// A broken rule refuses, or only leaves a notice.
+    /// A broken rule refuses the document; otherwise it leaves a notice.
     refuses: bool,
 }
 
 impl Rule {
-    /// A rule that refuses. Who can mend it is Signet, unless the table goes on.
+    /// A rule that refuses. Signet has to fix it, unless the table states another party.
     const fn must(
         rule: &'static str,
         clause: &'static str,
-        words: &'static str,
+        requirement: &'static str,
         holds: fn(&LintedCertificate<'_>) -> bool,
     ) -> Self {
-        let finding = Finding { rule, words, clause, fixed_by: FixedBy::Signet };
+        let finding = Finding { rule, requirement, clause, fixed_by: FixedBy::Signet };
         Self { finding, holds, refuses: true }
     }
 
@@ -45,20 +45,20 @@ impl Rule {
     const fn should(
         rule: &'static str,
         clause: &'static str,
-        words: &'static str,
+        requirement: &'static str,
         holds: fn(&LintedCertificate<'_>) -> bool,
     ) -> Self {
-        Self { refuses: false, ..Self::must(rule, clause, words, holds) }
+        Self { refuses: false, ..Self::must(rule, clause, requirement, holds) }
     }
 
     /// A request can break it: its names, its times, or extensions taken from a CSR.
-    const fn by_caller(self) -> Self {
+    const fn fixed_by_caller(self) -> Self {
         let finding = Finding { fixed_by: FixedBy::Caller, ..self.finding };
         Self { finding, ..self }
     }
 
     /// A setting can break it; `setting` says what to change.
-    const fn by_operator(self, setting: &'static str) -> Self {
+    const fn fixed_by_operator(self, setting: &'static str) -> Self {
         let finding = Finding { fixed_by: FixedBy::Operator(setting), ..self.finding };
         Self { finding, ..self }
     }
@@ -87,42 +87,43 @@ pub fn lint_crl(crl: TbsCrl, issuer: &IssuerView<'_>) -> Result<Linted<TbsCrl>, 
     Ok(Linted::new(crl, Vec::new()))
 }
 
-/// Lints a request of ours.
+/// Lints a composed request.
 pub fn lint_request(request: TbsRequest) -> Result<Linted<TbsRequest>, Findings> {
     lists::check_request(&request)?;
     Ok(Linted::new(request, Vec::new()))
 }
 
-/// Judges bytes by every rule. Without a signer they sign themselves.
+/// Checks every rule. Without a signer the certificate is self-signed.
 fn check(
     der: &[u8],
     signer: Option<SigningIssuer<'_>>,
     requested: &[RawExtension],
 ) -> Result<Vec<Finding>, Findings> {
     let unreadable = |_| {
-        // Where extensions of a CSR were taken as they are, they are what does not read.
+        // Copied extensions of a CSR are the only part that can be unreadable.
         let fixed_by = if requested.is_empty() { FixedBy::Signet } else { FixedBy::Caller };
         Findings::new(vec![Finding { fixed_by, ..READABLE }])
     };
-    let mut case = LintedCertificate::read(der, signer).map_err(unreadable)?;
+    let mut certificate = LintedCertificate::read(der, signer).map_err(unreadable)?;
     if signer.is_none() {
-        let own = PublicKey::parse(case.public_key).map_err(|_| unreadable(String::new()))?;
-        case.signer.key_kind = own.kind();
+        let own =
+            PublicKey::parse(certificate.public_key).map_err(|_| unreadable(String::new()))?;
+        certificate.signer.key_kind = own.kind();
     }
-    let (mut refused, mut told) = (Vec::new(), Vec::new());
-    for rule in [rfc5280::RULES, spiffe::RULES, house::RULES].into_iter().flatten() {
-        if !(rule.holds)(&case) {
-            let list = if rule.refuses { &mut refused } else { &mut told };
+    let (mut refused, mut notices) = (Vec::new(), Vec::new());
+    for rule in [rfc5280::RULES, spiffe::RULES, signet::RULES].into_iter().flatten() {
+        if !(rule.holds)(&certificate) {
+            let list = if rule.refuses { &mut refused } else { &mut notices };
             list.push(rule.finding);
         }
     }
-    if refused.is_empty() { Ok(told) } else { Err(Findings::new(refused)) }
+    if refused.is_empty() { Ok(notices) } else { Err(Findings::new(refused)) }
 }
 
-/// What comes before every rule.
+/// Checked before every rule.
 const READABLE: Finding = Finding {
     rule: "reads_as_der",
-    words: "the certificate and its extensions read as DER",
+    requirement: "the certificate and its extensions read as DER",
     clause: "RFC 5280, 4.1",
     fixed_by: FixedBy::Signet,
 };

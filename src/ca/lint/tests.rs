@@ -38,7 +38,7 @@ fn signer() -> SigningIssuer<'static> {
 /// The names of the rules that these bytes break, refusing ones and others.
 fn broken(der: &[u8]) -> Vec<&'static str> {
     let findings = match check(der, Some(signer()), &[]) {
-        Ok(told) => told,
+        Ok(notices) => notices,
         Err(refused) => refused.as_slice().to_vec(),
     };
     findings.into_iter().map(|finding| finding.rule).collect()
@@ -93,7 +93,7 @@ fn a_serial_number_of_another_shape_is_refused() {
     let serial = for_tests::serial(&for_tests::leaf());
     let [first, second, ..] = *serial.as_bytes();
     let long = broken_with(&[2, 20, first, second], &[2, 20, 0, 0x80]);
-    assert_eq!(long, ["serial_has_our_shape"]);
+    assert_eq!(long, ["serial_has_the_form_of_signet"]);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_path_length_on_a_leaf_is_refused() {
 }
 
 #[test]
-fn an_algorithm_that_the_signer_does_not_make_is_refused() {
+fn an_algorithm_that_does_not_match_the_signer_is_refused() {
     assert_eq!(
         broken_with(&[0x2b, 0x65, 0x70], &[0x2b, 0x65, 0x71]),
         ["algorithm_fits_the_signer"]
@@ -176,7 +176,7 @@ fn an_algorithm_that_the_signer_does_not_make_is_refused() {
 #[test]
 fn an_svid_without_basic_constraints_is_refused_another_leaf_is_not() {
     let absent = |leaf: &mut Template| leaf.basic_constraints = BasicConstraints::Absent;
-    assert_eq!(broken_by(absent), ["svid_is_no_authority"]);
+    assert_eq!(broken_by(absent), ["svid_is_not_an_authority"]);
     let plain = |leaf: &mut Template| {
         leaf.basic_constraints = BasicConstraints::Absent;
         leaf.names.uri = vec!["https://example.com/x".to_owned()];
@@ -198,24 +198,24 @@ fn an_svid_that_signs_certificates_is_refused_another_leaf_is_not() {
 }
 
 #[test]
-fn what_roles_may_ask_for_is_told_and_not_refused() {
-    let told = |change: fn(&mut Template)| {
+fn a_leaf_below_the_svid_profile_gets_notices_and_is_not_refused() {
+    let notices = |change: fn(&mut Template)| {
         let mut template = for_tests::leaf();
         change(&mut template);
         let linted = lint(composed(template), &ISSUER).unwrap();
         linted.notices().iter().map(|finding| finding.rule).collect::<Vec<_>>()
     };
-    assert_eq!(told(|_| {}), [""; 0]);
+    assert_eq!(notices(|_| {}), [""; 0]);
     assert_eq!(
-        told(|leaf| leaf.key_usage = KeyUsage::default()),
+        notices(|leaf| leaf.key_usage = KeyUsage::default()),
         ["svid_key_usage_is_critical", "svid_makes_signatures"]
     );
-    assert_eq!(told(|leaf| leaf.key_usage = KeyUsage::KEY_AGREEMENT), ["svid_makes_signatures"]);
+    assert_eq!(notices(|leaf| leaf.key_usage = KeyUsage::KEY_AGREEMENT), ["svid_makes_signatures"]);
     assert_eq!(
-        told(|leaf| leaf.extended_key_usage = vec![for_tests::CLIENT_AUTH]),
+        notices(|leaf| leaf.extended_key_usage = vec![for_tests::CLIENT_AUTH]),
         ["svid_serves_and_calls"]
     );
-    assert_eq!(told(|leaf| leaf.extended_key_usage.clear()), ["svid_serves_and_calls"]);
+    assert_eq!(notices(|leaf| leaf.extended_key_usage.clear()), ["svid_serves_and_calls"]);
     for second in ["spiffe://example.com/second", "https://example.com/x"] {
         let mut template = for_tests::leaf();
         template.names.uri.push(second.to_owned());
@@ -225,7 +225,7 @@ fn what_roles_may_ask_for_is_told_and_not_refused() {
 }
 
 #[test]
-fn a_list_by_another_key_kind_is_refused_and_a_good_one_is_not() {
+fn a_list_signed_by_another_kind_of_key_is_refused() {
     let (root, _) = for_tests::root("root");
     let values = |algorithm| CrlValues {
         number: 1,
@@ -253,7 +253,7 @@ fn a_list_by_another_key_kind_is_refused_and_a_good_one_is_not() {
 }
 
 #[test]
-fn a_request_of_ours_is_good() {
+fn a_composed_request_breaks_nothing() {
     let values = RequestValues {
         subject: for_tests::composed("middle"),
         names: AlternativeNames::default(),
@@ -266,17 +266,16 @@ fn a_request_of_ours_is_good() {
 }
 
 #[test]
-fn what_a_request_brought_along_is_the_callers() {
+fn an_unreadable_extension_of_a_csr_is_to_be_fixed_by_the_caller() {
     let mut template = for_tests::leaf();
     verbatim(&mut template, "2.5.29.15", true, &[5, 0]);
     assert!(!lint(composed(template), &ISSUER).unwrap_err().is_internal());
     let findings = check(&[0x30, 0], Some(signer()), &[]).unwrap_err();
-    assert!(findings.is_internal(), "no request took part in it");
+    assert!(findings.is_internal(), "no extension of a CSR is in it");
 }
 
-/// A caller's part in a certificate makes the finding the caller's, even beside one that is not.
 #[test]
-fn a_finding_is_a_fault_only_where_signet_alone_can_mend_it() {
+fn findings_are_internal_only_if_signet_alone_can_fix_all_of_them() {
     let found = |change: fn(&mut Template)| {
         let mut template = for_tests::leaf();
         change(&mut template);
@@ -304,7 +303,7 @@ fn a_finding_is_a_fault_only_where_signet_alone_can_mend_it() {
 }
 
 #[test]
-fn no_uri_of_the_scheme_spiffe_is_signed_that_is_no_id() {
+fn a_uri_of_the_scheme_spiffe_that_is_not_an_id_is_refused() {
     for uri in [
         "spiffe://example.com",
         "spiffe://example.com/a%2fb",
@@ -334,7 +333,7 @@ fn no_uri_of_the_scheme_spiffe_is_signed_that_is_no_id() {
 }
 
 #[test]
-fn a_control_character_is_found_in_every_place_of_the_bytes() {
+fn a_control_character_is_found_in_every_kind_of_name() {
     let rule = ["names_hold_no_control_characters"];
     assert_eq!(broken_by(|leaf| leaf.names.dns.push("a\0b".to_owned())), rule);
     assert_eq!(broken_by(|leaf| leaf.names.email.push("a\n@b".to_owned())), rule);
@@ -343,7 +342,7 @@ fn a_control_character_is_found_in_every_place_of_the_bytes() {
         leaf.names.other = vec![OtherName { oid, value: "a\u{85}@b".to_owned() }];
     };
     assert_eq!(broken_by(other), rule);
-    let places: [fn(&mut Subject, String); 10] = [
+    let setters: [fn(&mut Subject, String); 10] = [
         |subject, text| subject.common_name = text,
         |subject, text| subject.serial_number = text,
         |subject, text| subject.user_ids.push(text),
@@ -355,10 +354,10 @@ fn a_control_character_is_found_in_every_place_of_the_bytes() {
         |subject, text| subject.street_address.push(text),
         |subject, text| subject.postal_code.push(text),
     ];
-    for (number, place) in places.into_iter().enumerate() {
+    for (number, set) in setters.into_iter().enumerate() {
         for text in ["a\0b", "a\u{202e}b", "ü\u{7f}"] {
             let mut subject = Subject::default();
-            place(&mut subject, text.to_owned());
+            set(&mut subject, text.to_owned());
             let with = |leaf: &mut Template| leaf.subject = SubjectName::Composed(subject);
             assert_eq!(broken_by(with), rule, "{number} {text:?}");
         }

@@ -1,4 +1,4 @@
-//! The composed bytes, read afresh: rules judge what will be signed, not what was meant.
+//! The composed bytes, parsed again: rules check what will be signed, not the template.
 
 use crate::ca::oid::ObjectIdentifier;
 
@@ -10,7 +10,7 @@ use crate::ca::permit::KeyUsage;
 use crate::ca::spiffe::SpiffeId;
 use crate::ca::time::Timestamp;
 
-/// An extension where it stands.
+/// An extension, borrowed from the DER.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ExtensionView<'a> {
     pub(super) oid: ObjectIdentifier,
@@ -18,7 +18,7 @@ pub(super) struct ExtensionView<'a> {
     pub(super) value: &'a [u8],
 }
 
-/// Who will sign.
+/// The issuer that will sign.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SigningIssuer<'a> {
     pub(super) subject: &'a [u8],
@@ -48,36 +48,37 @@ pub(super) struct LintedCertificate<'a> {
 }
 
 impl<'a> LintedCertificate<'a> {
-    /// Reads the bytes; whatever does not read breaks the first rule.
+    /// Parses the bytes; an error breaks the first rule.
     pub(super) fn read(der: &'a [u8], signer: Option<SigningIssuer<'a>>) -> Result<Self, String> {
         let plain = |error: DerError| error.to_string();
         let mut outer = DerReader::new(der);
         let mut fields = outer.sequence("x509.tbsCertificate").map_err(plain)?;
         outer.end().map_err(plain)?;
-        let mut case = Self::fields(&mut fields, signer).map_err(plain)?;
-        let names = case
+        let mut certificate = Self::fields(&mut fields, signer).map_err(plain)?;
+        let names = certificate
             .extension(extensions::SUBJECT_ALT_NAME)
             .map(|found| general_names::read(found.value))
             .transpose()?;
-        let usage = case
+        let usage = certificate
             .extension(extensions::KEY_USAGE)
             .map(|found| DerReader::new(found.value).named_bits())
             .transpose();
-        let constraints = case
+        let constraints = certificate
             .extension(extensions::BASIC_CONSTRAINTS)
             .map(|found| constraints(found.value))
             .transpose();
-        case.names = names.unwrap_or_default();
-        case.key_usage = usage.map_err(plain)?.map(KeyUsage);
-        case.constraints = constraints.map_err(plain)?;
-        case.is_svid = match case.names.names.uri.as_slice() {
-            [uri] => !case.is_authority() && SpiffeId::path_of(uri).is_ok(),
+        certificate.names = names.unwrap_or_default();
+        certificate.key_usage = usage.map_err(plain)?.map(KeyUsage);
+        certificate.constraints = constraints.map_err(plain)?;
+        certificate.is_svid = match certificate.names.names.uri.as_slice() {
+            [uri] => !certificate.is_authority() && SpiffeId::path_of(uri).is_ok(),
             _ => false,
         };
         if signer.is_none() {
-            case.signer.key_identifier = case.identifier(extensions::SUBJECT_KEY_IDENTIFIER);
+            certificate.signer.key_identifier =
+                certificate.identifier(extensions::SUBJECT_KEY_IDENTIFIER);
         }
-        Ok(case)
+        Ok(certificate)
     }
 
     fn fields(

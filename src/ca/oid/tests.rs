@@ -42,7 +42,7 @@ fn dotted(arcs: &[u128]) -> String {
 }
 
 #[test]
-fn every_oid_of_x660_goes_both_ways() {
+fn every_oid_of_x660_round_trips() {
     for text in VALID {
         let oid = ObjectIdentifier::new(text).unwrap();
         assert_eq!(oid.to_string(), text);
@@ -56,7 +56,7 @@ fn every_oid_of_x660_goes_both_ways() {
 }
 
 #[test]
-fn what_is_refused_is_refused_with_the_reason() {
+fn invalid_oids_are_refused_with_the_reason() {
     let refused = |text: &str| ObjectIdentifier::new(text).unwrap_err();
     for text in ["", ".", "1.", "1..2", ".1.2", "bogus", "1.2.x", "1.-2", "1.2 ", "+1.2", "1,2"] {
         assert!(matches!(refused(text), OidError::NotANumber(_)), "{text:?}");
@@ -74,7 +74,7 @@ fn what_is_refused_is_refused_with_the_reason() {
 }
 
 #[test]
-fn arcs_that_31_bits_hold_are_told_from_larger_ones() {
+fn arcs_above_31_bits_are_detected() {
     let small = |text: &str| ObjectIdentifier::new(text).unwrap().has_small_arcs();
     assert!(small(VALID[0]) && small("1.2.2147483647") && small("2.2147483567"));
     assert!(!small("1.2.2147483648") && !small("2.2147483568") && !small(VALID[3]));
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_bytes_are_an_oid_are_written_and_read_as_the_same(
+    fn encoded_oids_round_trip_through_text(
         content in prop::collection::vec(any::<u8>(), 0..130)
     ) {
         if let Ok(oid) = ObjectIdentifier::from_bytes(&content) {
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn where_the_library_reads_an_oid_too_it_reads_the_same(text in "[0-2](\\.[0-9]{1,10}){1,8}") {
+    fn const_oid_encodes_the_same_text_alike(text in "[0-2](\\.[0-9]{1,10}){1,8}") {
         if let Ok(known) = const_oid::ObjectIdentifier::new(&text) {
             let oid = ObjectIdentifier::new(&text).unwrap();
             prop_assert_eq!(oid.as_bytes(), known.as_bytes());

@@ -17,7 +17,7 @@ fn writes_sixty_four_columns_and_no_newline_at_the_end() {
 }
 
 #[test]
-fn a_block_never_moves_while_it_is_written() {
+fn the_buffer_never_grows_while_a_block_is_written() {
     for length in 0..400 {
         let der = vec![7; length];
         let text = encode(PRIVATE_KEY, &der);
@@ -27,7 +27,7 @@ fn a_block_never_moves_while_it_is_written() {
 }
 
 #[test]
-fn passes_over_what_is_no_block() {
+fn skips_what_is_not_a_block() {
     let text = "subject=/CN=a\r\n\
         -----BEGIN CERTIFICATE-----\r\nAQID\r\n-----END CERTIFICATE-----\r\n\
         between\n\
@@ -46,7 +46,7 @@ fn passes_over_what_is_no_block() {
 }
 
 #[test]
-fn a_block_without_its_end_takes_no_time_beyond_its_length() {
+fn a_block_without_an_end_is_skipped_in_linear_time() {
     let headers = format!("-----BEGIN A-----\n{}", "a:\n".repeat(350_000));
     assert!(decode_all(&headers).is_empty());
     let beginnings = "-----BEGIN A-----\nAQID\n".repeat(50_000);
@@ -112,7 +112,7 @@ fn an_ed25519_key_is_pkcs8_version_1_in_either_form() {
 }
 
 #[test]
-fn refuses_what_is_no_known_key() {
+fn refuses_unsupported_keys() {
     assert_eq!(private_key(b"", KeyForm::Pkcs8).unwrap_err(), UnknownKey);
     assert_eq!(private_key(&[0x30, 0], KeyForm::Traditional).unwrap_err(), UnknownKey);
 }
@@ -145,7 +145,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_for_json_is_what_json_would_write(
+    fn push_json_writes_what_a_json_serializer_writes(
         der in prop::collection::vec(any::<u8>(), 0..200)
     ) {
         let text = serde_json::to_string(&encode(CERTIFICATE, &der)).unwrap();
@@ -155,14 +155,14 @@ proptest! {
     }
 
     #[test]
-    fn hostile_text_does_no_harm(text in "(-----(BEGIN|END) [A-Z]{0,2}-----\r?\n|[A-Za-z0-9=: \n-]{0,20}|.{0,8}){0,12}") {
+    fn never_panics_on_hostile_text(text in "(-----(BEGIN|END) [A-Z]{0,2}-----\r?\n|[A-Za-z0-9=: \n-]{0,20}|.{0,8}){0,12}") {
         for block in decode_all(&text) {
             prop_assert!(block.der.len() <= text.len());
         }
     }
 
     #[test]
-    fn hostile_keys_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+    fn never_panics_on_hostile_keys(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
         let _ = private_key(&bytes, KeyForm::Traditional);
     }
 }

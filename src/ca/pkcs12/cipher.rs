@@ -47,7 +47,7 @@ impl Scheme {
         password: &Password<'_>,
         random: Random<'_>,
     ) -> Result<Encrypted, KeyStoreError> {
-        // Room for the padding from the start, so that no plain copy is left behind.
+        // Allocated with the padding, so that no plaintext copy is left behind.
         let mut bytes = Vec::with_capacity(plain.len() + 16);
         bytes.extend_from_slice(plain);
         let parameters = match self {
@@ -87,8 +87,8 @@ fn pbes2_parameters(derivation: &[u8], vector: &[u8; 16]) -> Result<Vec<u8>, Key
     Ok(Pbes2Parameters { derivation: pbkdf2_identifier(derivation)?, encryption }.to_der()?)
 }
 
-// aws-lc marks triple DES as deprecated, and so it is: this encoder is asked for by name.
-#[expect(deprecated, reason = "the one cipher that Java before 8u301 reads and we would write")]
+// aws-lc marks triple DES as deprecated; only the encoder `legacy`, requested by name, uses it.
+#[expect(deprecated, reason = "the only cipher of aws-lc that Java before 8u301 reads")]
 const TRIPLE_DES: &aws_lc_rs::cipher::Algorithm = &aws_lc_rs::cipher::DES_EDE3_FOR_LEGACY_USE_ONLY;
 
 /// Key and initialisation vector, both from the password (RFC 7292, appendix B).

@@ -14,7 +14,7 @@ use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 use crate::ca::keystore::{KeyStoreError, utf16};
 use crate::secret::Secret;
 
-/// Salts of PBKDF2 and of the integrity check, in bytes: what RFC 9579 and NIST SP 800-132 ask.
+/// Salts of PBKDF2 and of the integrity check, in bytes: as RFC 9579 and NIST SP 800-132 require.
 pub(super) const SALT: usize = 16;
 
 /// The block of SHA-1 and SHA-256, in bytes: `v` in RFC 7292, appendix B.2.

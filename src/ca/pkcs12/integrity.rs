@@ -13,7 +13,7 @@ use super::shape::{
 use crate::ca::algorithm_identifier::AlgorithmIdentifierRef;
 use crate::ca::keystore::{KeyStoreError, Random};
 
-/// How the integrity of an archive is shown.
+/// How the integrity of an archive is protected.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Integrity {
     /// HMAC under RFC 7292's function, both over the same digest.
@@ -22,12 +22,12 @@ pub(super) enum Integrity {
     Pbmac1 { iterations: u32 },
 }
 
-/// RFC 9579 does not use the salt of `MacData` and its examples put these words there.
+/// RFC 9579 does not use the salt of `MacData` and its examples contain this text.
 const UNUSED_SALT: &[u8] = b"NOT USED";
 
 impl Integrity {
     /// The `MacData` over the content, as DER.
-    pub(super) fn seal(
+    pub(super) fn mac_data(
         self,
         content: &[u8],
         password: &Password<'_>,

@@ -1,16 +1,17 @@
 //! PKCS#12 key stores and trust stores (RFC 7292), which Java, OpenSSL and NSS load.
 //!
 //! This module writes the format rather than the crate `p12-keystore`: that crate takes its salts
-//! from its own generator, which this layer may not have, and does not write PBMAC1 (RFC 9579).
-//! The crate reads archives in the command line (`src/cli/keystore`) and checks ours in tests.
+//! from its own generator, which this layer may not have, and does not write PBMAC1 (RFC 9579). The
+//! crate reads archives in the command line (`src/cli/keystore`) and checks those written here in
+//! tests.
 //!
 //! An archive has two safes: the encrypted certificates, then the key in a shrouded bag. The
 //! order of the certificates is kept: leaf, its issuer, and so on. `localKeyId` ties the leaf to
-//! the key. Everything is encrypted under salts of its own, and sealed by a MAC: never
-//! without, since NSS and Node refuse that, and Java shows such a store as empty.
+//! the key. Each part is encrypted under a salt of its own, and a MAC protects the archive: NSS and
+//! Node refuse a store without one, and Java shows it as empty.
 //!
 //! A password outside ASCII is written as the standards say (UTF-8 for PBES2, BMPString for the
-//! seal) and opens in OpenSSL and Java 25 (`legacy`: in OpenSSL alone); Java up to 21 refuses such
+//! MAC) and opens in OpenSSL and Java 25 (`legacy`: in OpenSSL alone); Java up to 21 refuses such
 //! a password for every PKCS#12 file, also its own.
 
 mod cipher;
@@ -38,25 +39,25 @@ use shape::{
 /// instructions, one archive with a key costs 4 ms (`legacy`: 9 ms); the modern ones 1 ms.
 pub const ITERATIONS: u32 = 10_000;
 
-/// Iterations of `modern2023` and `modern2026`: those of the Go encoders that gave them their
+/// Iterations of `modern2023` and `modern2026`: as in the Go encoders of these
 /// names.
 pub const MODERN_ITERATIONS: u32 = 2_048;
 
 /// Which algorithms an archive is written with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Encoder {
-    /// AES-256-CBC under PBKDF2 with HMAC-SHA-256, and an HMAC-SHA-256 seal: what `keytool`
+    /// AES-256-CBC under PBKDF2 with HMAC-SHA-256, and an HMAC-SHA-256: what `keytool`
     /// itself writes since Java 16, and every updated Java since 8u301, 11.0.12 and 16 reads
-    /// (JDK-8076190 was carried back to 8u301). Only Java 8 that was not updated since July
+    /// (JDK-8076190 was backported to 8u301). Only Java 8 that was not updated since July
     /// 2021 needs `Legacy`. OpenSSL since 1.0 and NSS read it too.
     #[default]
     Auto,
-    /// `Auto` with a PBMAC1 seal (RFC 9579): Java 26, OpenSSL 3.4. What Vault writes unasked.
+    /// `Auto` with PBMAC1 (RFC 9579): Java 26, OpenSSL 3.4. Vault's default.
     Modern2026,
-    /// `Auto` with fewer iterations: byte for byte the shape of Vault's encoder of this name.
+    /// `Auto` with fewer iterations: the same structure as Vault's encoder of this name.
     Modern2023,
-    /// Triple DES and an HMAC-SHA-1 seal: Java 8 before 8u301 and whatever else is that old.
-    /// OpenSSL 3 reads it with `-legacy` alone.
+    /// Triple DES and an HMAC-SHA-1: Java 8 before 8u301 and other software of that age. OpenSSL 3
+    /// reads it only with `-legacy`.
     Legacy,
 }
 
@@ -109,7 +110,7 @@ impl Encoder {
 ///
 /// # Errors
 /// [`KeyStoreError::Alias`], [`KeyStoreError::Key`], [`KeyStoreError::TooLarge`],
-/// [`KeyStoreError::Malformed`] where a certificate is no DER.
+/// [`KeyStoreError::Malformed`] where a certificate is not DER.
 pub fn key_store(
     contents: StoreContents<'_>,
     alias: &str,
@@ -124,7 +125,7 @@ pub fn key_store(
     };
     let password = Password::new(password);
     let name = utf16(alias);
-    // Any value that both bags share will do; OpenSSL and Go take this one.
+    // Any value that both bags share would do; OpenSSL and Go use this one.
     let link = digest(&SHA1_FOR_LEGACY_USE_ONLY, contents.leaf);
     let attributes = || -> Result<Vec<BagAttribute<'_>>, KeyStoreError> {
         Ok(vec![
@@ -152,12 +153,12 @@ pub fn key_store(
     archive(&[certificates, keys], encoder, &password, random)
 }
 
-/// Writes a trust store whose entries are called `1`, `2`, …, each with the attribute by which
-/// Java knows that it may trust the certificate (else `keytool -list` shows no entry).
+/// Writes a trust store whose entries are called `1`, `2`, …, each with the attribute that
+/// marks the certificate as trusted for Java (else `keytool -list` shows no entry).
 ///
 /// # Errors
 /// [`KeyStoreError::Empty`], [`KeyStoreError::TooLarge`], [`KeyStoreError::Malformed`] where a
-/// certificate is no DER.
+/// certificate is not DER.
 pub fn trust_store(
     roots: &[&[u8]],
     password: &Secret<String>,
@@ -204,7 +205,7 @@ fn certificate_bag(
     certificate: &[u8],
     attributes: Vec<BagAttribute<'_>>,
 ) -> Result<Vec<u8>, KeyStoreError> {
-    // Rubbish in a store would be found by the reader, long after; so it is found here.
+    // Checked here, because otherwise only the reader of the store would notice.
     if AnyRef::from_der(certificate)?.tag() != Tag::Sequence {
         return Err(KeyStoreError::Malformed);
     }
@@ -213,7 +214,7 @@ fn certificate_bag(
     bag(CERTIFICATE_BAG, &value.to_der()?, attributes)
 }
 
-/// A SEQUENCE of what is encoded already.
+/// A SEQUENCE of encoded parts.
 fn sequence(parts: &[Vec<u8>]) -> Result<Vec<u8>, KeyStoreError> {
     Ok(AnyRef::new(Tag::Sequence, &parts.concat())?.to_der()?)
 }
@@ -241,9 +242,9 @@ fn archive(
     random: Random<'_>,
 ) -> Result<Vec<u8>, KeyStoreError> {
     let content = sequence(safes)?;
-    let seal = encoder.integrity().seal(&content, password, random)?;
+    let mac = encoder.integrity().mac_data(&content, password, random)?;
     let safes = ContentInfo { kind: DATA, content: AnyRef::new(Tag::OctetString, &content)? };
-    let archive = Pfx { version: 3, safes, mac: Some(MacData::from_der(&seal)?) }.to_der()?;
+    let archive = Pfx { version: 3, safes, mac: Some(MacData::from_der(&mac)?) }.to_der()?;
     if archive.len() > MAX_ARCHIVE { Err(KeyStoreError::TooLarge) } else { Ok(archive) }
 }
 

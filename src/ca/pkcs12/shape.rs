@@ -1,4 +1,4 @@
-//! The ASN.1 of PKCS#12 (RFC 7292), of PBES2 and PBMAC1 (RFC 8018, RFC 9579), and the names of
+//! The ASN.1 of PKCS#12 (RFC 7292), of PBES2 and PBMAC1 (RFC 8018, RFC 9579), and the OIDs of
 //! their algorithms.
 
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, SetOfVec};

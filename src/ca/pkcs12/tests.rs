@@ -41,9 +41,9 @@ fn the_same_random_bytes_write_the_same_archive() {
 }
 
 #[test]
-fn refuses_rubbish_for_a_certificate_and_a_store_without_any() {
+fn refuses_an_invalid_certificate_and_a_store_without_any() {
     let secret = secret("changeit");
-    let result = trust_store(&[b"no DER"], &secret, Encoder::Auto, &mut random());
+    let result = trust_store(&[b"not DER"], &secret, Encoder::Auto, &mut random());
     assert_eq!(result.unwrap_err(), KeyStoreError::Malformed);
     let result = trust_store(&[], &secret, Encoder::Auto, &mut random());
     assert_eq!(result.unwrap_err(), KeyStoreError::Empty);

@@ -17,7 +17,7 @@ fn p256() -> (EcdsaKeyPair, Vec<u8>) {
 }
 
 #[test]
-fn verifies_what_its_private_half_signed_and_nothing_else() {
+fn verifies_only_signatures_of_its_private_key() {
     let (pair, spki) = p256();
     let key = PublicKey::parse(&spki).unwrap();
     assert_eq!(key.kind(), KeyKind::Ec(Curve::P256));
@@ -39,14 +39,14 @@ fn refuses_a_point_beside_the_curve() {
 }
 
 #[test]
-fn refuses_bytes_behind_the_key() {
+fn refuses_trailing_bytes() {
     let (_, mut spki) = p256();
     spki.push(0);
     assert!(PublicKey::parse(&spki).is_err());
 }
 
 #[test]
-fn names_what_it_does_not_know() {
+fn refuses_unsupported_algorithms_and_curves() {
     let ed448 = [&[0x30, 0x43, 0x30, 5, 6, 3, 0x2b, 0x65, 0x71, 3, 0x3a, 0][..], &[7; 57]].concat();
     assert_eq!(PublicKey::parse(&ed448), Err(PublicKeyError::UnknownAlgorithm));
     let (_, mut k256) = p256();
@@ -69,7 +69,7 @@ fn refuses_rsa_without_null_and_ed25519_with_parameters() {
     );
 }
 
-/// A modulus of so many bytes, its first bit set, without a small factor.
+/// A modulus of this length, with its first bit set and without a small factor.
 fn modulus(bytes: usize) -> Vec<u8> {
     let mut modulus = vec![0; bytes];
     modulus[0] = 0x80;
@@ -86,14 +86,14 @@ fn rsa_bits(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     encode(&[Unsigned(modulus), Unsigned(exponent)])
 }
 
-/// The key as a request brings it, read.
+/// A key as it is parsed from a request.
 fn read_rsa(modulus: &[u8], exponent: &[u8]) -> Result<PublicKey, PublicKeyError> {
     let key = PublicKey::new_unchecked(KeyKind::Rsa(2048), &rsa_bits(modulus, exponent));
     PublicKey::parse(key.spki())
 }
 
 #[test]
-fn measures_rsa_by_its_modulus() {
+fn the_size_of_an_rsa_key_is_that_of_its_modulus() {
     assert_eq!(read_rsa(&modulus(128), &[1, 0, 1]).unwrap().kind(), KeyKind::Rsa(1024));
     assert_eq!(read_rsa(&modulus(256), &[3]).unwrap().kind(), KeyKind::Rsa(2048));
 }
@@ -101,7 +101,7 @@ fn measures_rsa_by_its_modulus() {
 #[test]
 fn an_rsa_key_with_the_exponent_one_proves_nothing() {
     let sound = modulus(256);
-    // With the exponent 1 a signature is the padded digest itself, which everybody can write.
+    // With the exponent 1 a signature is the padded digest itself, which anyone can compute.
     for exponent in [&[1][..], &[2], &[4], &[1, 0, 0], &[1, 0, 0, 0, 1]] {
         let refused = read_rsa(&sound, exponent).unwrap_err().to_string();
         assert!(refused.contains("RSA public exponent"), "{exponent:?}: {refused}");
@@ -109,7 +109,7 @@ fn an_rsa_key_with_the_exponent_one_proves_nothing() {
     let even = [&sound[..255], &[sound[255] ^ 1]].concat();
     assert!(read_rsa(&even, &[1, 0, 1]).unwrap_err().to_string().contains("even"));
     for prime in [3, 5, 7, 251, 743, 751] {
-        // 256^255 and what makes the sum divisible.
+        // 2^2047 plus the number that makes the sum divisible.
         let mut divisible = vec![0; 256];
         divisible[0] = 0x80;
         let rest =
@@ -127,9 +127,9 @@ fn an_ed25519_key_of_small_order_is_refused_because_one_signature_fits_every_mes
     identity[0] = 1;
     let mut signature = [0; 64];
     signature[0] = 1;
-    let unread = PublicKey::new_unchecked(KeyKind::Ed25519, &identity);
+    let unchecked = PublicKey::new_unchecked(KeyKind::Ed25519, &identity);
     for message in [&b"one"[..], b"another"] {
-        assert!(unread.verify(SignatureAlgorithm::Ed25519, message, &signature));
+        assert!(unchecked.verify(SignatureAlgorithm::Ed25519, message, &signature));
     }
     for point in SMALL_ORDER {
         for sign in [0, 0x80] {
@@ -157,14 +157,14 @@ fn an_ed25519_key_of_small_order_is_refused_because_one_signature_fits_every_mes
 }
 
 #[test]
-fn what_is_read_is_written_again_and_nothing_behind_the_curve_is() {
+fn a_parsed_key_is_encoded_again_without_bytes_after_the_curve() {
     let (_, spki) = p256();
     assert_eq!(PublicKey::parse(&spki).unwrap().spki(), spki);
-    for behind in [&[5, 0][..], &[4, 1, 0]] {
+    for extra in [&[5, 0][..], &[4, 1, 0]] {
         let mut longer = spki.clone();
-        longer.splice(23..23, behind.iter().copied());
-        longer[1] += u8::try_from(behind.len()).unwrap();
-        longer[3] += u8::try_from(behind.len()).unwrap();
+        longer.splice(23..23, extra.iter().copied());
+        longer[1] += u8::try_from(extra.len()).unwrap();
+        longer[3] += u8::try_from(extra.len()).unwrap();
         let refused = PublicKey::parse(&longer).unwrap_err().to_string();
         assert_eq!(refused, "x509: invalid ECDSA parameters");
     }

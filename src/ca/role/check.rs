@@ -1,4 +1,5 @@
-//! Compiles the fields of a role, in Vault's order of checks (`docs/dev/vault-pki.md`, "Writing a role").
+//! Compiles the fields of a role, in Vault's order of checks (`docs/dev/vault-pki.md`, "Writing a
+//! role").
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use crate::ca::permit::{KeyUsage, Policy};
 use crate::ca::time::Timestamp;
 use crate::go;
 
-/// Why a role is none.
+/// Why a role is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoleError {
     /// A field's value is not allowed; the text names it.
@@ -35,30 +36,30 @@ fn invalid<T>(text: impl Into<String>) -> Result<T, RoleError> {
     Err(RoleError::Invalid(text.into()))
 }
 
-/// Turned on together, `no_store` wins; on its own, a lease per certificate is discouraged.
+/// Vault's warnings about `generate_lease`: alone, and together with `no_store`.
 const W_LEASE: &str = "it is encouraged to disable generate_lease and rely on PKI's native capabilities when possible; this option can cause instance-wide issues with large numbers of issued certificates";
 const W_BOTH: &str = "mutually exclusive values no_store=true and generate_lease=true were both specified; no_store=true takes priority";
 
 impl RoleFields {
     /// Checks every field, resolves sizes and compiles the patterns. The warnings are for the
-    /// operator who wrote the role.
+    /// operator.
     pub fn compile(mut self, name: &str) -> Result<(Role, Vec<String>), RoleError> {
         let other_sans = compile_other_sans(&self.allowed_other_sans)?;
         let ip_ranges = self.compile_ip_ranges()?;
-        let mut warnings = self.settle_lease();
+        let mut warnings = self.resolve_lease();
         self.check_bounds()?;
         if self.max_ttl > 0 && self.ttl > self.max_ttl {
             return invalid("\"ttl\" value must be less than \"max_ttl\" value");
         }
-        let key = self.settle_key()?;
+        let key = self.resolve_key()?;
         let key_usage = key_usages(&self.key_usage);
         let extended_key_usage = self.compile_extended_key_usage()?;
         let policies = self.compile_policies()?;
-        warnings.extend(large_arcs(&extended_key_usage, &policies));
+        warnings.extend(large_arc_warning(&extended_key_usage, &policies));
         if self.issuer_ref.is_empty() {
             "default".clone_into(&mut self.issuer_ref);
         }
-        self.settle_cn_validations()?;
+        self.resolve_cn_validations()?;
         if !matches!(self.serial_number_source.as_str(), "json-csr" | "json") {
             return invalid(format!(
                 "unknown value for serial_number_source: {}; possible values are json-csr and json",
@@ -101,7 +102,7 @@ impl RoleFields {
         Ok(ranges)
     }
 
-    fn settle_lease(&mut self) -> Vec<String> {
+    fn resolve_lease(&mut self) -> Vec<String> {
         let both = self.no_store && self.generate_lease;
         self.generate_lease &= !self.no_store;
         match (both, self.generate_lease) {
@@ -128,7 +129,7 @@ impl RoleFields {
         Ok(())
     }
 
-    fn settle_key(&mut self) -> Result<RoleKey, RoleError> {
+    fn resolve_key(&mut self) -> Result<RoleKey, RoleError> {
         let key = if self.key_type == "any" {
             RoleKey::Any
         } else {
@@ -149,14 +150,14 @@ impl RoleFields {
 
     fn compile_extended_key_usage(&self) -> Result<Vec<ObjectIdentifier>, RoleError> {
         let mut names = self.ext_key_usage.clone();
-        for (flag, word) in [
+        for (flag, name) in [
             (self.server_flag, "ServerAuth"),
             (self.client_flag, "ClientAuth"),
             (self.code_signing_flag, "CodeSigning"),
             (self.email_protection_flag, "EmailProtection"),
         ] {
             if flag {
-                names.push(word.to_owned());
+                names.push(name.to_owned());
             }
         }
         let mut oids = extended_key_usages(&names);
@@ -172,8 +173,8 @@ impl RoleFields {
         Ok(oids)
     }
 
-    /// Each policy once (RFC 5280, 4.2.1.4). Where one is named again with other qualifiers, both
-    /// stay: the certificate lists them under the one policy.
+    /// Each policy once (RFC 5280, 4.2.1.4). One that occurs again with other qualifiers is kept:
+    /// the certificate lists all qualifiers under one policy.
     fn compile_policies(&self) -> Result<Vec<Policy>, RoleError> {
         let mut policies: Vec<Policy> = Vec::with_capacity(self.policy_identifiers.len());
         for given in &self.policy_identifiers {
@@ -185,7 +186,7 @@ impl RoleFields {
         Ok(policies)
     }
 
-    fn settle_cn_validations(&mut self) -> Result<(), RoleError> {
+    fn resolve_cn_validations(&mut self) -> Result<(), RoleError> {
         let wrong = |text: String| {
             Err(RoleError::InvalidWrapped(format!("cn_validations value incorrect: {text}")))
         };
@@ -193,17 +194,17 @@ impl RoleFields {
             self.cn_validations = vec!["email".to_owned(), "hostname".to_owned()];
         }
         let mut seen: Vec<String> = Vec::new();
-        for word in &mut self.cn_validations {
-            *word = word.to_lowercase();
-            if !matches!(word.as_str(), "email" | "hostname" | "disabled") {
-                return wrong(format!("unknown type: `{word}`"));
+        for name in &mut self.cn_validations {
+            *name = name.to_lowercase();
+            if !matches!(name.as_str(), "email" | "hostname" | "disabled") {
+                return wrong(format!("unknown type: `{name}`"));
             }
-            if seen.contains(word) {
-                return wrong(format!("`{word}` specified multiple times"));
+            if seen.contains(name) {
+                return wrong(format!("`{name}` specified multiple times"));
             }
-            seen.push(word.clone());
+            seen.push(name.clone());
         }
-        if seen.len() > 1 && seen.iter().any(|word| word == "disabled") {
+        if seen.len() > 1 && seen.iter().any(|name| name == "disabled") {
             return wrong("cannot specify `disabled` along with `email` or `hostname`".to_owned());
         }
         Ok(())
@@ -276,8 +277,8 @@ fn policy(given: &PolicyFields) -> Result<Policy, RoleError> {
     Ok(Policy { oid, cps: given.cps.clone(), notice: given.notice.clone() })
 }
 
-/// Valid, and yet not every reader of certificates takes them.
-fn large_arcs(usages: &[ObjectIdentifier], policies: &[Policy]) -> Option<String> {
+/// A warning about an OID that is valid but that some clients refuse.
+fn large_arc_warning(usages: &[ObjectIdentifier], policies: &[Policy]) -> Option<String> {
     let mut oids = usages.iter().chain(policies.iter().map(|policy| &policy.oid));
     let oid = oids.find(|oid| !oid.has_small_arcs())?;
     Some(format!(
@@ -285,22 +286,22 @@ fn large_arcs(usages: &[ObjectIdentifier], policies: &[Policy]) -> Option<String
     ))
 }
 
-/// Unknown names of usages are ignored, as in Vault, with a warning: a typing error would give certificates
-/// that no client accepts.
-pub(in crate::ca) fn unknown_usages(usages: &[String], extended: &[String]) -> Vec<String> {
+/// Unknown names of usages are ignored, as in Vault, with a warning: a typing error would produce
+/// certificates that no client accepts.
+pub(in crate::ca) fn unknown_usage_warnings(usages: &[String], extended: &[String]) -> Vec<String> {
     let (known, known_extended) =
-        (KEY_USAGES.map(|(word, _)| word), EXTENDED_KEY_USAGES.map(|(word, _)| word));
+        (KEY_USAGES.map(|(name, _)| name), EXTENDED_KEY_USAGES.map(|(name, _)| name));
     [
         ("key_usage", usages, known.as_slice()),
         ("ext_key_usage", extended, known_extended.as_slice()),
     ]
     .into_iter()
-    .filter_map(|(field, words, known)| {
-        let is_known = |word: &str| known.iter().any(|name| name.eq_ignore_ascii_case(word));
-        let mut words = words.iter().map(|word| word.trim());
-        let unknown = words.find(|word| !word.is_empty() && !is_known(word))?;
+    .filter_map(|(field, names, known)| {
+        let is_known = |name: &str| known.iter().any(|usage| usage.eq_ignore_ascii_case(name));
+        let mut names = names.iter().map(|name| name.trim());
+        let unknown = names.find(|name| !name.is_empty() && !is_known(name))?;
         Some(format!(
-            "Signet: {field}: {} is no usage and is passed over; the words are {}",
+            "Signet: {field}: {} is not a known usage and is ignored; known usages are {}",
             go::quote(&shortened(unknown)),
             known.join(", ")
         ))
@@ -312,7 +313,7 @@ pub(in crate::ca) fn unknown_usages(usages: &[String], extended: &[String]) -> V
 pub(in crate::ca) fn extended_key_usages(names: &[String]) -> Vec<ObjectIdentifier> {
     EXTENDED_KEY_USAGES
         .iter()
-        .filter(|(word, _)| names.iter().any(|name| name.trim().eq_ignore_ascii_case(word)))
+        .filter(|(usage, _)| names.iter().any(|name| name.trim().eq_ignore_ascii_case(usage)))
         .map(|(_, oid)| *oid)
         .collect()
 }
@@ -323,7 +324,7 @@ pub(in crate::ca) fn key_usages(names: &[String]) -> KeyUsage {
     names
         .iter()
         .filter_map(|name| {
-            KEY_USAGES.iter().find(|(word, _)| name.trim().eq_ignore_ascii_case(word))
+            KEY_USAGES.iter().find(|(usage, _)| name.trim().eq_ignore_ascii_case(usage))
         })
         .fold(KeyUsage::default(), |set, (_, usage)| set.with(*usage))
 }
@@ -366,24 +367,25 @@ impl IpRange {
         let length: u32 = length.parse().ok()?;
         let width: u32 = if address.is_ipv4() { 32 } else { 128 };
         let host_bits = width.checked_sub(length)?;
-        // IPv4 addresses are compared as such, so a range of them may be written in IPv6.
+        // A range of IPv4-mapped addresses is stored as IPv4, because addresses are compared as
+        // IPv4.
         let address = if host_bits <= 32 { address.to_canonical() } else { address };
-        let v4 = address.is_ipv4();
+        let is_ipv4 = address.is_ipv4();
         let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-        Some(Self { network: number(address) & mask, mask, v4 })
+        Some(Self { network: number(address) & mask, mask, is_ipv4 })
     }
 
-    /// Does the address lie in the range?
+    /// Is the address in the range?
     pub(super) fn contains(self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        address.is_ipv4() == self.v4 && number(address) & self.mask == self.network
+        address.is_ipv4() == self.is_ipv4 && number(address) & self.mask == self.network
     }
 }
 
 impl fmt::Display for IpRange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let zeros = self.mask.trailing_zeros();
-        if self.v4 {
+        if self.is_ipv4 {
             let network = u32::try_from(self.network).unwrap_or_default();
             write!(
                 formatter,

@@ -1,4 +1,4 @@
-//! What is written into a role, and what it means afterwards.
+//! Checks and resolved values when a role is written.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn compiled(change: impl FnOnce(&mut RoleFields)) -> (Role, Vec<String>) {
 }
 
 #[test]
-fn no_store_wins_over_a_lease_and_both_are_warned_of() {
+fn no_store_takes_priority_over_a_lease_with_a_warning() {
     for (no_store, lease, kept, warned) in [
         (false, false, false, ""),
         (true, false, false, ""),
@@ -26,7 +26,7 @@ fn no_store_wins_over_a_lease_and_both_are_warned_of() {
 }
 
 #[test]
-fn a_size_that_is_not_given_is_written_down_and_others_are_kept() {
+fn a_missing_key_size_is_resolved_and_others_are_kept() {
     for (key_type, given, kept) in [
         ("rsa", 0, 2048),
         ("rsa", 2048, 2048),
@@ -60,7 +60,7 @@ fn a_size_that_is_not_given_is_written_down_and_others_are_kept() {
 }
 
 #[test]
-fn refuses_sizes_and_hashes_that_there_are_not_and_says_which() {
+fn refuses_unsupported_sizes_and_hashes_by_name() {
     for (key_type, bits, text) in [
         ("rsa", 2047, "RSA keys < 2048 bits are unsafe and not supported: got 2047"),
         ("rsa", 2049, "unsupported bit length for RSA key: 2049"),
@@ -73,7 +73,7 @@ fn refuses_sizes_and_hashes_that_there_are_not_and_says_which() {
 }
 
 #[test]
-fn the_hash_is_of_rsa_signatures_only() {
+fn the_signature_bits_of_a_role_depend_on_its_key_type() {
     for (key_type, given, kept) in [
         ("rsa", 0, 256),
         ("rsa", 384, 384),
@@ -90,7 +90,7 @@ fn the_hash_is_of_rsa_signatures_only() {
 }
 
 #[test]
-fn a_role_keeps_its_policies_and_refuses_what_is_none() {
+fn a_role_keeps_its_policies_and_refuses_invalid_ones() {
     let given = |oid: &str| PolicyFields {
         oid: oid.to_owned(),
         cps: Some("https://example.org/cps".to_owned()),
@@ -110,15 +110,15 @@ fn a_role_keeps_its_policies_and_refuses_what_is_none() {
 }
 
 #[test]
-fn extended_key_usages_are_the_flags_the_words_and_the_oids_and_no_others() {
+fn extended_key_usages_come_from_flags_names_and_oids_only() {
     type Change = fn(&mut RoleFields);
     let flags: [(Change, &str); 6] = [
         (|fields| fields.server_flag = true, "1.3.6.1.5.5.7.3.1"),
         (|fields| fields.client_flag = true, "1.3.6.1.5.5.7.3.2"),
         (|fields| fields.code_signing_flag = true, "1.3.6.1.5.5.7.3.3"),
         (|fields| fields.email_protection_flag = true, "1.3.6.1.5.5.7.3.4"),
-        (|fields| fields.ext_key_usage = words(&[" timestamping "]), "1.3.6.1.5.5.7.3.8"),
-        (|fields| fields.ext_key_usage_oids = words(&["1.2.3.4"]), "1.2.3.4"),
+        (|fields| fields.ext_key_usage = strings(&[" timestamping "]), "1.3.6.1.5.5.7.3.8"),
+        (|fields| fields.ext_key_usage_oids = strings(&["1.2.3.4"]), "1.2.3.4"),
     ];
     for (change, oid) in flags {
         let (role, _) = compiled(|fields| {
@@ -135,7 +135,7 @@ fn extended_key_usages_are_the_flags_the_words_and_the_oids_and_no_others() {
 fn common_names_are_checked_as_email_or_host_name_unless_that_is_disabled() {
     let (role, _) = compiled(|fields| fields.cn_validations = Vec::new());
     assert_eq!(role.fields.cn_validations, ["email", "hostname"]);
-    let (role, _) = compiled(|fields| fields.cn_validations = words(&["Disabled"]));
+    let (role, _) = compiled(|fields| fields.cn_validations = strings(&["Disabled"]));
     assert_eq!(role.fields.cn_validations, ["disabled"]);
     for (given, text) in [
         (["email", "dns"], "unknown type: `dns`"),
@@ -144,7 +144,7 @@ fn common_names_are_checked_as_email_or_host_name_unless_that_is_disabled() {
         (["hostname", "disabled"], "cannot specify `disabled`"),
     ] {
         let mut fields = RoleFields::unspecified();
-        fields.cn_validations = words(&given);
+        fields.cn_validations = strings(&given);
         let error = fields.compile("web").map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(text), "{error} does not say {text}");
     }
@@ -160,13 +160,13 @@ fn a_range_of_addresses_is_written_as_its_network() {
         ("2001:db8::1/128", "2001:db8::1/128"),
         ("::/0", "::/0"),
     ] {
-        let (role, _) = compiled(|fields| fields.allowed_ip_sans_cidr = words(&[given]));
+        let (role, _) = compiled(|fields| fields.allowed_ip_sans_cidr = strings(&[given]));
         assert_eq!(role.fields.allowed_ip_sans_cidr, [written]);
     }
 }
 
 #[test]
-fn refuses_words_for_bounds_sources_and_encoders_that_there_are_not() {
+fn refuses_unknown_bounds_sources_and_encoders() {
     type Change = fn(&mut RoleFields);
     let table: [(Change, &str); 5] = [
         (|fields| fields.not_after_bound = "never".to_owned(), "not_after_bound"),
@@ -187,7 +187,7 @@ fn refuses_words_for_bounds_sources_and_encoders_that_there_are_not() {
 fn a_role_that_was_stored_before_a_field_was_added_loads_and_is_written_the_same() {
     let mut fields = RoleFields::unspecified();
     let before = minicbor::to_vec(&fields).unwrap();
-    // A map of 54 entries: the field with the number 54 leaves no trace.
+    // A map of 54 entries, without the field with the number 54.
     assert_eq!(before[..2], [0xb8, 54]);
     let loaded: RoleFields = minicbor::decode(&before).unwrap();
     assert_eq!(loaded, fields);
@@ -198,7 +198,7 @@ fn a_role_that_was_stored_before_a_field_was_added_loads_and_is_written_the_same
 }
 
 #[test]
-fn what_could_never_be_signed_is_refused_when_it_is_written() {
+fn a_role_that_could_never_sign_is_refused_when_it_is_written() {
     type Change = fn(&mut RoleFields);
     let limits = TtlLimits { default: 3600, max: 86_400 };
     let accept = |change: Change| {
@@ -212,13 +212,13 @@ fn what_could_never_be_signed_is_refused_when_it_is_written() {
         vec![PolicyFields { oid: "1.2.3".to_owned(), cps: some(cps), notice: some(notice) }]
     }
     let refused: [(Change, &str); 9] = [
-        (|fields| fields.ou = words(&["a", "b\0"]), "the ou \"b\\x00\""),
-        (|fields| fields.organization = words(&["a\n"]), "the organization"),
-        (|fields| fields.country = words(&["\u{202e}"]), "the country"),
-        (|fields| fields.locality = words(&["\u{7f}"]), "the locality"),
-        (|fields| fields.province = words(&["\u{85}"]), "the province"),
-        (|fields| fields.street_address = words(&["\r"]), "the street_address"),
-        (|fields| fields.postal_code = words(&["\t1"]), "the postal_code"),
+        (|fields| fields.ou = strings(&["a", "b\0"]), "the ou \"b\\x00\""),
+        (|fields| fields.organization = strings(&["a\n"]), "the organization"),
+        (|fields| fields.country = strings(&["\u{202e}"]), "the country"),
+        (|fields| fields.locality = strings(&["\u{7f}"]), "the locality"),
+        (|fields| fields.province = strings(&["\u{85}"]), "the province"),
+        (|fields| fields.street_address = strings(&["\r"]), "the street_address"),
+        (|fields| fields.postal_code = strings(&["\t1"]), "the postal_code"),
         (|fields| fields.policy_identifiers = policy("http://a/größe", "n"), "policy_identifiers"),
         (|fields| fields.policy_identifiers = policy("http://a/", "a\0"), "the notice of a policy"),
     ];
@@ -229,10 +229,10 @@ fn what_could_never_be_signed_is_refused_when_it_is_written() {
     for usage in ["CertSign", "crlsign"] {
         for pattern in ["spiffe://example.org/*", "SPIFFE://x"] {
             let mut fields = RoleFields::unspecified();
-            fields.key_usage = words(&["DigitalSignature", usage]);
+            fields.key_usage = strings(&["DigitalSignature", usage]);
             let (role, _) = fields.clone().accept("web", limits, Timestamp::from_unix(0)).unwrap();
             assert!(!role.key_usage.contains(KeyUsage::KEY_ENCIPHERMENT));
-            fields.allowed_uri_sans = words(&["https://*", pattern]);
+            fields.allowed_uri_sans = strings(&["https://*", pattern]);
             let error = fields.accept("web", limits, Timestamp::from_unix(0)).unwrap_err();
             assert!(error.to_string().contains("key_usage holds CertSign or CRLSign"), "{error}");
         }
@@ -242,7 +242,7 @@ fn what_could_never_be_signed_is_refused_when_it_is_written() {
         (|fields| fields.not_after = "garbage".to_owned(), "refuses every request"),
         (|fields| fields.not_after = "2020-01-01T00:00:00Z".to_owned(), "refuses every request"),
         (|fields| fields.not_before_duration = 100_000_000_000, "refuses every request"),
-        (|fields| fields.allowed_uri_sans = words(&["*"]), "spiffe://other.example/x"),
+        (|fields| fields.allowed_uri_sans = strings(&["*"]), "spiffe://other.example/x"),
     ];
     for (change, text) in warned {
         let warnings = accept(change).unwrap();

@@ -1,5 +1,5 @@
-//! What would avoid a refusal: the value, the role and its entries, and the command to paste. They go to
-//! `warnings`; the refusal keeps Vault's text. `{mount}` is replaced by the mount's path.
+//! What would avoid a refusal: the value, the role and its entries, and the command to paste. They
+//! go to `warnings`; the refusal keeps Vault's text. `{mount}` is replaced by the mount's path.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -13,19 +13,19 @@ use crate::ca::permit::KeyUsage;
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
 use crate::go;
 
-/// So many entries of a role are shown; with more of them there is no line to paste.
-const SHOWN: usize = 8;
+/// The number of entries of a role that are shown; with more of them no command is offered.
+const MAX_SHOWN: usize = 8;
 
 impl Role {
-    /// A newcomer's first refusal: the identity is allowed and the name in front of it is not.
-    /// The line admits exactly that name.
+    /// For a common first refusal: the SPIFFE ID is allowed and the common name is not. The command
+    /// allows exactly that name.
     pub(super) fn common_name_hint(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
         name: &str,
     ) -> Option<String> {
-        let [id] = ask.uri_sans.as_slice() else { return None };
+        let [id] = params.uri_sans.as_slice() else { return None };
         let allowed = SpiffeId::path_of(id).is_ok() && self.allows_uri(id);
         if csr.is_some() || !allowed || !is_host_pattern(name) {
             return None;
@@ -39,10 +39,10 @@ impl Role {
         ))
     }
 
-    /// The URI that no pattern allows.
+    /// For a URI that no pattern allows.
     pub(super) fn uri_hint(&self, uri: &str) -> String {
         let id = SpiffeId::path_of(uri);
-        // With such usages the role would not be taken.
+        // With these usages the changed role would be refused.
         let signs = self.key_usage.contains(KeyUsage::KEY_CERT_SIGN)
             || self.key_usage.contains(KeyUsage::CRL_SIGN);
         let mut hint = self.unlisted(
@@ -54,22 +54,22 @@ impl Role {
         if let Err(why) = id
             && has_spiffe_scheme(uri)
         {
-            hint.push_str("; and it is no SPIFFE ID: ");
+            hint.push_str("; and it is not a SPIFFE ID: ");
             hint.push_str(&why.to_string());
         }
         hint
     }
 
-    /// The DNS name or e-mail address that no domain allows.
+    /// For a DNS name or e-mail address that no domain allows.
     pub(super) fn name_hint(&self, name: &str) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@+".contains(&byte);
         let listed = ("allowed_domains", &self.fields.allowed_domains);
-        // No domain lets a name with two of them through.
+        // No domain allows a name with two `@`.
         let can_be_allowed = name.bytes().all(plain) && name.matches('@').count() < 2;
         self.unlisted(name, listed, " allow_bare_domains=true", can_be_allowed)
     }
 
-    /// The address that lies in no range, or that no range is asked about.
+    /// For an IP address outside the ranges, or of a role that allows no IP addresses.
     pub(super) fn address_hint(&self, address: &str) -> String {
         if !self.fields.allow_ip_sans {
             return format!(
@@ -81,26 +81,26 @@ impl Role {
         self.unlisted(&range, ("allowed_ip_sans_cidr", &self.fields.allowed_ip_sans_cidr), "", true)
     }
 
-    /// Another value that is not listed: `field` with its entries.
+    /// For another value that the entries of `field` do not allow.
     pub(super) fn value_hint(&self, value: &str, field: (&str, &Vec<String>)) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@+:;/ ".contains(&byte);
         self.unlisted(value, field, "", value.bytes().all(plain))
     }
 
-    /// `value is not among entries of role name`, and the line that adds it to `field` where a
-    /// shell can take it.
+    /// `value is not among entries of role name`, and the command that adds it to `field` if it
+    /// is safe to paste.
     fn unlisted(
         &self,
         value: &str,
         (field, entries): (&str, &Vec<String>),
-        beside: &str,
+        further: &str,
         can_be_pasted: bool,
     ) -> String {
         let can_be_pasted = can_be_pasted && matches!(shortened(value), Cow::Borrowed(_));
         let value = &*shortened(value);
         let shown = if first_control(value).is_some() { &*go::quote(value) } else { value };
-        let shown_entries: Vec<&str> = entries.iter().take(SHOWN).map(String::as_str).collect();
-        let mut hint = match entries.len().saturating_sub(SHOWN) {
+        let shown_entries: Vec<&str> = entries.iter().take(MAX_SHOWN).map(String::as_str).collect();
+        let mut hint = match entries.len().saturating_sub(MAX_SHOWN) {
             _ if entries.is_empty() => {
                 format!("Signet: {shown} is not allowed: {field} of role {} is empty", self.name)
             }
@@ -118,13 +118,13 @@ impl Role {
             ),
         };
         if can_be_pasted
-            && entries.len() <= SHOWN
+            && entries.len() <= MAX_SHOWN
             && let Some(all) = with_value(shown_entries, value)
             && !all.contains('\'')
         {
             let _infallible = write!(
                 hint,
-                "; to allow it: signet patch {{mount}}roles/{} {field}='{all}'{beside}",
+                "; to allow it: signet patch {{mount}}roles/{} {field}='{all}'{further}",
                 self.name,
             );
         }
@@ -132,8 +132,8 @@ impl Role {
     }
 }
 
-/// The entries and the value as one value of the command line, where it would be read as such: `@`
-/// in front stands for a file, a lone hyphen for standard input.
+/// The entries and the value as one argument of the command line, if it is read literally: a
+/// leading `@` means a file, a single hyphen means standard input.
 fn with_value(entries: Vec<&str>, value: &str) -> Option<String> {
     let mut all = entries;
     if !all.contains(&value) {
@@ -145,7 +145,7 @@ fn with_value(entries: Vec<&str>, value: &str) -> Option<String> {
     (!is_read && !all.iter().any(odd) && first_control(&line).is_none()).then_some(line)
 }
 
-/// A text as one word of a shell's line, in quotes where it needs them.
+/// A text as one word for a shell, quoted if necessary.
 pub fn shell_word(text: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./,@:".contains(&byte);
     if text.bytes().all(plain) {

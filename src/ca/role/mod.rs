@@ -1,9 +1,9 @@
 //! Roles: which certificates may be issued, and for how long.
 //!
 //! [`RoleFields`] is what an operator wrote and what the store keeps; `fields.rs` declares each
-//! field once. [`Role`] is the same, checked and compiled; only [`RoleFields::compile`] makes one.
-//! [`Role::permit`] answers a request with a [`Permit`](super::permit::Permit) or with the reason
-//! for its refusal.
+//! field once. [`Role`] is the same, checked and compiled; only [`RoleFields::compile`] creates
+//! one. [`Role::permit`] answers a request with a [`Permit`](super::permit::Permit) or with the
+//! reason for its refusal.
 
 mod check;
 mod fields;
@@ -57,7 +57,7 @@ role_fields!(declare_role_fields);
 
 /// Keeps a field out of the record while it is not set: records that older versions wrote do not
 /// have it.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that minicbor asks for")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that minicbor requires")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
 }
@@ -77,7 +77,7 @@ pub struct PolicyFields {
     pub notice: Option<String>,
 }
 
-/// A role that was checked; the only thing that permits leaves.
+/// A checked role. Only a role permits leaves.
 #[derive(Clone, Debug)]
 pub struct Role {
     name: String,
@@ -90,16 +90,16 @@ pub struct Role {
     ip_ranges: Vec<IpRange>,
 }
 
-/// The keys that a role admits.
+/// The keys that a role allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoleKey {
-    /// Exactly this kind when Signet makes the key; at least this size in a CSR.
+    /// Exactly this kind when Signet generates the key; at least this size in a CSR.
     Kind(KeyKind),
     /// Any kind.
     Any,
 }
 
-/// The other SANs that a role admits.
+/// The other SANs that a role allows.
 #[derive(Clone, Debug)]
 enum OtherSans {
     Any,
@@ -111,7 +111,7 @@ enum OtherSans {
 struct IpRange {
     network: u128,
     mask: u128,
-    v4: bool,
+    is_ipv4: bool,
 }
 
 impl Role {
@@ -120,12 +120,12 @@ impl Role {
         &self.name
     }
 
-    /// What was written.
+    /// The fields as they were written.
     pub const fn fields(&self) -> &RoleFields {
         &self.fields
     }
 
-    /// The keys it admits.
+    /// The keys that it allows.
     pub const fn key(&self) -> RoleKey {
         self.key
     }

@@ -18,12 +18,12 @@ impl Role {
             return true;
         }
         let needed = if name.contains('@') { "email" } else { "hostname" };
-        self.allows_name(name) && validations.iter().any(|word| word == needed)
+        self.allows_name(name) && validations.iter().any(|name| name == needed)
     }
 
     /// Steps 15 and 16: is this DNS name or e-mail address allowed?
     pub(super) fn allows_name(&self, name: &str) -> bool {
-        let Some(parts) = Parts::of(name) else { return false };
+        let Some(parts) = NameParts::of(name) else { return false };
         if parts.wildcard.is_some() {
             let count = name.matches('*').count();
             if !self.fields.allow_wildcard_certificates || count > 1 || parts.is_email {
@@ -53,7 +53,7 @@ impl Role {
         })
     }
 
-    fn is_within(&self, name: &str, parts: &Parts<'_>, domain: &str) -> bool {
+    fn is_within(&self, name: &str, parts: &NameParts<'_>, domain: &str) -> bool {
         let fields = &self.fields;
         let host_is_domain = parts.host.eq_ignore_ascii_case(domain);
         let bare = name.eq_ignore_ascii_case(domain) || (parts.is_email && host_is_domain);
@@ -65,14 +65,14 @@ impl Role {
     }
 }
 
-/// A name taken apart: the host behind an `@`, the label with `*` in front of the rest.
-struct Parts<'a> {
+/// The parts of a name: the host after an `@`, with a wildcard label separate from the rest.
+struct NameParts<'a> {
     is_email: bool,
     wildcard: Option<&'a str>,
     host: &'a str,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> NameParts<'a> {
     fn of(name: &'a str) -> Option<Self> {
         let (is_email, host) = match name.split_once('@') {
             Some((_, host)) if host.contains('@') => return None,
@@ -96,8 +96,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Reads `<oid>;UTF8:<value>` (`docs/dev/vault-pki.md`, "Writing a role", check 1). The error is Vault's
-/// text.
+/// Reads `<oid>;UTF8:<value>` (`docs/dev/vault-pki.md`, "Writing a role", check 1). The error is
+/// Vault's text.
 pub fn other_name(text: &str) -> Result<OtherName, String> {
     let Some((oid, value)) = text.split_once(';') else {
         return Err(format!("expected a semicolon in other SAN \"{text}\""));

@@ -1,5 +1,5 @@
-//! What a decision is made from, beside the role: the parameters of a request, the fields of its CSR and the
-//! limits of issuer and mount; and the reason of a refusal.
+//! The input of a decision, besides the role: the parameters of a request, the fields of its CSR
+//! and the limits of issuer and mount; and the reason of a refusal.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::validity::{LeafNotAfterBehavior, TtlLimits, ValidityError};
 use crate::ca::permit::{AlternativeNames, IssuingUrls};
 use crate::ca::time::Timestamp;
 
-/// What a request asks for; every text as it was sent.
+/// The parameters of a request; every text as it was sent.
 #[derive(Clone, Debug, Default)]
 pub struct CertificateParams {
     /// `common_name`
@@ -24,7 +24,7 @@ pub struct CertificateParams {
     pub user_ids: Vec<String>,
     /// `serial_number` of the subject.
     pub serial_number: String,
-    /// `ttl` in seconds; 0 means nothing was asked.
+    /// `ttl` in seconds; 0 means not sent.
     pub ttl: i64,
     /// `not_after`, RFC 3339 or empty.
     pub not_after: String,
@@ -34,7 +34,7 @@ pub struct CertificateParams {
     pub exclude_cn_from_sans: bool,
 }
 
-/// What a CSR says that a role may take over.
+/// The fields of a CSR that a role may use.
 #[derive(Clone, Debug, Default)]
 pub struct CsrFields {
     /// The subject's common name.
@@ -47,16 +47,16 @@ pub struct CsrFields {
     pub names: AlternativeNames,
     /// An otherName that is not a UTF8String was among them.
     pub has_unreadable_other_name: bool,
-    /// It asks for basic constraints.
+    /// It requests basic constraints.
     pub has_basic_constraints: bool,
 }
 
-/// What bounds every request: the issuer's end and the mount's lifetimes.
+/// The limits of every request: notAfter of the issuer and the lifetimes of the mount.
 #[derive(Clone, Debug)]
 pub struct IssuanceLimits {
     /// notAfter of the issuer's certificate.
     pub issuer_end: Timestamp,
-    /// What happens beyond it.
+    /// What happens to a leaf that would end later.
     pub behavior: LeafNotAfterBehavior,
     /// The mount's lifetimes.
     pub mount: TtlLimits,
@@ -64,10 +64,10 @@ pub struct IssuanceLimits {
     pub urls: IssuingUrls,
 }
 
-/// Why a role says no. The text is Vault's; `hint` is a line that would change the answer.
+/// Why a role refuses a request. The text is Vault's; `hint` names a command that would allow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleViolation {
-    /// Which rule refuses.
+    /// The rule that refuses.
     pub text: String,
     /// A command to paste.
     pub hint: Option<String>,

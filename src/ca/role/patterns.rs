@@ -1,7 +1,7 @@
-//! What is asked of a role when an operator writes it, beyond [`RoleFields::compile`]. A role that
-//! was stored before a question was added still compiles; each certificate is linted anyway.
+//! Checks of a role when an operator writes it, in addition to [`RoleFields::compile`]. A role that
+//! was stored before a check was added still compiles; each certificate is linted anyway.
 
-use super::check::unknown_usages;
+use super::check::unknown_usage_warnings;
 use super::{
     CertificateParams, IssuanceLimits, LeafNotAfterBehavior, Role, RoleError, RoleFields, TtlLimits,
 };
@@ -22,7 +22,7 @@ impl RoleFields {
     /// # Errors
     /// What [`RoleFields::compile`] refuses, and settings with which a certificate could never be
     /// signed: control characters in the subject, a policy that cannot be encoded, usages of an
-    /// authority beside SPIFFE IDs.
+    /// authority together with SPIFFE IDs.
     pub fn accept(
         self,
         name: &str,
@@ -44,12 +44,12 @@ impl RoleFields {
             }
             warnings.extend(pattern_warning(pattern));
         }
-        warnings.extend(unknown_usages(&fields.key_usage, &fields.ext_key_usage));
-        warnings.extend(role.rehearse(mount, now));
+        warnings.extend(unknown_usage_warnings(&fields.key_usage, &fields.ext_key_usage));
+        warnings.extend(role.unusable_warning(mount, now));
         Ok((role, warnings))
     }
 
-    /// Subjects come from the role alone but for common name, serial number and user ids.
+    /// The subject comes from the role, except common name, serial number and user ids.
     fn check_characters(&self) -> Result<(), String> {
         for (what, texts) in [
             ("country", &self.country),
@@ -73,7 +73,7 @@ impl RoleFields {
                 && !cps.bytes().all(|byte| byte.is_ascii_graphic())
             {
                 return Err(format!(
-                    "policy_identifiers: the cps {} of {} is no URI of ASCII characters",
+                    "policy_identifiers: the cps {} of {} is not a URI of ASCII characters",
                     go::quote(&shortened(cps)),
                     policy.oid
                 ));
@@ -85,16 +85,17 @@ impl RoleFields {
 }
 
 impl Role {
-    /// Would the role's own times refuse every request? Such a role is stored, as in Vault, with a warning.
-    fn rehearse(&self, mount: TtlLimits, now: Timestamp) -> Option<String> {
-        let bounds = IssuanceLimits {
+    /// Would the role's own times refuse every request? Such a role is stored, as in Vault, with a
+    /// warning.
+    fn unusable_warning(&self, mount: TtlLimits, now: Timestamp) -> Option<String> {
+        let limits = IssuanceLimits {
             issuer_end: Timestamp::from_unix(LAST_SECOND),
             behavior: LeafNotAfterBehavior::Permit,
             mount,
             urls: IssuingUrls::default(),
         };
         let refused = self
-            .validity(&CertificateParams::default(), false, &bounds, now, &mut Vec::new())
+            .validity(&CertificateParams::default(), false, &limits, now, &mut Vec::new())
             .err()?;
         Some(format!(
             "Signet: as it is written, role {} refuses every request: {refused}",
@@ -103,7 +104,7 @@ impl Role {
     }
 }
 
-/// A pattern that lets more through than it seems to, or nothing at all.
+/// A warning about a pattern that allows more than it seems to, or nothing.
 fn pattern_warning(pattern: &str) -> Option<String> {
     let shown = shortened(pattern);
     if first_control(pattern).is_some() {
@@ -112,12 +113,12 @@ fn pattern_warning(pattern: &str) -> Option<String> {
             go::quote(&shown)
         ));
     }
-    if let Some(other) = outside(pattern) {
+    if let Some(other) = id_outside(pattern) {
         return Some(format!(
             "Signet: allowed_uri_sans: {shown} is not bound to one trust domain, as * also matches dots and slashes: it allows {other}; write spiffe://TRUST-DOMAIN/*"
         ));
     }
-    // A template says what it allows when it is rendered.
+    // What a template allows is known only when it is rendered.
     if !has_spiffe_scheme(pattern) || pattern.contains("{{") {
         return None;
     }
@@ -133,9 +134,9 @@ fn pattern_warning(pattern: &str) -> Option<String> {
     Some(format!("Signet: allowed_uri_sans: {shown} allows no SPIFFE ID: {why}"))
 }
 
-/// An ID of another trust domain that a pattern allows, where its star stands before the slash
-/// that ends the trust domain.
-fn outside(pattern: &str) -> Option<String> {
+/// An ID of another trust domain that a pattern allows because its star is before the slash that
+/// ends the trust domain.
+fn id_outside(pattern: &str) -> Option<String> {
     let (head, tail) = pattern.split_once('*')?;
     if head.strip_prefix(SCHEME).is_some_and(|rest| rest.contains('/')) {
         return None;
@@ -176,7 +177,7 @@ mod tests {
             ("spiffe://example.org*/ns/x", "spiffe://example.org.other.example/x/ns/x"),
             ("s*/ns/*/sa/*", "spiffe://other.example/x/ns/x/sa/x"),
         ] {
-            assert_eq!(outside(pattern).as_deref(), Some(id), "{pattern}");
+            assert_eq!(id_outside(pattern).as_deref(), Some(id), "{pattern}");
             assert!(pattern_warning(pattern).unwrap().contains(id), "{pattern}");
             assert!(glob::matches(pattern, id) && SpiffeId::parse(id).is_ok());
         }
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_allows_no_id_is_told() {
+    fn a_pattern_that_allows_no_id_causes_a_warning() {
         for pattern in [
             "spiffe://Example.org/*",
             "SPIFFE://example.org/*",
@@ -204,8 +205,8 @@ mod tests {
             "spiffe://example.org:8443/*",
             "spiffe://example.org/a/../*",
         ] {
-            let told = pattern_warning(pattern).unwrap();
-            assert!(told.contains("allows no SPIFFE ID"), "{pattern}: {told}");
+            let warning = pattern_warning(pattern).unwrap();
+            assert!(warning.contains("allows no SPIFFE ID"), "{pattern}: {warning}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The decision: a request and a role in, a [`Permit`] or a refusal out.
 //!
-//! The checks are steps 11 to 25 of `docs/dev/vault-pki.md`, "Order of the checks of issue and sign":
-//! clients and tests see the first one that fails.
+//! The checks are steps 11 to 25 of `docs/dev/vault-pki.md`, "Order of the checks of issue and
+//! sign": clients and tests see the first one that fails.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use super::names::other_name;
 use super::parameters::{CertificateParams, CsrFields, IssuanceLimits, RoleViolation};
 use super::{OtherSans, Role};
 use crate::ca::alternative_names::{
-    Holder, add_address, add_listed, add_name, addresses, deduplicated, refuse_malformed,
+    SubjectKind, add_address, add_listed, add_name, addresses, deduplicated, refuse_malformed,
     relative_uri, uris,
 };
 use crate::ca::control::refuse_control;
@@ -27,32 +27,33 @@ const W_ALT: &str =
     "the alt_names field was provided but the role is set with \"use_csr_sans\" set to true";
 const W_BC: &str =
     "specified CSR contained a Basic Constraints extension that was ignored during issuance";
-const W_NAMELESS: &str = "Signet: this certificate has neither a subject nor a subject alternative name, so it identifies nothing; ask for a name";
+const W_NAMELESS: &str = "Signet: this certificate has neither a subject nor a subject alternative name, so it identifies nothing; request a name";
 const NO_CN: &str = "the common_name field is required, or must be provided in a CSR with \"use_csr_common_name\" set to true, unless \"require_cn\" is set to false";
 
 impl Role {
-    /// May this be signed for a key of this kind? `csr` is there when a CSR was sent.
+    /// Decides whether a certificate may be signed for a key of this kind. `csr` is set if a CSR
+    /// was sent.
     pub fn permit(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
         key: KeyKind,
-        bounds: &IssuanceLimits,
+        limits: &IssuanceLimits,
         now: Timestamp,
     ) -> Result<Permit, RoleViolation> {
-        let mut warnings = self.warn(ask, csr);
-        let common_name = self.common_name(ask, csr)?;
-        let mut names = self.collect_names(ask, csr, &common_name, &mut warnings)?;
-        self.check_common_name(ask, csr, &common_name)?;
-        let serial_number = self.subject_serial_number(ask, csr)?;
+        let mut warnings = self.override_warnings(params, csr);
+        let common_name = self.common_name(params, csr)?;
+        let mut names = self.collect_names(params, csr, &common_name, &mut warnings)?;
+        self.check_common_name(params, csr, &common_name)?;
+        let serial_number = self.subject_serial_number(params, csr)?;
         self.check_names(&names)?;
-        names.other = self.other_sans(ask, csr)?;
-        names.ip = self.ip_sans(ask, csr)?;
-        names.uri = self.uri_sans(ask, csr)?;
+        names.other = self.other_sans(params, csr)?;
+        names.ip = self.ip_sans(params, csr)?;
+        names.uri = self.uri_sans(params, csr)?;
         let (not_before, not_after) =
-            self.validity(ask, csr.is_some(), bounds, now, &mut warnings)?;
-        let user_ids = self.user_ids(ask, csr)?;
-        let common_name = self.settle_common_name(common_name, &names)?;
+            self.validity(params, csr.is_some(), limits, now, &mut warnings)?;
+        let user_ids = self.user_ids(params, csr)?;
+        let common_name = self.resolve_common_name(common_name, &names)?;
         let subject = self.subject(common_name, serial_number, user_ids);
         warnings.extend(relative_uri(&names));
         if names.is_empty() && subject == Subject::default() {
@@ -68,27 +69,33 @@ impl Role {
             extended_key_usage: self.extended_key_usage.clone(),
             policies: self.policies.clone(),
             name_constraints: None,
-            urls: bounds.urls.clone(),
+            urls: limits.urls.clone(),
             subject_key_identifier: None,
             verbatim_extensions: Vec::new(),
             signature: SignaturePreference {
                 bits: u32::try_from(self.fields.signature_bits).unwrap_or_default(),
                 pss: self.fields.use_pss,
-                // As in Vault: for `sign` an EC issuer uses the hash of the role, for `issue` that of
-                // its curve (`docs/dev/vault-pki.md`, "Signature algorithm").
+                // As in Vault: for `sign` an EC issuer uses the hash of the role, for `issue` that
+                // of its curve (`docs/dev/vault-pki.md`, "Signature algorithm").
                 ec_takes_bits: csr.is_some() && self.fields.key_type != "rsa",
             },
         };
         Ok(Permit::new(template, warnings))
     }
 
-    fn warn(&self, ask: &CertificateParams, csr: Option<&CsrFields>) -> Vec<String> {
+    /// Warnings about parameters and extensions that the CSR or the role overrides.
+    fn override_warnings(
+        &self,
+        params: &CertificateParams,
+        csr: Option<&CsrFields>,
+    ) -> Vec<String> {
         let Some(csr) = csr else { return Vec::new() };
         let mut warnings = Vec::new();
-        if self.fields.use_csr_common_name && !ask.common_name.is_empty() {
+        if self.fields.use_csr_common_name && !params.common_name.is_empty() {
             warnings.push(W_CN.to_owned());
         }
-        if self.fields.use_csr_sans && ask.alt_names.as_ref().is_some_and(|names| !names.is_empty())
+        if self.fields.use_csr_sans
+            && params.alt_names.as_ref().is_some_and(|names| !names.is_empty())
         {
             warnings.push(W_ALT.to_owned());
         }
@@ -101,14 +108,14 @@ impl Role {
     /// Step 11.
     fn common_name(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
     ) -> Result<String, RoleViolation> {
         let from_csr = csr
             .filter(|_| self.fields.use_csr_common_name)
             .map(|csr| csr.common_name.as_str())
             .unwrap_or_default();
-        let name = if from_csr.is_empty() { &ask.common_name } else { from_csr };
+        let name = if from_csr.is_empty() { &params.common_name } else { from_csr };
         if name.is_empty() && self.fields.require_cn && !self.fields.cn_from_spiffe_path {
             return RoleViolation::new(NO_CN);
         }
@@ -118,7 +125,7 @@ impl Role {
     /// Step 12: DNS names and e-mail addresses, the common name among them.
     fn collect_names(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
         common_name: &str,
         warnings: &mut Vec<String>,
@@ -135,12 +142,12 @@ impl Role {
                 add_address(address, &mut names).or_else(RoleViolation::new)?;
             }
         }
-        let excluded = ask.exclude_cn_from_sans || self.fields.cn_from_spiffe_path;
+        let excluded = params.exclude_cn_from_sans || self.fields.cn_from_spiffe_path;
         if !common_name.is_empty() && !excluded {
             add_name(common_name, &mut names).or_else(RoleViolation::new)?;
         }
         if from_csr.is_none() {
-            add_listed(ask.alt_names.as_deref(), &mut names, warnings)
+            add_listed(params.alt_names.as_deref(), &mut names, warnings)
                 .or_else(RoleViolation::new)?;
         }
         names.dns = deduplicated(&names.dns);
@@ -152,7 +159,7 @@ impl Role {
     /// Step 13.
     fn check_common_name(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
         name: &str,
     ) -> Result<(), RoleViolation> {
@@ -160,20 +167,20 @@ impl Role {
             return Ok(());
         }
         let text = format!("common name {name} not allowed by this role");
-        Err(RoleViolation { text, hint: self.common_name_hint(ask, csr, name) })
+        Err(RoleViolation { text, hint: self.common_name_hint(params, csr, name) })
     }
 
     /// Step 14.
     fn subject_serial_number(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
     ) -> Result<String, RoleViolation> {
         let from_csr = csr
             .filter(|_| self.fields.serial_number_source == "json-csr")
             .map(|csr| csr.serial_number.as_str())
             .unwrap_or_default();
-        let value = if ask.serial_number.is_empty() { from_csr } else { &ask.serial_number };
+        let value = if params.serial_number.is_empty() { from_csr } else { &params.serial_number };
         refuse_control("serial_number", value).or_else(RoleViolation::new)?;
         let allowed = &self.fields.allowed_serial_numbers;
         if !value.is_empty() && !allowed.iter().any(|pattern| glob::matches(pattern, value)) {
@@ -205,11 +212,11 @@ impl Role {
     /// Step 17.
     fn other_sans(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
     ) -> Result<Vec<crate::ca::permit::OtherName>, RoleViolation> {
         let mut names = Vec::new();
-        for text in &ask.other_sans {
+        for text in &params.other_sans {
             names.push(other_name(text).or_else(|why| {
                 RoleViolation::new(format!("could not parse requested other SAN: {why}"))
             })?);
@@ -252,12 +259,12 @@ impl Role {
     /// Steps 18 and 19.
     fn ip_sans(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
     ) -> Result<Vec<IpAddr>, RoleViolation> {
         let from_csr = csr.filter(|_| self.fields.use_csr_sans);
         let via = if from_csr.is_some() { "CSR" } else { "the API" };
-        let asked = from_csr.map_or(ask.ip_sans.len(), |csr| csr.names.ip.len());
+        let asked = from_csr.map_or(params.ip_sans.len(), |csr| csr.names.ip.len());
         if asked > 0 && !self.fields.allow_ip_sans {
             return RoleViolation::with(
                 format!(
@@ -268,7 +275,7 @@ impl Role {
         }
         let addresses = match from_csr {
             Some(csr) => csr.names.ip.clone(),
-            None => addresses(&ask.ip_sans).or_else(RoleViolation::new)?,
+            None => addresses(&params.ip_sans).or_else(RoleViolation::new)?,
         };
         let outside = |address: &&IpAddr| {
             !self.ip_ranges.is_empty()
@@ -286,13 +293,13 @@ impl Role {
     /// Steps 20 to 22.
     fn uri_sans(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
     ) -> Result<Vec<String>, RoleViolation> {
         let from_csr = csr.filter(|_| self.fields.use_csr_sans);
         let (via, asked) = match from_csr {
             Some(csr) => ("CSR", &csr.names.uri),
-            None => ("the API", &ask.uri_sans),
+            None => ("the API", &params.uri_sans),
         };
         let Some(first) = asked.first() else { return Ok(Vec::new()) };
         if self.fields.allowed_uri_sans.is_empty() {
@@ -303,7 +310,8 @@ impl Role {
                 self.uri_hint(first),
             );
         }
-        // 15.6: through the API the text counts as it was sent, from a CSR as it will be written.
+        // A parameter is compared as it was sent, a URI of a CSR as it will be written
+        // (`docs/dev/vault-pki.md`, "Patterns").
         let allowed = |uri: &&String| match from_csr {
             None => self.allows_uri(uri),
             Some(_) => canonical(uri).is_some_and(|written| self.allows_uri(&written)),
@@ -316,10 +324,10 @@ impl Role {
                 self.uri_hint(other),
             );
         }
-        uris(asked, Holder::Leaf).or_else(RoleViolation::new)
+        uris(asked, SubjectKind::Leaf).or_else(RoleViolation::new)
     }
 
-    /// The one question about a URI SAN; every path asks it here.
+    /// Does a pattern of the role allow this URI?
     pub(super) fn allows_uri(&self, uri: &str) -> bool {
         self.fields.allowed_uri_sans.iter().any(|pattern| glob::matches(pattern, uri))
     }
@@ -327,12 +335,12 @@ impl Role {
     /// Step 25.
     fn user_ids(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         csr: Option<&CsrFields>,
     ) -> Result<Vec<String>, RoleViolation> {
         let ids = match csr {
-            Some(csr) if ask.user_ids.is_empty() => &csr.user_ids,
-            _ => &ask.user_ids,
+            Some(csr) if params.user_ids.is_empty() => &csr.user_ids,
+            _ => &params.user_ids,
         };
         let allowed = |id: &str| {
             self.fields.allowed_user_ids.iter().any(|pattern| {
@@ -357,7 +365,7 @@ impl Role {
 
     /// Signet's `cn_from_spiffe_path`: the path without its slash, at most 64 characters
     /// (RFC 5280, ub-common-name).
-    fn settle_common_name(
+    fn resolve_common_name(
         &self,
         asked: String,
         names: &AlternativeNames,
@@ -407,7 +415,7 @@ impl Role {
         }
     }
 
-    /// RFC 5480, 3: keyEncipherment must not stand on a key that only signs and agrees; Vault's
+    /// RFC 5480, 3: keyEncipherment must not be set for a key that only signs and agrees; Vault's
     /// default role sets it on every leaf (`docs/compatibility.md`).
     const fn key_usage_for(&self, key: KeyKind) -> KeyUsage {
         match key {
@@ -416,7 +424,8 @@ impl Role {
         }
     }
 
-    /// The strictest SPIFFE client refuses a leaf without basic constraints (`docs/compatibility.md`).
+    /// The strictest SPIFFE client refuses a leaf without basic constraints
+    /// (`docs/compatibility.md`).
     fn basic_constraints(&self, names: &AlternativeNames) -> BasicConstraints {
         let is_svid = names.uri.iter().any(|uri| has_spiffe_scheme(uri));
         if is_svid || self.fields.basic_constraints_valid_for_non_ca {

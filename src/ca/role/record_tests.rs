@@ -1,4 +1,5 @@
-//! The bytes of stored roles: what an earlier version wrote must load, and be written again alike.
+//! The bytes of stored roles: what an earlier version wrote must load, and be written with the same
+//! bytes.
 
 use super::*;
 
@@ -9,7 +10,7 @@ fn every_field_set() -> RoleFields {
         ttl: 3_600,
         max_ttl: 86_400,
         allow_localhost: false,
-        allowed_domains: words(&["example.org", "*.example.net"]),
+        allowed_domains: strings(&["example.org", "*.example.net"]),
         allowed_domains_template: true,
         allow_globs_in_identity_templates: true,
         allow_bare_domains: true,
@@ -18,15 +19,15 @@ fn every_field_set() -> RoleFields {
         allow_wildcard_certificates: false,
         allow_any_name: true,
         enforce_hostnames: false,
-        cn_validations: words(&["disabled"]),
+        cn_validations: strings(&["disabled"]),
         require_cn: false,
         allow_ip_sans: false,
-        allowed_ip_sans_cidr: words(&["10.0.0.0/8"]),
-        allowed_uri_sans: words(&["spiffe://example.org/*"]),
+        allowed_ip_sans_cidr: strings(&["10.0.0.0/8"]),
+        allowed_uri_sans: strings(&["spiffe://example.org/*"]),
         allowed_uri_sans_template: true,
-        allowed_other_sans: words(&["1.3.6.1.4.1.311.20.2.3;UTF8:*"]),
-        allowed_serial_numbers: words(&["7*"]),
-        allowed_user_ids: words(&["user-*"]),
+        allowed_other_sans: strings(&["1.3.6.1.4.1.311.20.2.3;UTF8:*"]),
+        allowed_serial_numbers: strings(&["7*"]),
+        allowed_user_ids: strings(&["user-*"]),
         serial_number_source: "json".to_owned(),
         server_flag: false,
         client_flag: false,
@@ -39,22 +40,22 @@ fn every_field_set() -> RoleFields {
 /// The second half of them, from CBOR number 27 on.
 fn fields_from_key_usage_set() -> RoleFields {
     RoleFields {
-        key_usage: words(&["DigitalSignature"]),
-        ext_key_usage: words(&["TimeStamping"]),
-        ext_key_usage_oids: words(&["1.3.6.1.5.5.7.3.17"]),
+        key_usage: strings(&["DigitalSignature"]),
+        ext_key_usage: strings(&["TimeStamping"]),
+        ext_key_usage_oids: strings(&["1.3.6.1.5.5.7.3.17"]),
         key_type: "ec".to_owned(),
         key_bits: 384,
         signature_bits: 512,
         use_pss: true,
         use_csr_common_name: false,
         use_csr_sans: false,
-        ou: words(&["unit"]),
-        organization: words(&["organization"]),
-        country: words(&["DE"]),
-        locality: words(&["Berlin"]),
-        province: words(&["BE"]),
-        street_address: words(&["Street 1"]),
-        postal_code: words(&["10115"]),
+        ou: strings(&["unit"]),
+        organization: strings(&["organization"]),
+        country: strings(&["DE"]),
+        locality: strings(&["Berlin"]),
+        province: strings(&["BE"]),
+        street_address: strings(&["Street 1"]),
+        postal_code: strings(&["10115"]),
         policy_identifiers: vec![
             PolicyFields { oid: "1.3.6.1.4.1.1.1".to_owned(), cps: None, notice: None },
             PolicyFields {

@@ -19,7 +19,7 @@ fn now() -> Timestamp {
     Timestamp::from_unix(NOW)
 }
 
-fn bounds() -> IssuanceLimits {
+fn limits() -> IssuanceLimits {
     IssuanceLimits {
         issuer_end: Timestamp::from_unix(NOW + 1000 * 86_400),
         behavior: LeafNotAfterBehavior::Err,
@@ -28,12 +28,12 @@ fn bounds() -> IssuanceLimits {
     }
 }
 
-/// A role that allows `*.example.org` and SPIFFE IDs of one trust domain; then `change`.
+/// A role that allows `*.example.org` and SPIFFE IDs of one trust domain, changed by `change`.
 fn role(change: impl FnOnce(&mut RoleFields)) -> Role {
     let mut fields = RoleFields {
-        allowed_domains: words(&["example.org"]),
+        allowed_domains: strings(&["example.org"]),
         allow_subdomains: true,
-        allowed_uri_sans: words(&["spiffe://example.org/*"]),
+        allowed_uri_sans: strings(&["spiffe://example.org/*"]),
         key_type: "ec".to_owned(),
         ..RoleFields::unspecified()
     };
@@ -41,29 +41,29 @@ fn role(change: impl FnOnce(&mut RoleFields)) -> Role {
     fields.compile("web").unwrap().0
 }
 
-fn words(list: &[&str]) -> Vec<String> {
+fn strings(list: &[&str]) -> Vec<String> {
     list.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn ask(common_name: &str) -> CertificateParams {
+fn for_name(common_name: &str) -> CertificateParams {
     CertificateParams { common_name: common_name.to_owned(), ..CertificateParams::default() }
 }
 
 fn svid(uri: &str) -> CertificateParams {
-    CertificateParams { uri_sans: words(&[uri]), ..CertificateParams::default() }
+    CertificateParams { uri_sans: strings(&[uri]), ..CertificateParams::default() }
 }
 
-fn decide(role: &Role, ask: &CertificateParams) -> Result<Permit, RoleViolation> {
-    role.permit(ask, None, P256, &bounds(), now())
+fn decide(role: &Role, params: &CertificateParams) -> Result<Permit, RoleViolation> {
+    role.permit(params, None, P256, &limits(), now())
 }
 
-fn permitted(role: &Role, ask: &CertificateParams) -> Template {
-    decide(role, ask).unwrap().template().clone()
+fn permitted(role: &Role, params: &CertificateParams) -> Template {
+    decide(role, params).unwrap().template().clone()
 }
 
 #[track_caller]
-fn refused(role: &Role, ask: &CertificateParams, text: &str) {
-    let refusal = decide(role, ask).map(|_| ()).unwrap_err();
+fn refused(role: &Role, params: &CertificateParams, text: &str) {
+    let refusal = decide(role, params).map(|_| ()).unwrap_err();
     assert!(refusal.text.contains(text), "{:?} does not say {text:?}", refusal.text);
 }
 
@@ -78,7 +78,7 @@ fn common_name(template: &Template) -> &str {
 fn refuses_names_outside_its_domains() {
     let role = role(|_| {});
     for name in ["a.example.org", "a.b.example.org", "*.example.org", "localhost"] {
-        assert!(decide(&role, &ask(name)).is_ok(), "{name}");
+        assert!(decide(&role, &for_name(name)).is_ok(), "{name}");
     }
     for name in [
         "example.org",
@@ -94,39 +94,39 @@ fn refuses_names_outside_its_domains() {
         "x@example.org@example.org",
         "a b.example.org",
     ] {
-        assert!(decide(&role, &ask(name)).is_err(), "{name}");
+        assert!(decide(&role, &for_name(name)).is_err(), "{name}");
     }
 }
 
 #[test]
-fn each_way_to_match_is_its_own_switch() {
+fn each_kind_of_match_has_its_own_setting() {
     let bare = role(|fields| {
         fields.allow_subdomains = false;
         fields.allow_bare_domains = true;
     });
-    assert!(decide(&bare, &ask("EXAMPLE.org")).is_ok());
-    refused(&bare, &ask("a.example.org"), "common name a.example.org not allowed");
+    assert!(decide(&bare, &for_name("EXAMPLE.org")).is_ok());
+    refused(&bare, &for_name("a.example.org"), "common name a.example.org not allowed");
     let globs = role(|fields| {
         fields.allow_subdomains = false;
         fields.allow_glob_domains = true;
-        fields.allowed_domains = words(&["web-*.example.org"]);
+        fields.allowed_domains = strings(&["web-*.example.org"]);
     });
-    assert!(decide(&globs, &ask("web-1.example.org")).is_ok());
-    refused(&globs, &ask("db-1.example.org"), "not allowed");
+    assert!(decide(&globs, &for_name("web-1.example.org")).is_ok());
+    refused(&globs, &for_name("db-1.example.org"), "not allowed");
     let plain = role(|fields| fields.allow_wildcard_certificates = false);
-    refused(&plain, &ask("*.example.org"), "not allowed");
+    refused(&plain, &for_name("*.example.org"), "not allowed");
     let remote = role(|fields| fields.allow_localhost = false);
-    refused(&remote, &ask("localhost"), "not allowed");
-    let nothing = role(|fields| fields.allowed_domains = words(&[""]));
-    refused(&nothing, &ask("a.example.org"), "not allowed");
+    refused(&remote, &for_name("localhost"), "not allowed");
+    let nothing = role(|fields| fields.allowed_domains = strings(&[""]));
+    refused(&nothing, &for_name("a.example.org"), "not allowed");
 }
 
 #[test]
-fn an_alternative_name_is_held_to_the_same_rule_as_the_common_name() {
+fn alternative_names_follow_the_rules_of_the_common_name() {
     let role = role(|_| {});
     let with = |names: &str| CertificateParams {
         alt_names: Some(names.to_owned()),
-        ..ask("a.example.org")
+        ..for_name("a.example.org")
     };
     assert_eq!(
         permitted(&role, &with("b.example.org,c.example.org,b.example.org")).names.dns,
@@ -139,22 +139,22 @@ fn an_alternative_name_is_held_to_the_same_rule_as_the_common_name() {
 #[test]
 fn a_common_name_that_stays_out_of_the_sans_is_still_checked() {
     let role = role(|_| {});
-    let hidden = |name| CertificateParams { exclude_cn_from_sans: true, ..ask(name) };
+    let hidden = |name| CertificateParams { exclude_cn_from_sans: true, ..for_name(name) };
     assert!(permitted(&role, &hidden("a.example.org")).names.is_empty());
     refused(&role, &hidden("evil.com"), "common name evil.com not allowed");
 }
 
 #[test]
-fn the_first_check_that_fails_is_told() {
-    // Each request has the faults of all the later ones; taking one away shows the next.
+fn the_first_check_that_fails_is_reported() {
+    // The first request breaks every rule; each correction shows the next one.
     let role = role(|_| {});
     let mut wrong = CertificateParams {
         common_name: String::new(),
         alt_names: Some("evil.com".to_owned()),
-        ip_sans: words(&["no address"]),
-        uri_sans: words(&["spiffe://evil.com/x"]),
-        other_sans: words(&["1.2.3;UTF8:x"]),
-        user_ids: words(&["root"]),
+        ip_sans: strings(&["no address"]),
+        uri_sans: strings(&["spiffe://evil.com/x"]),
+        other_sans: strings(&["1.2.3;UTF8:x"]),
+        user_ids: strings(&["root"]),
         serial_number: "7".to_owned(),
         ttl: 0,
         not_after: "yesterday".to_owned(),
@@ -182,13 +182,15 @@ fn the_first_check_that_fails_is_told() {
 }
 
 #[test]
-fn ip_addresses_need_the_switch_and_one_of_the_ranges() {
-    let with =
-        |address: &str| CertificateParams { ip_sans: words(&[address]), ..ask("a.example.org") };
+fn ip_addresses_need_the_setting_and_one_of_the_ranges() {
+    let with = |address: &str| CertificateParams {
+        ip_sans: strings(&[address]),
+        ..for_name("a.example.org")
+    };
     let none = role(|fields| fields.allow_ip_sans = false);
     refused(&none, &with("10.0.0.1"), "IP Subject Alternative Names are not allowed");
     let ranges = role(|fields| {
-        fields.allowed_ip_sans_cidr = words(&["10.1.2.3/8", "fd00::/8", "192.0.2.7/32"]);
+        fields.allowed_ip_sans_cidr = strings(&["10.1.2.3/8", "fd00::/8", "192.0.2.7/32"]);
     });
     for inside in ["10.255.255.255", "fd12::1", "192.0.2.7"] {
         assert!(decide(&ranges, &with(inside)).is_ok(), "{inside}");
@@ -199,18 +201,18 @@ fn ip_addresses_need_the_switch_and_one_of_the_ranges() {
 }
 
 #[test]
-fn refuses_a_range_that_is_none() {
+fn refuses_an_invalid_address_range() {
     for range in ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/+8", "::/129", "a/8", "10.0.0.0/-1", "/", ""]
     {
         let fields =
-            RoleFields { allowed_ip_sans_cidr: words(&[range]), ..RoleFields::unspecified() };
+            RoleFields { allowed_ip_sans_cidr: strings(&[range]), ..RoleFields::unspecified() };
         let error = fields.compile("web").unwrap_err();
         assert!(format!("{error:?}").contains("invalid CIDR address"), "{range}: {error:?}");
     }
 }
 
 #[test]
-fn uri_sans_must_match_a_pattern_every_one_of_them() {
+fn every_uri_san_must_match_a_pattern() {
     let role = role(|fields| fields.require_cn = false);
     assert!(decide(&role, &svid("spiffe://example.org/a")).is_ok());
     for uri in [
@@ -223,12 +225,12 @@ fn uri_sans_must_match_a_pattern_every_one_of_them() {
         refused(&role, &svid(uri), "which are not valid for this role");
     }
     let two = CertificateParams {
-        uri_sans: words(&["spiffe://example.org/a", "urn:x"]),
+        uri_sans: strings(&["spiffe://example.org/a", "urn:x"]),
         ..CertificateParams::default()
     };
     refused(&role, &two, "which are not valid for this role");
-    for no_id in ["a/../b", "a//b", "a/", "", "a?q", "a#f", "a/./b"] {
-        let uri = format!("spiffe://example.org/{no_id}");
+    for path in ["a/../b", "a//b", "a/", "", "a?q", "a#f", "a/./b"] {
+        let uri = format!("spiffe://example.org/{path}");
         assert!(decide(&role, &svid(&uri)).is_err(), "{uri}");
     }
 }
@@ -236,15 +238,18 @@ fn uri_sans_must_match_a_pattern_every_one_of_them() {
 #[test]
 fn refuses_uri_sans_where_none_is_allowed() {
     let role = role(|fields| fields.allowed_uri_sans.clear());
-    let with =
-        CertificateParams { uri_sans: words(&["spiffe://example.org/a"]), ..ask("a.example.org") };
+    let with = CertificateParams {
+        uri_sans: strings(&["spiffe://example.org/a"]),
+        ..for_name("a.example.org")
+    };
     refused(&role, &with, "URI Subject Alternative Names are not allowed in this role");
 }
 
 #[test]
 fn other_sans_need_their_type_and_their_value() {
-    let with = |san: &str| CertificateParams { other_sans: words(&[san]), ..ask("a.example.org") };
-    let role = role(|fields| fields.allowed_other_sans = words(&["1.2.3;UTF8:a*"]));
+    let with =
+        |san: &str| CertificateParams { other_sans: strings(&[san]), ..for_name("a.example.org") };
+    let role = role(|fields| fields.allowed_other_sans = strings(&["1.2.3;UTF8:a*"]));
     assert!(decide(&role, &with("1.2.3;utf-8:abc")).is_ok());
     refused(&role, &with("1.2.4;UTF8:a"), "other SAN OID 1.2.4 not allowed");
     refused(&role, &with("1.2.3;UTF8:b"), "other SAN b not allowed for OID 1.2.3");
@@ -255,18 +260,21 @@ fn other_sans_need_their_type_and_their_value() {
 }
 
 #[test]
-fn user_ids_and_serial_numbers_match_whole() {
+fn patterns_match_whole_user_ids_and_serial_numbers() {
     let role = role(|fields| {
-        fields.allowed_user_ids = words(&["bob", "svc-*"]);
-        fields.allowed_serial_numbers = words(&["A-*"]);
+        fields.allowed_user_ids = strings(&["bob", "svc-*"]);
+        fields.allowed_serial_numbers = strings(&["A-*"]);
     });
-    let user = |id: &str| CertificateParams { user_ids: words(&[id]), ..ask("a.example.org") };
+    let user =
+        |id: &str| CertificateParams { user_ids: strings(&[id]), ..for_name("a.example.org") };
     assert!(decide(&role, &user("BOB")).is_ok());
     assert!(decide(&role, &user("svc-1")).is_ok());
     refused(&role, &user("bobby"), "user_id bobby is not allowed");
     refused(&role, &user("xsvc-1"), "user_id xsvc-1 is not allowed");
-    let serial =
-        |text: &str| CertificateParams { serial_number: text.to_owned(), ..ask("a.example.org") };
+    let serial = |text: &str| CertificateParams {
+        serial_number: text.to_owned(),
+        ..for_name("a.example.org")
+    };
     assert!(decide(&role, &serial("A-1")).is_ok());
     refused(&role, &serial("B-1"), "serial_number B-1 not allowed");
 }
@@ -276,7 +284,7 @@ fn the_path_of_a_spiffe_id_becomes_the_common_name() {
     let role = role(|fields| fields.cn_from_spiffe_path = true);
     let template = permitted(&role, &svid("spiffe://example.org/kafka/orders"));
     assert_eq!(common_name(&template), "kafka/orders");
-    assert!(template.names.dns.is_empty(), "a path is no DNS name");
+    assert!(template.names.dns.is_empty(), "a path is not a DNS name");
     let same = CertificateParams {
         common_name: "kafka/orders".to_owned(),
         ..svid("spiffe://example.org/kafka/orders")
@@ -292,8 +300,8 @@ fn refuses_a_common_name_that_is_not_the_path() {
         ..svid("spiffe://example.org/a")
     };
     refused(&role, &other, "common name a.example.org not allowed by this role");
-    refused(&role, &ask("a.example.org"), "exactly one URI SAN");
-    let two = words(&["spiffe://example.org/a", "spiffe://example.org/b"]);
+    refused(&role, &for_name("a.example.org"), "exactly one URI SAN");
+    let two = strings(&["spiffe://example.org/a", "spiffe://example.org/b"]);
     refused(
         &role,
         &CertificateParams { uri_sans: two, ..CertificateParams::default() },
@@ -302,7 +310,7 @@ fn refuses_a_common_name_that_is_not_the_path() {
 }
 
 #[test]
-fn a_path_fills_a_common_name_up_to_its_bound() {
+fn a_path_of_up_to_64_characters_becomes_the_common_name() {
     let role = role(|fields| fields.cn_from_spiffe_path = true);
     let uri = |length: usize| svid(&format!("spiffe://example.org/{}", "p".repeat(length)));
     assert_eq!(common_name(&permitted(&role, &uri(64))).len(), 64);
@@ -310,25 +318,25 @@ fn a_path_fills_a_common_name_up_to_its_bound() {
 }
 
 #[test]
-fn a_newcomer_is_told_the_line_that_admits_the_name() {
+fn the_refusal_of_a_common_name_has_the_command_that_allows_it() {
     let role = role(|_| {});
-    let newcomer = |name: &str, uri: &str| {
-        let ask = CertificateParams { common_name: name.to_owned(), ..svid(uri) };
-        decide(&role, &ask).map(|_| ()).unwrap_err().hint
+    let hint_for = |name: &str, uri: &str| {
+        let params = CertificateParams { common_name: name.to_owned(), ..svid(uri) };
+        decide(&role, &params).map(|_| ()).unwrap_err().hint
     };
-    let hint = newcomer("payments-api", "spiffe://example.org/payments/api").unwrap();
+    let hint = hint_for("payments-api", "spiffe://example.org/payments/api").unwrap();
     assert!(hint.contains("roles/web allowed_domains=example.org,payments-api"), "{hint}");
-    // Nothing to paste for who was not allowed the identity, nor text that a shell would read.
-    assert_eq!(newcomer("payments-api", "spiffe://example.com/x"), None);
-    assert_eq!(newcomer("$(reboot)", "spiffe://example.org/x"), None);
-    assert_eq!(newcomer("a b", "spiffe://example.org/x"), None);
+    // No command if the SPIFFE ID is not allowed, or if a shell would interpret the name.
+    assert_eq!(hint_for("payments-api", "spiffe://example.com/x"), None);
+    assert_eq!(hint_for("$(reboot)", "spiffe://example.org/x"), None);
+    assert_eq!(hint_for("a b", "spiffe://example.org/x"), None);
 }
 
 #[test]
-fn key_encipherment_stands_on_rsa_keys_only() {
+fn key_encipherment_is_set_for_rsa_keys_only() {
     let role = role(|_| {});
     let usage = |kind| {
-        let permit = role.permit(&ask("a.example.org"), None, kind, &bounds(), now()).unwrap();
+        let permit = role.permit(&for_name("a.example.org"), None, kind, &limits(), now()).unwrap();
         permit.template().key_usage
     };
     assert!(usage(KeyKind::Rsa(2048)).contains(KeyUsage::KEY_ENCIPHERMENT));
@@ -340,30 +348,31 @@ fn key_encipherment_stands_on_rsa_keys_only() {
 }
 
 #[test]
-fn a_leaf_with_a_spiffe_id_says_that_it_is_no_authority() {
+fn a_leaf_with_a_spiffe_id_has_basic_constraints() {
     let role = role(|fields| fields.require_cn = false);
     let template = permitted(&role, &svid("spiffe://example.org/a"));
     assert_eq!(template.basic_constraints, BasicConstraints::EndEntity);
-    let template = permitted(&role, &ask("a.example.org"));
+    let template = permitted(&role, &for_name("a.example.org"));
     assert_eq!(template.basic_constraints, BasicConstraints::Absent);
 }
 
 #[test]
-fn a_ttl_past_the_longest_is_cut_with_a_warning() {
+fn a_ttl_above_the_maximum_is_shortened_with_a_warning() {
     let role = role(|fields| fields.max_ttl = 7200);
-    let long = CertificateParams { ttl: 9000, ..ask("a.example.org") };
+    let long = CertificateParams { ttl: 9000, ..for_name("a.example.org") };
     let permit = decide(&role, &long).unwrap();
     assert_eq!(permit.template().not_after.unix(), NOW + 7200);
     assert_eq!(permit.warnings().len(), 1, "{:?}", permit.warnings());
-    let exact = decide(&role, &CertificateParams { ttl: 7200, ..ask("a.example.org") }).unwrap();
+    let exact =
+        decide(&role, &CertificateParams { ttl: 7200, ..for_name("a.example.org") }).unwrap();
     assert!(exact.warnings().is_empty());
 }
 
 #[test]
-fn the_longest_life_bounds_a_fixed_end_too() {
+fn max_ttl_limits_not_after_too() {
     let role = role(|fields| fields.max_ttl = 7200);
     let until =
-        |text: &str| CertificateParams { not_after: text.to_owned(), ..ask("a.example.org") };
+        |text: &str| CertificateParams { not_after: text.to_owned(), ..for_name("a.example.org") };
     let far = decide(&role, &until("2099-01-01T00:00:00Z"));
     if let Ok(permit) = far {
         assert!(permit.template().not_after.unix() <= NOW + 7200, "{:?}", permit.template());
@@ -373,12 +382,12 @@ fn the_longest_life_bounds_a_fixed_end_too() {
 }
 
 #[test]
-fn an_end_past_the_issuers_is_what_the_issuer_says() {
+fn leaf_not_after_behavior_applies_to_an_end_after_the_issuers() {
     let role = role(|_| {});
     let short = |behavior| {
-        let bounds =
-            IssuanceLimits { issuer_end: Timestamp::from_unix(NOW + 60), behavior, ..bounds() };
-        role.permit(&ask("a.example.org"), None, P256, &bounds, now())
+        let limits =
+            IssuanceLimits { issuer_end: Timestamp::from_unix(NOW + 60), behavior, ..limits() };
+        role.permit(&for_name("a.example.org"), None, P256, &limits, now())
             .map(|permit| permit.template().not_after.unix())
     };
     let refusal = short(LeafNotAfterBehavior::Err).unwrap_err();
@@ -390,8 +399,10 @@ fn an_end_past_the_issuers_is_what_the_issuer_says() {
 #[test]
 fn refuses_an_end_before_the_start() {
     let role = role(|_| {});
-    let past =
-        CertificateParams { not_after: "2020-01-01T00:00:00Z".to_owned(), ..ask("a.example.org") };
+    let past = CertificateParams {
+        not_after: "2020-01-01T00:00:00Z".to_owned(),
+        ..for_name("a.example.org")
+    };
     assert!(decide(&role, &past).is_err());
 }
 
@@ -403,9 +414,9 @@ fn refuses_roles_that_contradict_themselves() {
         (|fields| fields.key_type = "dsa".to_owned(), "unknown key type dsa"),
         (|fields| (fields.key_type, fields.key_bits) = ("ec".to_owned(), 255), "255"),
         (|fields| (fields.key_type, fields.key_bits) = ("rsa".to_owned(), 1024), "1024"),
-        (|fields| fields.ext_key_usage_oids = words(&["one"]), "one"),
-        (|fields| fields.allowed_other_sans = words(&["1.2.3"]), "semicolon"),
-        (|fields| fields.cn_validations = words(&["anything"]), "cn_validations"),
+        (|fields| fields.ext_key_usage_oids = strings(&["one"]), "one"),
+        (|fields| fields.allowed_other_sans = strings(&["1.2.3"]), "semicolon"),
+        (|fields| fields.cn_validations = strings(&["anything"]), "cn_validations"),
     ];
     for (change, text) in table {
         let mut fields = RoleFields::unspecified();
@@ -416,27 +427,27 @@ fn refuses_roles_that_contradict_themselves() {
 }
 
 #[test]
-fn a_role_keeps_its_name_and_its_ttl_may_be_the_greatest() {
+fn a_role_keeps_its_name_and_its_ttl_may_equal_the_maximum() {
     let mut fields = RoleFields::unspecified();
     (fields.ttl, fields.max_ttl) = (3600, 3600);
     assert_eq!(fields.clone().compile("web").unwrap().0.name(), "web");
-    // No greatest is named: the mount's counts.
+    // Without a maximum, that of the mount applies.
     fields.max_ttl = 0;
     assert_eq!(fields.compile("web").unwrap().0.name(), "web");
 }
 
 #[test]
-fn a_request_for_signature_brings_names_only_where_the_role_takes_them() {
+fn names_of_a_csr_are_used_only_if_the_role_says_so() {
     let csr = CsrFields {
         common_name: "a.example.org".to_owned(),
         names: crate::ca::permit::AlternativeNames {
-            dns: words(&["evil.com"]),
+            dns: strings(&["evil.com"]),
             ..Default::default()
         },
         ..CsrFields::default()
     };
     let decide =
-        |role: &Role| role.permit(&ask("b.example.org"), Some(&csr), P256, &bounds(), now());
+        |role: &Role| role.permit(&for_name("b.example.org"), Some(&csr), P256, &limits(), now());
     let refusal = decide(&role(|_| {})).map(|_| ()).unwrap_err();
     assert!(refusal.text.contains("evil.com"), "{}", refusal.text);
     let own = role(|fields| {
@@ -449,26 +460,28 @@ fn a_request_for_signature_brings_names_only_where_the_role_takes_them() {
 }
 
 #[test]
-fn who_names_what_the_csr_decides_is_told_so_and_nobody_else() {
+fn a_parameter_that_the_csr_overrides_causes_a_warning() {
     let plain = CsrFields { common_name: "a.example.org".to_owned(), ..CsrFields::default() };
     let constrained = CsrFields { has_basic_constraints: true, ..plain.clone() };
-    let told = |role: &Role, ask: &CertificateParams, csr: Option<&CsrFields>| {
-        role.permit(ask, csr, P256, &bounds(), now()).unwrap().warnings().len()
+    let warnings = |role: &Role, params: &CertificateParams, csr: Option<&CsrFields>| {
+        role.permit(params, csr, P256, &limits(), now()).unwrap().warnings().len()
     };
     let from_csr = role(|fields| fields.basic_constraints_valid_for_non_ca = true);
-    let named =
-        CertificateParams { alt_names: Some("a.example.org".to_owned()), ..ask("a.example.org") };
-    assert_eq!(told(&from_csr, &named, Some(&constrained)), 2, "the name and the names");
-    assert_eq!(told(&from_csr, &named, None), 0, "no CSR decides");
+    let named = CertificateParams {
+        alt_names: Some("a.example.org".to_owned()),
+        ..for_name("a.example.org")
+    };
+    assert_eq!(warnings(&from_csr, &named, Some(&constrained)), 2, "common_name and alt_names");
+    assert_eq!(warnings(&from_csr, &named, None), 0, "there is no CSR");
     assert_eq!(
-        told(&from_csr, &CertificateParams::default(), Some(&constrained)),
+        warnings(&from_csr, &CertificateParams::default(), Some(&constrained)),
         0,
-        "nothing was named"
+        "no parameter was sent"
     );
     let own = role(|fields| {
         fields.use_csr_common_name = false;
         fields.use_csr_sans = false;
     });
-    assert_eq!(told(&own, &named, Some(&plain)), 0, "the CSR decides nothing");
-    assert_eq!(told(&own, &named, Some(&constrained)), 1, "its basic constraints are ignored");
+    assert_eq!(warnings(&own, &named, Some(&plain)), 0, "the role does not use the CSR");
+    assert_eq!(warnings(&own, &named, Some(&constrained)), 1, "its basic constraints are ignored");
 }

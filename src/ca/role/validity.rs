@@ -8,52 +8,53 @@ use crate::ca::time::{LAST_SECOND, Timestamp};
 use crate::go::{self, duration};
 
 impl Role {
-    /// Steps 23 and 24 of `docs/dev/vault-pki.md`, "Order of the checks of issue and sign": notBefore and
-    /// notAfter of a leaf.
+    /// Steps 23 and 24 of `docs/dev/vault-pki.md`, "Order of the checks of issue and sign":
+    /// notBefore and notAfter of a leaf.
     pub(super) fn validity(
         &self,
-        ask: &CertificateParams,
+        params: &CertificateParams,
         has_csr: bool,
-        bounds: &IssuanceLimits,
+        limits: &IssuanceLimits,
         now: Timestamp,
         warnings: &mut Vec<String>,
     ) -> Result<(Timestamp, Timestamp), ValidityError> {
         let fields = &self.fields;
-        let wish = RequestedValidity {
-            ttl: ask.ttl,
-            not_after: &ask.not_after,
-            not_before: &ask.not_before,
+        let requested = RequestedValidity {
+            ttl: params.ttl,
+            not_after: &params.not_after,
+            not_before: &params.not_before,
         };
         let backdate = fields.not_before_duration;
-        let start = NotBeforeRules {
+        let start_rules = NotBeforeRules {
             fixed: &fields.not_before,
             bound: &fields.not_before_bound,
             backdate,
             may_backdate: fields.allow_backdating,
         };
-        let asked = choose_start(start, wish, now)?;
+        let start = choose_start(start_rules, requested, now)?;
         let or = |value: i64, otherwise: i64| if value > 0 { value } else { otherwise };
-        let end = NotAfterRules {
+        let end_rules = NotAfterRules {
             fixed: &fields.not_after,
             bound: &fields.not_after_bound,
             limits: TtlLimits {
-                default: or(fields.ttl, bounds.mount.default),
-                max: or(fields.max_ttl, bounds.mount.max),
+                default: or(fields.ttl, limits.mount.default),
+                max: or(fields.max_ttl, limits.mount.max),
             },
             max_bounds_not_after: fields.max_ttl > 0,
         };
-        let not_after = choose_end(end, wish, now, warnings)?;
-        let not_after = limit_to_issuer(not_after, bounds.issuer_end, bounds.behavior, now)?;
+        let not_after = choose_end(end_rules, requested, now, warnings)?;
+        let not_after = limit_to_issuer(not_after, limits.issuer_end, limits.behavior, now)?;
         let not_after = within_bound(not_after, &fields.not_after_bound)?;
-        check_order(asked, not_after)?;
+        check_order(start, not_after)?;
         if !has_csr {
-            return Ok((asked, not_after));
+            return Ok((start, not_after));
         }
-        // 15.8: where a CSR is signed, the time is looked at and not used.
-        let unasked = RequestedValidity { not_before: "", ..wish };
-        let usual = choose_start(NotBeforeRules { fixed: "", bound: "", ..start }, unasked, now)?;
-        check_order(usual, not_after)?;
-        Ok((usual, not_after))
+        // As in Vault, `not_before` is checked but not used when a CSR is signed.
+        let requested = RequestedValidity { not_before: "", ..requested };
+        let rules = NotBeforeRules { fixed: "", bound: "", ..start_rules };
+        let start = choose_start(rules, requested, now)?;
+        check_order(start, not_after)?;
+        Ok((start, not_after))
     }
 }
 
@@ -64,14 +65,14 @@ pub enum LeafNotAfterBehavior {
     Err,
     /// End with the issuer.
     Truncate,
-    /// Sign all the same.
+    /// Sign anyway.
     Permit,
 }
 
 impl LeafNotAfterBehavior {
-    /// Reads the word of `leaf_not_after_behavior`.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
+    /// Parses the value of `leaf_not_after_behavior`.
+    pub fn parse(value: &str) -> Option<Self> {
+        match value {
             "err" => Some(Self::Err),
             "truncate" => Some(Self::Truncate),
             "permit" => Some(Self::Permit),
@@ -79,7 +80,7 @@ impl LeafNotAfterBehavior {
         }
     }
 
-    /// Its word.
+    /// Its value in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Err => "err",
@@ -89,19 +90,19 @@ impl LeafNotAfterBehavior {
     }
 }
 
-/// Lifetimes in seconds: the default and the longest.
+/// Lifetimes in seconds: the default and the maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TtlLimits {
-    /// Used when nothing is asked.
+    /// Applies if no lifetime is requested.
     pub default: i64,
-    /// Never exceeded; what asks for more is cut, with a warning.
+    /// The maximum; a longer lifetime is shortened, with a warning.
     pub max: i64,
 }
 
-/// What a request says about its validity.
+/// The validity that a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestedValidity<'a> {
-    /// Seconds; 0 means nothing was asked.
+    /// Seconds; 0 means not sent.
     pub ttl: i64,
     /// RFC 3339, or empty.
     pub not_after: &'a str,
@@ -109,7 +110,7 @@ pub struct RequestedValidity<'a> {
     pub not_before: &'a str,
 }
 
-/// Why there is no validity.
+/// Why a validity is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidityError(pub String);
 
@@ -123,102 +124,103 @@ fn refused<T>(text: impl Into<String>) -> Result<T, ValidityError> {
     Err(ValidityError(text.into()))
 }
 
-/// What decides where validity starts.
+/// The rules for notBefore.
 #[derive(Clone, Copy, Debug)]
 pub struct NotBeforeRules<'a> {
-    /// The role's own time, or empty.
+    /// `not_before` of the role, or empty.
     pub fixed: &'a str,
     /// `permit`, `duration` or `forbid`.
     pub bound: &'a str,
-    /// Backdating in seconds; 0 is read as 30.
+    /// Backdating in seconds; 0 means 30.
     pub backdate: i64,
     /// May a request go back further than that?
     pub may_backdate: bool,
 }
 
-/// The first instant. A role's own time goes before the request's.
+/// Chooses notBefore. The time of the role takes precedence over that of the request.
 pub fn choose_start(
-    choice: NotBeforeRules<'_>,
-    wish: RequestedValidity<'_>,
+    rules: NotBeforeRules<'_>,
+    requested: RequestedValidity<'_>,
     now: Timestamp,
 ) -> Result<Timestamp, ValidityError> {
-    let backdate = if choice.backdate == 0 { 30 } else { choice.backdate };
+    let backdate = if rules.backdate == 0 { 30 } else { rules.backdate };
     let earliest = now.plus(backdate.saturating_neg());
-    if choice.bound == "forbid" && !wish.not_before.is_empty() {
+    if rules.bound == "forbid" && !requested.not_before.is_empty() {
         return refused("not_before_bound is set to forbid. not_before cannot be provided.");
     }
-    let text = if choice.fixed.is_empty() { wish.not_before } else { choice.fixed };
+    let text = if rules.fixed.is_empty() { requested.not_before } else { rules.fixed };
     if text.is_empty() {
         return Ok(earliest);
     }
     let start = parse_time(text)?;
-    if choice.bound == "duration" && choice.fixed.is_empty() && start < earliest {
+    if rules.bound == "duration" && rules.fixed.is_empty() && start < earliest {
         return refused(format!(
             "not_before_bound is set to duration. Cannot satisfy request as it would result in notBefore of {start} that is older than the allowed not_before_duration of {}",
             duration::format(backdate)
         ));
     }
-    // A certificate that seems older than it is passes for one that was there before a revocation
-    // or a change of the role.
-    if !choice.may_backdate && choice.fixed.is_empty() && start < earliest {
+    // A backdated certificate looks as if it was issued before a revocation or a change of the
+    // role.
+    if !rules.may_backdate && rules.fixed.is_empty() && start < earliest {
         return refused(format!(
-            "not_before {start} lies further back than not_before_duration allows ({}), and the role does not set allow_backdating=true",
+            "not_before {start} is earlier than not_before_duration allows ({}), and the role does not set allow_backdating=true",
             duration::format(backdate)
         ));
     }
     Ok(start)
 }
 
-/// What decides where validity ends.
+/// The rules for notAfter.
 #[derive(Clone, Copy, Debug)]
 pub struct NotAfterRules<'a> {
-    /// The role's own time, or empty.
+    /// `not_after` of the role, or empty.
     pub fixed: &'a str,
-    /// `permit`, `ttl-limited`, `forbid`; a time is looked at in the end.
+    /// `permit`, `ttl-limited` or `forbid`; an instant is checked later.
     pub bound: &'a str,
-    /// Lifetimes that apply.
+    /// The lifetimes that apply.
     pub limits: TtlLimits,
-    /// Does `limits.max` bound a `not_after` too? Yes for roles that set `max_ttl` (`docs/compatibility.md`).
+    /// Does `limits.max` bound a `not_after` too? Yes for roles that set `max_ttl`
+    /// (`docs/compatibility.md`).
     pub max_bounds_not_after: bool,
 }
 
-/// The last instant, before the issuer's end is looked at.
+/// Chooses notAfter, before that of the issuer is considered.
 pub fn choose_end(
-    choice: NotAfterRules<'_>,
-    wish: RequestedValidity<'_>,
+    rules: NotAfterRules<'_>,
+    requested: RequestedValidity<'_>,
     now: Timestamp,
     warnings: &mut Vec<String>,
 ) -> Result<Timestamp, ValidityError> {
-    if choice.bound == "forbid" && !wish.not_after.is_empty() {
+    if rules.bound == "forbid" && !requested.not_after.is_empty() {
         return refused("not_after_bound is set to forbid. not_after cannot be provided.");
     }
-    let text = if choice.fixed.is_empty() { wish.not_after } else { choice.fixed };
-    if wish.ttl > 0 && !text.is_empty() {
+    let text = if rules.fixed.is_empty() { requested.not_after } else { rules.fixed };
+    if requested.ttl > 0 && !text.is_empty() {
         return refused(
             "Either ttl or not_after should be provided. Both should not be provided in the same request.",
         );
     }
-    let asked = if wish.ttl > 0 { wish.ttl } else { choice.limits.default };
-    let max = choice.limits.max;
-    if asked > max && text.is_empty() {
+    let ttl_requested = if requested.ttl > 0 { requested.ttl } else { rules.limits.default };
+    let max = rules.limits.max;
+    if ttl_requested > max && text.is_empty() {
         warnings.push(format!(
             "TTL \"{}\" is longer than permitted maxTTL \"{}\", so maxTTL is being used",
-            duration::format(asked),
+            duration::format(ttl_requested),
             duration::format(max)
         ));
     }
-    let ttl = asked.min(max);
+    let ttl = ttl_requested.min(max);
     if text.is_empty() {
         return Ok(now.plus(ttl));
     }
     let end = parse_time(text)?;
-    if choice.bound == "ttl-limited" && choice.fixed.is_empty() && end > now.plus(ttl) {
+    if rules.bound == "ttl-limited" && rules.fixed.is_empty() && end > now.plus(ttl) {
         return refused(format!(
             "not_after_bound is set to ttl-limited. Cannot satisfy request as that would result in notAfter of {end} that is beyond the TTL of {}",
             duration::format(ttl)
         ));
     }
-    if choice.max_bounds_not_after && end > now.plus(max) {
+    if rules.max_bounds_not_after && end > now.plus(max) {
         return refused(format!(
             "cannot satisfy request, as not_after {end} is beyond the role's max_ttl of {}",
             duration::format(max)
@@ -227,7 +229,8 @@ pub fn choose_end(
     Ok(end)
 }
 
-/// Refuses, shortens or keeps an end beyond the issuer's (`docs/dev/vault-pki.md`, "notAfter", step 7).
+/// Refuses, shortens or keeps an end beyond the issuer's (`docs/dev/vault-pki.md`, "notAfter", step
+/// 7).
 pub fn limit_to_issuer(
     end: Timestamp,
     issuer_end: Timestamp,
@@ -260,7 +263,7 @@ fn within_bound(end: Timestamp, bound: &str) -> Result<Timestamp, ValidityError>
     }
 }
 
-/// Does the start lie before the end, and can a certificate write both?
+/// Checks that the start is before the end and that a certificate can encode both.
 pub(in crate::ca) fn check_order(start: Timestamp, end: Timestamp) -> Result<(), ValidityError> {
     if start > end {
         return refused(format!(

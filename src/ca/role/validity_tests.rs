@@ -4,13 +4,13 @@
 use super::*;
 use crate::ca::time::LAST_SECOND;
 
-/// Seconds from now to the start and to the end of what is permitted.
+/// Seconds from now to notBefore and notAfter of the permitted certificate.
 fn span(
     role: &Role,
-    ask: &CertificateParams,
+    params: &CertificateParams,
     csr: Option<&CsrFields>,
 ) -> Result<(i64, i64), RoleViolation> {
-    let permit = role.permit(ask, csr, P256, &bounds(), now())?;
+    let permit = role.permit(params, csr, P256, &limits(), now())?;
     let template = permit.template();
     Ok((template.not_before.unix() - NOW, template.not_after.unix() - NOW))
 }
@@ -20,18 +20,18 @@ fn at(seconds: i64) -> String {
 }
 
 fn from(seconds: i64) -> CertificateParams {
-    CertificateParams { not_before: at(seconds), ..ask("a.example.org") }
+    CertificateParams { not_before: at(seconds), ..for_name("a.example.org") }
 }
 
 fn until(seconds: i64) -> CertificateParams {
-    CertificateParams { not_after: at(seconds), ..ask("a.example.org") }
+    CertificateParams { not_after: at(seconds), ..for_name("a.example.org") }
 }
 
 #[test]
-fn a_life_ends_where_it_was_asked_to_and_never_later() {
+fn a_certificate_ends_when_requested_and_never_later() {
     let role = role(|fields| (fields.ttl, fields.max_ttl) = (600, 7200));
     let lasting =
-        |ttl| span(&role, &CertificateParams { ttl, ..ask("a.example.org") }, None).unwrap();
+        |ttl| span(&role, &CertificateParams { ttl, ..for_name("a.example.org") }, None).unwrap();
     assert_eq!(lasting(0), (-30, 600));
     assert_eq!(lasting(1), (-30, 1));
     assert_eq!(lasting(7200), (-30, 7200));
@@ -42,23 +42,23 @@ fn a_life_ends_where_it_was_asked_to_and_never_later() {
 
 #[test]
 fn a_request_starts_no_earlier_than_the_role_lets_it() {
-    let bound = |word: &str, allow_backdating: bool| {
+    let bound = |value: &str, allow_backdating: bool| {
         role(|fields| {
             (fields.not_before_bound, fields.allow_backdating) =
-                (word.to_owned(), allow_backdating);
+                (value.to_owned(), allow_backdating);
         })
     };
     let start = |role: &Role, seconds| span(role, &from(seconds), None).map(|span| span.0);
-    for word in ["permit", "duration"] {
-        let strict = bound(word, false);
+    for value in ["permit", "duration"] {
+        let strict = bound(value, false);
         for seconds in [-30, 0, 60] {
-            assert_eq!(start(&strict, seconds).unwrap(), seconds, "{word}");
+            assert_eq!(start(&strict, seconds).unwrap(), seconds, "{value}");
         }
         for seconds in [-31, -86_400, -NOW] {
-            assert!(start(&strict, seconds).is_err(), "{word} {seconds}");
+            assert!(start(&strict, seconds).is_err(), "{value} {seconds}");
         }
     }
-    // The consent goes as far as the bound lets it.
+    // `allow_backdating` has an effect only as far as the bound permits.
     for seconds in [-31, -86_400, -NOW] {
         assert_eq!(start(&bound("permit", true), seconds).unwrap(), seconds);
         assert!(start(&bound("duration", true), seconds).is_err());
@@ -66,7 +66,7 @@ fn a_request_starts_no_earlier_than_the_role_lets_it() {
     for seconds in [-31, 0, 60] {
         assert!(start(&bound("forbid", true), seconds).is_err());
     }
-    // The role's own duration is the measure.
+    // The duration of the role counts.
     let hour = role(|fields| fields.not_before_duration = 3600);
     assert_eq!(start(&hour, -3600).unwrap(), -3600);
     assert!(start(&hour, -3601).is_err());
@@ -74,7 +74,7 @@ fn a_request_starts_no_earlier_than_the_role_lets_it() {
     assert!(refusal.text.contains("allow_backdating=true"), "{}", refusal.text);
     // In the year 1, in another offset, and before the epoch.
     for text in ["0001-01-01T00:00:00Z", "2026-11-22T12:00:00+02:00", "1949-01-01T00:00:00Z"] {
-        let old = CertificateParams { not_before: text.to_owned(), ..ask("a.example.org") };
+        let old = CertificateParams { not_before: text.to_owned(), ..for_name("a.example.org") };
         assert!(span(&bound("permit", false), &old, None).is_err(), "{text}");
     }
 }
@@ -86,7 +86,7 @@ fn signing_a_request_starts_when_the_role_says() {
     for seconds in [-60, 0, 600] {
         assert_eq!(span(&strict, &from(seconds), Some(&csr)).unwrap(), (-60, 3600));
     }
-    // It is looked at all the same.
+    // The requested time is checked anyway.
     for seconds in [-61, -86_400, 3600] {
         assert!(span(&strict, &from(seconds), Some(&csr)).is_err());
     }
@@ -103,46 +103,48 @@ fn signing_a_request_starts_when_the_role_says() {
 }
 
 #[test]
-fn a_bound_on_requests_does_not_bind_the_times_of_the_role_itself() {
+fn the_bounds_do_not_apply_to_the_times_of_the_role() {
     let role = role(|fields| {
         (fields.not_before, fields.not_before_bound) = (at(-86_400), "duration".to_owned());
         (fields.not_after, fields.not_after_bound) = (at(7200), "ttl-limited".to_owned());
     });
-    assert_eq!(span(&role, &ask("a.example.org"), None).unwrap(), (-86_400, 7200));
+    assert_eq!(span(&role, &for_name("a.example.org"), None).unwrap(), (-86_400, 7200));
 }
 
 #[test]
-fn a_bound_that_is_a_time_holds_for_every_end() {
+fn a_bound_that_is_an_instant_applies_to_every_end() {
     let role = role(|fields| fields.not_after_bound = at(600));
     assert_eq!(
-        span(&role, &CertificateParams { ttl: 600, ..ask("a.example.org") }, None).unwrap(),
+        span(&role, &CertificateParams { ttl: 600, ..for_name("a.example.org") }, None).unwrap(),
         (-30, 600)
     );
-    for ask in
-        [ask("a.example.org"), CertificateParams { ttl: 601, ..ask("a.example.org") }, until(601)]
-    {
-        let refusal = span(&role, &ask, None).unwrap_err();
+    for params in [
+        for_name("a.example.org"),
+        CertificateParams { ttl: 601, ..for_name("a.example.org") },
+        until(601),
+    ] {
+        let refusal = span(&role, &params, None).unwrap_err();
         assert!(refusal.text.contains("beyond the maximum timestamp"), "{}", refusal.text);
     }
-    // An end that the issuer cuts is compared as it is cut.
+    // An end that is shortened to the issuer's is compared afterwards.
     let short = IssuanceLimits {
         issuer_end: Timestamp::from_unix(NOW + 500),
         behavior: LeafNotAfterBehavior::Truncate,
-        ..bounds()
+        ..limits()
     };
     let cut = role.permit(&until(9000), None, P256, &short, now()).unwrap();
     assert_eq!(cut.template().not_after.unix(), NOW + 500);
 }
 
 #[test]
-fn a_start_after_the_end_is_told_before_a_user_id_is() {
+fn a_start_after_the_end_is_reported_before_a_user_id() {
     let role = role(|_| {});
-    let wrong = CertificateParams { user_ids: words(&["root"]), ..from(7200) };
+    let wrong = CertificateParams { user_ids: strings(&["root"]), ..from(7200) };
     refused(&role, &wrong, "is later than the certificate's Not After");
 }
 
 #[test]
-fn both_ends_lie_in_years_that_a_certificate_can_write_and_in_their_order() {
+fn start_and_end_are_in_order_and_in_years_that_a_certificate_can_encode() {
     // The first second of the year 1 (RFC 3339 in Go), and the last of 9999 (RFC 5280, 4.1.2.5).
     const FIRST: i64 = -62_135_596_800;
     let check = |start: i64, end: i64| {
@@ -162,7 +164,7 @@ fn both_ends_lie_in_years_that_a_certificate_can_write_and_in_their_order() {
 }
 
 #[test]
-fn bounds_for_requests_do_not_hold_the_times_that_the_role_itself_names() {
+fn a_bound_that_refuses_a_request_allows_the_same_time_of_the_role() {
     let limited = |fields: &mut RoleFields| {
         (fields.ttl, fields.not_after_bound) = (600, "ttl-limited".to_owned());
     };
@@ -172,10 +174,10 @@ fn bounds_for_requests_do_not_hold_the_times_that_the_role_itself_names() {
         limited(fields);
         fields.not_after = at(7200);
     });
-    assert_eq!(span(&fixed, &ask("a.example.org"), None).unwrap().1, 7200);
+    assert_eq!(span(&fixed, &for_name("a.example.org"), None).unwrap().1, 7200);
     let early = role(|fields| {
         fields.not_before_bound = "duration".to_owned();
         fields.not_before = at(-86_400);
     });
-    assert_eq!(span(&early, &ask("a.example.org"), None).unwrap().0, -86_400);
+    assert_eq!(span(&early, &for_name("a.example.org"), None).unwrap().0, -86_400);
 }

@@ -1,9 +1,9 @@
-//! The table of the standard, row by row, and every byte as a character of both parts.
+//! Examples for every rule of the standard, and every byte as a character of both parts.
 
 use super::{SpiffeId, SpiffeIdError as Error};
 
 #[test]
-fn accepts_every_row_that_the_standard_accepts() {
+fn accepts_ids_that_the_standard_allows() {
     let long = format!("spiffe://td/{}", "a".repeat(2036));
     let wide = format!("spiffe://{}/a", "d".repeat(255));
     for id in [
@@ -29,7 +29,7 @@ fn accepts_every_row_that_the_standard_accepts() {
 }
 
 #[test]
-fn refuses_every_row_that_the_standard_refuses() {
+fn refuses_ids_that_the_standard_forbids() {
     let long = format!("spiffe://td/{}", "a".repeat(2037));
     let wide = format!("spiffe://{}/a", "d".repeat(256));
     for (id, why) in [
@@ -87,7 +87,7 @@ fn refuses_every_row_that_the_standard_refuses() {
 }
 
 #[test]
-fn only_the_two_alphabets_pass() {
+fn accepts_only_the_characters_of_each_part() {
     for code in 0..=255_u8 {
         let character = char::from(code);
         let domain = SpiffeId::parse(&format!("spiffe://td{character}"));

@@ -71,18 +71,26 @@ async fn r13_empty_names_of_a_csr_are_refused_and_valid_ones_signed() {
     for text in ["", "a@", "@example.org", "a"] {
         let csr = request(|csr| csr.subject_alt_names.push(Rfc822Name(ia5(text))));
         let body = json!({ "csr": csr });
-        server.post("pki/sign/web", body).await.refused(400, "is no e-mail address");
+        server.post("pki/sign/web", body).await.refused(400, "is not an e-mail address");
         let body = json!({ "csr": csr, "use_csr_values": true });
-        server.post("pki/root/sign-intermediate", body).await.refused(400, "is no e-mail address");
+        server
+            .post("pki/root/sign-intermediate", body)
+            .await
+            .refused(400, "is not an e-mail address");
     }
     for text in ["", " ", ".", "a..b", ".a", "a b"] {
         let csr = request(|csr| csr.subject_alt_names.push(DnsName(ia5(text))));
-        server.post("pki/sign/web", json!({ "csr": csr })).await.refused(400, "is no DNS name");
+        server.post("pki/sign/web", json!({ "csr": csr })).await.refused(400, "is not a DNS name");
     }
     for text in ["a@", "@example.org"] {
-        issue(&server, json!({ "common_name": text })).await.refused(400, "is no e-mail address");
+        issue(&server, json!({ "common_name": text }))
+            .await
+            .refused(400, "is not an e-mail address");
         let body = json!({ "common_name": "CA", "key_type": "ec", "alt_names": text });
-        server.post("pki/root/generate/internal", body).await.refused(400, "is no e-mail address");
+        server
+            .post("pki/root/generate/internal", body)
+            .await
+            .refused(400, "is not an e-mail address");
     }
     for text in ["a_b.example.org", "*.example.org", "a.example.org.", "EXAMPLE", "xn--tda.org"] {
         let csr = request(|csr| {
@@ -116,10 +124,10 @@ async fn f13_an_unknown_usage_has_a_warning_when_the_role_is_written() {
         let fields = json!({ "allowed_uri_sans": "", field: ["KeyAgreement", "Any", word] });
         let warnings = signet_warnings(&role(&server, "web", fields).await.ok()).join("\n");
         let first = if field == "key_usage" { "Any" } else { "KeyAgreement" };
-        assert!(warnings.contains(&format!("{field}: \"{first}\" is no usage")), "{warnings}");
+        assert!(warnings.contains(&format!("{field}: \"{first}\" is not a known usage")), "{warnings}");
         let fields = json!({ "allowed_uri_sans": "", field: [word] });
         let warnings = signet_warnings(&role(&server, "web", fields).await.ok()).join("\n");
-        assert!(warnings.contains(&format!("{field}: \"{word}\" is no usage")), "{warnings}");
+        assert!(warnings.contains(&format!("{field}: \"{word}\" is not a known usage")), "{warnings}");
     }
     let known = json!({
         "allowed_uri_sans": "", "key_usage": "digitalsignature, KeyAgreement",
@@ -180,7 +188,7 @@ async fn f12_a_control_character_in_punycode_is_refused() {
             ("pki/root/sign-intermediate", json!({ "csr": csr, "use_csr_values": true })),
         ] {
             let answer = server.post(path, body).await;
-            answer.refused(400, "is no DNS name");
+            answer.refused(400, "is not a DNS name");
         }
     }
     for name in ["xn--tda.org", "bücher.example.org", "xn--", "xn--fiqs8s"] {

@@ -196,7 +196,7 @@ async fn r14_the_constraints_of_every_certificate_in_the_chain_apply() {
     // A longer path than the root allows is written with a warning, and has no effect.
     let body = json!({ "csr": csr, "common_name": "Middle CA", "max_path_length": 5 });
     let answer = server.post("pki/issuer/top/sign-intermediate", body).await.ok();
-    assert!(warned(&answer, "Signet: max_path_length is more than the issuer leaves"));
+    assert!(warned(&answer, "Signet: max_path_length exceeds what the issuer allows"));
     let set = json!({ "certificate": answer.text("certificate") });
     let answer = server.post("pki/intermediate/set-signed", set).await.ok();
     let id = answer.data()["imported_issuers"][0].as_str().unwrap().to_owned();

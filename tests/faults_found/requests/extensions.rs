@@ -13,7 +13,7 @@ async fn f10_the_name_constraints_of_a_csr_do_not_replace_those_of_the_caller() 
         let mut body = json!({ "csr": csr, "use_csr_values": true });
         body.as_object_mut().unwrap().insert(parameter.to_owned(), json!("example.org"));
         let answer = server.post("pki/root/sign-intermediate", body).await;
-        answer.refused(400, "both bring name constraints");
+        answer.refused(400, "both contain name constraints");
     }
     // Without the parameter they are copied, and always critical.
     let answer = sign_own(&server, &csr).await.ok();

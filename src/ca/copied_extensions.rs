@@ -1,5 +1,5 @@
-//! Extensions of a request that are taken byte for byte: what must hold of each so that strict
-//! readers read the certificate, and those that no certificate of an authority holds.
+//! Extensions of a CSR that are copied byte for byte: the checks without which strict parsers
+//! reject the certificate, and the extensions that an authority must not have.
 
 use super::asn1::{DerError, DerReader, tag};
 use super::extensions::{AUTHORITY_INFO_ACCESS, FRESHEST_CRL, SUBJECT_KEY_IDENTIFIER};
@@ -21,11 +21,11 @@ const TLS_FEATURE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 const NETSCAPE_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.113730.1.1");
 
 const LISTS: &str = "it belongs to revocation lists";
-const RESOURCES: &str = "the resources of RFC 3779 are not read here";
-const LOGS: &str = "only a log of certificates, or who asks one, may set it (RFC 6962, 3)";
+const RESOURCES: &str = "the resources of RFC 3779 are not supported";
+const LOGS: &str = "it is reserved for certificate transparency (RFC 6962, 3)";
 
-/// Extensions that no certificate of an authority holds, or that readers refuse if they are
-/// malformed and that are not read here.
+/// Extensions that an authority must not have, and extensions that clients check and this file does
+/// not.
 const REFUSED: [(ObjectIdentifier, &str); 13] = [
     (ObjectIdentifier::new_unwrap("2.5.29.20"), LISTS),
     (ObjectIdentifier::new_unwrap("2.5.29.21"), LISTS),
@@ -39,13 +39,13 @@ const REFUSED: [(ObjectIdentifier, &str); 13] = [
     (ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.29"), RESOURCES),
     (
         ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.14"),
-        "an authority is no proxy certificate (RFC 3820, 3.7)",
+        "an authority is not a proxy certificate (RFC 3820, 3.7)",
     ),
     (ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2"), LOGS),
     (ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.3"), LOGS),
 ];
 
-/// What RFC 5280 says of an extension's criticality in its sections; else what was asked for.
+/// The criticality that RFC 5280 requires of an extension; otherwise the requested one.
 pub(in crate::ca) fn criticality(oid: &ObjectIdentifier, asked: bool) -> bool {
     match *oid {
         POLICY_CONSTRAINTS | INHIBIT_ANY_POLICY => true,
@@ -58,7 +58,7 @@ pub(in crate::ca) fn criticality(oid: &ObjectIdentifier, asked: bool) -> bool {
     }
 }
 
-/// Does this file know what the extension means?
+/// Does this file interpret the extension?
 pub(in crate::ca) fn is_known(oid: &ObjectIdentifier) -> bool {
     matches!(
         *oid,
@@ -73,7 +73,7 @@ pub(in crate::ca) fn is_known(oid: &ObjectIdentifier) -> bool {
     )
 }
 
-/// Reads an extension that nothing of ours decides on.
+/// Checks an extension that no other code interprets.
 ///
 /// # Errors
 /// Says why it cannot be in the certificate.
@@ -81,7 +81,7 @@ pub(in crate::ca) fn check(oid: &ObjectIdentifier, value: &[u8]) -> Result<(), S
     if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == oid) {
         return Err((*why).to_owned());
     }
-    sound(value, DEEPEST)?;
+    check_der(value, MAX_DEPTH)?;
     let mut reader = DerReader::new(value);
     let read = match *oid {
         POLICY_CONSTRAINTS => policy_constraints(&mut reader),
@@ -101,7 +101,7 @@ pub(in crate::ca) fn check(oid: &ObjectIdentifier, value: &[u8]) -> Result<(), S
     read.map_err(|error| error.to_string())
 }
 
-/// One element after the other of a SEQUENCE that has at least one.
+/// Reads the elements of a SEQUENCE, which must have at least one.
 fn each<'a>(
     reader: &mut DerReader<'a>,
     read: impl Fn(&mut DerReader<'a>) -> Result<(), DerError>,
@@ -140,45 +140,47 @@ fn policy_mappings(reader: &mut DerReader<'_>) -> Result<(), DerError> {
     })
 }
 
-/// The content of an INTEGER that counts: minimal, not negative, and of four bytes at most.
+/// Checks the content of an INTEGER that is a count: minimal, not negative, at most four bytes.
 fn count(content: &[u8]) -> Result<(), DerError> {
     match content {
-        [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] => Err(DerError::Value("a number is no count")),
+        [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] => {
+            Err(DerError::Value("a number is not a count"))
+        }
         _ if content.len() > 4 => Err(DerError::Value("a number is too large")),
         _ => Ok(()),
     }
 }
 
-/// How deep the values of an unknown extension may lie in one another.
-const DEEPEST: usize = 16;
+/// The maximum nesting depth of values in an unknown extension.
+const MAX_DEPTH: usize = 16;
 
-/// One value of DER with nothing behind it, and the same of everything inside it.
-fn sound(value: &[u8], deepest: usize) -> Result<(), String> {
+/// Checks that the bytes are one value of DER without trailing bytes, down to the nested values.
+fn check_der(value: &[u8], depth: usize) -> Result<(), String> {
     let mut reader = DerReader::new(value);
     let element = reader.any().map_err(|error| error.to_string())?;
     reader.end().map_err(|error| error.to_string())?;
     if element.tag & 0x20 == 0 {
-        return primitive(element.tag, value);
+        return check_primitive(element.tag, value);
     }
-    let deepest = deepest.checked_sub(1).ok_or("its values lie too deep")?;
+    let depth = depth.checked_sub(1).ok_or("its values are nested too deeply")?;
     let mut inner = DerReader::new(element.content);
     while !inner.is_empty() {
-        sound(inner.any().map_err(|error| error.to_string())?.whole, deepest)?;
+        check_der(inner.any().map_err(|error| error.to_string())?.whole, depth)?;
     }
     Ok(())
 }
 
 const NULL: u8 = 5;
 
-/// The forms that DER allows to the universal types that have several in BER.
-fn primitive(found: u8, whole: &[u8]) -> Result<(), String> {
+/// Checks the universal types that have several encodings in BER and one in DER.
+fn check_primitive(found: u8, whole: &[u8]) -> Result<(), String> {
     let mut reader = DerReader::new(whole);
     let read = match found {
         tag::BOOLEAN => reader.default_false().map(drop),
         tag::INTEGER => reader.integer().map(drop),
         tag::OBJECT_IDENTIFIER => reader.oid_bytes().map(drop),
         tag::BIT_STRING => reader.named_bits().map(drop),
-        NULL if whole.len() != 2 => Err(DerError::Value("a null has a content")),
+        NULL if whole.len() != 2 => Err(DerError::Value("a null has content")),
         0 => Err(DerError::Value("a value has no type")),
         _ => Ok(()),
     };
