@@ -169,7 +169,7 @@ pub fn seconds(value: &Value) -> Result<i64, String> {
     // An empty text is no duration of Go, and zero for Vault.
     let read = |text: &str| match text {
         "" => Ok(0),
-        text => duration::parse(text).map(Span::whole_seconds),
+        text => duration::parse(text).map(Span::whole_seconds).map_err(|why| why.to_string()),
     };
     let seconds = match value {
         Value::Number(number) => number.as_i64().map_or_else(|| read(&number.to_string()), Ok)?,

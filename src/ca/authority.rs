@@ -2,7 +2,7 @@
 //! (`docs/dev/vault-pki.md`, "Authorities").
 //!
 //! Roles do not apply to authorities: a caller with access to these paths may request any name.
-//! Checked are only the encoding of the certificate and the constraints of the issuers above it.
+//! Only the encoding of the certificate and the constraints of the issuers above it are checked.
 
 use crate::ca::oid::ObjectIdentifier;
 
@@ -54,7 +54,7 @@ pub struct CaCertificateParams {
     pub use_pss: bool,
 }
 
-/// What the certificates of the issuer and those above it allow below them.
+/// What the certificates of the issuer and of the issuers above it allow below them.
 #[derive(Clone, Copy, Debug)]
 pub struct IssuerConstraints<'a> {
     /// Name constraints and path length of the issuer and of those above it.

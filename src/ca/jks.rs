@@ -39,8 +39,8 @@ pub(crate) struct ProtectedKey<'a> {
 }
 
 /// Writes a key store with one private key entry, or trusted entries `1`, `2`, … where there is
-/// no key. The alias is written in lower case: Java converts the alias that it looks up, but not
-/// the one that it loads.
+/// no key. The alias is written in lower case: Java converts the alias that it looks up to lower
+/// case, but not the one that it loads.
 ///
 /// # Errors
 /// [`KeyStoreError::Alias`], [`KeyStoreError::Key`], [`KeyStoreError::TooLarge`].

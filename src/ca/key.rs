@@ -160,7 +160,7 @@ impl SignatureAlgorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// Can a key of this kind make this signature?
+    /// Can a key of this kind create this signature?
     pub const fn fits(self, kind: KeyKind) -> bool {
         matches!(
             (self, kind),

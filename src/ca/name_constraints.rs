@@ -169,7 +169,8 @@ impl NameConstraints {
         permitted + excluded
     }
 
-    /// Has a constraint on mailboxes or URIs an empty name, which matches every name of its kind?
+    /// Does a constraint on mailboxes or URIs have an empty name, which matches every name of its
+    /// kind?
     /// RFC 5280 does not define that form; some certificates have it, and Java rejects them.
     pub(in crate::ca) fn has_an_empty_host(&self) -> bool {
         [&self.permitted_email, &self.excluded_email, &self.permitted_uri, &self.excluded_uri]

@@ -58,8 +58,8 @@ impl ParameterOverrides {
     }
 }
 
-/// A requester chooses neither basic constraints (`docs/dev/vault-pki.md`, "Signing an
-/// intermediate") nor the issuer of the certificate.
+/// Takes names and extensions from the CSR. A requester chooses neither basic constraints
+/// (`docs/dev/vault-pki.md`, "Signing an intermediate") nor the issuer of the certificate.
 ///
 /// # Errors
 /// Names the extension and what is wrong with it.

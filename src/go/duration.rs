@@ -5,9 +5,42 @@
 //! format strings (<https://developer.hashicorp.com/vault/docs/concepts/duration-format>). A day is
 //! not a unit of Go: `1d12h` is refused with Go's text.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::quote;
+
+/// Why a text is not a duration. The texts are Go's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DurationError {
+    /// The text does not have the form of a duration.
+    Invalid(String),
+    /// The last number has no unit.
+    MissingUnit(String),
+    /// A unit that Go does not have.
+    UnknownUnit {
+        /// The unit.
+        unit: String,
+        /// The whole text.
+        text: String,
+    },
+}
+
+impl fmt::Display for DurationError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(text) => write!(formatter, "time: invalid duration {}", quote(text)),
+            Self::MissingUnit(text) => {
+                write!(formatter, "time: missing unit in duration {}", quote(text))
+            }
+            Self::UnknownUnit { unit, text } => {
+                write!(formatter, "time: unknown unit {} in duration {}", quote(unit), quote(text))
+            }
+        }
+    }
+}
+
+impl std::error::Error for DurationError {}
 
 /// A span of time, positive or negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,8 +76,8 @@ impl Span {
 /// Reads `90`, `90s`, `1h30m`, `1.5h`, `250ms`, `-1h` or `30d`. Go's range is not checked here.
 ///
 /// # Errors
-/// Go's text.
-pub fn parse(text: &str) -> Result<Span, String> {
+/// The text of [`DurationError`] is Go's.
+pub fn parse(text: &str) -> Result<Span, DurationError> {
     if let Ok(seconds) = text.parse() {
         return Ok(Span::of_seconds(seconds));
     }
@@ -53,8 +86,7 @@ pub fn parse(text: &str) -> Result<Span, String> {
     {
         return Ok(Span::of_seconds(days.saturating_mul(86_400)));
     }
-    let quoted = || quote(text);
-    let invalid = || format!("time: invalid duration {}", quoted());
+    let invalid = || DurationError::Invalid(text.to_owned());
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -74,10 +106,10 @@ pub fn parse(text: &str) -> Result<Span, String> {
             "ms" => 1_000_000,
             "us" | "µs" | "μs" => 1_000,
             "ns" => 1,
-            "" => return Err(format!("time: missing unit in duration {}", quoted())),
-            other => {
-                let unit = quote(other);
-                return Err(format!("time: unknown unit {unit} in duration {}", quoted()));
+            "" => return Err(DurationError::MissingUnit(text.to_owned())),
+            unit => {
+                let (unit, text) = (unit.to_owned(), text.to_owned());
+                return Err(DurationError::UnknownUnit { unit, text });
             }
         };
         total = total.saturating_add(number.times(unit));
@@ -191,7 +223,7 @@ mod tests {
             ("1d12h", "time: unknown unit \"d\" in duration \"1d12h\""),
             ("1.5h ", "time: unknown unit \"h \" in duration \"1.5h \""),
         ] {
-            assert_eq!(parse(text), Err(why.to_owned()), "{text}");
+            assert_eq!(parse(text).unwrap_err().to_string(), why, "{text}");
         }
     }
 

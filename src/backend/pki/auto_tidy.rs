@@ -8,7 +8,7 @@ use crate::backend::response::Response;
 use crate::engine::Failure;
 use crate::engine::pki::Pki;
 use crate::engine::pki::auto_tidy::{AutoTidyChange, AutoTidyRecord};
-use crate::go::{duration, quote};
+use crate::go::duration::{self, DurationError};
 use crate::wire::pki::AutoTidyConfig;
 
 params! {
@@ -88,9 +88,10 @@ fn pause(text: &str) -> Result<i64, Failure> {
     if text.is_empty() {
         return Ok(0);
     }
-    let invalid = || format!("time: invalid duration {}", quote(text));
     let span = duration::parse(text)
-        .and_then(|span| if span.fits_go() { Ok(span) } else { Err(invalid()) })
+        .and_then(|span| {
+            if span.fits_go() { Ok(span) } else { Err(DurationError::Invalid(text.to_owned())) }
+        })
         .map_err(|why| Failure::refused(format!("unable to parse given pause_duration: {why}")))?;
     Ok(span.whole_seconds())
 }

@@ -32,6 +32,47 @@ impl fmt::Display for RoleError {
 
 impl std::error::Error for RoleError {}
 
+impl From<UnsupportedKey> for RoleError {
+    fn from(error: UnsupportedKey) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+/// A key or a hash that is not supported. The texts are Vault's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnsupportedKey {
+    /// An RSA key of less than 2048 bits.
+    WeakRsa(i64),
+    /// Another length of an RSA key, in bits.
+    RsaLength(i64),
+    /// The length of an EC key, in bits.
+    EcLength(i64),
+    /// The type of a key.
+    Type(String),
+    /// The length of the hash of a signature, in bits.
+    HashLength(i64),
+}
+
+impl fmt::Display for UnsupportedKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WeakRsa(bits) => {
+                write!(formatter, "RSA keys < 2048 bits are unsafe and not supported: got {bits}")
+            }
+            Self::RsaLength(bits) => {
+                write!(formatter, "unsupported bit length for RSA key: {bits}")
+            }
+            Self::EcLength(bits) => write!(formatter, "unsupported bit length for EC key: {bits}"),
+            Self::Type(key_type) => write!(formatter, "unknown key type {key_type}"),
+            Self::HashLength(bits) => {
+                write!(formatter, "unsupported hash signature algorithm: {bits}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for UnsupportedKey {}
+
 fn invalid<T>(text: impl Into<String>) -> Result<T, RoleError> {
     Err(RoleError::Invalid(text.into()))
 }
@@ -133,15 +174,14 @@ impl RoleFields {
         let key = if self.key_type == "any" {
             RoleKey::Any
         } else {
-            let kind = key_kind(&self.key_type, self.key_bits).map_err(RoleError::Invalid)?;
+            let kind = key_kind(&self.key_type, self.key_bits)?;
             if !matches!(kind, KeyKind::Ed25519) {
                 self.key_bits = i64::from(kind.bits());
             }
             RoleKey::Kind(kind)
         };
         if self.key_type == "rsa" {
-            self.signature_bits =
-                signature_bits(self.signature_bits).map_err(RoleError::Invalid)?;
+            self.signature_bits = signature_bits(self.signature_bits)?;
         } else if matches!(self.key_type.as_str(), "ed25519" | "any") {
             self.signature_bits = 0;
         }
@@ -213,32 +253,30 @@ impl RoleFields {
 
 /// The kind of key that `key_type` and `key_bits` name; 0 means the default size
 /// (`docs/dev/vault-pki.md`, "Sizes of keys and signatures").
-pub fn key_kind(key_type: &str, bits: i64) -> Result<KeyKind, String> {
+pub fn key_kind(key_type: &str, bits: i64) -> Result<KeyKind, UnsupportedKey> {
     match (key_type, bits) {
         ("rsa", 0 | 2048) => Ok(KeyKind::Rsa(2048)),
         ("rsa", 3072) => Ok(KeyKind::Rsa(3072)),
         ("rsa", 4096) => Ok(KeyKind::Rsa(4096)),
         ("rsa", 8192) => Ok(KeyKind::Rsa(8192)),
-        ("rsa", ..2048) => {
-            Err(format!("RSA keys < 2048 bits are unsafe and not supported: got {bits}"))
-        }
-        ("rsa", _) => Err(format!("unsupported bit length for RSA key: {bits}")),
+        ("rsa", ..2048) => Err(UnsupportedKey::WeakRsa(bits)),
+        ("rsa", _) => Err(UnsupportedKey::RsaLength(bits)),
         ("ec", 224) => Ok(KeyKind::Ec(Curve::P224)),
         ("ec", 0 | 256) => Ok(KeyKind::Ec(Curve::P256)),
         ("ec", 384) => Ok(KeyKind::Ec(Curve::P384)),
         ("ec", 521) => Ok(KeyKind::Ec(Curve::P521)),
-        ("ec", _) => Err(format!("unsupported bit length for EC key: {bits}")),
+        ("ec", _) => Err(UnsupportedKey::EcLength(bits)),
         ("ed25519", _) => Ok(KeyKind::Ed25519),
-        _ => Err(format!("unknown key type {key_type}")),
+        _ => Err(UnsupportedKey::Type(key_type.to_owned())),
     }
 }
 
 /// The hash size of an RSA signature; 0 means 256.
-pub fn signature_bits(bits: i64) -> Result<i64, String> {
+pub(super) fn signature_bits(bits: i64) -> Result<i64, UnsupportedKey> {
     match bits {
         0 => Ok(256),
         256 | 384 | 512 => Ok(bits),
-        _ => Err(format!("unsupported hash signature algorithm: {bits}")),
+        _ => Err(UnsupportedKey::HashLength(bits)),
     }
 }
 

@@ -67,9 +67,9 @@ fn refuses_unsupported_sizes_and_hashes_by_name() {
         ("ec", 255, "unsupported bit length for EC key: 255"),
         ("dsa", 0, "unknown key type dsa"),
     ] {
-        assert_eq!(check::key_kind(key_type, bits).unwrap_err(), text);
+        assert_eq!(check::key_kind(key_type, bits).unwrap_err().to_string(), text);
     }
-    assert!(check::signature_bits(255).unwrap_err().ends_with(": 255"));
+    assert_eq!(check::signature_bits(255), Err(check::UnsupportedKey::HashLength(255)));
 }
 
 #[test]

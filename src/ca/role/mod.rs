@@ -17,7 +17,7 @@ mod validity;
 use crate::ca::oid::ObjectIdentifier;
 use minicbor::{Decode, Encode};
 
-pub use check::{RoleError, key_kind, signature_bits};
+pub use check::{RoleError, UnsupportedKey, key_kind};
 pub(in crate::ca) use check::{extended_key_usages, key_usages};
 pub(crate) use fields::role_fields;
 pub use hints::shell_word;

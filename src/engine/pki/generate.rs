@@ -270,7 +270,9 @@ impl Pki {
                     wish.key_type.as_deref().unwrap_or("rsa"),
                     wish.key_bits.unwrap_or_default(),
                 )
-                .map_err(|why| Failure::refused(why.replace("key type any", "key type: any")))?;
+                .map_err(|why| {
+                    Failure::refused(why.to_string().replace("key type any", "key type: any"))
+                })?;
                 if kind == KeyKind::Ec(Curve::P224) {
                     return Err(Failure::refused(
                         "P-224 keys are not supported; use key_bits 256, 384 or 521",

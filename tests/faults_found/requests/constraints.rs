@@ -250,9 +250,13 @@ async fn r14_names_that_verifiers_compare_differently_are_not_signed_below_const
         // Without DNS names OpenSSL treats these as host names, which the constraints do not permit.
         ("dns", json!({ "common_name": "10.0.0.1" }), "do not permit the DNS name"),
         ("dns", json!({ "common_name": "a_b.example.com" }), "do not permit the DNS name"),
-        ("uri", json!({ "uri_sans": "https://example.org:x@example.com/" }), "readers differ"),
-        ("uri", json!({ "uri_sans": "https://u@example.com/" }), "readers differ"),
-        ("uri", json!({ "uri_sans": "https://example.com?x" }), "readers differ"),
+        (
+            "uri",
+            json!({ "uri_sans": "https://example.org:x@example.com/" }),
+            "verifiers find different hosts",
+        ),
+        ("uri", json!({ "uri_sans": "https://u@example.com/" }), "verifiers find different hosts"),
+        ("uri", json!({ "uri_sans": "https://example.com?x" }), "verifiers find different hosts"),
     ] {
         let mut body = json!({ "common_name": "A Service", "key_type": "ec" });
         let is_host = ask.get("common_name").is_some_and(|name| name != "a.example.org.");
