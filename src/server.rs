@@ -13,6 +13,7 @@ use crate::ca::role::TtlLimits;
 use crate::ca::spiffe::SpiffeId;
 use crate::clock::Clock;
 use crate::config::{self, Checked, ListenerPurpose, SealConfig, SealKey, Storage, TlsVersion};
+use crate::engine::sys::Status;
 use crate::engine::{Engine, Env, Failure, Installation};
 use crate::entropy::Entropy;
 use crate::http::app::App;
@@ -103,6 +104,7 @@ pub async fn run(
     let entropy = Entropy::System;
     let engine = open_engine(&config, clock.clone(), entropy)?;
     let status = engine.start().await.map_err(|failure| start_error(&failure))?;
+    log_store(&config, &status);
     let mut announcement = ServerInfo {
         addresses: Vec::new(),
         tls: false,
@@ -136,6 +138,7 @@ pub async fn run(
         let bound = Listener::bind(listener.address, tls.map(Arc::new), limits)
             .await
             .map_err(|error| ServerError::Bind(listener.address, error))?;
+        log_listener(&bound, has_tls, listener.purpose);
         match listener.purpose {
             ListenerPurpose::Public => announcement.public.push((bound.address(), has_tls)),
             ListenerPurpose::Api => {
@@ -149,7 +152,29 @@ pub async fn run(
     announce(&announcement);
     drop(announcement);
     serve_and_run_jobs(listeners, &engine, signals).await;
+    tracing::info!("server stopped");
     Ok(())
+}
+
+/// Logs where the store stands after the start.
+fn log_store(config: &Checked, status: &Status) {
+    let (seal, key_id) = match &config.seal {
+        SealConfig::Ephemeral => ("ephemeral", None),
+        SealConfig::Static { current, .. } => ("static", Some(current.id.as_str())),
+    };
+    match (status.initialized, status.sealed) {
+        (false, _) => tracing::info!(seal, key_id, "store not initialized"),
+        (true, false) => tracing::info!(seal, key_id, "store unsealed"),
+        (true, true) => tracing::warn!(seal, key_id, "store sealed"),
+    }
+}
+
+fn log_listener(listener: &Listener, tls: bool, purpose: ListenerPurpose) {
+    let purpose = match purpose {
+        ListenerPurpose::Api => "api",
+        ListenerPurpose::Public => "public",
+    };
+    tracing::info!(address = %listener.address(), tls, purpose, "listener ready");
 }
 
 /// Serves and runs jobs until the server stops.

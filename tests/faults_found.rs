@@ -15,6 +15,8 @@
 mod process;
 mod support;
 
+#[path = "faults_found/advice.rs"]
+mod advice;
 #[path = "faults_found/bodies.rs"]
 mod bodies;
 #[path = "faults_found/clients.rs"]

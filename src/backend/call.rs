@@ -12,6 +12,7 @@ use crate::secret::Secret;
 
 use super::field::{Field, FieldKind};
 use super::fields::{FieldError, convert};
+use super::names;
 
 /// One request that was let in. [`Permitted`](super::located::Permitted) alone makes it.
 /// No `Debug`: passwords of key stores are among the parameters.
@@ -68,6 +69,9 @@ impl Captures {
     }
 }
 
+/// How many parameters without effect get advice of their own.
+const MOST_ADVICE: usize = 4;
+
 /// The parameters of one request, converted.
 /// No `Debug`: passwords of key stores are among them.
 #[derive(Clone, Default)]
@@ -102,6 +106,11 @@ impl Fields {
                 ignored.push(name);
             }
         }
+        let known = || groups.iter().flat_map(|group| group.iter()).map(|field| field.name);
+        let mut advice = Vec::new();
+        for name in ignored.iter().take(MOST_ADVICE) {
+            advice.extend(names::advice(name, known()));
+        }
         let mut warnings = Vec::new();
         for (names, text) in [
             (&mut ignored, "Endpoint ignored these unrecognized parameters"),
@@ -115,6 +124,7 @@ impl Fields {
                 warnings.push(format!("{text}: [{}]", names.join(" ")));
             }
         }
+        warnings.extend(advice);
         Ok(Self { values, warnings })
     }
 

@@ -6,20 +6,40 @@
 use serde_json::{Map, Value};
 
 use crate::go::duration::{self, Span};
-use crate::go::parse_bool;
+use crate::go::{parse_bool, quote};
 
 use super::field::FieldKind;
 
-/// A parameter that cannot be converted: Vault's text.
+/// A parameter that cannot be converted.
 #[derive(Debug, PartialEq, Eq)]
-pub struct FieldError(pub String);
+pub struct FieldError {
+    /// Vault's text.
+    pub text: String,
+    /// What was sent and what may be sent, where Vault's text does not show it.
+    pub hint: Option<String>,
+}
+
+/// How much of a wrong value is shown, in characters.
+const SHOWN: usize = 40;
+
+/// What may be sent instead of a value whose text Vault leaves out. A flag or a number is never a secret.
+fn hint(name: &str, kind: FieldKind, value: &Value) -> Option<String> {
+    let (wanted, example) = match kind {
+        FieldKind::Bool => ("neither true nor false", "true"),
+        FieldKind::Integer => ("not a whole number", "1"),
+        _ => return None,
+    };
+    let sent: String = value.as_str()?.chars().take(SHOWN).collect();
+    let sent = quote(&sent);
+    Some(format!("Signet: {name} is {sent}, which is {wanted}; send {name}={example}, for example"))
+}
 
 /// The converted value. `null` is not the same as nothing: it is the empty value of its kind.
 pub(super) fn convert(name: &str, kind: FieldKind, value: Value) -> Result<Value, FieldError> {
-    let wrong = |why: String| {
-        Err(FieldError(format!(
-            "Field validation failed: error converting input for field \"{name}\": {why}"
-        )))
+    let wrong = |why: String, hint| {
+        let text =
+            format!("Field validation failed: error converting input for field \"{name}\": {why}");
+        FieldError { text, hint }
     };
     if value.is_null() {
         return Ok(match kind {
@@ -32,8 +52,12 @@ pub(super) fn convert(name: &str, kind: FieldKind, value: Value) -> Result<Value
     }
     let converted = match kind {
         FieldKind::String => text(value),
-        FieldKind::Bool => flag(&value),
-        FieldKind::Integer => integer(&value),
+        FieldKind::Bool => {
+            return flag(&value).map_err(|why| wrong(why, hint(name, kind, &value)));
+        }
+        FieldKind::Integer => {
+            return integer(&value).map_err(|why| wrong(why, hint(name, kind, &value)));
+        }
         FieldKind::Seconds => seconds(&value).map(Value::from),
         FieldKind::List => words(value),
         FieldKind::ListOrJson => match value {
@@ -48,7 +72,7 @@ pub(super) fn convert(name: &str, kind: FieldKind, value: Value) -> Result<Value
             other => Err(format!("'' expected a map, got '{}'", go_kind(&other))),
         },
     };
-    converted.or_else(wrong)
+    converted.map_err(|why| wrong(why, None))
 }
 
 fn text(value: Value) -> Result<Value, String> {
@@ -210,7 +234,7 @@ mod tests {
     fn one(kind: FieldKind, value: Value) -> Result<Value, String> {
         convert("ttl", kind, value).map_err(|error| {
             let prefix = "Field validation failed: error converting input for field \"ttl\": ";
-            error.0.strip_prefix(prefix).unwrap().to_owned()
+            error.text.strip_prefix(prefix).unwrap().to_owned()
         })
     }
 

@@ -17,6 +17,7 @@ use super::pattern::{captured, regex};
 use super::registry::{ResolvedMount, holder};
 use super::response::Response;
 use super::route::{Operation, RouteInfo};
+use super::unbuilt;
 
 /// The answer to a request for help.
 #[derive(Serialize)]
@@ -44,7 +45,12 @@ pub async fn answer(
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let help = match surface.routes_at(rest) {
         _ if rest.is_empty() => of_mount(surface),
-        routes if routes.is_empty() => return Err(Rejection::Failed(Failure::UnsupportedPath)),
+        routes if routes.is_empty() => match unbuilt::notice(surface.kind(), rest) {
+            Some(notice) => format!("Request:        {rest}\n\n## DESCRIPTION\n\n{notice}.\n"),
+            None => {
+                return Err(Rejection::Failed(Failure::UnsupportedPath { notice: None }));
+            }
+        },
         routes => of_path(rest, &routes),
     };
     Ok(Response::plain(StatusCode::OK, HelpAnswer { help }))

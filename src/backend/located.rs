@@ -24,6 +24,7 @@ use super::pattern::PathMatch;
 use super::registry::{self, ResolvedMount};
 use super::route::{Access, Operation, RouteInfo};
 use super::table::HandlerFuture;
+use super::unbuilt;
 
 /// What a request asks for, and what answers it. It says nothing to the caller until it is authorised.
 pub struct Located {
@@ -43,10 +44,10 @@ struct Target {
 }
 
 /// Why there is no route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum NotFound {
     Mount,
-    Path,
+    Path { notice: Option<String> },
     Operation { is_public: bool },
 }
 
@@ -55,11 +56,13 @@ fn target_in(holder: &ResolvedMount<'_>, operation: Operation) -> Result<Target,
     let (surface, core) = (holder.surface, &holder.core);
     match surface.find(holder.rest, operation) {
         PathMatch::Route(position, captures) => {
-            let info = surface.route(position).ok_or(NotFound::Path)?;
+            let info = surface.route(position).ok_or(NotFound::Path { notice: None })?;
             Ok(Target { surface, core: Arc::clone(core), position, info, captures })
         }
         PathMatch::NoOperation { is_public } => Err(NotFound::Operation { is_public }),
-        PathMatch::Nothing => Err(NotFound::Path),
+        PathMatch::Nothing => {
+            Err(NotFound::Path { notice: unbuilt::notice(surface.kind(), holder.rest) })
+        }
     }
 }
 
@@ -190,7 +193,7 @@ impl Located {
         match &self.target {
             Ok(target) => target.info.needs_no_token(),
             Err(NotFound::Operation { is_public }) => *is_public,
-            Err(NotFound::Mount | NotFound::Path) => false,
+            Err(NotFound::Mount | NotFound::Path { .. }) => false,
         }
     }
 
@@ -220,7 +223,9 @@ impl Located {
         match target {
             Ok(target) => Ok(Authorized { target, grant }),
             Err(NotFound::Mount) => Err(Rejection::NoMount(grant.action().path.clone())),
-            Err(NotFound::Path) => Err(Rejection::Failed(Failure::UnsupportedPath)),
+            Err(NotFound::Path { notice }) => {
+                Err(Rejection::Failed(Failure::UnsupportedPath { notice }))
+            }
             Err(NotFound::Operation { .. }) => {
                 Err(Rejection::Failed(Failure::UnsupportedOperation))
             }
@@ -259,7 +264,7 @@ impl Authorized {
         let Self { target, grant } = self;
         let captured: Vec<&str> = target.captures.iter().map(|(name, _)| name).collect();
         let fields = Fields::read(sent, &captured, target.info.fields)
-            .map_err(|FieldError(text)| Failure::refused(text))?;
+            .map_err(|FieldError { text, hint }| Failure::Refused { text, hint })?;
         Ok(Permitted { target, grant, fields, raw })
     }
 }

@@ -6,11 +6,13 @@
 
 pub mod audit;
 pub mod call;
+pub mod event;
 pub mod field;
 pub mod fields;
 pub mod help;
 pub mod kind;
 pub mod located;
+mod names;
 pub mod pattern;
 pub mod pki;
 pub mod registry;
@@ -19,3 +21,4 @@ pub mod route;
 pub mod sys;
 pub mod table;
 pub mod token;
+pub mod unbuilt;

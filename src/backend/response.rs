@@ -13,6 +13,8 @@ use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 use crate::engine::pki::certificates::Serials;
 
+use super::event::CertificateEvent;
+
 /// A typed answer, whatever its type. [`fmt::Debug`] is left out: it may hold a private key.
 pub type Data = Box<dyn erased_serde::Serialize + Send + Sync>;
 
@@ -39,6 +41,8 @@ pub struct Envelope {
     pub warnings: Vec<String>,
     /// Every member of `data` stands at the top level too, as in the answers of `sys/mounts`.
     pub copied: bool,
+    /// What was done with a certificate, for the log and for audit devices; it is not sent.
+    pub event: Option<Box<CertificateEvent>>,
 }
 
 /// A certificate, a chain or a revocation list in a raw form.
@@ -84,13 +88,13 @@ impl Response {
         warnings: Vec<String>,
     ) -> Self {
         let data: Option<Data> = Some(Box::new(data));
-        Self::Envelope(Envelope { data, warnings, copied: false })
+        Self::Envelope(Envelope { data, warnings, ..Envelope::default() })
     }
 
     /// The same, with every member of `data` at the top level too.
     pub fn copied(data: impl Serialize + Send + Sync + 'static) -> Self {
         let data: Option<Data> = Some(Box::new(data));
-        Self::Envelope(Envelope { data, warnings: Vec::new(), copied: true })
+        Self::Envelope(Envelope { data, copied: true, ..Envelope::default() })
     }
 
     /// JSON without envelope.
@@ -152,6 +156,23 @@ impl Response {
         match self {
             Self::Status(StatusCode::NO_CONTENT) => Self::Envelope(Envelope::default()),
             other => other,
+        }
+    }
+
+    /// Tells the log and audit devices what was done with a certificate.
+    #[must_use]
+    pub fn with_event(mut self, event: CertificateEvent) -> Self {
+        if let Self::Envelope(envelope) = &mut self {
+            envelope.event = Some(Box::new(event));
+        }
+        self
+    }
+
+    /// What was done with a certificate.
+    pub fn event(&self) -> Option<&CertificateEvent> {
+        match self {
+            Self::Envelope(envelope) => envelope.event.as_deref(),
+            Self::KeyList(..) | Self::Plain(..) | Self::File(_) | Self::Status(_) => None,
         }
     }
 

@@ -72,6 +72,27 @@ pub struct Template {
     pub signature: SignaturePreference,
 }
 
+impl Template {
+    /// The identity of the certificate in logs: its URI SANs with spaces between them; without one, the common
+    /// name or the first DNS name.
+    pub fn identity(&self) -> String {
+        let common_name = match &self.subject {
+            SubjectName::Composed(subject) => subject.common_name.as_str(),
+            SubjectName::Verbatim(_) => "",
+        };
+        identity(&self.names, common_name)
+    }
+}
+
+/// The identity in logs of a certificate with these names.
+pub fn identity(names: &AlternativeNames, common_name: &str) -> String {
+    if !names.uri.is_empty() {
+        return names.uri.join(" ");
+    }
+    let first_name = names.dns.first().map_or("", String::as_str);
+    if common_name.is_empty() { first_name } else { common_name }.to_owned()
+}
+
 /// A subject: composed from values, or copied byte for byte.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "one for each certificate, never in a list")]

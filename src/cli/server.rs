@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ca::spiffe::SpiffeId;
-use crate::config::{self, Checked, ConfigError, ListenerPurpose};
+use crate::config::{self, Checked, ConfigError, ListenerPurpose, LogFormat};
 use crate::server::{self, Controls, DevOptions, ServerInfo};
 
 use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
@@ -49,11 +49,41 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+    let mut format = requested_format(context, matches);
+    let outcome = start(context, matches, &mut format);
+    if let (Err(failure), LogFormat::Json) = (&outcome, format) {
+        log_failure(failure);
+        return Ok(failure.code);
+    }
+    outcome
+}
+
+/// The format of the log before the configuration is read: what flag or environment say.
+fn requested_format(context: &Context<'_>, matches: &ArgMatches) -> LogFormat {
+    let flag = text(matches, "log-format").map(str::to_owned);
+    match flag.or_else(|| context.variable("LOG_FORMAT")).as_deref() {
+        Some("json") => LogFormat::Json,
+        _ => LogFormat::Standard,
+    }
+}
+
+/// Writes a failure as lines of the log in JSON, so that nothing else stands in the stream.
+fn log_failure(failure: &Failure) {
+    config::logs::install(config::Log { level: config::LogLevel::Info, format: LogFormat::Json });
+    for reason in failure.text.lines() {
+        tracing::error!(reason, "server not started");
+    }
+}
+
+fn start(context: &mut Context<'_>, matches: &ArgMatches, format: &mut LogFormat) -> Outcome {
     words(matches, 0, 0)?;
     belong_together(matches)?;
     let development = is_on(matches, "dev").then(|| development(context, matches)).transpose()?;
     let mut config = configuration(context, matches, development.is_some())?;
+    *format = config.log.format;
     config::logs::install(config.log);
+    log_panics();
+    log_start(matches, &config);
     for warning in &config.warnings {
         let file = warning.file.display();
         tracing::warn!(%file, line = warning.line(), why = warning.message, "the configuration works and is dangerous");
@@ -94,6 +124,27 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     Ok(0)
 }
 
+/// Logs what is started, before anything can fail.
+fn log_start(matches: &ArgMatches, config: &Checked) {
+    let storage = match &config.storage {
+        config::Storage::Inmem => "inmem".to_owned(),
+        config::Storage::Rocksdb { path } => format!("rocksdb {}", path.display()),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let configuration = texts(matches, "config").join(" ");
+    tracing::info!(version, pid = std::process::id(), storage, configuration, "server starting");
+}
+
+/// Sends the texts of panics to the log, in its format. A panic ends one request or one task, and the log is
+/// where an operator looks for the reason.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let reason = panic.payload_as_str().unwrap_or_default();
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(reason, location = place, "panic");
+    }));
+}
+
 /// A flag without the one that gives it effect would be passed over.
 fn belong_together(matches: &ArgMatches) -> Result<(), Failure> {
     let given = |name: &str| match matches.try_get_one::<bool>(name) {
@@ -131,9 +182,12 @@ async fn follow_signals(controls: Controls) {
     };
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hang_up.recv() => controls.reload.send_modify(|count| *count = count.wrapping_add(1)),
+            _ = terminate.recv() => break tracing::info!(signal = "SIGTERM", "server stopping"),
+            _ = interrupt.recv() => break tracing::info!(signal = "SIGINT", "server stopping"),
+            _ = hang_up.recv() => {
+                tracing::info!(signal = "SIGHUP", "certificates reload requested");
+                controls.reload.send_modify(|count| *count = count.wrapping_add(1));
+            }
         }
     }
     // The receivers live as long as the server does.

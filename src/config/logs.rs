@@ -4,8 +4,9 @@
 
 use std::io;
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Log, LogFormat, LogLevel};
@@ -28,11 +29,21 @@ where
         LogLevel::Error => LevelFilter::ERROR,
     };
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(writer);
-    match log.format {
-        LogFormat::Standard => Box::new(lines.with_ansi(false).finish()),
-        LogFormat::Json => {
+    // Frames of HTTP/2 and records of TLS are for those who look for faults in these protocols.
+    let of_libraries = match level {
+        LevelFilter::DEBUG => LevelFilter::INFO,
+        other => other,
+    };
+    let targets = Targets::new().with_default(of_libraries).with_target("signet", level);
+    match (log.format, level == of_libraries) {
+        (LogFormat::Standard, true) => Box::new(lines.with_ansi(false).finish()),
+        (LogFormat::Standard, false) => Box::new(lines.with_ansi(false).finish().with(targets)),
+        (LogFormat::Json, true) => {
             Box::new(lines.json().flatten_event(true).with_current_span(false).finish())
         }
+        (LogFormat::Json, false) => Box::new(
+            lines.json().flatten_event(true).with_current_span(false).finish().with(targets),
+        ),
     }
 }
 

@@ -23,8 +23,11 @@ pub enum Failure {
     NotFound,
     /// The same, with Vault's text or ours.
     Absent(String),
-    /// The mount does not know this path.
-    UnsupportedPath,
+    /// The mount does not know this path; the notice, if any, says that Vault has it.
+    UnsupportedPath {
+        /// What the caller is told beside Vault's text.
+        notice: Option<String>,
+    },
     /// The mount knows the path, but not this operation on it.
     UnsupportedOperation,
     /// The caller may not know what is there.
@@ -64,7 +67,7 @@ impl Failure {
             Self::InvalidWrapped(_) => "invalid_wrapped",
             Self::NotFound => "not_found",
             Self::Absent(_) => "absent",
-            Self::UnsupportedPath => "unsupported_path",
+            Self::UnsupportedPath { .. } => "unsupported_path",
             Self::UnsupportedOperation => "unsupported_operation",
             Self::Forbidden(_) => "forbidden",
             Self::Conflict => "conflict",

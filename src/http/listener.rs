@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -57,6 +58,9 @@ pub struct Listener {
 /// Linux 5.4): thousands come back at once when a server starts again, and who finds no place tries
 /// anew after a second, then three.
 const BACKLOG: u32 = 65_535;
+
+/// Reads of a request that came without TLS, 1 KiB each, before its connection is closed.
+const MOST_UNREAD: usize = 32;
 
 /// How often the certificate files are looked at.
 const LOOK_AT_FILES: Duration = Duration::from_secs(1);
@@ -176,9 +180,19 @@ impl ConnectionContext {
             let of_client = (handler, info);
             return converse(stream, Protocol::Unknown, speakers, limits, of_client, stop).await;
         };
-        let handshake = TlsAcceptor::from(tls.current()).accept(stream);
+        let handshake = async {
+            if is_plain_http(&stream).await {
+                answer_plain_http(stream).await;
+                return Ok(None);
+            }
+            TlsAcceptor::from(tls.current()).accept(stream).await.map(Some)
+        };
         let stream = match tokio::time::timeout(limits.handshake, handshake).await {
-            Ok(Ok(stream)) => stream,
+            Ok(Ok(Some(stream))) => stream,
+            Ok(Ok(None)) => {
+                tracing::debug!(%peer, "plain HTTP on a TLS listener");
+                return;
+            }
             Ok(Err(error)) => {
                 tracing::debug!(%peer, %error, "TLS handshake failed");
                 return;
@@ -193,6 +207,31 @@ impl ConnectionContext {
             _ => Protocol::Http1,
         };
         converse(stream, protocol, speakers, limits, (handler, info), stop).await;
+    }
+}
+
+/// Whether the client sends HTTP without TLS. Nothing of the connection is taken.
+async fn is_plain_http(stream: &TcpStream) -> bool {
+    let mut first = [0; 5];
+    let length = stream.peek(&mut first).await.unwrap_or_default();
+    let first = first.get(..length).unwrap_or_default();
+    [b"GET /", b"HEAD ", b"POST ", b"PUT /", b"LIST ", b"DELET", b"PATCH", b"OPTIO"]
+        .into_iter()
+        .any(|method| first == method)
+}
+
+/// Answers as Go's `net/http` does. A client that does not take these few bytes gets nothing.
+async fn answer_plain_http(mut stream: TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    if stream.write_all(ANSWER).await.is_err() || stream.shutdown().await.is_err() {
+        return;
+    }
+    // A socket that is closed with unread bytes resets the connection, and the client loses the answer.
+    let mut unread = [0; 1024];
+    for _ in 0..MOST_UNREAD {
+        if !matches!(stream.read(&mut unread).await, Ok(1..)) {
+            return;
+        }
     }
 }
 

@@ -249,6 +249,28 @@ async fn refuses_tls_1_2_where_1_3_is_the_minimum() {
 }
 
 #[tokio::test]
+async fn n15_plain_http_on_a_tls_listener_is_answered_with_a_sentence() {
+    let pair = pair(today());
+    let key = pair.key.expose().as_bytes();
+    let minimum = MinimumVersion::Tls12;
+    let tls = Tls::from_pem(pair.certificate.as_bytes(), key, minimum, Clock::System).unwrap();
+    let server = Running::start(Some(Arc::new(tls)), Limits::default()).await;
+    for method in ["GET", "LIST", "DELETE", "PUT"] {
+        let mut stream = server.plain().await;
+        let request = format!("{method} /v1/sys/health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let answer = until_closed(stream).await;
+        assert!(answer.starts_with("HTTP/1.0 400 Bad Request\r\n"), "{method}: {answer}");
+        assert!(answer.ends_with("Client sent an HTTP request to an HTTPS server.\n"), "{answer}");
+    }
+    assert!(server.script.paths.lock().unwrap().is_empty());
+    let mut other = server.plain().await;
+    other.write_all(b"SSH-2.0-OpenSSH\r\n").await.unwrap();
+    assert!(!until_closed(other).await.contains("HTTP"));
+}
+
+#[tokio::test]
 async fn new_connections_see_a_reloaded_certificate_while_old_ones_go_on() {
     for by_signal in [true, false] {
         let (first, second) = (pair(today()), pair(today()));

@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use crate::auth::Denied;
 use crate::backend::located::Rejection;
 use crate::backend::response::{Data, Envelope, Response};
+use crate::backend::unbuilt::notice_without_mount;
 use crate::ca::time::Timestamp;
 use crate::engine::Failure;
 use crate::engine::pki::certificates::Serials;
 
 use super::caching;
+use super::request_log::ErrorText;
 use super::sending::{HttpResponse, ResponseBody};
 
 /// What an answer depends on in its request.
@@ -142,17 +144,21 @@ pub fn failure(failure: &Failure, wording: ErrorFormat) -> HttpResponse {
     };
     let (status, text) = match failure {
         Failure::Refused { text, hint } => {
-            let mut body = json!({ "errors": [text] });
-            if let (Some(hint), Some(members)) = (hint, body.as_object_mut()) {
-                members.insert("warnings".to_owned(), json!([hint]));
-            }
-            return json_response(StatusCode::BAD_REQUEST, &body);
+            return error_response(
+                StatusCode::BAD_REQUEST,
+                std::slice::from_ref(text),
+                hint.as_deref(),
+            );
         }
         Failure::InvalidWrapped(text) => (StatusCode::BAD_REQUEST, Some(listed(text))),
         Failure::Forbidden(text) => (StatusCode::FORBIDDEN, Some(text.clone())),
         Failure::NotFound => (StatusCode::NOT_FOUND, None),
         Failure::Absent(text) => (StatusCode::NOT_FOUND, Some(text.clone())),
-        Failure::UnsupportedPath => (StatusCode::NOT_FOUND, Some(listed("unsupported path"))),
+        Failure::UnsupportedPath { notice } => {
+            let notice = notice.as_deref().map(|notice| format!("Signet: {notice}"));
+            let errors = [listed("unsupported path")];
+            return error_response(StatusCode::NOT_FOUND, &errors, notice.as_deref());
+        }
         Failure::UnsupportedOperation => {
             (StatusCode::METHOD_NOT_ALLOWED, Some(listed("unsupported operation")))
         }
@@ -189,20 +195,36 @@ pub fn refusal(refused: &Rejection, wording: ErrorFormat, request_id: &str) -> H
         Rejection::Denied(outside) => denied(outside),
         Rejection::Failed(why) => {
             if let Failure::Internal(why) = why {
-                tracing::error!(request = request_id, why, "fault");
+                tracing::error!(request = request_id, why, "internal error");
             }
             failure(why, wording)
         }
         Rejection::NoMount(path) => {
             let text = format!("no handler for route \"{path}\". route entry not found.");
-            errors_response(StatusCode::NOT_FOUND, &[text])
+            let notice = notice_without_mount(path).map(|notice| format!("Signet: {notice}"));
+            error_response(StatusCode::NOT_FOUND, &[text], notice.as_deref())
         }
     }
 }
 
 /// `{"errors":[…]}` with a status.
 pub fn errors_response(status: StatusCode, errors: &[String]) -> HttpResponse {
-    json_response(status, &json!({ "errors": errors }))
+    error_response(status, errors, None)
+}
+
+/// The same with a hint in `warnings`. The log takes the text from the extensions of the answer.
+fn error_response(status: StatusCode, errors: &[String], hint: Option<&str>) -> HttpResponse {
+    let mut body = json!({ "errors": errors });
+    if let (Some(hint), Some(members)) = (hint, body.as_object_mut()) {
+        members.insert("warnings".to_owned(), json!([hint]));
+    }
+    let text = match errors {
+        [] => status.canonical_reason().unwrap_or_default().to_ascii_lowercase(),
+        texts => texts.join("; "),
+    };
+    let mut response = json_response(status, &body);
+    response.extensions_mut().insert(ErrorText(text));
+    response
 }
 
 /// What most answers fit into, a certificate with its key and a chain of two among them. Reserved once, so

@@ -15,6 +15,7 @@ use serde_json::Map;
 use crate::backend::audit::{Audit, Trail};
 use crate::backend::help;
 use crate::backend::located::{Authorized, Label, Located, Permitted, Rejection};
+use crate::backend::response::Response;
 use crate::backend::route::{BodyKind, Class, Operation};
 use crate::ca::time::Timestamp;
 use crate::engine::{Engine, Failure};
@@ -27,7 +28,9 @@ use super::head::{Head, content_type};
 use super::headers;
 use super::limits::Limits;
 use super::parameters::Unparsed;
+use super::refusal_limit::RefusalLimit;
 use super::reply::{ErrorFormat, RequestFacts, errors_response, failure, into_response, refusal};
+use super::request_log::RequestLog;
 use super::sending::HttpResponse;
 
 /// The API over an engine.
@@ -36,6 +39,7 @@ pub struct Api {
     engine: Arc<Engine>,
     room: BodyBudget,
     audit: Audit,
+    refusals: RefusalLimit,
     request_id: HeaderName,
     exposure: Exposure,
 }
@@ -56,6 +60,7 @@ struct Received<'a> {
     parts: &'a request::Parts,
     limits: &'a Limits,
     connection: Option<&'a ConnectionInfo>,
+    log: RequestLog<'a>,
 }
 
 impl<'a> Received<'a> {
@@ -96,7 +101,14 @@ impl Api {
     /// The API over this engine; what it parses takes its memory from this room.
     pub fn sharing(engine: Arc<Engine>, room: BodyBudget) -> Self {
         let request_id = HeaderName::from_static("x-request-id");
-        Self { engine, room, audit: Audit::default(), request_id, exposure: Exposure::All }
+        Self {
+            engine,
+            room,
+            audit: Audit::default(),
+            refusals: RefusalLimit::default(),
+            request_id,
+            exposure: Exposure::All,
+        }
     }
 
     /// The same for public files alone: whatever token is sent, every other path is answered as one that
@@ -129,9 +141,10 @@ impl Api {
     {
         let id = self.engine.env().entropy.uuid();
         let now = self.engine.env().clock.now();
-        let span = tracing::info_span!("request", id);
         let (parts, body) = request.into_parts();
-        let received = Received { id: &id, now, parts: &parts, limits, connection };
+        let peer = connection.map(|connection| connection.peer);
+        let log = RequestLog::start(&id, &parts, now, peer, &self.refusals);
+        let received = Received { id: &id, now, parts: &parts, limits, connection, log };
         let asked = match self.exposure {
             Exposure::All => self.asked(&received).await,
             // No route of a public file takes a body, so that not a byte of it is read.
@@ -153,14 +166,7 @@ impl Api {
                 },
             ),
         };
-        tracing::info!(
-            parent: &span,
-            method = %parts.method,
-            path = %parts.uri.path(),
-            route = %label,
-            status = response.status().as_u16(),
-            "answered"
-        );
+        received.log.finish(label, response.status(), response.extensions().get());
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(self.request_id.clone(), value);
         }
@@ -231,6 +237,9 @@ impl Api {
             }
         };
         trail.authorized(&authorized);
+        if let Some(token) = authorized.grant().token() {
+            received.log.authenticated(&token.display_name);
+        }
         match self.permitted(authorized, received, body).await {
             Ok((permitted, memory)) => self.run(permitted, memory, trail, received, manner).await,
             Err(Stopped::Refused(refused)) => {
@@ -304,16 +313,27 @@ impl Api {
             Class::Light | Class::Heavy | Class::Urgent => None,
         };
         let now = received.now;
+        let log = received.log.of_work(manner.label);
         let work = async move {
             // What the parameters take is held until the request ends.
             let _memory = memory;
-            trail.ended(permitted.run(now, slot).await)
+            let result = permitted.run(now, slot).await;
+            // Before the audit, which may refuse the answer: the certificate exists anyway.
+            if let Some(event) = result.as_ref().ok().and_then(Response::event) {
+                log.write(event);
+            }
+            trail.ended(result)
         };
         match RunToCompletion::new(work).await {
-            Ok(Ok(response)) => into_response(response, &received.facts(), manner.label.kind()),
+            Ok(Ok(response)) => {
+                if response.event().is_some() {
+                    received.log.event_written();
+                }
+                into_response(response, &received.facts(), manner.label.kind())
+            }
             Ok(Err(refused)) => told(&refused),
             Err(Panicked) => {
-                tracing::error!(request = received.id, "the work of a request panicked");
+                tracing::error!(request = received.id, "handler panicked");
                 failure(&Failure::Internal(String::new()), ErrorFormat::Public)
             }
         }

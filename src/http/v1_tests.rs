@@ -81,12 +81,14 @@ async fn status(path: &str, token: Option<&str>, media: &str, body: &'static [u8
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
     let limits = Limits::default();
+    let (now, refusals) = (Timestamp::from_unix(0), RefusalLimit::default());
     let received = Received {
         id: "id",
-        now: Timestamp::from_unix(0),
+        now,
         parts: &parts,
         limits: &limits,
         connection: None,
+        log: RequestLog::start("id", &parts, now, None, &refusals),
     };
     let located = Located::at(&ECHO, Arc::new(Echo), path, Operation::Update);
     let (api, body) = (api().await, Full::new(Bytes::from_static(body)));

@@ -4,6 +4,8 @@
 mod configuration;
 #[path = "command_line/files.rs"]
 mod files;
+#[path = "command_line/logs.rs"]
+mod logs;
 #[path = "command_line/protection.rs"]
 mod protection;
 #[path = "command_line/trust.rs"]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::call::Call;
 use crate::backend::call::{Seconds, params};
+use crate::backend::event::{CertificateAction, CertificateEvent};
 use crate::backend::response::Response;
 use crate::ca::authority::CaCertificateParams;
 use crate::ca::name_constraints::NameConstraintParams;
@@ -267,7 +268,18 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
         serial_number: root.serial.to_string(),
         exported,
     };
-    Ok(Response::with_warnings(answer, warnings).warned(call.warnings()))
+    let event = CertificateEvent {
+        action: CertificateAction::Issued,
+        serial: answer.serial_number.clone(),
+        identity: request.ask.ask.common_name,
+        role: String::new(),
+        issuer: match answer.issuer_name.as_str() {
+            "" => answer.issuer_id.clone(),
+            name => name.to_owned(),
+        },
+        not_after: root.not_after,
+    };
+    Ok(Response::with_warnings(answer, warnings).warned(call.warnings()).with_event(event))
 }
 
 pub(super) async fn generate_intermediate(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
@@ -340,7 +352,14 @@ pub(super) async fn sign(pki: Arc<Pki>, mut call: Call) -> Result<Response, Fail
         serial_number: signed.serial.to_string(),
         ca_chain: chain,
     };
-    Ok(Response::with_warnings(answer, warnings).warned(call.warnings()))
+    let event = CertificateEvent::new(
+        CertificateAction::Signed,
+        signed.serial,
+        signed.identity,
+        &signed.issuer,
+        signed.not_after,
+    );
+    Ok(Response::with_warnings(answer, warnings).warned(call.warnings()).with_event(event))
 }
 
 pub(super) async fn set_signed(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::backend::call::Call;
 use crate::backend::call::{Seconds, params};
+use crate::backend::event::{CertificateAction, CertificateEvent};
 use crate::backend::response::Response;
 use crate::ca::pem::{self, KeyForm};
 use crate::ca::role::CertificateParams;
@@ -174,6 +175,10 @@ async fn answer(pki: &Pki, mut call: Call, key: KeySource) -> Result<Response, F
         key,
         key_form: key_form(&names.private_key_format),
     };
+    let action = match &request.key {
+        KeySource::Generate { .. } => CertificateAction::Issued,
+        KeySource::Csr(_) => CertificateAction::Signed,
+    };
     let form = AnswerForm {
         format: format.unwrap_or(Format::Pem),
         without_roots: options.remove_roots_from_chain,
@@ -200,8 +205,13 @@ async fn answer(pki: &Pki, mut call: Call, key: KeySource) -> Result<Response, F
     };
     let mut warnings = std::mem::take(&mut leaf.warnings);
     warnings.extend(more);
+    let identity = std::mem::take(&mut leaf.identity);
+    let event = CertificateEvent {
+        role: leaf.role.name().to_owned(),
+        ..CertificateEvent::new(action, leaf.serial, identity, &leaf.issuer, leaf.not_after)
+    };
     let answer = LeafAnswer { leaf, form, archives };
-    Ok(Response::with_warnings(answer, warnings).warned(call.warnings()))
+    Ok(Response::with_warnings(answer, warnings).warned(call.warnings()).with_event(event))
 }
 
 /// `pkcs8` if asked, else the traditional form (PKCS#1, SEC 1).

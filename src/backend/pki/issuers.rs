@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::call::Call;
 use crate::backend::call::params;
+use crate::backend::event::CertificateEvent;
 use crate::backend::response::Response;
 use crate::ca::pem;
 use crate::ca::serial::{colon_hex, colon_hex_whole};
@@ -74,7 +75,8 @@ async fn changed(pki: &Pki, call: &Call, change: &IssuerChange) -> Result<Respon
 
 pub(super) async fn revoke(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     let (issuer, warnings) = pki.revoke_issuer(&reference(&call), call.now).await?;
-    Ok(described(&issuer, warnings).warned(call.warnings()))
+    let event = CertificateEvent::revoked_issuer(&issuer, call.now);
+    Ok(described(&issuer, warnings).warned(call.warnings()).with_event(event))
 }
 
 fn change(sent: IssuerParams) -> IssuerChange {

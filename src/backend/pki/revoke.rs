@@ -2,6 +2,7 @@
 
 use crate::backend::call::Call;
 use crate::backend::call::params;
+use crate::backend::event::{CertificateAction, CertificateEvent};
 use crate::backend::response::Response;
 use crate::engine::Failure;
 use crate::engine::pki::Pki;
@@ -38,7 +39,8 @@ pub(super) async fn revoke(pki: Arc<Pki>, mut call: Call) -> Result<Response, Fa
         (Some(serial), None) => RevokeRequest::Serial(serial),
         (None, Some(certificate)) => RevokeRequest::Certificate(certificate),
     };
-    let Revoked { outcome, serial, warnings } = pki.revoke(&request, call.now).await?;
+    let Revoked { outcome, serial, identity, issuer, not_after, warnings } =
+        pki.revoke(&request, call.now).await?;
     Ok(match outcome {
         Revocation::Revoked(at) => {
             let answer = RevokedAnswer {
@@ -46,7 +48,15 @@ pub(super) async fn revoke(pki: Arc<Pki>, mut call: Call) -> Result<Response, Fa
                 revocation_time_rfc3339: at.to_string(),
                 state: "revoked".to_owned(),
             };
-            Response::with_warnings(answer, warnings).warned(call.warnings())
+            let event = CertificateEvent {
+                action: CertificateAction::Revoked(at),
+                serial,
+                identity,
+                role: String::new(),
+                issuer,
+                not_after,
+            };
+            Response::with_warnings(answer, warnings).warned(call.warnings()).with_event(event)
         }
         Revocation::Expired => Response::done(vec![format!(
             "certificate with serial {serial} already expired; refusing to add to CRL"

@@ -3,6 +3,7 @@
 use crate::backend::call::Call;
 use crate::backend::call::params;
 use crate::backend::response::Response;
+use crate::backend::unbuilt::RELEASE;
 use crate::engine::Failure;
 use crate::engine::pki::records::{ClusterRecord, UrlsRecord};
 use crate::engine::pki::{CaState, Pki};
@@ -105,6 +106,15 @@ pub(super) async fn read_urls(pki: Arc<Pki>, _call: Call) -> Result<Response, Fa
     Ok(Response::data(urls(&pki.read_ca_state().await?.urls)))
 }
 
+/// What is told of a URL of an OCSP responder.
+fn ocsp_warning(urls: &[String]) -> Option<String> {
+    (!urls.is_empty()).then(|| {
+        format!(
+            "Signet: ocsp_servers goes into certificates, and Signet {RELEASE} does not answer OCSP; send ocsp_servers= unless another server answers there"
+        )
+    })
+}
+
 /// Each list is kept if it was not sent.
 pub(super) async fn write_urls(pki: Arc<Pki>, mut call: Call) -> Result<Response, Failure> {
     let sent: Urls = call.read();
@@ -124,7 +134,8 @@ pub(super) async fn write_urls(pki: Arc<Pki>, mut call: Call) -> Result<Response
             templating: sent.enable_templating.unwrap_or(old.templating),
         }
     };
-    let (record, warnings) = pki.set_urls(change).await?;
+    let (record, mut warnings) = pki.set_urls(change).await?;
+    warnings.extend(ocsp_warning(&record.ocsp_servers));
     Ok(Response::with_warnings(urls(&record), warnings).warned(call.warnings()))
 }
 

@@ -246,7 +246,7 @@ pub(super) async fn enable(engine: Arc<Engine>, mut call: Call) -> Result<Respon
     record.seal_wrap = asked.seal_wrap;
     if let Some(config) = asked.config {
         let mut config = Fields::read(config, &[], &[Tune::FIELDS])
-            .map_err(|FieldError(text)| Failure::refused(text))?;
+            .map_err(|FieldError { text, hint }| Failure::Refused { text, hint })?;
         configure(&mut record, &Tune::read(&mut config))?;
     }
     if let Some(KeyValues(options)) = asked.options {

@@ -9,7 +9,7 @@
 use super::{CertificateError, malformed};
 use crate::ca::asn1::{DerError, DerReader, tag};
 use crate::ca::oid::ObjectIdentifier;
-use crate::ca::permit::{AlternativeNames, BasicConstraints};
+use crate::ca::permit::{AlternativeNames, BasicConstraints, identity};
 use crate::ca::time::Timestamp;
 use crate::ca::{distinguished_name, extensions, general_names};
 
@@ -135,6 +135,14 @@ impl<'a> CertificateFields<'a> {
     /// Last instant of validity.
     pub const fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// The identity of the certificate in logs: its URI SANs, else a name. A part that cannot be read counts
+    /// as empty.
+    pub fn identity(&self) -> String {
+        let subject = distinguished_name::read_name(self.subject);
+        let common_name = subject.map(|subject| subject.common_name).unwrap_or_default();
+        identity(&self.names().unwrap_or_default(), &common_name)
     }
 
     /// Is the subject exactly this common name (compared as RFC 5280, 7.1 requires)?

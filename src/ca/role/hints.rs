@@ -11,7 +11,11 @@ use crate::ca::control::first_control;
 use crate::ca::hostname::is_host_pattern;
 use crate::ca::permit::KeyUsage;
 use crate::ca::spiffe::{SpiffeId, has_spiffe_scheme};
+use crate::ca::time::Timestamp;
 use crate::go;
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
 
 /// The number of entries of a role that are shown; with more of them no command is offered.
 const MAX_SHOWN: usize = 8;
@@ -79,6 +83,19 @@ impl Role {
         }
         let range = format!("{address}/{}", if address.contains(':') { 128 } else { 32 });
         self.unlisted(&range, ("allowed_ip_sans_cidr", &self.fields.allowed_ip_sans_cidr), "", true)
+    }
+
+    /// The end of the leaf lies beyond that of its issuer: the longest of three usual lifetimes that fits.
+    pub(super) fn shorter_ttl_hint(&self, issuer_end: Timestamp, now: Timestamp) -> String {
+        let fits = |seconds: i64| now.plus(seconds) < issuer_end;
+        let ttl = [(DAY, "24h"), (HOUR, "1h"), (HOUR / 6, "10m")];
+        match ttl.into_iter().find(|(seconds, _)| fits(*seconds)) {
+            Some((_, ttl)) => format!(
+                "Signet: the issuer ends at {issuer_end}; ask for less, for example ttl={ttl}, or give the role a shorter lifetime: signet patch {{mount}}roles/{} ttl={ttl} max_ttl={ttl}",
+                self.name
+            ),
+            None => format!("Signet: the issuer ends at {issuer_end}; make a new issuer first"),
+        }
     }
 
     /// For another value that the entries of `field` do not allow.

@@ -93,6 +93,6 @@ impl std::error::Error for RoleViolation {}
 
 impl From<ValidityError> for RoleViolation {
     fn from(error: ValidityError) -> Self {
-        Self { text: error.0, hint: None }
+        Self { text: error.text, hint: error.hint }
     }
 }

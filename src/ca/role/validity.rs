@@ -43,7 +43,11 @@ impl Role {
             max_bounds_not_after: fields.max_ttl > 0,
         };
         let not_after = choose_end(end_rules, requested, now, warnings)?;
-        let not_after = limit_to_issuer(not_after, limits.issuer_end, limits.behavior, now)?;
+        let not_after = limit_to_issuer(not_after, limits.issuer_end, limits.behavior, now)
+            .map_err(|error| ValidityError {
+                hint: Some(self.shorter_ttl_hint(limits.issuer_end, now)),
+                ..error
+            })?;
         let not_after = within_bound(not_after, &fields.not_after_bound)?;
         check_order(start, not_after)?;
         if !has_csr {
@@ -112,16 +116,21 @@ pub struct RequestedValidity<'a> {
 
 /// Why a validity is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValidityError(pub String);
+pub struct ValidityError {
+    /// Vault's text.
+    pub text: String,
+    /// What would help.
+    pub hint: Option<String>,
+}
 
 impl fmt::Display for ValidityError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.text)
     }
 }
 
 fn refused<T>(text: impl Into<String>) -> Result<T, ValidityError> {
-    Err(ValidityError(text.into()))
+    Err(ValidityError { text: text.into(), hint: None })
 }
 
 /// The rules for notBefore.
@@ -283,5 +292,6 @@ pub(in crate::ca) fn check_order(start: Timestamp, end: Timestamp) -> Result<(),
 
 /// Reads a time; the error is the text of Go's parser.
 fn parse_time(text: &str) -> Result<Timestamp, ValidityError> {
-    Timestamp::parse_rfc3339(text).ok_or_else(|| ValidityError(go::time_parse_error(text)))
+    Timestamp::parse_rfc3339(text)
+        .ok_or_else(|| ValidityError { text: go::time_parse_error(text), hint: None })
 }

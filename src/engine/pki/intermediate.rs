@@ -72,6 +72,8 @@ pub struct SignedIntermediate {
     pub archives: Option<KeyStores>,
     /// Serial number.
     pub serial: Serial,
+    /// What a log calls it: its URI SANs, else a name.
+    pub identity: String,
     /// notAfter
     pub not_after: Timestamp,
     /// Warnings for the caller.
@@ -157,6 +159,7 @@ impl Pki {
             let verified = csr.verify().map_err(|error| csr_failure(&error))?;
             let serial =
                 Serial::new(permit.template().not_after, self.env().entropy.bytes(Purpose::Serial));
+            let identity = permit.template().identity();
             let view = issuer.certificate.issuer_view();
             let tbs = compose(permit, &view, verified.public_key(), serial).map_err(|error| {
                 Failure::InvalidWrapped(format!("unable to create certificate: {error}"))
@@ -183,7 +186,7 @@ impl Pki {
                 .expect_absent(place.clone())
                 .put_record(place, &record);
             self.fulfil_intent(serial, batch).await?;
-            Ok(SignedIntermediate { der, issuer, archives, serial, not_after, warnings })
+            Ok(SignedIntermediate { der, issuer, archives, serial, identity, not_after, warnings })
         })
     }
 }

@@ -93,6 +93,8 @@ pub struct Leaf {
     pub not_after: Timestamp,
     /// The role that permitted it.
     pub role: Arc<Role>,
+    /// What a log calls it: its URI SANs, else a name.
+    pub identity: String,
     /// Warnings for the caller.
     pub warnings: Vec<String>,
     /// The mount's issuers at that time, for trust stores.
@@ -126,6 +128,7 @@ pub(super) struct PreparedLeaf {
     csr: Option<Box<ParsedCsr>>,
     /// An RSA key, which takes long to make; other keys are made in the batch.
     rsa_key: Option<SubjectKey>,
+    identity: String,
     warnings: Vec<String>,
 }
 
@@ -267,6 +270,7 @@ impl Pki {
             key_form,
             csr,
             rsa_key,
+            identity: permit.template().identity(),
             warnings,
         };
         Ok((prepared, permit))
@@ -356,6 +360,7 @@ impl Pki {
             ca_state: leaf.ca_state,
             issuer: leaf.issuer,
             role: leaf.role,
+            identity: leaf.identity,
             warnings: leaf.warnings,
         };
         Ok(SignedLeaf { leaf, batch })

@@ -1,6 +1,6 @@
 //! Revoking certificates.
 
-use crate::ca::certificate::{self, Certificate};
+use crate::ca::certificate::{self, Certificate, CertificateFields};
 use crate::ca::pem;
 use crate::ca::serial::{self, colon_hex};
 use crate::ca::time::Timestamp;
@@ -9,6 +9,7 @@ use crate::store::id::IssuerId;
 use crate::store::key;
 
 use super::Pki;
+use super::ca_state::{CaState, Issuer};
 use super::certificates::{certificate_key, revocation};
 use super::records::{CertificateRecord, RevocationRecord};
 use super::state::PendingRevocation;
@@ -38,6 +39,12 @@ pub struct Revoked {
     pub outcome: Revocation,
     /// Its serial number, in colon form.
     pub serial: String,
+    /// What a log calls it: its URI SANs, else a name.
+    pub identity: String,
+    /// The issuer that signed it: its name, else its identifier.
+    pub issuer: String,
+    /// notAfter
+    pub not_after: Timestamp,
     /// Warnings for the caller.
     pub warnings: Vec<String>,
 }
@@ -73,7 +80,9 @@ impl Pki {
             let revocation = PendingRevocation { issuer: stored.issuer, serial, at: at.whole() };
             warnings.extend(self.publish_revocation(revocation, now).await?);
         }
-        Ok(Revoked { outcome, serial: colon_hex(&stored.serial), warnings })
+        let StoredSerial { serial, identity, issuer_label, not_after, .. } = stored;
+        let (serial, issuer) = (colon_hex(&serial), issuer_label);
+        Ok(Revoked { outcome, serial, identity, issuer, not_after, warnings })
     }
 
     async fn mark_revoked(
@@ -91,18 +100,7 @@ impl Pki {
         };
         let unknown = || Failure::refused(format!("certificate with serial {sent} not found."));
         let bytes = bytes.ok_or_else(unknown)?;
-        if let Some(own) =
-            ca_state.issuers.values().find(|issuer| issuer.certificate.serial() == bytes.as_slice())
-        {
-            let id = own.id.to_string();
-            return Err(Failure::Refused {
-                text: format!("adding issuer (id: {id}) to its own CRL is not allowed"),
-                hint: Some(format!(
-                    "Signet: an issuer is revoked by its reference: signet write -f {}issuer/{id}/revoke",
-                    self.entry.record.path
-                )),
-            });
-        }
+        self.refuse_own_issuer(&ca_state, &bytes)?;
         let key = certificate_key(self.id(), &bytes);
         let (_, record) = snapshot.record::<CertificateRecord>(&key).await?.ok_or_else(unknown)?;
         if let RevokeRequest::Certificate(text) = request
@@ -110,12 +108,18 @@ impl Pki {
         {
             return Err(unknown());
         }
-        let stored = StoredSerial { issuer: record.issuer, serial: bytes };
+        let not_after = certificate::not_after(&record.der)
+            .map_err(|error| Failure::Internal(error.to_string()))?;
+        let stored = StoredSerial {
+            issuer: record.issuer,
+            serial: bytes,
+            identity: identity_of(&record.der),
+            issuer_label: label_of(&ca_state, &record.issuer),
+            not_after,
+        };
         if let Some(at) = revocation(&snapshot, self.id(), &record.issuer, &stored.serial).await? {
             return Ok((Revocation::Revoked(at), stored));
         }
-        let not_after = certificate::not_after(&record.der)
-            .map_err(|error| Failure::Internal(error.to_string()))?;
         if not_after < now.plus(2) {
             return Ok((Revocation::Expired, stored));
         }
@@ -137,12 +141,52 @@ impl Pki {
         self.env().store.commit(batch).await?;
         Ok((Revocation::Revoked(now), stored))
     }
+
+    /// Refuses the serial number of an issuer of this mount.
+    fn refuse_own_issuer(&self, ca_state: &CaState, serial: &[u8]) -> Result<(), Failure> {
+        let mut issuers = ca_state.issuers.values();
+        let Some(own) = issuers.find(|issuer| issuer.certificate.serial() == serial) else {
+            return Ok(());
+        };
+        let id = own.id.to_string();
+        Err(Failure::Refused {
+            text: format!("adding issuer (id: {id}) to its own CRL is not allowed"),
+            hint: Some(format!(
+                "Signet: an issuer is revoked by its reference: signet write -f {}issuer/{id}/revoke",
+                self.entry.record.path
+            )),
+        })
+    }
+}
+
+impl Issuer {
+    /// What a log calls it: its name, or its identifier if it has no name.
+    pub fn label(&self) -> String {
+        match self.record.name.as_str() {
+            "" => self.id.to_string(),
+            name => name.to_owned(),
+        }
+    }
+}
+
+/// What a log calls an issuer; its identifier after it was deleted.
+fn label_of(ca_state: &CaState, id: &IssuerId) -> String {
+    ca_state.issuers.get(id).map_or_else(|| id.to_string(), |issuer| issuer.label())
 }
 
 /// The serial number of a certificate of this mount.
 struct StoredSerial {
     serial: Vec<u8>,
     issuer: IssuerId,
+    identity: String,
+    issuer_label: String,
+    not_after: Timestamp,
+}
+
+/// What a log calls a stored certificate; empty for one that an earlier version signed and this one cannot
+/// read.
+fn identity_of(der: &[u8]) -> String {
+    CertificateFields::read(der).map(|fields| fields.identity()).unwrap_or_default()
 }
 
 fn given_certificate(text: &str) -> Result<Certificate, Failure> {

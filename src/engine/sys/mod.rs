@@ -123,6 +123,7 @@ impl Engine {
         })?;
         // Nothing is read back: a failure now would keep the only token from the caller. There are no
         // mounts yet.
+        tracing::info!(cluster = cluster.name, "store initialized");
         self.cluster.store(Arc::new(cluster));
         Ok(token)
     }
