@@ -28,7 +28,11 @@ where
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
     };
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(writer);
+    // A failed write is not reported by `eprintln!`, which panics when standard error is closed.
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(writer)
+        .log_internal_errors(false);
     // Frames of HTTP/2 and records of TLS are for those who look for faults in these protocols.
     let of_libraries = match level {
         LevelFilter::DEBUG => LevelFilter::INFO,

@@ -271,7 +271,7 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
     let event = CertificateEvent {
         action: CertificateAction::Issued,
         serial: answer.serial_number.clone(),
-        identity: request.ask.ask.common_name,
+        identity: request.ask.params.common_name,
         role: String::new(),
         issuer: match answer.issuer_name.as_str() {
             "" => answer.issuer_id.clone(),

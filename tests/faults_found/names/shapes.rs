@@ -124,10 +124,16 @@ async fn f13_an_unknown_usage_has_a_warning_when_the_role_is_written() {
         let fields = json!({ "allowed_uri_sans": "", field: ["KeyAgreement", "Any", word] });
         let warnings = signet_warnings(&role(&server, "web", fields).await.ok()).join("\n");
         let first = if field == "key_usage" { "Any" } else { "KeyAgreement" };
-        assert!(warnings.contains(&format!("{field}: \"{first}\" is not a known usage")), "{warnings}");
+        assert!(
+            warnings.contains(&format!("{field}: \"{first}\" is not a known usage")),
+            "{warnings}"
+        );
         let fields = json!({ "allowed_uri_sans": "", field: [word] });
         let warnings = signet_warnings(&role(&server, "web", fields).await.ok()).join("\n");
-        assert!(warnings.contains(&format!("{field}: \"{word}\" is not a known usage")), "{warnings}");
+        assert!(
+            warnings.contains(&format!("{field}: \"{word}\" is not a known usage")),
+            "{warnings}"
+        );
     }
     let known = json!({
         "allowed_uri_sans": "", "key_usage": "digitalsignature, KeyAgreement",
