@@ -42,7 +42,7 @@ use crate::entropy::Entropy;
 
 pub(super) use access::FileAccess;
 pub(super) use current::{CurrentSet, command_succeeded};
-pub(super) use plan::Plan;
+pub(super) use plan::{Plan, Refusal};
 
 /// Names that a set may have; those that the newest set lacks disappear with the old one.
 pub(super) const NAMES: [&str; 7] = [

@@ -56,8 +56,11 @@ fn of_refusal(refused: &Refused) -> Mend {
             return Mend::Token(TokenProblem::Denied);
         }
     }
+    let is_tls_port = |body: &String| body.contains("an HTTP request to an HTTPS server");
     let mount = mount(&refused.url).unwrap_or("MOUNT");
-    let sentence = if says("unknown role") {
+    let sentence = if refused.body.as_ref().is_some_and(is_tls_port) {
+        format!("this port speaks TLS: write {}", tls_address(&refused.url))
+    } else if says("unknown role") {
         format!(
             "\"signet list {mount}/roles\" lists the roles of this mount: name one of them, for \"signet pki issue\" with -role."
         )
@@ -86,6 +89,12 @@ fn of_refusal(refused: &Refused) -> Mend {
         return Mend::InText;
     };
     Mend::Sentence(sentence)
+}
+
+/// The address to write instead of one with `http://`.
+fn tls_address(url: &str) -> String {
+    let address = url.split_once("/v1/").map_or(url, |(address, _)| address);
+    format!("https://{}", address.trim_start_matches("http://"))
 }
 
 /// The mount of a URL such as `http://127.0.0.1:8200/v1/pki/issue/web`.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::fraction::Fraction;
 use crate::cli::arguments::{is_on, text, words};
 use crate::cli::failure::Failure;
-use crate::cli::file_set::{FileAccess, Plan};
+use crate::cli::file_set::{FileAccess, Plan, Refusal};
 use crate::cli::{Context, data};
 use crate::secret::Secret;
 
@@ -160,8 +160,14 @@ impl IssueOptions {
 
     /// What a set of these names replaces.
     pub(super) fn plan(&self, names: &[&str]) -> Result<Plan, Failure> {
-        Plan::make(&self.folder, names, self.force)
-            .map_err(|refusal| Failure::local(format!("Nothing is written: {refusal}")))
+        Plan::make(&self.folder, names, self.force).map_err(|refusal| {
+            let is_unreadable = matches!(refusal, Refusal::Unreadable(_));
+            let failure = Failure::local(format!("Nothing is written: {refusal}"));
+            if is_unreadable {
+                return failure.with_mend("name a folder that this user can write with -out.");
+            }
+            failure
+        })
     }
 }
 
