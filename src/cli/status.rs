@@ -98,7 +98,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let client = context.client(matches).map_err(|failure| Failure { code: 1, ..failure })?;
     let seal = seal_status(&client)
         .await
-        .map_err(|error| Failure::local(format!("Error checking seal status: {error}")))?;
+        .map_err(|error| Failure::request("Error checking seal status", &error).with_code(1))?;
     let leader = match client.raw(Method::GET, "sys/leader", &[], None).await {
         Ok(reply) => reply.bare(),
         Err(error) => Err(error),
