@@ -113,3 +113,30 @@ fn n15_a_server_without_key_shares_is_initialised_without_them() {
         assert_eq!(answer[name], 0, "{name}");
     }
 }
+
+/// As in `signet server 2>&1 | logger` after `logger` has ended.
+#[test]
+fn a_server_serves_on_when_the_reader_of_its_log_has_ended() {
+    let shell = Shell::new();
+    configure(&shell, "127.0.0.1:0");
+    let mut child = shell
+        .command(&format!("SIGNET_LOG_LEVEL=debug exec {START}"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(log.next().is_some());
+    drop(log);
+    let address =
+        printed.find_map(|line| line.unwrap().strip_prefix("address: ").map(str::to_owned));
+    let address = address.expect("the server prints its address");
+    for _ in 0..3 {
+        let status = shell.run(&format!("SIGNET_ADDR={address} signet status"));
+        assert!(status.stdout.contains("Initialized"), "{status:?}");
+    }
+    assert!(child.try_wait().unwrap().is_none(), "the server still runs");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
