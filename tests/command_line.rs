@@ -6,6 +6,8 @@
 mod examples;
 #[path = "command_line/mistakes.rs"]
 mod mistakes;
+#[path = "command_line/readme.rs"]
+mod readme;
 #[path = "command_line/starts.rs"]
 mod starts;
 
