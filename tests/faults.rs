@@ -2,11 +2,11 @@
 //! clients. Each module is one kind of fault; `docs/dev/faults.md` lists them.
 //!
 //! The server is the released binary in a process of its own. The disk fails by a preloaded library
-//! (`tests/crash/preload.c`), told through a file while the server runs. The oracle is outside: it
-//! notes what was answered (`tests/faults/book.rs`).
+//! (`tests/crash/preload.c`), controlled through a file while the server runs. The oracle is outside:
+//! it records what was answered (`tests/faults/ledger.rs`).
 //!
-//! What takes longer than some seconds is ignored here and run by `scripts/crash --faults`;
-//! a sample of it runs always.
+//! Tests that take longer than a few seconds are ignored here and run by `scripts/crash --faults`;
+//! a sample of each always runs.
 
 #![expect(
     clippy::disallowed_methods,
@@ -14,15 +14,13 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test, told by the environment, where a surprise is a failure"
+    reason = "a test, configured by the environment, where a surprise is a failure"
 )]
 
 mod process;
 
 #[path = "faults/bodies.rs"]
 mod bodies;
-#[path = "faults/book.rs"]
-mod book;
 #[path = "faults/clients.rs"]
 mod clients;
 #[path = "faults/disk.rs"]
@@ -31,6 +29,8 @@ mod disk;
 mod files;
 #[path = "faults/kill.rs"]
 mod kill;
+#[path = "faults/ledger.rs"]
+mod ledger;
 #[path = "faults/machine.rs"]
 mod machine;
 #[path = "faults/memory.rs"]

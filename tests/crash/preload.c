@@ -1,16 +1,16 @@
 /*
- * Faults of the disk under a store, for the tests of tests/faults.rs. Compiled by them and put under
- * the server with LD_PRELOAD; the server itself has no test mode.
+ * Faults of the disk under a store, for the tests of tests/faults.rs, which compile it and preload it
+ * into the server with LD_PRELOAD; the server itself has no test mode.
  *
- *   FAULT_STORE    the store's folder: nothing outside it is touched
+ *   FAULT_STORE    the store's folder: operations outside it are not affected
  *   FAULT_CONTROL  a file of 64-bit numbers, shared with the test, which may change them at any time:
- *                  what is done to which operations, and how many there were (struct control)
+ *                  the action, the operations it applies to, and counters (struct control)
  *   FAULT_SHADOW   a folder for what would survive a loss of power. After each sync of a file its
- *                  content is copied to inode.<number>, after each sync of the folder its list
- *                  of names goes to `names`. No number is used twice: a second link keeps the file.
+ *                  content is copied to inode.<number>; after each sync of the folder its list of
+ *                  names is written to `names`. A second link keeps each inode number in use.
  *
- * Not seen: what the C library writes by itself (RocksDB's text log, by fwrite), and memory maps
- * (RocksDB does not write by them).
+ * Not intercepted: writes inside the C library (RocksDB's text log, by fwrite), and memory maps
+ * (RocksDB does not write through them).
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -35,11 +35,11 @@ enum action { NOTHING, KILL_BEFORE, KILL_AFTER, TEAR, FAIL, DELAY, EXPOSE };
 enum kind { WRITE = 1, SYNC = 2, NAME = 4 };
 
 struct control {
-    _Atomic uint64_t seen;  /* operations of the wished kinds */
-    _Atomic uint64_t hits;  /* of them, those that something was done to */
+    _Atomic uint64_t seen;  /* operations of the chosen kinds */
+    _Atomic uint64_t hits;  /* of them, those that the action was applied to */
     _Atomic uint64_t kinds; /* a sum of enum kind */
     _Atomic uint64_t first, last;
-    _Atomic uint64_t value; /* FAIL: the errno; DELAY: milliseconds; EXPOSE: what it was */
+    _Atomic uint64_t value; /* FAIL: the errno; DELAY: milliseconds; EXPOSE: the previous PR_GET_DUMPABLE */
     _Atomic uint64_t action;
 };
 
@@ -87,8 +87,8 @@ static int ours(int file) {
     return below(path);
 }
 
-/* What is to be done with this operation. Failing and waiting are done here already. */
-static enum action meet(enum kind kind) {
+/* The action for this operation. FAIL sets errno here; DELAY, KILL_BEFORE and EXPOSE take effect here. */
+static enum action intercept(enum kind kind) {
     if (!(control->kinds & kind)) return NOTHING;
     uint64_t number = ++control->seen;
     enum action action = (enum action)control->action;
@@ -109,7 +109,7 @@ static enum action meet(enum kind kind) {
 
 ssize_t write(int file, const void *bytes, size_t length) {
     REAL(ssize_t, "write", int, const void *, size_t);
-    enum action action = ours(file) ? meet(WRITE) : NOTHING;
+    enum action action = ours(file) ? intercept(WRITE) : NOTHING;
     if (action == FAIL) return -1;
     ssize_t result = real(file, bytes, action == TEAR ? length / 2 : length);
     if (action == TEAR || action == KILL_AFTER) die();
@@ -118,7 +118,7 @@ ssize_t write(int file, const void *bytes, size_t length) {
 
 ssize_t pwrite(int file, const void *bytes, size_t length, off_t at) {
     REAL(ssize_t, "pwrite", int, const void *, size_t, off_t);
-    enum action action = ours(file) ? meet(WRITE) : NOTHING;
+    enum action action = ours(file) ? intercept(WRITE) : NOTHING;
     if (action == FAIL) return -1;
     ssize_t result = real(file, bytes, action == TEAR ? length / 2 : length, at);
     if (action == TEAR || action == KILL_AFTER) die();
@@ -129,9 +129,9 @@ ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t at) {
     return pwrite(file, bytes, length, at);
 }
 
-/* A kill in between leaves the older one whole. */
-static void publish(FILE *made, const char *temporary, const char *target) {
-    if (fclose(made) != 0 || rename(temporary, target) != 0) abort();
+/* Replaces the target atomically: a kill leaves the old or the new file. */
+static void publish(FILE *file, const char *temporary, const char *target) {
+if (fclose(file) != 0 || rename(temporary, target) != 0) abort();
 }
 
 static void pin(const char *path, ino_t inode) {
@@ -185,7 +185,7 @@ static int synced(int file, int result) {
     int name parameters { \
         REAL(int, #name, STRIP parameters); \
         if (!(mine)) return real arguments; \
-        enum action action = meet(kind); \
+        enum action action = intercept(kind); \
         if (action == FAIL) return -1; \
         int result = call; \
         if (action == KILL_AFTER) die(); \

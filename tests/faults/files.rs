@@ -1,5 +1,5 @@
-//! What the server leaves on the disk, in its arguments and in its environment; and the first
-//! format, whose opening is cut short.
+//! What the server leaves on the disk, in its arguments and in its environment; and kills while a
+//! store in the first format is opened.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,18 +12,18 @@ use signet::store::id::{KeyId, MountId};
 use signet::store::sealed::{Seal, StaticKey};
 use signet::store::{Rocks, Sealed, Store, key};
 
-use crate::book::{Book, ask};
+use crate::ledger::{Ledger, ask};
 use crate::machine::{Action, Fault, Machine, NAME, SYNC, WRITE, copy_folder};
 use crate::process::SEAL_KEY;
 
 #[tokio::test]
-async fn every_file_is_its_owners_alone_whatever_the_umask_is() {
+async fn only_the_owner_can_access_the_files_whatever_the_umask_is() {
     let machine = Machine::with(&["sh", "-c", "umask 000; exec \"$@\"", "sh"]);
-    let mut book = Book::default();
-    // The second start writes tables, and a log for people that has an older one beside it.
+    let mut ledger = Ledger::default();
+    // The second start writes tables, and a new RocksDB text log beside the older one.
     for _ in 0..2 {
         let server = machine.start();
-        book.scenario(&server.address, 2).await.expect("a machine without faults");
+        ledger.scenario(&server.address, 2).await.expect("a machine without faults");
     }
     let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
     assert_eq!(mode(&machine.store()), 0o700);
@@ -40,24 +40,24 @@ async fn every_file_is_its_owners_alone_whatever_the_umask_is() {
 async fn no_secret_is_in_a_file_an_argument_or_the_environment_and_no_program_is_started() {
     let machine = Machine::new();
     let server = machine.start();
-    let mut book = Book::default();
-    book.scenario(&server.address, 1).await.expect("a machine without faults");
-    let mut connection = book.connect(&server.address).await.expect("a server");
-    let password = "four-words-nobody-guesses-on-disk";
-    let wish = json!({ "uri_sans": "spiffe://example.org/a", "format": "pkcs12_bundle",
+    let mut ledger = Ledger::default();
+    ledger.scenario(&server.address, 1).await.expect("a machine without faults");
+    let mut connection = ledger.connect(&server.address).await.expect("a server");
+    let password = "four-words-that-none-guesses-on-disk";
+    let request = json!({ "uri_sans": "spiffe://example.org/a", "format": "pkcs12_bundle",
         "pkcs12_password": password });
-    ask(&mut connection, "POST", "pki/issue/workload", &wish).await.expect("an answer");
+    ask(&mut connection, "POST", "pki/issue/workload", &request).await.expect("an answer");
     let process = format!("/proc/{}", server.process());
-    let mut places = vec![machine.path().join("log")];
-    places.extend(["cmdline", "environ"].map(|name| Path::new(&process).join(name)));
+    let mut paths = vec![machine.path().join("log")];
+    paths.extend(["cmdline", "environ"].map(|name| Path::new(&process).join(name)));
     let files = fs::read_dir(machine.store()).expect("a folder");
-    places.extend(files.map(|entry| entry.expect("an entry").path()));
-    for place in places {
-        // Not everybody may read the environment of a process that does not let itself be looked into.
-        let Ok(octets) = fs::read(&place) else { continue };
-        for secret in [password, book.token(), SEAL_KEY] {
-            let found = octets.windows(secret.len()).any(|window| window == secret.as_bytes());
-            assert!(!found, "{} holds a secret", place.display());
+    paths.extend(files.map(|entry| entry.expect("an entry").path()));
+    for path in paths {
+        // Only root can read the environment of a process that is not dumpable.
+        let Ok(bytes) = fs::read(&path) else { continue };
+        for secret in [password, ledger.token(), SEAL_KEY] {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{} holds a secret", path.display());
         }
     }
     for task in fs::read_dir(format!("{process}/task")).expect("its threads") {
@@ -67,8 +67,8 @@ async fn no_secret_is_in_a_file_an_argument_or_the_environment_and_no_program_is
     }
 }
 
-/// What `testdata/store-v1.md` says of that database.
-async fn holds_the_sample(folder: &Path) {
+/// Checks that the store holds the records that `testdata/store-v1.md` lists.
+async fn assert_holds_the_sample(folder: &Path) {
     let rocks = Rocks::open(folder, |why: &str| panic!("{why}")).expect("the first format");
     let current = StaticKey { id: "sample".into(), key: Secret::boxed(&[42; 32]) };
     let seal = Seal::Static { current, previous: None };
@@ -89,27 +89,27 @@ async fn holds_the_sample(folder: &Path) {
     }
 }
 
-/// The server opens the store and then refuses it, since its seal is another one: what a death on
-/// the way there leaves is what matters.
+/// The server opens the store and then refuses it, because its seal key is another one. A kill on
+/// the way there must leave the store readable.
 #[tokio::test]
-async fn a_death_while_the_first_format_is_opened_leaves_it_whole() {
+async fn a_kill_while_the_first_format_is_opened_leaves_it_readable() {
     let kinds = WRITE | SYNC | NAME;
-    let mut deaths = 0;
+    let mut kills = 0;
     for number in 1.. {
         let machine = Machine::new();
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/store-v1");
-        copy_folder(&golden, &machine.store());
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/store-v1");
+        copy_folder(&sample, &machine.store());
         let action = if number % 2 == 0 { Action::KillBefore } else { Action::KillAfter };
         machine.arm(Fault { action, kinds, first: number, last: number, value: 0 });
-        let (status, log) = machine.try_start().expect_err("another seal, or death");
+        let (status, log) = machine.try_start().expect_err("another seal key, or a kill");
         assert!(!status.success());
-        holds_the_sample(&machine.store()).await;
+        assert_holds_the_sample(&machine.store()).await;
         if machine.tally().1 == 0 {
             assert!(log.contains("sample"), "the refusal names the seal's key:\n{log}");
             break;
         }
-        deaths += 1;
+        kills += 1;
     }
-    println!("{deaths} deaths while the first format was opened");
-    assert!(deaths > 5, "opening has more operations than {deaths}");
+    println!("{kills} kills while the first format was opened");
+    assert!(kills > 5, "opening has more operations than {kills}");
 }

@@ -1,4 +1,4 @@
-//! A folder for a server, with the preloaded library under it.
+//! A folder for a server that runs with the preloaded library.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -18,11 +18,11 @@ pub(crate) enum Action {
     Nothing = 0,
     KillBefore = 1,
     KillAfter = 2,
-    /// Half of what was to be written, then death.
+    /// Writes the first half only, then kills the process.
     Tear = 3,
     Fail = 4,
     Delay = 5,
-    /// The process may be looked into from now on.
+    /// Makes the process dumpable, so that the test can read its memory.
     Expose = 6,
 }
 
@@ -31,22 +31,22 @@ pub(crate) const WRITE: u64 = 1;
 pub(crate) const SYNC: u64 = 2;
 pub(crate) const NAME: u64 = 4;
 
-/// What is done to which operations.
+/// An action and the operations that it applies to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     pub(crate) action: Action,
-    /// A sum of the kinds above.
+    /// The sum of the kinds above.
     pub(crate) kinds: u64,
-    /// The operations of these kinds that it is done to, counted from 1.
+    /// The first and the last operation of these kinds, counted from 1.
     pub(crate) first: u64,
     pub(crate) last: u64,
-    /// For `Fail` the error's number, for `Delay` milliseconds.
+    /// For `Fail` the errno, for `Delay` milliseconds.
     pub(crate) value: u64,
 }
 
 pub(crate) struct Machine {
     folder: TempDir,
-    words: Vec<String>,
+    command: Vec<String>,
     control: File,
 }
 
@@ -55,19 +55,19 @@ impl Machine {
         Self::with(&[])
     }
 
-    /// Faults also of the folder that holds the store; no loss of power.
+    /// Faults apply to the folder that holds the store, too; a loss of power cannot be simulated.
     pub(crate) fn watching_the_parent() -> Self {
         let mut machine = Self::new();
         let watched = format!("FAULT_STORE={}", machine.path().display());
-        machine.words.retain(|word| !word.starts_with("FAULT_S"));
-        machine.words.insert(machine.words.len() - 1, watched);
+        machine.command.retain(|word| !word.starts_with("FAULT_S"));
+        machine.command.insert(machine.command.len() - 1, watched);
         machine
     }
 
-    /// `before` stands before everything else, such as a shell that sets limits.
+    /// `before` begins the command, such as a shell that sets limits.
     pub(crate) fn with(before: &[&str]) -> Self {
-        // The library compares with what the kernel says.
-        let temporary = fs::canonicalize(std::env::temp_dir()).expect("a folder for all");
+        // The library compares with the paths that the kernel reports.
+        let temporary = fs::canonicalize(std::env::temp_dir()).expect("a temporary folder");
         let folder = tempfile::tempdir_in(temporary).expect("a folder");
         let path = |name: &str| folder.path().join(name);
         let control = File::options()
@@ -79,8 +79,8 @@ impl Machine {
         control.set_len(4096).expect("the folder can be written");
         fs::create_dir(path("shadow")).expect("the folder can be written");
         let setting = |name: &str, path: &Path| format!("{name}={}", path.display());
-        let mut words: Vec<String> = before.iter().map(|word| (*word).to_owned()).collect();
-        words.extend([
+        let mut command: Vec<String> = before.iter().map(|word| (*word).to_owned()).collect();
+        command.extend([
             "env".to_owned(),
             setting("LD_PRELOAD", library()),
             setting("FAULT_STORE", &path("store")),
@@ -88,7 +88,7 @@ impl Machine {
             setting("FAULT_SHADOW", &path("shadow")),
             binary().display().to_string(),
         ]);
-        Self { folder, words, control }
+        Self { folder, command, control }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -99,13 +99,13 @@ impl Machine {
         self.path().join("store")
     }
 
-    /// Everything that happens from now on meets this fault.
+    /// Applies this fault to the operations that follow.
     pub(crate) fn arm(&self, fault: Fault) {
         self.set(6, Action::Nothing as u64);
-        for (place, value) in
+        for (index, value) in
             [(0, 0), (1, 0), (2, fault.kinds), (3, fault.first), (4, fault.last), (5, fault.value)]
         {
-            self.set(place, value);
+            self.set(index, value);
         }
         self.set(6, fault.action as u64);
     }
@@ -114,36 +114,36 @@ impl Machine {
         self.set(6, Action::Nothing as u64);
     }
 
-    /// Operations of the armed kinds since then, and those that something was done to.
+    /// The number of operations of the armed kinds since `arm`, and of those that the fault hit.
     pub(crate) fn tally(&self) -> (u64, u64) {
         (self.number(0), self.number(1))
     }
 
-    /// After `Expose`: whether the process could be looked into before.
+    /// After `Expose`: `PR_GET_DUMPABLE` before it.
     pub(crate) fn value(&self) -> u64 {
         self.number(5)
     }
 
-    fn number(&self, place: u64) -> u64 {
+    fn number(&self, index: u64) -> u64 {
         let mut bytes = [0; 8];
-        self.control.read_exact_at(&mut bytes, place * 8).expect("the control file");
+        self.control.read_exact_at(&mut bytes, index * 8).expect("the control file");
         u64::from_ne_bytes(bytes)
     }
 
-    fn set(&self, place: u64, value: u64) {
-        self.control.write_all_at(&value.to_ne_bytes(), place * 8).expect("the control file");
+    fn set(&self, index: u64, value: u64) {
+        self.control.write_all_at(&value.to_ne_bytes(), index * 8).expect("the control file");
     }
 
     pub(crate) fn try_start(&self) -> Result<Server, (ExitStatus, String)> {
-        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        // The log of this start alone.
+        let command: Vec<&str> = self.command.iter().map(String::as_str).collect();
+        // Keep the log of this start only.
         let _ = fs::remove_file(self.path().join("log"));
-        Server::try_start(&words, self.path())
+        Server::try_start(&command, self.path())
     }
 
     pub(crate) fn start(&self) -> Server {
         self.try_start()
-            .unwrap_or_else(|(status, log)| panic!("it did not start, {status}:\n{log}"))
+            .unwrap_or_else(|(status, log)| panic!("the server did not start, {status}:\n{log}"))
     }
 
     pub(crate) fn log(&self) -> String {
@@ -151,7 +151,7 @@ impl Machine {
     }
 }
 
-/// How the server ended, and how long that took from now on.
+/// The exit status of the server, and the time from this call to its exit.
 pub(crate) async fn end_of(server: &mut Server, within: Duration) -> (ExitStatus, Duration) {
     let start = Instant::now();
     loop {
@@ -172,37 +172,37 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// The binary as it was when the tests began: a build that goes on beside must not change it.
+/// The binary as it was when the tests began: a concurrent build must not change it.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         // A link: the linker of a later build writes a new file.
-        put("faults-signet", |part| {
-            fs::hard_link(env!("CARGO_BIN_EXE_signet"), part).expect("a link to the binary");
+        install("faults-signet", |path| {
+            fs::hard_link(env!("CARGO_BIN_EXE_signet"), path).expect("a link to the binary");
         })
     })
 }
 
-/// A file beside the build's, made aside and renamed.
-fn put(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
-    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let part = made.with_extension(std::process::id().to_string());
-    make(&part);
-    fs::rename(part, &made).expect("a file beside the build's");
-    made
+/// Creates a file in the target folder under a temporary name and renames it.
+fn install(name: &str, create: impl FnOnce(&Path)) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let temporary = target.with_extension(std::process::id().to_string());
+    create(&temporary);
+    fs::rename(temporary, &target).expect("a file in the target folder");
+    target
 }
 
-/// The library, compiled when first asked for.
+/// The library, compiled on first use.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/preload.c");
-        put("faults.so", |part| {
+        install("faults.so", |path| {
             let status = Command::new("cc")
                 .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-                .args([part, &source])
+                .args([path, &source])
                 .status()
-                .expect("a C compiler is there: RocksDB needed it too");
+                .expect("a C compiler, which RocksDB needs too");
             assert!(status.success(), "the library does not compile");
         })
     })

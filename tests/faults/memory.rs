@@ -1,7 +1,7 @@
-//! What can be found in the server's memory when its answers are out.
+//! What can be found in the server's memory after its answers are sent.
 //!
-//! Everything that was ever secret in this conversation is looked for in every readable page. A
-//! few things must be there as long as the server works; they are named, with the reason.
+//! The tests search every writable page for every secret of the session. A few secrets must be in
+//! memory while the server is unsealed; each has its reason beside it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,17 +13,17 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 use signet::store::{Key, Rocks, Store, key};
 
-use crate::book::{Book, ask};
+use crate::ledger::{Ledger, ask};
 use crate::machine::{Action, Fault, Machine, SYNC, copy_folder};
 use crate::process::{Answer, Connection, SEAL_KEY, Server};
 
-const PKCS12_PASSWORD: &str = "four-words-nobody-guesses-12";
-const JKS_PASSWORD: &str = "four-words-nobody-guesses-jks";
+const PKCS12_PASSWORD: &str = "four-words-that-none-guesses-12";
+const JKS_PASSWORD: &str = "four-words-that-none-guesses-jks";
 
-/// A secret, and why it may be there.
+/// A secret, and the reason if it may be in memory.
 struct Needle {
     name: String,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     stays: Option<&'static str>,
 }
 
@@ -31,17 +31,17 @@ struct Needle {
 struct Needles(Vec<Needle>);
 
 impl Needles {
-    fn add(&mut self, name: &str, octets: &[u8], stays: Option<&'static str>) {
-        assert!(octets.len() >= 16, "{name} is too short to be told from chance");
-        self.0.push(Needle { name: name.to_owned(), octets: octets.to_vec(), stays });
+    fn add(&mut self, name: &str, bytes: &[u8], stays: Option<&'static str>) {
+        assert!(bytes.len() >= 16, "{name} is too short to be distinguished from chance");
+        self.0.push(Needle { name: name.to_owned(), bytes: bytes.to_vec(), stays });
     }
 
-    /// A number, as it is written and as a library of big numbers keeps it.
-    fn number(&mut self, name: &str, octets: &[u8], stays: Option<&'static str>) {
-        let first = octets.iter().position(|octet| *octet != 0).unwrap_or_default();
-        let octets = &octets[first..];
-        self.add(&format!("{name}, big-endian"), octets, stays);
-        let reversed: Vec<u8> = octets.iter().rev().copied().collect();
+    /// A number in DER's byte order and in that of a big-number library.
+    fn number(&mut self, name: &str, bytes: &[u8], stays: Option<&'static str>) {
+        let first = bytes.iter().position(|byte| *byte != 0).unwrap_or_default();
+        let bytes = &bytes[first..];
+        self.add(&format!("{name}, big-endian"), bytes, stays);
+        let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
         self.add(&format!("{name}, little-endian"), &reversed, stays);
     }
 
@@ -51,19 +51,19 @@ impl Needles {
         self.add(&format!("{name}, UTF-16"), &wide, None);
     }
 
-    /// The private key of an answer: its numbers, and the middle of its text.
+    /// The private key of an answer: its numbers, and a line of its PEM text.
     fn private_key(&mut self, name: &str, answer: &Answer, stays: Option<&'static str>) {
         let pem = answer.text("private_key");
         let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();
         assert!(!lines.is_empty(), "{name}: no key in {:?}", answer.body);
         let der = BASE64.decode(lines.concat().as_bytes()).expect("base64");
         let numbers = if pem.contains("RSA") { 3..6 } else { 1..2 };
-        for (number, octets) in fields(&der).into_iter().enumerate() {
+        for (number, bytes) in fields(&der).into_iter().enumerate() {
             if numbers.contains(&number) {
-                self.number(&format!("{name}, number {number}"), octets, stays);
+                self.number(&format!("{name}, number {number}"), bytes, stays);
             }
         }
-        // The first lines hold what is public, too.
+        // The first lines hold the public key, too.
         self.add(&format!("{name}, as PEM"), lines[lines.len() / 3].as_bytes(), None);
     }
 }
@@ -97,37 +97,37 @@ async fn keys_of_the_seal(machine: &Machine, needles: &mut Needles) {
     let snapshot = Store::danger_unsealed(rocks).snapshot().await.expect("a snapshot");
     let stored = async |key: &Key| snapshot.get(key).await.expect("a value").expect("a value").1;
     let seal = HEXLOWER.decode(SEAL_KEY.as_bytes()).expect("hexadecimal");
-    // The wrapped key is the last field of its record: head 5, nonce 12, key 32, tag 16.
+    // The wrapped key is the last field of its record: header 5, nonce 12, key 32, tag 16 bytes.
     let wrapped = stored(&key::seal()).await;
-    let root = opened(&seal, &key::seal(), &wrapped[wrapped.len() - 65..]);
-    let ring = opened(&root, &key::keyring(), &stored(&key::keyring()).await);
-    // CBOR: each 32 octets stand behind 0x58 0x20; the salt, then the data key.
+    let root = decrypt(&seal, &key::seal(), &wrapped[wrapped.len() - 65..]);
+    let ring = decrypt(&root, &key::keyring(), &stored(&key::keyring()).await);
+    // CBOR: 0x58 0x20 precedes each string of 32 bytes; the salt, then the data key.
     let mut parts = ring.windows(2).enumerate().filter(|(_, mark)| *mark == [0x58, 32]);
-    let mut part = || parts.next().map(|(at, _)| &ring[at + 2..at + 34]).expect("32 octets");
+    let mut part = || parts.next().map(|(at, _)| &ring[at + 2..at + 34]).expect("32 bytes");
     needles.add("the seal's key", &seal, Some("add_data_key unwraps the root key anew"));
     needles.add("the root key", &root, None);
     needles.add("the salt", part(), None);
-    needles.add("the data key", part(), Some("AES's key schedule begins with the key"));
+    needles.add("the data key", part(), Some("AES's key schedule prefixes with the key"));
 }
 
-fn opened(with: &[u8], place: &Key, value: &[u8]) -> Vec<u8> {
-    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, with).expect("32 octets"));
-    let length = u32::try_from(place.as_bytes().len()).expect("a short key").to_be_bytes();
-    let associated = [&length, place.as_bytes(), &value[..5]].concat();
-    let nonce = Nonce::try_assume_unique_for_key(&value[5..17]).expect("12 octets");
+fn decrypt(with: &[u8], stored_at: &Key, value: &[u8]) -> Vec<u8> {
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, with).expect("32 bytes"));
+    let length = u32::try_from(stored_at.as_bytes().len()).expect("a short key").to_be_bytes();
+    let associated = [&length, stored_at.as_bytes(), &value[..5]].concat();
+    let nonce = Nonce::try_assume_unique_for_key(&value[5..17]).expect("12 bytes");
     let mut body = value[17..].to_vec();
     key.open_in_place(nonce, Aad::from(associated), &mut body).expect("it opens").to_vec()
 }
 
-/// Where each needle is found: the kind of memory, and how often.
+/// How often each needle is found, by its index and the name of the mapping.
 fn search(server: &Server, needles: &Needles) -> BTreeMap<(usize, String), usize> {
     let process = server.process();
     let maps = fs::read_to_string(format!("/proc/{process}/maps")).expect("its maps");
     let memory = File::open(format!("/proc/{process}/mem")).expect("its memory");
-    // A position is looked at closely if its first two octets begin a needle.
-    let mut begins = vec![false; 65536];
+    // A position is compared only if its first two bytes begin a needle.
+    let mut prefixes = vec![false; 65536];
     for needle in &needles.0 {
-        begins[usize::from(u16::from_be_bytes([needle.octets[0], needle.octets[1]]))] = true;
+        prefixes[usize::from(u16::from_be_bytes([needle.bytes[0], needle.bytes[1]]))] = true;
     }
     let mut found = BTreeMap::new();
     for line in maps.lines() {
@@ -138,7 +138,7 @@ fn search(server: &Server, needles: &Needles) -> BTreeMap<(usize, String), usize
             continue;
         }
         let kind = words.get(5).copied().unwrap_or("no name").to_owned();
-        look(&memory, address(from), address(to), needles, &begins, |needle| {
+        search_range(&memory, address(from), address(to), needles, &prefixes, |needle| {
             *found.entry((needle, kind.clone())).or_default() += 1;
         });
     }
@@ -148,12 +148,12 @@ fn search(server: &Server, needles: &Needles) -> BTreeMap<(usize, String), usize
 const PART: usize = 1 << 20;
 const PAGE: usize = 4096;
 
-fn look(
+fn search_range(
     memory: &File,
     from: u64,
     to: u64,
     needles: &Needles,
-    begins: &[bool],
+    prefixes: &[bool],
     mut found: impl FnMut(usize),
 ) {
     // Parts overlap by the longest needle.
@@ -164,16 +164,16 @@ fn look(
             continue;
         }
         for (number, page) in part[..length].chunks(PAGE).enumerate().take(PART / PAGE) {
-            if page.iter().all(|octet| *octet == 0) {
+            if page.iter().all(|byte| *byte == 0) {
                 continue;
             }
             let start = number * PAGE;
             for position in start..(start + PAGE).min(length - 1) {
-                if !begins[usize::from(part[position]) << 8 | usize::from(part[position + 1])] {
+                if !prefixes[usize::from(part[position]) << 8 | usize::from(part[position + 1])] {
                     continue;
                 }
                 for (index, needle) in needles.0.iter().enumerate() {
-                    if part[position..length].starts_with(&needle.octets) {
+                    if part[position..length].starts_with(&needle.bytes) {
                         found(index);
                     }
                 }
@@ -182,8 +182,9 @@ fn look(
     }
 }
 
-async fn converse(book: &Book, server: &Server, needles: &mut Needles) {
-    let mut connection = book.connect(&server.address).await.expect("a server");
+/// Sends requests whose answers have secrets, and adds these to `needles`.
+async fn exchange_secrets(ledger: &Ledger, server: &Server, needles: &mut Needles) {
+    let mut connection = ledger.connect(&server.address).await.expect("a server");
     let mut post = async |path: &str, body: Value| {
         let answer = ask(&mut connection, "POST", path, &body).await.expect("an answer");
         assert!(answer.status.is_success(), "{path}: {:?}", answer.body);
@@ -208,35 +209,39 @@ async fn converse(book: &Book, server: &Server, needles: &mut Needles) {
         needles.private_key(&format!("EC key {number}"), &answer, None);
         let answer = post("pki/issue/rsa", ask(json!({}))).await;
         needles.private_key(&format!("RSA key {number}"), &answer, None);
-        let wish = json!({ "format": "pkcs12_bundle", "pkcs12_password": PKCS12_PASSWORD });
-        post("pki/issue/workload", ask(wish)).await;
-        let wish = json!({ "format": "jks_bundle", "jks_password": JKS_PASSWORD });
-        post("pki/issue/workload", ask(wish)).await;
+        let options = json!({ "format": "pkcs12_bundle", "pkcs12_password": PKCS12_PASSWORD });
+        post("pki/issue/workload", ask(options)).await;
+        let options = json!({ "format": "jks_bundle", "jks_password": JKS_PASSWORD });
+        post("pki/issue/workload", ask(options)).await;
     }
     needles.text("the password of PKCS#12", PKCS12_PASSWORD);
     needles.text("the password of JKS", JKS_PASSWORD);
 }
 
-/// The process does not let itself be looked into; the library opens it for these tests.
-async fn expose(machine: &Machine, server: &Server, book: &mut Book) {
+/// The process is not dumpable; the library makes it so for these tests.
+async fn expose(machine: &Machine, server: &Server, ledger: &mut Ledger) {
     machine.arm(Fault { action: Action::Expose, kinds: SYNC, first: 1, last: 1, value: 9 });
-    let mut connection = Connection::open(&server.address, book.token()).await.expect("a server");
-    book.issue(&mut connection).await.expect("a machine without faults");
+    let mut connection = Connection::open(&server.address, ledger.token()).await.expect("a server");
+    ledger.issue(&mut connection).await.expect("a machine without faults");
     drop(connection);
-    assert_eq!(machine.value(), 0, "others can look into the process, and a crash leaves a core");
+    assert_eq!(
+        machine.value(),
+        0,
+        "the process is dumpable: others can read its memory, and a crash leaves a core"
+    );
 }
 
-/// Found by a run in which the thread that had opened the store got no other work: its stack still
-/// held the keys, eighteen times.
+/// The stack of the thread that opens the store is not overwritten if the thread gets no other
+/// work afterwards.
 #[tokio::test]
 async fn the_thread_that_opened_the_store_keeps_no_key_on_its_stack() {
     let machine = Machine::new();
     let server = machine.start();
-    let mut book = Book::default();
-    book.scenario(&server.address, 1).await.expect("a machine without faults");
+    let mut ledger = Ledger::default();
+    ledger.scenario(&server.address, 1).await.expect("a machine without faults");
     let mut needles = Needles::default();
     keys_of_the_seal(&machine, &mut needles).await;
-    expose(&machine, &server, &mut book).await;
+    expose(&machine, &server, &mut ledger).await;
     let found = search(&server, &needles);
     let (stay, leaked): (Vec<_>, Vec<_>) = found
         .into_iter()
@@ -248,19 +253,19 @@ async fn the_thread_that_opened_the_store_keeps_no_key_on_its_stack() {
 }
 
 #[tokio::test]
-async fn nothing_secret_stays_in_memory_that_need_not() {
+async fn no_secret_stays_in_memory_longer_than_needed() {
     let machine = Machine::new();
     let server = machine.start();
-    let mut book = Book::default();
-    book.scenario(&server.address, 1).await.expect("a machine without faults");
+    let mut ledger = Ledger::default();
+    ledger.scenario(&server.address, 1).await.expect("a machine without faults");
     let mut needles = Needles::default();
-    converse(&book, &server, &mut needles).await;
-    needles.text("the root token", book.token());
+    exchange_secrets(&ledger, &server, &mut needles).await;
+    needles.text("the root token", ledger.token());
     needles.text("the seal's key in the configuration", SEAL_KEY);
     keys_of_the_seal(&machine, &mut needles).await;
-    expose(&machine, &server, &mut book).await;
+    expose(&machine, &server, &mut ledger).await;
     let mut leaked = Vec::new();
-    // Connections end when the server has seen their end; what they read goes with them.
+    // A connection's buffers are freed once the server has seen its end.
     for _ in 0..20 {
         let found = search(&server, &needles);
         leaked.clear();
@@ -269,15 +274,15 @@ async fn nothing_secret_stays_in_memory_that_need_not() {
             let needle = &needles.0[*number];
             let line = format!("{} × {times} in {kind}", needle.name);
             match needle.stays {
-                // In one or two places, that is, and not wherever it was on its way.
+                // At most two copies, and none on the stack.
                 Some(why) if kind != "[stack]" && *times <= 2 => {
-                    stay.push(format!("{line}: must stay, {why}"));
+                    stay.push(format!("{line}: expected, {why}"));
                 }
                 _ => leaked.push(line),
             }
         }
         if leaked.is_empty() {
-            println!("{} secrets looked for; {stay:#?}", needles.0.len());
+            println!("{} secrets searched for; {stay:#?}", needles.0.len());
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,7 +1,7 @@
 //! A loss of power: what was not synced is gone, names included.
 //!
-//! The library keeps what was synced. After a death the folder is built again, in four ways that
-//! a file system may choose, and the server is started over each.
+//! The library keeps a copy of what was synced. After a kill the folder is rebuilt in each of four
+//! ways that a file system permits, and the server is started on each.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,25 +10,26 @@ use std::path::Path;
 
 use signet::entropy::{Entropy, Purpose};
 
-use crate::book::Book;
+use crate::ledger::Ledger;
 use crate::machine::{Action, Fault, Machine, NAME, SYNC, WRITE};
 
 /// What survives besides what was synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Survives {
-    /// Nothing: neither octets nor names.
+    /// Neither bytes nor names.
     Nothing,
-    /// Every name, and no octet.
+    /// Every name, but no bytes.
     Names,
-    /// Every name, and some of the octets that were written.
+    /// Every name, and some of the bytes that were written.
     Some,
-    /// Every name and every length; the octets that were not synced read as zeros.
+    /// Every name and every length; bytes that were not synced read as zeros.
     Lengths,
 }
 
-const WAYS: [Survives; 4] = [Survives::Nothing, Survives::Names, Survives::Some, Survives::Lengths];
+const SURVIVORS: [Survives; 4] =
+    [Survives::Nothing, Survives::Names, Survives::Some, Survives::Lengths];
 
-/// What of a file was synced.
+/// The synced content of a file.
 fn synced(machine: &Machine, inode: &str) -> Vec<u8> {
     fs::read(machine.path().join("shadow").join(format!("inode.{inode}"))).unwrap_or_default()
 }
@@ -40,8 +41,8 @@ fn synced_names(machine: &Machine) -> BTreeMap<String, String> {
     pairs.map(|(inode, name)| (name.to_owned(), inode.to_owned())).collect()
 }
 
-/// Builds in `store` what the loss of power left of the machine's.
-fn rebuild(machine: &Machine, survives: Survives, chance: &Entropy, store: &Path) {
+/// Builds in `store` what the loss of power left of the machine's store.
+fn rebuild(machine: &Machine, survives: Survives, random: &Entropy, store: &Path) {
     fs::create_dir(store).expect("a folder");
     if survives == Survives::Nothing {
         for (name, inode) in synced_names(machine) {
@@ -57,8 +58,8 @@ fn rebuild(machine: &Machine, survives: Survives, chance: &Entropy, store: &Path
         let more = written.len().saturating_sub(left.len());
         match survives {
             Survives::Some if more > 0 => {
-                let random = u32::from_be_bytes(chance.bytes(Purpose::Identifier));
-                let kept = left.len() + random as usize % (more + 1);
+                let number = u32::from_be_bytes(random.bytes(Purpose::Identifier));
+                let kept = left.len() + number as usize % (more + 1);
                 left.extend_from_slice(&written[left.len()..kept]);
             }
             Survives::Lengths => left.resize(written.len().max(left.len()), 0),
@@ -68,29 +69,29 @@ fn rebuild(machine: &Machine, survives: Survives, chance: &Entropy, store: &Path
     }
 }
 
-/// The power goes after the `number`-th operation. `false` if there are not so many.
-async fn power_goes_after(number: u64) -> bool {
+/// Loses power after the `number`-th operation. `false` if there are fewer operations.
+async fn power_lost_after(number: u64) -> bool {
     let machine = Machine::new();
     let kinds = WRITE | SYNC | NAME;
     machine.arm(Fault { action: Action::KillAfter, kinds, first: number, last: number, value: 0 });
-    let mut book = Book::default();
+    let mut ledger = Ledger::default();
     if let Ok(server) = machine.try_start() {
-        let _ = book.scenario(&server.address, 3).await;
+        let _ = ledger.scenario(&server.address, 3).await;
     }
     if machine.tally().1 == 0 {
         return false;
     }
-    for survives in WAYS {
-        let chance = Entropy::danger_seeded(number);
+    for survives in SURVIVORS {
+        let random = Entropy::danger_seeded(number);
         let after = Machine::new();
-        rebuild(&machine, survives, &chance, &after.store());
-        let mut book = book.clone();
+        rebuild(&machine, survives, &random, &after.store());
+        let mut ledger = ledger.clone();
         let what = format!("operation {number}, what survives: {survives:?}");
-        let server = after
-            .try_start()
-            .unwrap_or_else(|(status, log)| panic!("{what}: it does not open, {status}:\n{log}"));
-        book.verify(&server.address).await.unwrap_or_else(|why| panic!("{what}: {why:?}"));
-        book.go_on(&server.address).await.unwrap_or_else(|why| panic!("{what}: {why:?}"));
+        let server = after.try_start().unwrap_or_else(|(status, log)| {
+            panic!("{what}: the store does not open, {status}:\n{log}")
+        });
+        ledger.verify(&server.address).await.unwrap_or_else(|why| panic!("{what}: {why:?}"));
+        ledger.resume(&server.address).await.unwrap_or_else(|why| panic!("{what}: {why:?}"));
     }
     true
 }
@@ -98,7 +99,7 @@ async fn power_goes_after(number: u64) -> bool {
 #[tokio::test]
 async fn a_loss_of_power_at_some_operations_loses_nothing_acknowledged() {
     for number in [30, 45] {
-        assert!(power_goes_after(number).await, "there is no operation {number}");
+        assert!(power_lost_after(number).await, "fewer operations than {number}");
     }
 }
 
@@ -106,14 +107,14 @@ async fn a_loss_of_power_at_some_operations_loses_nothing_acknowledged() {
 #[ignore = "takes minutes; scripts/crash --faults runs it"]
 async fn a_loss_of_power_at_every_operation_loses_nothing_acknowledged() {
     let mut number = 1;
-    while power_goes_after(number).await {
+    while power_lost_after(number).await {
         number += 1;
     }
-    println!("{} losses of power, each left in {} ways: nothing lost", number - 1, WAYS.len());
+    println!("{} losses of power, each left in {} ways: nothing lost", number - 1, SURVIVORS.len());
     assert!(number > 20, "the scenario has more operations than {number}");
 }
 
-/// The name of a new folder is synced too, before anything in it is acknowledged.
+/// The name of a new folder is also synced before anything in it is acknowledged.
 #[tokio::test]
 async fn a_new_folder_survives_a_loss_of_power() {
     let machine = Machine::watching_the_parent();

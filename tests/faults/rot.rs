@@ -1,7 +1,7 @@
-//! Files that were cut, or of which a bit flipped, judged at the store: whether it opens, whether a
-//! read fails, and never a wrong value or a silent loss.
+//! Truncated files and flipped bits, checked at the store: it may refuse to open and a read may
+//! fail, but it never returns a wrong value and never loses one silently.
 //!
-//! Values are written in clear here: what AES-GCM would notice besides is not counted.
+//! Values are stored in clear here, so that AES-GCM does not detect the damage first.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,41 +14,41 @@ use signet::store::id::MountId;
 use signet::store::rocks::OpenError;
 use signet::store::{Batch, Key, Rocks, Store, key};
 
-use crate::book::Book;
+use crate::ledger::Ledger;
 use crate::machine::{Machine, copy_folder};
 
 const MOUNT: &MountId = &MountId::new([7; 16]);
 
-/// What lies under each key; `None` was removed.
+/// The value of each key; `None` was deleted.
 type Records = BTreeMap<Key, Option<Vec<u8>>>;
 
-/// A small store: some records in tables, some in the log, in each part one that is removed.
+/// A small store: some records in tables, some in the log; one of each part is deleted.
 struct Sample {
     folder: tempfile::TempDir,
-    /// The length of the log before and after each commit that it holds, and what was there then.
+    /// The length of the log before and after each commit in it, and the records at that time.
     states: Vec<(u64, Records)>,
 }
 
 impl Sample {
-    /// What was there when the log was as long as this.
+    /// The records when the log had this length.
     fn records(&self, length: u64) -> &Records {
         let state = self.states.iter().rev().find(|(then, _)| *then <= length);
         &state.expect("the first length is 0").1
     }
 }
 
-/// What became of a damaged store.
+/// How a damaged store behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
-    /// The damage does not matter.
+    /// The damage has no effect.
     Whole,
     /// It does not open.
     Refused,
     /// It opens, and a read fails.
     ReadFails,
-    /// It opens, and something is gone, changed or back without a word.
+    /// It opens, and a record is lost, changed or restored without an error.
     Silent,
-    /// It neither opens nor refuses.
+    /// Opening it does not return.
     Hangs,
 }
 
@@ -91,7 +91,8 @@ fn length_of_log(folder: &Path) -> u64 {
     fs::metadata(log_of(folder)).expect("the log").len()
 }
 
-/// Opens a copy in a thread of its own: a store that hangs is a finding, no test that hangs.
+/// Opens a copy in a separate thread, so that a store that hangs fails the test instead of hanging
+/// it.
 fn judge(folder: &Path, records: &Records) -> Outcome {
     let (sender, judged) = mpsc::channel();
     let (folder, records) = (folder.to_owned(), records.clone());
@@ -115,10 +116,10 @@ async fn outcome(folder: &Path, records: &Records) -> Outcome {
         });
     }
     let listed = snapshot.keys(&key::intents(MOUNT).range(), usize::MAX).await;
-    let there = records.values().filter(|value| value.is_some()).count();
+    let present = records.values().filter(|value| value.is_some()).count();
     worst.max(match listed {
         Err(_) => Outcome::ReadFails,
-        Ok(keys) if keys.len() == there => Outcome::Whole,
+        Ok(keys) if keys.len() == present => Outcome::Whole,
         Ok(_) => Outcome::Silent,
     })
 }
@@ -142,19 +143,19 @@ async fn flips(stride: usize) -> BTreeMap<Outcome, usize> {
     names.sort();
     for name in names {
         let length = fs::metadata(sample.folder.path().join(&name)).expect("a file").len() as usize;
-        // What RocksDB writes for people does not decide anything; its options are not read back.
+        // RocksDB does not read back its text log and its options file.
         let every = if name.starts_with("LOG") || name.starts_with("OPTIONS") { 997 } else { 1 };
-        for place in (start..length * 8).step_by(stride * every) {
+        for bit in (start..length * 8).step_by(stride * every) {
             let copy = tempfile::tempdir().expect("a folder");
             copy_folder(sample.folder.path(), copy.path());
-            flip(&copy.path().join(&name), place / 8, (place % 8) as u32);
+            flip(&copy.path().join(&name), bit / 8, (bit % 8) as u32);
             let outcome = judge(copy.path(), sample.records(u64::MAX));
-            let known = looks_torn(&sample, &name, place / 8);
+            let known = looks_torn(&sample, &name, bit / 8);
             assert!(
                 outcome < Outcome::Silent || known,
-                "{name} ({length} octets), octet {}, bit {}: {outcome:?}",
-                place / 8,
-                place % 8
+                "{name} ({length} bytes), byte {}, bit {}: {outcome:?}",
+                bit / 8,
+                bit % 8
             );
             *outcomes.entry(outcome).or_default() += 1;
         }
@@ -162,7 +163,8 @@ async fn flips(stride: usize) -> BTreeMap<Outcome, usize> {
     outcomes
 }
 
-/// The length of the last record: told apart from a torn one by nobody.
+/// Whether this is the length field of the last record: damage there cannot be distinguished from
+/// a torn write.
 fn looks_torn(sample: &Sample, name: &str, position: usize) -> bool {
     let [.., (before, _), _] = &sample.states[..] else { return false };
     let before = *before as usize;
@@ -170,7 +172,7 @@ fn looks_torn(sample: &Sample, name: &str, position: usize) -> bool {
 }
 
 #[tokio::test]
-async fn a_bit_that_flips_is_noticed() {
+async fn a_flipped_bit_is_detected() {
     println!("{:?}", flips(331).await);
 }
 
@@ -182,8 +184,8 @@ async fn a_bit_that_flips_in_any_three_octets_is_noticed() {
     println!("one bit in {stride} of each file flipped: {:?}", flips(stride).await);
 }
 
-/// Cuts the log of the sample at every `stride`-th octet.
-async fn cuts(stride: usize) -> usize {
+/// Truncates the log of the sample at every `stride`-th byte; the number of truncations.
+async fn truncations(stride: usize) -> usize {
     let sample = sample().await;
     let log = log_of(sample.folder.path());
     let whole = fs::metadata(&log).expect("the log").len();
@@ -196,7 +198,7 @@ async fn cuts(stride: usize) -> usize {
         assert_eq!(
             judge(copy.path(), sample.records(end)),
             Outcome::Whole,
-            "cut at {end} of {whole}"
+            "truncated at {end} of {whole}"
         );
         judged += 1;
     }
@@ -204,24 +206,24 @@ async fn cuts(stride: usize) -> usize {
 }
 
 #[tokio::test]
-async fn a_log_that_was_cut_loses_what_was_not_acknowledged_and_nothing_else() {
-    assert!(cuts(37).await > 5);
+async fn a_truncated_log_loses_only_what_was_not_acknowledged() {
+    assert!(truncations(37).await > 5);
 }
 
 #[tokio::test]
 #[ignore = "takes a minute; scripts/crash --faults runs it"]
 async fn a_log_cut_at_every_octet_loses_what_was_not_acknowledged_and_nothing_else() {
-    println!("the log cut at each of its {} octets", cuts(1).await);
+    println!("the log truncated at each of its {} bytes", truncations(1).await);
 }
 
-/// The same under a server, seen from outside: it does not start, or answers right, or with 5xx.
+/// The same with a server: it does not start, or answers correctly, or with 5xx.
 async fn flips_under_a_server(count: u32) -> BTreeMap<&'static str, usize> {
     let machine = Machine::new();
-    let mut book = Book::default();
-    // So many that not every block of a table is read at the start.
+    let mut ledger = Ledger::default();
+    // Enough records that the start does not read every block of a table.
     for leaves in [25, 4] {
         let mut server = machine.start();
-        book.scenario(&server.address, leaves).await.expect("a machine without faults");
+        ledger.scenario(&server.address, leaves).await.expect("a machine without faults");
         server.kill();
     }
     let mut files: Vec<_> = fs::read_dir(machine.store())
@@ -237,43 +239,46 @@ async fn flips_under_a_server(count: u32) -> BTreeMap<&'static str, usize> {
         copy_folder(&machine.store(), &copy.store());
         let file = copy.store().join(name);
         let length = fs::metadata(&file).expect("a file").len() as usize;
-        // Not in the last record: a torn one cannot be told from it.
-        let chance = u32::from_be_bytes(Entropy::System.bytes(Purpose::Identifier)) as usize;
-        let place = chance % (length / 2);
-        // The last copy is as it was: what happens to the others is because of the bit.
+        // Not in the last record, where the damage looks like a torn write.
+        let random = u32::from_be_bytes(Entropy::System.bytes(Purpose::Identifier)) as usize;
+        let position = random % (length / 2);
+        // The last copy is undamaged, as the control.
         if number < count {
-            flip(&file, place, number % 8);
+            flip(&file, position, number % 8);
         }
         let outcome = match copy.try_start() {
             Err((status, log)) => {
-                assert_eq!(status.code(), Some(1), "octet {place} of {name:?}:\n{log}");
+                assert_eq!(status.code(), Some(1), "byte {position} of {name:?}:\n{log}");
                 "does not start"
             }
-            Ok(server) => match book.clone().verify(&server.address).await {
-                Ok(()) => "answers right",
+            Ok(server) => match ledger.clone().verify(&server.address).await {
+                Ok(()) => "answers correctly",
                 Err(_) => "answers with 5xx",
             },
         };
-        assert!(number < count || outcome == "answers right", "a copy without damage {outcome}");
+        assert!(
+            number < count || outcome == "answers correctly",
+            "a copy without damage {outcome}"
+        );
         *outcomes.entry(outcome).or_default() += 1;
     }
     outcomes
 }
 
 #[tokio::test]
-async fn a_bit_that_flips_under_a_server_never_makes_a_wrong_answer() {
+async fn a_flipped_bit_never_causes_a_wrong_answer() {
     println!("{:?}", flips_under_a_server(6).await);
 }
 
 #[tokio::test]
 #[ignore = "takes a minute; scripts/crash --faults runs it"]
-async fn many_bits_that_flip_under_a_server_never_make_a_wrong_answer() {
+async fn many_flipped_bits_never_cause_a_wrong_answer() {
     println!("{:?}", flips_under_a_server(150).await);
 }
 
-/// The way out that docs/dev/faults.md names.
+/// The recovery that docs/dev/faults.md describes.
 #[tokio::test]
-async fn a_damaged_log_that_is_cut_where_the_refusal_says_opens_with_what_was_before() {
+async fn a_damaged_log_truncated_at_the_reported_position_opens_with_the_records_before_it() {
     let sample = sample().await;
     let [_, _, (third, _), ..] = &sample.states[..] else { panic!("too few commits") };
     let copy = tempfile::tempdir().expect("a folder");
@@ -287,9 +292,9 @@ async fn a_damaged_log_that_is_cut_where_the_refusal_says_opens_with_what_was_be
     assert_eq!(judge(copy.path(), sample.records(*third)), Outcome::Whole);
 }
 
-/// A file that is gone is no empty store.
+/// A store with a missing file does not open as an empty one.
 #[tokio::test]
-async fn a_file_that_is_gone_is_noticed() {
+async fn a_missing_file_is_detected() {
     let sample = sample().await;
     for entry in fs::read_dir(sample.folder.path()).expect("a folder") {
         let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();

@@ -1,6 +1,6 @@
-//! A real server in a process of its own, on RocksDB in a folder, and a plain client of it.
+//! A real server in its own process, with RocksDB in a folder, and a plain client.
 //!
-//! For tests and measurements that judge from outside: nothing here looks into the process.
+//! For tests and measurements from outside the process.
 
 #![allow(
     dead_code,
@@ -9,7 +9,7 @@
     clippy::indexing_slicing,
     unreachable_pub,
     missing_docs,
-    reason = "helpers of tests, of which each takes its part"
+    reason = "helpers of tests, each of which uses a part"
 )]
 
 use std::fmt;
@@ -26,34 +26,35 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-/// The seal key of every server here: the folders are gone when the test ends. Its name is `1`.
+/// The seal key of every server here, with the identifier `1`. The folders are removed when the
+/// test ends.
 pub const SEAL_KEY: &str = "5f5e5d5c5b5a595857565554535251504f4e4d4c4b4a49484746454443424140";
 
-/// A listener in clear.
-const IN_CLEAR: &str = "tls_disable = true";
+/// The settings of a listener without TLS.
+const WITHOUT_TLS: &str = "tls_disable = true";
 
-/// Where the servers here issue.
+/// The path that issues certificates, below the mount.
 pub const ROLE: &str = "issue/workload";
 
-/// A running `signet server`. Dropping it kills it as a loss of power would.
+/// A running `signet server`. Dropping it sends SIGKILL.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     _output: BufReader<ChildStdout>,
     /// Host and port of the first listener.
     pub address: String,
-    /// Those of all listeners.
+    /// Host and port of each listener.
     pub addresses: Vec<String>,
 }
 
 impl Server {
-    /// Starts `command`, which must end in the binary, over the store in `folder`, and returns when
-    /// it serves.
+    /// Starts `command`, which must end with the binary, with the store in `folder`, and returns when
+    /// the server listens.
     pub fn start(command: &[&str], folder: &Path) -> Self {
-        Self::start_on(command, folder, &[IN_CLEAR])
+        Self::start_on(command, folder, &[WITHOUT_TLS])
     }
 
-    /// The same with these listeners: the settings of each but its address, which is a free one.
+    /// The same with these listeners: the settings of each without its address, which gets a free port.
     pub fn start_on(command: &[&str], folder: &Path, listeners: &[&str]) -> Self {
         match Self::try_start_on(command, folder, listeners) {
             Ok(server) => server,
@@ -61,9 +62,9 @@ impl Server {
         }
     }
 
-    /// Like [`Server::start`]; a server that ends before it serves leaves its status and its log.
+    /// Like [`Server::start`]; a server that ends before it listens yields its status and its log.
     pub fn try_start(command: &[&str], folder: &Path) -> Result<Self, (ExitStatus, String)> {
-        Self::try_start_on(command, folder, &[IN_CLEAR])
+        Self::try_start_on(command, folder, &[WITHOUT_TLS])
     }
 
     fn try_start_on(
@@ -92,9 +93,9 @@ impl Server {
         Ok(Self { child, _output: output, address, addresses })
     }
 
-    /// Starts the process and waits for nothing.
+    /// Starts the process without waiting.
     pub fn spawn(command: &[&str], folder: &Path) -> Child {
-        Self::spawn_on(command, folder, &[IN_CLEAR])
+        Self::spawn_on(command, folder, &[WITHOUT_TLS])
     }
 
     fn spawn_on(command: &[&str], folder: &Path, listeners: &[&str]) -> Child {
@@ -125,17 +126,17 @@ impl Server {
             .expect("the binary runs")
     }
 
-    /// The process's number.
+    /// The process identifier.
     pub fn process(&self) -> u32 {
         self.child.id()
     }
 
-    /// How the process ended, if it has.
+    /// The exit status, if the process has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be asked")
     }
 
-    /// SIGKILL, to every thread at once; the server has no other processes.
+    /// Sends SIGKILL. The server has no other processes.
     pub fn kill(&mut self) {
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("a child can be waited for");
@@ -149,14 +150,14 @@ impl Drop for Server {
     }
 }
 
-/// One kept connection, HTTP/1.1.
+/// One persistent HTTP/1.1 connection.
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     host: String,
     token: String,
 }
 
-/// What the server answered.
+/// An answer of the server.
 pub struct Answer {
     pub status: StatusCode,
     pub body: Bytes,
@@ -168,7 +169,7 @@ impl Connection {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // Its end is seen by the request that was under way.
+        // The request in flight reports an error of the connection.
         tokio::spawn(connection);
         Ok(Self { sender, host: address.to_owned(), token: token.to_owned() })
     }
@@ -202,13 +203,13 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
-    /// A member of `data`, as text.
-    pub fn text(&self, member: &str) -> String {
-        self.json()["data"][member].as_str().unwrap_or_default().to_owned()
+    /// A text field of `data`.
+    pub fn text(&self, field: &str) -> String {
+        self.json()["data"][field].as_str().unwrap_or_default().to_owned()
     }
 }
 
-/// The other side is gone: whether the request was done, nobody here knows.
+/// The connection failed; whether the request was executed is unknown.
 #[derive(Debug)]
 pub struct Gone(String);
 
@@ -224,11 +225,11 @@ impl fmt::Display for Gone {
     }
 }
 
-/// Initialises a new server: a mount `pki` with an EC P-256 root and the role of [`ROLE`], whose
-/// other fields are given. The root token.
+/// Initialises a new server with a mount `pki`, an EC P-256 root and the role of [`ROLE`] with
+/// these additional fields. Returns the root token.
 pub async fn prepare(address: &str, role: &[(&str, Value)]) -> String {
-    let mut stranger = Connection::open(address, "").await.expect("the server answers");
-    let answer = stranger.send("POST", "sys/init", "{}").await.expect("the server answers");
+    let mut unauthenticated = Connection::open(address, "").await.expect("the server answers");
+    let answer = unauthenticated.send("POST", "sys/init", "{}").await.expect("the server answers");
     let token = answer.json()["root_token"].as_str().expect("a root token").to_owned();
     let mut connection = Connection::open(address, &token).await.expect("the server answers");
     let mut fields = json!({

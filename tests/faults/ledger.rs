@@ -1,8 +1,8 @@
-//! The oracle: notes what was answered, and asks afterwards whether it is so.
+//! The oracle: records what the server acknowledged, and checks afterwards that it still holds.
 //!
-//! I1: a certificate that was handed out is in the store, octet for octet. I2: an acknowledged
-//! revocation is on the CRL. I3: no serial number twice. I4: CRL numbers only grow, thisUpdate
-//! never goes back. The tests name the invariants by these numbers.
+//! I1: a certificate that was returned is in the store, byte for byte. I2: an acknowledged
+//! revocation is on the CRL. I3: no serial number is used twice. I4: CRL numbers only grow and
+//! thisUpdate never goes back. The tests name the invariants by these numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,21 +18,20 @@ use crate::process::{Answer, Connection, Gone, ROLE};
 /// cRLNumber (RFC 5280, 5.2.3).
 const CRL_NUMBER: &str = "2.5.29.20";
 
-/// No request may take longer (I9).
+/// No request may take longer.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What the caller was told.
+/// What the server has answered so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Book {
+pub(crate) struct Ledger {
     token: Option<String>,
-    /// Steps of the preparation that were answered.
+    /// The number of preparation steps that were answered.
     prepared: usize,
     /// Certificates by serial number.
     certificates: BTreeMap<String, String>,
     revoked: BTreeSet<String>,
-    /// Revocations that were asked for and not answered.
-    asked: BTreeSet<String>,
-    unanswered: usize,
+    /// Revocations that were requested and not answered.
+    requested: BTreeSet<String>,
     crl: Option<CrlFacts>,
 }
 
@@ -42,12 +41,12 @@ struct CrlFacts {
     this_update: Duration,
 }
 
-/// How a request can fail without breaking a promise: nobody knows whether it was done.
+/// How a request can fail without breaking an invariant: whether it was executed is unknown.
 #[derive(Debug)]
 pub(crate) enum Trouble {
     Gone,
     /// An answer of 5xx.
-    #[expect(dead_code, reason = "shown where a test fails")]
+    #[expect(dead_code, reason = "printed when a test fails")]
     Refused(String),
 }
 
@@ -57,7 +56,7 @@ impl From<Gone> for Trouble {
     }
 }
 
-/// Sends one request. An answer of 4xx is none that a fault may bring about.
+/// Sends one request. A 4xx answer is returned as it is: a fault must not cause one.
 pub(crate) async fn ask(
     connection: &mut Connection,
     method: &str,
@@ -89,7 +88,7 @@ fn steps() -> [(&'static str, Value); 3] {
     ]
 }
 
-impl Book {
+impl Ledger {
     pub(crate) fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
     }
@@ -116,7 +115,7 @@ impl Book {
         Ok(())
     }
 
-    /// Initialises the store; the token is noted.
+    /// Initialises the store and records the token.
     pub(crate) async fn initialise(&mut self, address: &str) -> Result<(), Trouble> {
         let mut connection = Connection::open(address, "").await?;
         let answer = ask(&mut connection, "POST", "sys/init", &json!({})).await?;
@@ -125,7 +124,7 @@ impl Book {
         Ok(())
     }
 
-    /// What the server says of its store.
+    /// Whether the server reports its store as initialised.
     pub(crate) async fn is_initialised(address: &str) -> Result<bool, Trouble> {
         let mut connection = Connection::open(address, "").await?;
         let answer = ask(&mut connection, "GET", "sys/init", &Value::Null).await?;
@@ -139,23 +138,21 @@ impl Book {
         let mut connection = self.connect(address).await?;
         for (path, body) in steps().iter().skip(self.prepared) {
             let answer = ask(&mut connection, "POST", path, body).await?;
-            // What was asked for before, and not answered, may be there already.
-            let there = answer.body.windows(11).any(|text| text == b"path is alr");
-            assert!(answer.status.is_success() || there, "{path}: {:?}", answer.body);
+            // An earlier request that was not answered may have been executed.
+            let exists = answer.body.windows(11).any(|text| text == b"path is alr");
+            assert!(answer.status.is_success() || exists, "{path}: {:?}", answer.body);
             self.prepared += 1;
         }
         Ok(())
     }
 
     pub(crate) async fn issue(&mut self, connection: &mut Connection) -> Result<String, Trouble> {
-        self.unanswered += 1;
         let body = json!({ "uri_sans": "spiffe://example.org/payments/api" });
         let answer = ask(connection, "POST", &format!("pki/{ROLE}"), &body).await?;
         assert!(answer.status.is_success(), "{:?}", answer.body);
-        self.unanswered -= 1;
         let serial = answer.text("serial_number");
         let before = self.certificates.insert(serial.clone(), answer.text("certificate"));
-        assert!(before.is_none(), "I3: the serial number {serial} was given twice");
+        assert!(before.is_none(), "I3: the serial number {serial} was used twice");
         Ok(serial)
     }
 
@@ -164,16 +161,17 @@ impl Book {
         connection: &mut Connection,
         serial: &str,
     ) -> Result<(), Trouble> {
-        self.asked.insert(serial.to_owned());
+        self.requested.insert(serial.to_owned());
         let body = json!({ "serial_number": serial });
         let answer = ask(connection, "POST", "pki/revoke", &body).await?;
         assert!(answer.status.is_success(), "{:?}", answer.body);
-        self.asked.remove(serial);
+        self.requested.remove(serial);
         self.revoked.insert(serial.to_owned());
         Ok(())
     }
 
-    /// The serial numbers on the CRL; its number and time are noted, and compared (I4, I2).
+    /// The serial numbers on the CRL; checks its number and time against the previous one (I4) and
+    /// its entries (I2).
     pub(crate) async fn read_crl(
         &mut self,
         connection: &mut Connection,
@@ -189,7 +187,7 @@ impl Book {
             .map(|extension| UintRef::from_der(extension.extn_value.as_bytes()).expect("a number"))
             .expect("a CRL number");
         let number =
-            number.as_bytes().iter().fold(0, |number, octet| (number << 8) | u64::from(*octet));
+            number.as_bytes().iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
         let facts = CrlFacts { number, this_update: list.this_update.to_unix_duration() };
         if let Some(before) = self.crl {
             assert!(before.number <= facts.number, "I4: the CRL's number went back");
@@ -201,19 +199,19 @@ impl Book {
             entries.iter().map(|entry| colons(entry.serial_number.as_bytes())).collect();
         let lost = self.revoked.iter().find(|serial| !listed.contains(*serial));
         assert_eq!(lost, None, "I2: an acknowledged revocation is not on the CRL");
-        let strange = listed
+        let unexpected = listed
             .iter()
-            .find(|serial| !self.revoked.contains(*serial) && !self.asked.contains(*serial));
-        assert_eq!(strange, None, "a revocation that nobody asked for");
+            .find(|serial| !self.revoked.contains(*serial) && !self.requested.contains(*serial));
+        assert_eq!(unexpected, None, "the CRL has a revocation that was not requested");
         Ok(listed)
     }
 
-    /// Everything that was answered is so.
+    /// Checks that everything that was acknowledged still holds.
     pub(crate) async fn verify(&mut self, address: &str) -> Result<(), Trouble> {
         let mut connection = self.connect(address).await?;
         let initialised = Self::is_initialised(address).await?;
         assert!(initialised || self.token.is_none(), "the store was initialised, and is not");
-        // A CRL was promised once there was a root, and not to somebody who lost the token.
+        // A CRL exists once there is a root; without the answered token nothing can be read.
         if self.prepared < 2 {
             return Ok(());
         }
@@ -234,20 +232,20 @@ impl Book {
             .map(|serial| serial.as_str().expect("a text").to_owned())
             .collect();
         let missing = self.certificates.keys().find(|serial| !kept.contains(*serial));
-        assert_eq!(missing, None, "I1: acknowledged, and not in the list");
+        assert_eq!(missing, None, "I1: an acknowledged certificate is not listed");
         Ok(())
     }
 
-    /// Life goes on after a restart: what was not answered is asked for again, a new certificate is
-    /// another one, and a new CRL lists what it must. `false` where the token was never told.
-    pub(crate) async fn go_on(&mut self, address: &str) -> Result<bool, Trouble> {
+    /// Continues after a restart: repeats what was not answered, issues a new certificate and reads a
+    /// new CRL. `false` if the store was initialised but its token was never answered.
+    pub(crate) async fn resume(&mut self, address: &str) -> Result<bool, Trouble> {
         if self.token.is_none() && Self::is_initialised(address).await? {
             return Ok(false);
         }
         let before = self.crl;
         self.scenario(address, 1).await?;
         let mut connection = self.connect(address).await?;
-        for serial in self.asked.clone() {
+        for serial in self.requested.clone() {
             self.revoke(&mut connection, &serial).await?;
         }
         self.read_crl(&mut connection).await?;
@@ -258,8 +256,8 @@ impl Book {
     }
 }
 
-/// A serial number in the form of the API.
-fn colons(octets: &[u8]) -> String {
-    let pairs: Vec<String> = octets.iter().map(|octet| HEXLOWER.encode(&[*octet])).collect();
+/// A serial number in the API's format.
+fn colons(bytes: &[u8]) -> String {
+    let pairs: Vec<String> = bytes.iter().map(|byte| HEXLOWER.encode(&[*byte])).collect();
     pairs.join(":")
 }
