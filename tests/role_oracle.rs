@@ -1,14 +1,14 @@
-//! A second implementation of the role rules as judge: random roles and requests, and what
-//! `Role::permit` says must be what `role_oracle/judge.rs` says, value for value.
+//! A second implementation of the role rules as oracle: for random roles and requests, the decision of
+//! `Role::permit` must equal that of `role_oracle/judge.rs`, value for value.
 //!
 //!     cargo test --test role_oracle
 //!     cargo test --test role_oracle -- --ignored                      # a million pairs
 //!     SIGNET_ORACLE_PAIRS=1000000 cargo test --test role_oracle
 //!     SIGNET_ORACLE_SEED=… SIGNET_ORACLE_PAIRS=1 cargo test --test role_oracle
 //!
-//! A disagreement is made small, then printed: the seed, the role and the request as JSON, and
-//! both answers. `docs/dev/vault-pki.md` says which one is right; where the code was wrong, a test beside it
-//! has a name.
+//! A disagreement is shrunk, then printed: the seed, the role and the request as JSON, and both
+//! decisions. `docs/dev/vault-pki.md` says which one is right. Each fault of the code found this way has
+//! its own test beside the code.
 
 #![expect(
     clippy::disallowed_methods,
@@ -19,33 +19,33 @@
 
 #[path = "role_oracle/answers.rs"]
 mod answers;
-#[path = "role_oracle/bent.rs"]
-mod bent;
-#[path = "role_oracle/dice.rs"]
-mod dice;
+#[path = "role_oracle/explain.rs"]
+mod explain;
 #[path = "role_oracle/identities.rs"]
 mod identities;
 #[path = "role_oracle/judge.rs"]
 mod judge;
 #[path = "role_oracle/names.rs"]
 mod names;
+#[path = "role_oracle/near_misses.rs"]
+mod near_misses;
 #[path = "role_oracle/pairs.rs"]
 mod pairs;
-#[path = "role_oracle/small.rs"]
-mod small;
+#[path = "role_oracle/rng.rs"]
+mod rng;
+#[path = "role_oracle/shrink.rs"]
+mod shrink;
 #[path = "role_oracle/times.rs"]
 mod times;
 #[path = "role_oracle/uris.rs"]
 mod uris;
-#[path = "role_oracle/witness.rs"]
-mod witness;
 
 use std::collections::BTreeMap;
 
 use answers::answer;
+use explain::unexplained;
 use judge::{Pair, Verdict, difference, judge};
-use small::{shown, shrunk};
-use witness::unexplained;
+use shrink::{shown, shrunk};
 
 /// The first seed of an ordinary run; each pair has the next.
 const FIRST_SEED: u64 = 20_261_125;
@@ -53,8 +53,8 @@ const FIRST_SEED: u64 = 20_261_125;
 /// Pairs of an ordinary run.
 const PAIRS: u64 = 20_000;
 
-fn from_environment(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
 fn seeds() -> impl Iterator<Item = u64> {
@@ -66,15 +66,15 @@ fn disagree(pair: &Pair) -> bool {
     answer(pair) != judge(pair)
 }
 
-/// Something was permitted that the role's fields do not answer for.
-fn oversteps(pair: &Pair) -> Option<String> {
+/// The first permitted value that no field of the role allows.
+fn first_unexplained(pair: &Pair) -> Option<String> {
     match answer(pair) {
         Verdict::Permitted(leaf) => unexplained(pair, &leaf),
         Verdict::NoRole | Verdict::Refused(_) => None,
     }
 }
 
-/// How often each verdict was given, and each kind of failure once.
+/// The number of each verdict, and one example of each kind of failure.
 #[derive(Default)]
 struct Run {
     verdicts: BTreeMap<String, u64>,
@@ -84,20 +84,20 @@ struct Run {
 impl Run {
     fn compare(&mut self, seed: u64) {
         let pair = pairs::pair(seed);
-        let (said, judged) = (answer(&pair), judge(&pair));
-        let word = match &judged {
+        let (actual, expected) = (answer(&pair), judge(&pair));
+        let verdict = match &expected {
             Verdict::NoRole => "no role".to_owned(),
             Verdict::Refused(step) => format!("refused at step {step}"),
             Verdict::Permitted(_) => "permitted".to_owned(),
         };
-        *self.verdicts.entry(word).or_default() += 1;
-        if said != judged && self.failures.len() < 12 {
+        *self.verdicts.entry(verdict).or_default() += 1;
+        if actual != expected && self.failures.len() < 12 {
             let least = shrunk(pair, &disagree);
-            let (said, judged) = (answer(&least), judge(&least));
-            // The same fault in another dress is told once.
-            self.failures.entry(difference(&said, &judged)).or_insert_with(|| {
+            let (actual, expected) = (answer(&least), judge(&least));
+            // One example of each difference is enough.
+            self.failures.entry(difference(&actual, &expected)).or_insert_with(|| {
                 format!(
-                    "seed {seed}\n{}\nthe code:  {said:?}\nthe judge: {judged:?}\n",
+                    "seed {seed}\n{}\nthe code:   {actual:?}\nthe oracle: {expected:?}\n",
                     shown(&least)
                 )
             });
@@ -106,19 +106,19 @@ impl Run {
 
     fn explain(&mut self, seed: u64) {
         let pair = pairs::pair(seed);
-        if let Some(value) = oversteps(&pair)
+        if let Some(value) = first_unexplained(&pair)
             && self.failures.len() < 12
         {
-            let least = shrunk(pair, &|pair| oversteps(pair).is_some());
-            let said = answer(&least);
-            let told = format!("seed {seed}: {value:?}\n{}\n{said:?}\n", shown(&least));
-            self.failures.entry(value).or_insert(told);
+            let least = shrunk(pair, &|pair| first_unexplained(pair).is_some());
+            let actual = answer(&least);
+            let report = format!("seed {seed}: {value:?}\n{}\n{actual:?}\n", shown(&least));
+            self.failures.entry(value).or_insert(report);
         }
     }
 
     fn passes(self) -> BTreeMap<String, u64> {
-        let told: Vec<_> = self.failures.into_values().collect();
-        assert!(told.is_empty(), "{}", told.join("\n"));
+        let reports: Vec<_> = self.failures.into_values().collect();
+        assert!(reports.is_empty(), "{}", reports.join("\n"));
         self.verdicts
     }
 }
@@ -129,16 +129,16 @@ fn a_second_implementation_of_the_rules_agrees() {
     seeds().for_each(|seed| run.compare(seed));
     let verdicts = run.passes();
     println!("{verdicts:#?}");
-    covers_everything(&verdicts);
+    assert_all_steps_reached(&verdicts);
 }
 
-/// A run that refuses everything, or never reaches a check, would agree with anybody.
-fn covers_everything(verdicts: &BTreeMap<String, u64>) {
+/// A run that refuses everything, or never reaches a check, proves nothing.
+fn assert_all_steps_reached(verdicts: &BTreeMap<String, u64>) {
     let pairs: u64 = verdicts.values().sum();
     if pairs < PAIRS {
         return;
     }
-    let count = |word: &str| verdicts.get(word).copied().unwrap_or_default();
+    let count = |verdict: &str| verdicts.get(verdict).copied().unwrap_or_default();
     assert!(count("permitted") * 6 > pairs, "too few are permitted: {verdicts:?}");
     for step in [11, 12, 13, 14, 15, 16, 17, 18, 20, 24, 25, 26] {
         assert!(count(&format!("refused at step {step}")) > 0, "step {step}: {verdicts:?}");
@@ -146,20 +146,20 @@ fn covers_everything(verdicts: &BTreeMap<String, u64>) {
 }
 
 #[test]
-fn nothing_is_permitted_that_the_fields_of_the_role_do_not_answer_for() {
+fn every_permitted_value_is_allowed_by_a_field_of_the_role() {
     let mut run = Run::default();
     seeds().for_each(|seed| run.explain(seed));
     run.passes();
 }
 
 #[test]
-fn uris_of_the_scheme_spiffe_are_signed_exactly_where_the_standard_calls_them_ids() {
+fn uris_with_the_scheme_spiffe_are_signed_if_and_only_if_they_are_spiffe_ids() {
     let (first, count) = (
         from_environment("SIGNET_ORACLE_SEED", FIRST_SEED),
         from_environment("SIGNET_ORACLE_PAIRS", PAIRS),
     );
-    let accepted = identities::try_them(first, count);
-    // A run that accepts nothing, or everything, shows nothing.
+    let accepted = identities::count_accepted(first, count);
+    // A run that accepts nothing, or everything, proves nothing.
     assert!(count < PAIRS || (accepted * 10 > count && accepted * 10 < count * 9), "{accepted}");
 }
 

@@ -1,10 +1,10 @@
-//! What `Role::permit` says, in the words of the judge.
+//! The decision of `Role::permit`, in the types of the oracle.
 
 use signet::ca::permit::{BasicConstraints, SubjectName, Template};
 use signet::ca::role::RoleViolation;
 
 use super::judge::{Leaf, Pair, Verdict, instant};
-use super::names::octets;
+use super::names::bytes_of;
 
 pub(crate) fn answer(pair: &Pair) -> Verdict {
     let Ok((role, _)) = pair.role.clone().compile("web") else { return Verdict::NoRole };
@@ -35,18 +35,19 @@ fn leaf(template: &Template) -> Leaf {
         other: names.other.iter().map(|it| (it.oid.to_string(), it.value.clone())).collect(),
         dns: names.dns.clone(),
         email: names.email.clone(),
-        ip: names.ip.iter().map(|it| octets(*it)).collect(),
+        ip: names.ip.iter().map(|it| bytes_of(*it)).collect(),
         uri: names.uri.clone(),
         not_before: instant(template.not_before),
         not_after: instant(template.not_after),
         key_usage: (0..9).filter(|bit| template.key_usage.0 >> bit & 1 == 1).collect(),
         extended_key_usage: template.extended_key_usage.iter().map(ToString::to_string).collect(),
         is_authority: matches!(template.basic_constraints, BasicConstraints::Authority { .. }),
-        says_it_is_none: template.basic_constraints == BasicConstraints::EndEntity,
+        is_marked_end_entity: template.basic_constraints == BasicConstraints::EndEntity,
     }
 }
 
-/// The step of `docs/dev/vault-pki.md`, "Order of the checks of issue and sign" with this text.
+/// The step of `docs/dev/vault-pki.md`, "Order of the checks of issue and sign" that this refusal
+/// belongs to, by its text.
 fn step(pair: &Pair, refusal: &RoleViolation) -> u8 {
     const TEXTS: &[(u8, &str)] = &[
         (11, "the common_name field is required"),

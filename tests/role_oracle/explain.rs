@@ -1,6 +1,6 @@
-//! The rules a third time, as predicates over what a certificate would carry: each name must have
-//! somebody who answers for it. Written over lists of labels and octets, and knowing neither the
-//! order of checks nor what else was asked.
+//! A third implementation of the rules, as predicates over the values of a certificate: a field of
+//! the role must allow each value. It works on lists of labels and bytes, independent of the order of
+//! the checks and of the rest of the request.
 
 use signet::ca::key::KeyKind;
 use signet::ca::role::{LeafNotAfterBehavior, RoleFields};
@@ -10,7 +10,7 @@ use super::names::{lies_in, range};
 use super::times::SECOND;
 use super::uris::written;
 
-/// The first value of the certificate that nothing in the role answers for.
+/// The first value of the certificate that no field of the role allows.
 pub(crate) fn unexplained(pair: &Pair, leaf: &Leaf) -> Option<String> {
     let role = &pair.role;
     let dns = leaf.dns.iter().find(|name| !name_is_explained(role, name, name));
@@ -41,14 +41,14 @@ pub(crate) fn unexplained(pair: &Pair, leaf: &Leaf) -> Option<String> {
     })
 }
 
-/// Cc, line and paragraph separators, and what turns the direction of writing.
+/// Control characters, line and paragraph separators, and bidirectional formatting.
 fn unprintable(c: char) -> bool {
     c.is_control()
         || "\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}".contains(c)
         || "\u{2066}\u{2067}\u{2068}\u{2069}".contains(c)
 }
 
-/// A pattern as the pieces between its stars, by a table of which prefixes match: no recursion, no
+/// Matches a pattern by dynamic programming over the prefixes of the value, without recursion or
 /// search.
 fn fits(pattern: &str, value: &str) -> bool {
     let value: Vec<char> = value.chars().collect();
@@ -72,7 +72,7 @@ fn labels(name: &str) -> Vec<&str> {
     name.split('.').collect()
 }
 
-/// `host` is the name, or what stands behind the `@`.
+/// `host` is the name, or the part after its `@`.
 fn name_is_explained(role: &RoleFields, name: &str, host: &str) -> bool {
     let host_labels = labels(host);
     let stars = host.matches('*').count();
@@ -121,7 +121,7 @@ fn label_is_plain(label: &str, at: usize, count: usize) -> bool {
 
 fn email_is_explained(role: &RoleFields, address: &str) -> bool {
     match address.split('@').collect::<Vec<_>>().as_slice() {
-        // Nothing behind the sign is no host that a rule could hold against it.
+        // An address without a host has no host for a rule to check.
         [_, ""] => {
             role.allow_any_name
                 || (role.allow_glob_domains
@@ -159,8 +159,7 @@ fn ip_is_explained(role: &RoleFields, ip: &[u8]) -> bool {
             || ranges.iter().filter_map(|it| range(it)).any(|it| lies_in(ip, &it)))
 }
 
-/// The text that was compared is the one that is written, or one sent through the API that is written
-/// so.
+/// A pattern matches the URI in the certificate, or a URI parameter that is serialised to it.
 fn uri_is_explained(pair: &Pair, uri: &str) -> bool {
     let allowed = |text: &str| pair.role.allowed_uri_sans.iter().any(|it| fits(it, text));
     let sent =
@@ -188,19 +187,19 @@ fn serial_is_explained(role: &RoleFields, leaf: &Leaf) -> bool {
         || role.allowed_serial_numbers.iter().any(|it| fits(it, &leaf.serial_number))
 }
 
-/// Never longer than the longest, never past the issuer unless it says so, never backwards.
+/// Within the maximum TTL, within the issuer's validity unless it permits more, not reversed.
 fn validity_is_explained(pair: &Pair, leaf: &Leaf) -> bool {
     let (role, ask) = (&pair.role, &pair.ask);
     let now = instant(pair.now);
     let later = |seconds: i64| now + i128::from(seconds) * SECOND;
     let fixed = !(role.not_after.is_empty() && ask.not_after.is_empty());
-    let longest = if role.max_ttl > 0 { role.max_ttl } else { pair.bounds.mount.max };
+    let max_ttl = if role.max_ttl > 0 { role.max_ttl } else { pair.bounds.mount.max };
     let permits = pair.bounds.behavior == LeafNotAfterBehavior::Permit;
     let backdate = if role.not_before_duration > 0 { role.not_before_duration } else { 30 };
-    let may_go_back = role.allow_backdating && role.not_before_bound == "permit";
-    let start_is_free = pair.csr.is_none() && (may_go_back || !role.not_before.is_empty());
+    let may_backdate = role.allow_backdating && role.not_before_bound == "permit";
+    let start_is_free = pair.csr.is_none() && (may_backdate || !role.not_before.is_empty());
     leaf.not_before < leaf.not_after
-        && (leaf.not_after <= later(longest) || (fixed && role.max_ttl == 0))
+        && (leaf.not_after <= later(max_ttl) || (fixed && role.max_ttl == 0))
         && (permits || leaf.not_after <= instant(pair.bounds.issuer_end))
         && super::times::parse(&role.not_after_bound).is_none_or(|bound| leaf.not_after <= bound)
         && (start_is_free || leaf.not_before >= later(-backdate))

@@ -1,5 +1,5 @@
-//! The decision a second time, from `docs/dev/vault-pki.md`, "Order of the checks of issue and sign" and
-//! the deliberate differences (`docs/compatibility.md`) only.
+//! A second implementation of the decision, from `docs/dev/vault-pki.md` ("Order of the checks of issue
+//! and sign" and the sections named below) and the deliberate differences (`docs/compatibility.md`) only.
 
 use signet::ca::key::KeyKind;
 use signet::ca::role::{
@@ -8,14 +8,14 @@ use signet::ca::role::{
 use signet::ca::time::Timestamp;
 
 use super::names::{
-    address, allows, allows_common_name, ascii, glob, host_pattern, lies_in, octets, range,
+    address, allows, allows_common_name, ascii, bytes_of, glob, host_pattern, lies_in, range,
 };
 use super::times::{SECOND, parse};
 use super::uris::{
-    has_readable_host, is_of_the_scheme, is_written_well, spiffe_id, spiffe_path, written,
+    has_readable_host, is_of_the_scheme, is_well_formed, spiffe_id, spiffe_path, written,
 };
 
-/// A role as it is written, and one request under it.
+/// The fields of a role, and one request under it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pair {
     pub(crate) role: RoleFields,
@@ -26,18 +26,18 @@ pub(crate) struct Pair {
     pub(crate) now: Timestamp,
 }
 
-/// What becomes of a pair.
+/// The decision about a pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The role is none (3.3).
+    /// The role is invalid ("Writing a role").
     NoRole,
-    /// The first step of 15.1 that fails; 18 to 19, 20 to 22 and 23 to 24 count as one. 26 is
-    /// Signet's own `cn_from_spiffe_path`.
+    /// The first step that fails; 18 and 19, 20 to 22, and 23 and 24 count as one. 26 is
+    /// `cn_from_spiffe_path`, which only Signet has.
     Refused(u8),
     Permitted(Box<Leaf>),
 }
 
-/// Every value that a permission decides.
+/// Every value of a certificate that the decision determines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Leaf {
     pub(crate) common_name: String,
@@ -55,17 +55,17 @@ pub(crate) struct Leaf {
     pub(crate) key_usage: Vec<u8>,
     pub(crate) extended_key_usage: Vec<String>,
     pub(crate) is_authority: bool,
-    pub(crate) says_it_is_none: bool,
+    pub(crate) is_marked_end_entity: bool,
 }
 
-/// In which values two verdicts differ, without the values.
+/// The name of the first value in which two verdicts differ.
 pub(crate) fn difference(one: &Verdict, other: &Verdict) -> String {
-    let word = |verdict: &Verdict| match verdict {
+    let name = |verdict: &Verdict| match verdict {
         Verdict::Permitted(_) => "permitted".to_owned(),
         other => format!("{other:?}"),
     };
     let (Verdict::Permitted(a), Verdict::Permitted(b)) = (one, other) else {
-        return format!("{} / {}", word(one), word(other));
+        return format!("{} / {}", name(one), name(other));
     };
     let (a, b) = (format!("{a:#?}"), format!("{b:#?}"));
     let lines = a.lines().zip(b.lines()).filter(|(a, b)| a != b);
@@ -86,17 +86,17 @@ pub(crate) fn judge(pair: &Pair) -> Verdict {
         uri_sans,
         validity,
         user_ids,
-        own_common_name,
+        common_name_from_path,
     ] {
         if let Err(number) = step(pair, &mut leaf) {
             return Verdict::Refused(number);
         }
     }
-    rest(pair, &mut leaf);
+    role_values(pair, &mut leaf);
     Verdict::Permitted(Box::new(leaf))
 }
 
-/// 3.3, checks 1, 2, 4, 5, 6, 7 and 10.
+/// "Writing a role", checks 1, 2, 4, 5, 6, 7 and 10.
 fn is_role(role: &RoleFields) -> bool {
     let any_other = role.allowed_other_sans == ["*"];
     let bounds = ["permit", "ttl-limited", "forbid"];
@@ -139,7 +139,7 @@ fn other(text: &str) -> Option<(String, String)> {
         .then(|| (oid.to_owned(), value.to_owned()))
 }
 
-/// The CSR, if its names count (15.2).
+/// The CSR, if its names count ("Where names come from").
 fn csr_names(pair: &Pair) -> Option<&CsrFields> {
     if pair.role.use_csr_sans { pair.csr.as_ref() } else { None }
 }
@@ -163,8 +163,8 @@ fn names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
         leaf.dns.clone_from(&csr.names.dns);
         leaf.email.clone_from(&csr.names.email);
     }
-    if [&leaf.dns, &leaf.email].into_iter().flatten().any(|name| odd(name))
-        || odd(&leaf.common_name)
+    if [&leaf.dns, &leaf.email].into_iter().flatten().any(|name| has_odd_character(name))
+        || has_odd_character(&leaf.common_name)
     {
         return Err(12);
     }
@@ -178,7 +178,7 @@ fn names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
         wanted.extend(listed.filter(|name| !name.is_empty()).map(str::to_owned));
     }
     for name in wanted {
-        if odd(&name) {
+        if has_odd_character(&name) {
             return Err(12);
         }
         if name.contains('@') {
@@ -202,9 +202,9 @@ fn names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     if checked && !allows_common_name(role, &leaf.common_name) { Err(13) } else { Ok(()) }
 }
 
-/// docs/compatibility.md: no name holds a control character, a line separator or a character that
-/// turns the direction of writing.
-fn odd(name: &str) -> bool {
+/// docs/compatibility.md: a name with a control character, a line separator or a character that
+/// changes the direction of writing is refused.
+fn has_odd_character(name: &str) -> bool {
     name.chars().any(|c| {
         let code = u32::from(c);
         code < 32
@@ -223,7 +223,7 @@ fn subject_serial_number(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     {
         leaf.serial_number.clone_from(&csr.serial_number);
     }
-    if odd(&leaf.serial_number) {
+    if has_odd_character(&leaf.serial_number) {
         return Err(14);
     }
     let allowed = pair.role.allowed_serial_numbers.iter().any(|it| glob(it, &leaf.serial_number));
@@ -238,7 +238,7 @@ fn check_names(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     if !leaf.email.iter().all(|name| allows(&pair.role, name)) {
         return Err(16);
     }
-    // RFC 5280, 4.2.1.6: a mailbox has two sides, a DNS name has labels with something in them.
+    // RFC 5280, 4.2.1.6: a mailbox has a local part and a domain, a DNS name has no empty label.
     let mailbox = |it: &String| it.contains('@') && !it.starts_with('@') && !it.ends_with('@');
     let named = |it: &String| {
         let labels = it.strip_suffix('.').unwrap_or(it);
@@ -267,14 +267,14 @@ fn other_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
                 .filter_map(|text| other(text))
                 .any(|(its, it)| its == *oid && glob(&it, value))
     };
-    let is_good = |it: &(String, String)| !odd(&it.1) && is_allowed(it);
-    if leaf.other.iter().all(is_good) { Ok(()) } else { Err(17) }
+    let is_valid = |it: &(String, String)| !has_odd_character(&it.1) && is_allowed(it);
+    if leaf.other.iter().all(is_valid) { Ok(()) } else { Err(17) }
 }
 
 /// Steps 18 and 19.
 fn ip_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     match csr_names(pair) {
-        Some(csr) => leaf.ip = csr.names.ip.iter().map(|it| octets(*it)).collect(),
+        Some(csr) => leaf.ip = csr.names.ip.iter().map(|it| bytes_of(*it)).collect(),
         None => {
             for text in &pair.ask.ip_sans {
                 leaf.ip.push(address(text).ok_or(18)?);
@@ -295,7 +295,7 @@ fn uri_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     let asked = from_csr.map_or(&pair.ask.uri_sans, |csr| &csr.names.uri);
     for sent in asked {
         let written = written(sent);
-        // 15.6: from the API the text as sent, from a CSR the re-serialised one.
+        // "Patterns": the text of a parameter as sent, the URI of a CSR as re-serialised.
         let compared = if from_csr.is_some() { written.clone().ok_or(20)? } else { sent.clone() };
         if !pair.role.allowed_uri_sans.iter().any(|pattern| glob(pattern, &compared)) {
             return Err(20);
@@ -306,7 +306,7 @@ fn uri_sans(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
         {
             return Err(20);
         }
-        if !is_written_well(&written) {
+        if !is_well_formed(&written) {
             return Err(20);
         }
         leaf.uri.push(written);
@@ -328,13 +328,13 @@ fn validity(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
         wanted = parse(&role.not_before).ok_or(24)?;
     } else if !ask.not_before.is_empty() {
         wanted = parse(&ask.not_before).ok_or(24)?;
-        // docs/compatibility.md: going back further needs the role's consent, whatever the bound.
+        // docs/compatibility.md: an earlier notBefore needs `allow_backdating`, whatever the bound.
         let may_go_back = role.not_before_bound == "permit" && role.allow_backdating;
         if wanted < usual && !may_go_back {
             return Err(24);
         }
     }
-    // 15.8: in signing calls it is looked at, and not used.
+    // `sign` checks `not_before`, but does not use it.
     leaf.not_before = if pair.csr.is_some() { usual } else { wanted };
     leaf.not_after = end(pair, now)?;
     let latest = parse("9999-12-31T23:59:59Z").unwrap() + SECOND - 1;
@@ -344,7 +344,7 @@ fn validity(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     Ok(())
 }
 
-/// 15.9, 1 to 8.
+/// "notAfter", 1 to 8.
 fn end(pair: &Pair, now: i128) -> Result<i128, u8> {
     let (role, ask) = (&pair.role, &pair.ask);
     if role.not_after_bound == "forbid" && !ask.not_after.is_empty() {
@@ -364,7 +364,7 @@ fn end(pair: &Pair, now: i128) -> Result<i128, u8> {
         if role.not_after_bound == "ttl-limited" && role.not_after.is_empty() && end > after(ttl) {
             return Err(24);
         }
-        // docs/compatibility.md: a role's max_ttl bounds not_after, too.
+        // docs/compatibility.md: a role's `max_ttl` limits `not_after`, too.
         if role.max_ttl > 0 && end > after(max) {
             return Err(24);
         }
@@ -396,7 +396,7 @@ fn user_ids(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     {
         leaf.user_ids.clone_from(&csr.user_ids);
     }
-    // docs/compatibility.md: only ASCII is compared without case.
+    // docs/compatibility.md: case is ignored for ASCII only.
     let same = |it: &str, id: &str| it.eq_ignore_ascii_case(id);
     let is_allowed = |id: &String| {
         pair.role
@@ -404,14 +404,14 @@ fn user_ids(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
             .iter()
             .any(|it| if it.contains('*') { glob(it, id) } else { same(it, id) })
     };
-    let allowed = leaf.user_ids.iter().all(|id| !odd(id) && is_allowed(id));
+    let allowed = leaf.user_ids.iter().all(|id| !has_odd_character(id) && is_allowed(id));
     leaf.user_ids.retain(|id| !id.is_empty());
     if allowed { Ok(()) } else { Err(25) }
 }
 
-/// Signet's `cn_from_spiffe_path`: exactly one URI, a SPIFFE ID whose path has at most 64
-/// characters; a common name that was asked for must be it.
-fn own_common_name(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
+/// `cn_from_spiffe_path`: exactly one URI, a SPIFFE ID whose path has at most 64 characters; a
+/// requested common name must equal the path.
+fn common_name_from_path(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     if !pair.role.cn_from_spiffe_path {
         return Ok(());
     }
@@ -426,8 +426,9 @@ fn own_common_name(pair: &Pair, leaf: &mut Leaf) -> Result<(), u8> {
     Ok(())
 }
 
-/// What a role decides alone: attributes (16.2), usages (3.7), basic constraints (16.1).
-fn rest(pair: &Pair, leaf: &mut Leaf) {
+/// What the role alone determines: attributes ("The subject"), usages ("Names of usages") and
+/// basic constraints.
+fn role_values(pair: &Pair, leaf: &mut Leaf) {
     let role = &pair.role;
     for list in [
         &role.country,
@@ -467,12 +468,12 @@ fn rest(pair: &Pair, leaf: &mut Leaf) {
         }
     }
     leaf.extended_key_usage.extend(role.ext_key_usage_oids.iter().map(|oid| oid.trim().to_owned()));
-    // docs/compatibility.md: CA:FALSE where a URI SAN is of the SPIFFE scheme.
-    leaf.says_it_is_none = role.basic_constraints_valid_for_non_ca
+    // docs/compatibility.md: CA:FALSE where a URI SAN has the scheme `spiffe`.
+    leaf.is_marked_end_entity = role.basic_constraints_valid_for_non_ca
         || leaf.uri.iter().any(|uri| uri.starts_with("spiffe://"));
 }
 
-/// 3.7, by the number of the bit (RFC 5280, 4.2.1.3).
+/// By the number of the bit (RFC 5280, 4.2.1.3).
 pub(crate) const KEY_USAGES: &[&str] = &[
     "DigitalSignature",
     "ContentCommitment",

@@ -1,11 +1,11 @@
-//! Names, patterns and numbers by `docs/dev/vault-pki.md`, "Where names come from" and the two
-//! sections after it, each rule as the page states it.
+//! Names, patterns and addresses as `docs/dev/vault-pki.md` states the rules, in "Where names come from"
+//! and the two sections after it.
 
 use std::net::IpAddr;
 
 use signet::ca::role::RoleFields;
 
-/// 15.6: `*` is any run of characters, none included; nothing else is special.
+/// "Patterns": `*` is any run of characters, also an empty one; nothing else is special.
 pub(crate) fn glob(pattern: &str, value: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let value: Vec<char> = value.chars().collect();
@@ -23,7 +23,7 @@ fn glob_from(pattern: &[char], value: &[char]) -> bool {
     !value.is_empty() && pattern[0] == value[0] && glob_from(&pattern[1..], &value[1..])
 }
 
-/// 15.3, 1 to 8: may a certificate under this role carry the name?
+/// "Which names a role allows", 1 to 8.
 pub(crate) fn allows(role: &RoleFields, n: &str) -> bool {
     let parts: Vec<&str> = n.split('@').collect();
     if parts.len() > 2 {
@@ -43,7 +43,7 @@ pub(crate) fn allows(role: &RoleFields, n: &str) -> bool {
         h = labels[1..].join(".");
     }
     if role.enforce_hostnames {
-        // docs/compatibility.md: only behind a wildcard may nothing stand.
+        // docs/compatibility.md: the host may be empty only after a wildcard.
         if h.is_empty() && wildcard.is_none() {
             return false;
         }
@@ -70,7 +70,7 @@ pub(crate) fn allows(role: &RoleFields, n: &str) -> bool {
         .any(|d| under(role, n, &h, is_email, wildcard.is_some(), d))
 }
 
-/// 15.3, 7.
+/// "Which names a role allows", 7.
 fn under(role: &RoleFields, n: &str, h: &str, is_email: bool, is_wildcard: bool, d: &str) -> bool {
     let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
     if role.allow_bare_domains && (same(n, d) || (is_email && same(h, d))) {
@@ -82,7 +82,7 @@ fn under(role: &RoleFields, n: &str, h: &str, is_email: bool, is_wildcard: bool,
     role.allow_glob_domains && d.contains('*') && glob(d, n)
 }
 
-/// 15.3, "CN": the common name's own rule.
+/// "Which names a role allows", the rule for common names.
 pub(crate) fn allows_common_name(role: &RoleFields, name: &str) -> bool {
     let validations: Vec<String> =
         role.cn_validations.iter().map(|word| word.to_lowercase()).collect();
@@ -93,7 +93,7 @@ pub(crate) fn allows_common_name(role: &RoleFields, name: &str) -> bool {
     allows(role, name) && if name.contains('@') { has("email") } else { has("hostname") }
 }
 
-/// 15.2: `*.` may stand in front, a dot at the end.
+/// "Where names come from": a host name, perhaps with `*.` in front and a dot at its end.
 pub(crate) fn host_pattern(name: &str) -> bool {
     host_name(name.strip_prefix("*.").unwrap_or(name))
 }
@@ -115,13 +115,13 @@ fn is_label(label: &str) -> bool {
         && characters.iter().all(|c| matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '-'))
 }
 
-/// 15.3, 4: `*`, `*x`, `x*` or `x*y` with valid label parts.
+/// "Which names a role allows", 4: `*`, `*x`, `x*` or `x*y` with valid label parts.
 fn wildcard_label(label: &str) -> bool {
     let parts: Vec<&str> = label.split('*').collect();
     parts.len() == 2 && parts.iter().all(|part| part.is_empty() || is_label(part))
 }
 
-/// 15.2: the conversion to ASCII, with its check of lengths and without mapping case.
+/// "Where names come from": the conversion to ASCII, which checks lengths and keeps case.
 pub(crate) fn ascii(name: &str) -> Option<String> {
     let mut labels: Vec<String> = name.split('.').map(str::to_owned).collect();
     let rooted = labels.len() > 1 && labels.last().is_some_and(String::is_empty);
@@ -203,28 +203,27 @@ fn adapt(delta: u32, points: u32, first: bool) -> u32 {
     k + 36 * delta / (delta + 38)
 }
 
-/// 15.1, 18: an address as Go reads it; one that is IPv4 in IPv6 is IPv4 (16.1).
+/// Step 18: an address as Go reads it; an IPv4-mapped IPv6 address is an IPv4 address.
 pub(crate) fn address(text: &str) -> Option<Vec<u8>> {
     if text.contains('%') {
         return None;
     }
-    text.parse::<IpAddr>().ok().map(octets)
+    text.parse::<IpAddr>().ok().map(bytes_of)
 }
 
-/// The octets that a certificate carries.
-pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
+/// The bytes of an IP SAN.
+pub(crate) fn bytes_of(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => {
-            let octets = address.octets().to_vec();
-            let mapped =
-                octets[..10].iter().all(|octet| *octet == 0) && octets[10..12] == [255, 255];
-            if mapped { octets[12..].to_vec() } else { octets }
+            let bytes = address.octets().to_vec();
+            let mapped = bytes[..10].iter().all(|byte| *byte == 0) && bytes[10..12] == [255, 255];
+            if mapped { bytes[12..].to_vec() } else { bytes }
         }
     }
 }
 
-/// 3.5: a range of addresses as its leading bits.
+/// A range of addresses: a bit for the family, then its leading bits.
 pub(crate) fn range(text: &str) -> Option<Vec<bool>> {
     let (address, length) = text.split_once('/')?;
     if length.is_empty() || !length.chars().all(|c| c.is_ascii_digit()) {
@@ -240,18 +239,18 @@ pub(crate) fn range(text: &str) -> Option<Vec<bool>> {
         return None;
     }
     // A range of IPv4 addresses may be written in IPv6.
-    let mapped = bits.len() == 128 && length >= 96 && octets(address.parse().ok()?).len() == 4;
-    // The first mark tells the family.
+    let mapped = bits.len() == 128 && length >= 96 && bytes_of(address.parse().ok()?).len() == 4;
+    // The first bit is the family: true is IPv6.
     let (family, bits) =
         if mapped { (false, &bits[96..length]) } else { (whole.len() == 16, &bits[..length]) };
     Some([&[family], bits].concat())
 }
 
-fn bits(octets: &[u8]) -> Vec<bool> {
-    octets.iter().flat_map(|octet| (0..8).rev().map(move |bit| octet >> bit & 1 == 1)).collect()
+fn bits(bytes: &[u8]) -> Vec<bool> {
+    bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect()
 }
 
-/// Does the address begin with the bits of the range?
+/// Whether the address begins with the bits of the range.
 pub(crate) fn lies_in(address: &[u8], range: &[bool]) -> bool {
     let whole = [&[address.len() == 16][..], &bits(address)].concat();
     whole.starts_with(range)

@@ -1,8 +1,8 @@
-//! Entries of roles, and the names that they nearly or just allow.
+//! Entries of roles, and names that they just allow or nearly allow.
 
 use signet::ca::role::RoleFields;
 
-use super::dice::Dice;
+use super::rng::Rng;
 
 pub(crate) const DOMAINS: &[&str] = &[
     "example.org",
@@ -46,8 +46,8 @@ pub(crate) const URI_PATTERNS: &[&str] = &[
     "spiffe://Example.org/*",
 ];
 
-/// What may stand in front of an entry.
-const FRONTS: &[&str] = &[
+/// Prefixes of an entry.
+const PREFIXES: &[&str] = &[
     "A.b.",
     "*",
     "x*.",
@@ -80,14 +80,14 @@ const FRONTS: &[&str] = &[
     "{{name}}.",
 ];
 
-/// What may stand behind it.
-const BACKS: &[&str] = &[".", "..", ".evil.com", "\0", " ", "@", "*", ".*"];
+/// Suffixes of an entry.
+const SUFFIXES: &[&str] = &[".", "..", ".evil.com", "\0", " ", "@", "*", ".*"];
 
-/// Names that need no entry.
-const PLACES: &[&str] =
+/// Names that match no entry.
+const UNLISTED: &[&str] =
     &["localhost", "localdomain", "localhost.localdomain", "LOCALHOST", "10.0.0.1", "Root CA"];
 
-/// Hosts that are nearly the one of the patterns.
+/// Hosts that resemble the one of the patterns.
 const HOSTS: &[&str] = &[
     "EXAMPLE.org",
     "example.org.evil.com",
@@ -102,12 +102,12 @@ const HOSTS: &[&str] = &[
     "%65xample.org",
 ];
 
-/// What a star of a pattern may become besides a path.
+/// Replacements for a `*` of a pattern, besides a path.
 const FILLERS: &[&str] =
     &["", "..", ".", "%2e%2e", "%2F..%2F ", "%zz", "ü", "a?", "a?q=1", "a#", "a#f", "a/", "+"];
 
-/// What may stand behind a URI.
-const ENDS: &[&str] = &[
+/// Suffixes of a URI.
+const URI_SUFFIXES: &[&str] = &[
     "/",
     "?",
     "#",
@@ -126,73 +126,71 @@ const ENDS: &[&str] = &[
     "/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p/p",
 ];
 
-/// A name that the role's entries nearly or just allow.
-pub(crate) fn name(dice: &mut Dice, role: &RoleFields) -> String {
+/// A name that the role's entries just allow or nearly allow.
+pub(crate) fn name(rng: &mut Rng, role: &RoleFields) -> String {
     let entries: Vec<&str> = role.allowed_domains.iter().map(String::as_str).collect();
-    let known = if entries.is_empty() || dice.percent(8) { DOMAINS } else { entries.as_slice() };
-    let mut base = dice.word(known);
-    if base.contains('*') && !dice.percent(10) {
-        base = base.replace('*', dice.pick::<&str>(&["1", "a.b", "", "x@", "web"]));
+    let known = if entries.is_empty() || rng.percent(8) { DOMAINS } else { entries.as_slice() };
+    let mut base = rng.word(known);
+    if base.contains('*') && !rng.percent(10) {
+        base = base.replace('*', rng.pick::<&str>(&["1", "a.b", "", "x@", "web"]));
     }
-    if dice.percent(8) {
-        base = dice.word(PLACES);
+    if rng.percent(8) {
+        base = rng.word(UNLISTED);
     }
-    let front = match dice.below(60) {
+    let prefix = match rng.below(60) {
         0..=17 => "",
         18..=41 => "a.",
         42..=44 => "*.",
         45..=47 => "me@",
-        _ => dice.pick(FRONTS),
+        _ => rng.pick(PREFIXES),
     };
-    let back = if dice.percent(95) { "" } else { *dice.pick(BACKS) };
-    let mut name = format!("{front}{base}{back}");
-    if dice.percent(6) {
-        name = if dice.percent(50) { name.to_uppercase() } else { name.to_lowercase() };
+    let suffix = if rng.percent(95) { "" } else { *rng.pick(SUFFIXES) };
+    let mut name = format!("{prefix}{base}{suffix}");
+    if rng.percent(6) {
+        name = if rng.percent(50) { name.to_uppercase() } else { name.to_lowercase() };
     }
-    if dice.percent(2) {
-        name = format!("{}.{name}", "a".repeat(*dice.pick(&[62, 63, 64])));
+    if rng.percent(2) {
+        name = format!("{}.{name}", "a".repeat(*rng.pick(&[62, 63, 64])));
     }
-    if dice.percent(1) {
-        let length = *dice.pick(&[252, 253, 254]);
+    if rng.percent(1) {
+        let length = *rng.pick(&[252, 253, 254]);
         name = format!("{}{name}", "a.".repeat(127));
         name = name.get(name.len() - length.min(name.len())..).unwrap_or(&name).to_owned();
     }
     name
 }
 
-/// A URI that the role's patterns nearly or just allow.
-pub(crate) fn uri(dice: &mut Dice, role: &RoleFields) -> String {
+/// A URI that the role's patterns just allow or nearly allow.
+pub(crate) fn uri(rng: &mut Rng, role: &RoleFields) -> String {
     let patterns: Vec<&str> = role.allowed_uri_sans.iter().map(String::as_str).collect();
     let known =
-        if patterns.is_empty() || dice.percent(10) { URI_PATTERNS } else { patterns.as_slice() };
-    let mut text = dice.word(known);
+        if patterns.is_empty() || rng.percent(10) { URI_PATTERNS } else { patterns.as_slice() };
+    let mut text = rng.word(known);
     while let Some(at) = text.find('*') {
-        let filler = match dice.below(4) {
-            0 => {
-                dice.word(&["a", "ns/a", "spiffe://example.org/a", "https://h/x", "example.org/a"])
-            }
-            1 | 2 => path(dice),
-            _ => dice.word(FILLERS),
+        let filler = match rng.below(4) {
+            0 => rng.word(&["a", "ns/a", "spiffe://example.org/a", "https://h/x", "example.org/a"]),
+            1 | 2 => path(rng),
+            _ => rng.word(FILLERS),
         };
         text.replace_range(at..=at, &filler);
     }
-    match dice.below(32) {
-        0 => text.replace("spiffe:", dice.pick::<&str>(&["SPIFFE:", "Spiffe:", "", "urn:x:"])),
-        1 => text.replace("example.org", dice.pick::<&str>(HOSTS)),
-        2 => text.replace("://", dice.pick::<&str>(&[":", ":/", ":///"])),
-        3 => format!("{text}{}", dice.pick(ENDS)),
+    match rng.below(32) {
+        0 => text.replace("spiffe:", rng.pick::<&str>(&["SPIFFE:", "Spiffe:", "", "urn:x:"])),
+        1 => text.replace("example.org", rng.pick::<&str>(HOSTS)),
+        2 => text.replace("://", rng.pick::<&str>(&[":", ":/", ":///"])),
+        3 => format!("{text}{}", rng.pick(URI_SUFFIXES)),
         _ => text,
     }
 }
 
-fn path(dice: &mut Dice) -> String {
-    let count = *dice.pick(&[1, 1, 2, 3]);
+fn path(rng: &mut Rng) -> String {
+    let count = *rng.pick(&[1, 1, 2, 3]);
     let segments: Vec<String> = (0..count)
         .map(|_| {
-            if dice.percent(92) {
-                dice.word(&["a", "ns", "sa", "B-1", "x_y", "a.b", "..."])
+            if rng.percent(92) {
+                rng.word(&["a", "ns", "sa", "B-1", "x_y", "a.b", "..."])
             } else {
-                dice.word(&["", ".", "..", "a b", "ü", "%2e%2e", "%2F", "a,b", "(x)", "a:b"])
+                rng.word(&["", ".", "..", "a b", "ü", "%2e%2e", "%2F", "a,b", "(x)", "a:b"])
             }
         })
         .collect();

@@ -1,9 +1,9 @@
-//! A small generator of chances: the same seed, the same throws.
+//! A small pseudo-random generator: the same seed yields the same sequence.
 
-/// splitmix64: the seed is the whole state.
-pub(crate) struct Dice(pub(crate) u64);
+/// `SplitMix64`: the seed is the whole state.
+pub(crate) struct Rng(pub(crate) u64);
 
-impl Dice {
+impl Rng {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -16,7 +16,7 @@ impl Dice {
         usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
     }
 
-    /// True `percent` times in a hundred.
+    /// True with a probability of `percent`.
     pub(crate) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -29,14 +29,14 @@ impl Dice {
         (*self.pick(list)).to_owned()
     }
 
-    /// None, one or a few, mostly one.
+    /// Zero to three values, mostly one.
     pub(crate) fn some(&mut self, mut one: impl FnMut(&mut Self) -> String) -> Vec<String> {
         let count = *self.pick(&[0, 1, 1, 1, 1, 2, 3]);
         (0..count).map(|_| one(self)).collect()
     }
 
-    /// Empty `percent` times in a hundred, else some words.
+    /// Some words with a probability of `percent`, otherwise an empty list.
     pub(crate) fn rarely(&mut self, percent: usize, list: &[&str]) -> Vec<String> {
-        if self.percent(percent) { self.some(|dice| dice.word(list)) } else { Vec::new() }
+        if self.percent(percent) { self.some(|rng| rng.word(list)) } else { Vec::new() }
     }
 }

@@ -1,11 +1,11 @@
-//! A pair that fails, made small and shown.
+//! Shrinks a failing pair and prints it.
 
 use serde_json::{Map, Value, json};
 use signet::ca::role::{CertificateParams, CsrFields, RoleFields};
 
 use super::judge::Pair;
 
-/// For each named field of each part: the macro gets part, its plain value, and the field.
+/// Calls the macro for each part with its default value and the names of its fields.
 macro_rules! each_field {
     ($do:ident) => {
         $do!(role, RoleFields::unspecified(); ttl, max_ttl, allow_localhost, allowed_domains,
@@ -24,13 +24,13 @@ macro_rules! each_field {
     };
 }
 
-/// A pair that fails, and what failing means.
+/// A failing pair and its predicate.
 struct Failing<'a> {
     pair: Pair,
     fails: &'a dyn Fn(&Pair) -> bool,
 }
 
-/// Puts fields back to their plain values as long as the pair goes on failing.
+/// Resets fields to their defaults as long as the pair still fails.
 pub(crate) fn shrunk(pair: Pair, fails: &dyn Fn(&Pair) -> bool) -> Pair {
     let mut failing = Failing { pair, fails };
     failing.attempt(|pair| pair.csr = None);
@@ -43,14 +43,14 @@ pub(crate) fn shrunk(pair: Pair, fails: &dyn Fn(&Pair) -> bool) -> Pair {
         each_field!(plain);
         failing.attempt(|pair| pair.role.require_cn = false);
         failing.attempt(|pair| pair.now = pair.now.whole());
-        failing.less_csr();
-        (0..3).for_each(|at| failing.less_of_lists(at));
+        failing.shrink_csr();
+        (0..3).for_each(|at| failing.shrink_lists(at));
     }
     failing.pair
 }
 
 impl Failing<'_> {
-    /// Keeps a change with which the pair still fails.
+    /// Keeps the change if the pair still fails with it.
     fn attempt(&mut self, change: impl Fn(&mut Pair)) {
         let mut smaller = self.pair.clone();
         change(&mut smaller);
@@ -67,7 +67,7 @@ impl Failing<'_> {
         });
     }
 
-    fn less_csr(&mut self) {
+    fn shrink_csr(&mut self) {
         self.attempt_csr(|csr| csr.common_name.clear());
         self.attempt_csr(|csr| csr.serial_number.clear());
         self.attempt_csr(|csr| csr.user_ids.clear());
@@ -79,8 +79,8 @@ impl Failing<'_> {
         self.attempt_csr(|csr| csr.names.uri.clear());
     }
 
-    /// One entry less.
-    fn less_of_lists(&mut self, at: usize) {
+    /// Removes the entry at this index of each list.
+    fn shrink_lists(&mut self, at: usize) {
         self.attempt(|pair| without(&mut pair.role.allowed_domains, at));
         self.attempt(|pair| without(&mut pair.role.allowed_uri_sans, at));
         self.attempt(|pair| without(&mut pair.role.allowed_ip_sans_cidr, at));
@@ -104,7 +104,7 @@ fn without(list: &mut Vec<String>, at: usize) {
     }
 }
 
-/// Role and request as JSON: what differs from the plain values, in the names of the API.
+/// Role and request as JSON: the fields that differ from the defaults, by their API names.
 pub(crate) fn shown(pair: &Pair) -> String {
     let (mut role, mut ask) = (Map::new(), Map::new());
     macro_rules! put {

@@ -1,7 +1,7 @@
-//! URI SANs: what is compared (`docs/dev/vault-pki.md`, "Patterns"), what is written, and what is refused
-//! (`docs/compatibility.md`, "What differs, on purpose").
+//! URI SANs: the text that is compared (`docs/dev/vault-pki.md`, "Patterns"), the text in the
+//! certificate, and the URIs that are refused (`docs/compatibility.md`, "What differs, on purpose").
 
-/// The parsed and re-serialised form, or `None` for what is no URI.
+/// The parsed and re-serialised form, or `None` for an invalid URI.
 pub(crate) fn written(text: &str) -> Option<String> {
     if text.chars().any(|c| c < ' ' || c == '\u{7f}') {
         return None;
@@ -37,7 +37,7 @@ fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     text.find(mark).map_or((text, None), |at| (&text[..at], Some(&text[at + mark.len_utf8()..])))
 }
 
-/// The scheme in lower case and what follows its colon; empty if there is none.
+/// The scheme in lower case and the rest after its colon; an empty scheme if the URI has none.
 fn scheme(text: &str) -> Option<(String, &str)> {
     let (word, rest) = cut(text, ':');
     let is_word = word.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
@@ -60,7 +60,7 @@ fn authority(rest: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// User, host and port; only what is not ASCII is escaped, and escapes of ASCII are refused.
+/// User, host and port; non-ASCII characters are escaped, and escapes in the host are refused.
 fn host(authority: &str) -> Option<String> {
     let (user, host) = match authority.rfind('@') {
         Some(at) => (&authority[..=at], &authority[at + 1..]),
@@ -81,10 +81,10 @@ fn host(authority: &str) -> Option<String> {
     Some(format!("{user}{}", escaped(host, "", "!$&'()*+,;=:[]<>\"")?))
 }
 
-/// As it is if it needs no escapes but those it has; else every octet that must be escaped is.
+/// The text unchanged if all its characters are legal; otherwise unescaped and escaped again.
 fn escaped(text: &str, legal: &str, kept: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~".contains(c);
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         rest = after;
@@ -93,24 +93,24 @@ fn escaped(text: &str, legal: &str, kept: &str) -> Option<String> {
             if !digits.chars().all(|c| c.is_ascii_hexdigit()) {
                 return None;
             }
-            octets.push(u8::from_str_radix(digits, 16).ok()?);
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
             rest = &after[2..];
         } else {
-            octets.push(*first);
+            bytes.push(*first);
         }
     }
     if !legal.is_empty() && text.chars().all(|c| plain(c) || c == '%' || legal.contains(c)) {
         return Some(text.to_owned());
     }
-    let write = |octet: &u8| {
-        let c = char::from(*octet);
-        if plain(c) || kept.contains(c) { c.to_string() } else { format!("%{octet:02X}") }
+    let write = |byte: &u8| {
+        let c = char::from(*byte);
+        if plain(c) || kept.contains(c) { c.to_string() } else { format!("%{byte:02X}") }
     };
-    Some(octets.iter().map(write).collect())
+    Some(bytes.iter().map(write).collect())
 }
 
-/// A certificate that can be read again: a host of visible ASCII without empty labels (the wording
-/// of `docs/compatibility.md` and of the readers).
+/// Whether certificate parsers accept the host: no escapes and no empty labels
+/// (`docs/compatibility.md`).
 pub(crate) fn has_readable_host(written: &str) -> bool {
     let rest = scheme(written).map(|(_, rest)| rest).unwrap_or_default();
     let Some(rest) = rest.strip_prefix("//") else { return true };
@@ -123,68 +123,70 @@ pub(crate) fn has_readable_host(written: &str) -> bool {
     name.is_empty() || (!name.contains('%') && name.split('.').all(|label| !label.is_empty()))
 }
 
-/// The scheme `spiffe` in any case: then the whole is a SPIFFE ID or it is not signed.
+/// Whether the scheme is `spiffe`, in any case: such a URI is signed only if it is a SPIFFE ID.
 pub(crate) fn is_of_the_scheme(text: &str) -> bool {
     text.find(':').is_some_and(|at| text[..at].eq_ignore_ascii_case("spiffe"))
 }
 
-/// Where a reader of an ID stands.
+/// The state of the automaton.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
-    /// So many bytes of the trust domain are read.
+enum State {
+    /// In the trust domain, after this many bytes.
     TrustDomain(usize),
-    /// Behind a slash.
+    /// After a slash.
     SegmentStart,
-    /// Behind so many dots at the start of a segment.
+    /// After this many dots at the start of a segment.
     Dots(usize),
     /// Within a segment.
     Segment,
 }
 
-/// Is it a SPIFFE ID? SPIFFE-ID as an automaton, one byte after the other: 2 (the form), 2.1 (trust
-/// domain: at least one of a-z 0-9 . - _), 2.2 (segments of a-z A-Z 0-9 . - _, none of them empty,
-/// `.` or `..`, no slash at the end), 2.3 (at most 2048 bytes, 255 for the trust domain). The
-/// answer says whether it has a path.
+/// Whether a SPIFFE ID has a path; `None` if it is not a SPIFFE ID. The SPIFFE-ID standard as an
+/// automaton over bytes: 2 (the form), 2.1 (trust domain: at least one of a-z 0-9 . - _), 2.2
+/// (segments of a-z A-Z 0-9 . - _, not empty, `.` or `..`, no slash at the end), 2.3 (at most 2048
+/// bytes, 255 for the trust domain).
 pub(crate) fn spiffe_id(text: &str) -> Option<bool> {
     let bytes = text.as_bytes();
     if bytes.len() > 2048 || bytes.get(..9) != Some(b"spiffe://") {
         return None;
     }
-    let mut at = At::TrustDomain(0);
+    let mut at = State::TrustDomain(0);
     for byte in &bytes[9..] {
         at = match (at, byte) {
-            (At::TrustDomain(1..) | At::Segment | At::Dots(3..), b'/') => At::SegmentStart,
-            (At::TrustDomain(read @ ..255), b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_') => {
-                At::TrustDomain(read + 1)
+            (State::TrustDomain(1..) | State::Segment | State::Dots(3..), b'/') => {
+                State::SegmentStart
             }
-            (At::SegmentStart, b'.') => At::Dots(1),
-            (At::Dots(read), b'.') => At::Dots(read + 1),
+            (State::TrustDomain(read @ ..255), b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_') => {
+                State::TrustDomain(read + 1)
+            }
+            (State::SegmentStart, b'.') => State::Dots(1),
+            (State::Dots(read), b'.') => State::Dots(read + 1),
             (
-                At::SegmentStart | At::Dots(_) | At::Segment,
+                State::SegmentStart | State::Dots(_) | State::Segment,
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_',
-            ) => At::Segment,
+            ) => State::Segment,
             _ => return None,
         };
     }
     match at {
-        At::TrustDomain(0) | At::SegmentStart | At::Dots(..3) => None,
-        At::TrustDomain(_) => Some(false),
-        At::Segment | At::Dots(_) => Some(true),
+        State::TrustDomain(0) | State::SegmentStart | State::Dots(..3) => None,
+        State::TrustDomain(_) => Some(false),
+        State::Segment | State::Dots(_) => Some(true),
     }
 }
 
-/// Its path without the first slash, if it is a SPIFFE ID with one.
+/// The path of a SPIFFE ID without its first slash, if it has one.
 pub(crate) fn spiffe_path(uri: &str) -> Option<&str> {
     let has_path = spiffe_id(uri)?;
     has_path.then(|| uri["spiffe://".len()..].split_once('/').unwrap().1)
 }
 
-/// RFC 3986: characters of a URI, whole escapes, and something behind the scheme.
-pub(crate) fn is_written_well(uri: &str) -> bool {
-    let nothing = |rest: &str| rest.is_empty() || rest == "//";
+/// RFC 3986: only characters of a URI, complete escapes, and a non-empty part after the scheme.
+pub(crate) fn is_well_formed(uri: &str) -> bool {
+    let is_empty = |rest: &str| rest.is_empty() || rest == "//";
     let is_bare = uri
         .split_once(':')
-        .is_some_and(|(scheme, rest)| !scheme.contains(['/', '?', '#']) && nothing(rest));
+        .is_some_and(|(scheme, rest)| !scheme.contains(['/', '?', '#']) && is_empty(rest));
     let characters =
         uri.chars().all(|it| it.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(it));
     let whole = |rest: &str| rest.chars().take(2).filter(char::is_ascii_hexdigit).count() == 2;
