@@ -1,26 +1,26 @@
-//! The simulation: the whole server without its sockets, on a clock that a hand moves, with
-//! randomness from a seed, over a store that fails in every way a real one can.
+//! The simulation: the whole server without its sockets, with a clock that the test sets, randomness
+//! from a seed, and a store that fails in every way a real one can.
 //!
-//! A run is a list of steps (`sim/steps.rs`): requests, requests that overlap, callers that hang
-//! up, losses of power, jumps of the clock, faults of the store. A model (`sim/model.rs`) notes
-//! what was answered; after each step it must still be true:
+//! A run is a list of steps (`sim/steps.rs`): requests, overlapping requests, callers that
+//! disconnect, losses of power, jumps of the clock, faults of the store. A model (`sim/model.rs`)
+//! records what was answered; these invariants hold after each step:
 //!
-//! - a certificate that was answered under a role that stores is on record, octet for octet;
-//! - no serial number is given twice;
-//! - an acknowledged revocation is on the list, with its time; numbers of lists only grow,
-//!   thisUpdate goes back only from a future that the clock left, and one number is one list;
-//! - what a tidy may have removed is gone only past its end and its safety buffer, by the latest
-//!   reading of the clock at which jobs ran;
+//! - a certificate that was returned under a role that stores is in the store, byte for byte;
+//! - no serial number is used twice;
+//! - an acknowledged revocation is on the CRL, with its time; CRL numbers only grow, thisUpdate
+//!   goes back only if the clock was set back, and one number is one CRL;
+//! - tidy removes an entry only after its notAfter and its safety buffer, by the latest reading of
+//!   the clock at which jobs ran;
 //! - no leaf is signed by an issuer that is revoked or not valid;
-//! - no leaf outlives its issuer unless the issuer permits it, none outlives its role;
-//! - no name was signed that no role in force allows, by a second judgement;
-//! - a failure is a status and `errors`, an answer is whole, and every request ends;
-//! - nothing fails while the store does not, whatever the shape of roles, requests and issuers
-//!   (`sim/odd.rs`): no answer is 5xx; a mount that is gone leaves nothing.
+//! - no leaf expires after its issuer unless the issuer permits it, or exceeds the TTL of its role;
+//! - every signed name is allowed by a role in force, by an independent check;
+//! - a failure is a status and `errors`, an answer is complete, and every request ends;
+//! - without a fault of the store no answer is 5xx, whatever the shape of roles, requests and
+//!   issuers (`sim/odd.rs`); a disabled mount leaves no records.
 //!
-//! One thread, no time, no sockets, keys from the seed: a seed repeats itself octet for octet.
-//! `scripts/simulate` runs as many steps as one likes. A run that fails is made shorter and
-//! printed as a test for `sim/reproductions.rs`.
+//! One thread, no real time, no sockets, keys from the seed: a seed yields the same bytes in each
+//! run. `scripts/simulate` runs any number of steps. A failing run is shrunk and printed as a test
+//! for `sim/reproductions.rs`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -28,13 +28,11 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test, told by the environment, where a surprise is a failure"
+    reason = "a test, configured by the environment, where a surprise is a failure"
 )]
 
 #[path = "sim/certificates.rs"]
 mod certificates;
-#[path = "sim/chance.rs"]
-mod chance;
 #[path = "sim/judge.rs"]
 mod judge;
 #[path = "sim/model.rs"]
@@ -43,8 +41,8 @@ mod model;
 mod names;
 #[path = "sim/odd.rs"]
 mod odd;
-#[path = "sim/possible.rs"]
-mod possible;
+#[path = "sim/outcomes.rs"]
+mod outcomes;
 #[path = "sim/report.rs"]
 mod report;
 #[path = "sim/reproductions.rs"]
@@ -53,6 +51,8 @@ mod reproductions;
 mod requests;
 #[path = "sim/revocations.rs"]
 mod revocations;
+#[path = "sim/rng.rs"]
+mod rng;
 #[path = "sim/run.rs"]
 mod run;
 #[path = "sim/shape.rs"]
@@ -73,13 +73,13 @@ use report::Tally;
 use shrink::{as_test, attempt, shrink};
 use steps::generate;
 
-/// Steps of one run: long enough to get somewhere, short enough to be made shorter.
+/// Steps of one run: enough to build up state, and few enough to shrink.
 const LENGTH: usize = 200;
 
-/// Steps of the run that belongs to every change.
-const FEW: u64 = 20_000;
+/// Steps of the default test run.
+const DEFAULT_STEPS: u64 = 20_000;
 
-/// Something that must hold and does not.
+/// A violated invariant.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding(String);
 
@@ -88,7 +88,7 @@ impl Finding {
         Self(text.into())
     }
 
-    /// The sentence without what it is about.
+    /// The kind of violation, without its details.
     pub(crate) fn kind(&self) -> &str {
         self.0.split(':').next().unwrap_or_default()
     }
@@ -100,9 +100,9 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Runs until so many steps are done; each run has the next seed.
-fn simulate(steps: u64, seed: u64, tells: bool) -> Tally {
-    let (start, mut told) = (Instant::now(), Duration::ZERO);
+/// Runs until at least `steps` steps are done; each run has the next seed.
+fn simulate(steps: u64, seed: u64, prints: bool) -> Tally {
+    let (start, mut printed) = (Instant::now(), Duration::ZERO);
     let mut total = Tally::default();
     for seed in seed.. {
         if total.steps >= steps {
@@ -116,26 +116,26 @@ fn simulate(steps: u64, seed: u64, tells: bool) -> Tally {
         }
         total.add(&tally);
         let elapsed = start.elapsed();
-        if tells && elapsed - told > Duration::from_secs(10) {
-            told = elapsed;
+        if prints && elapsed - printed > Duration::from_secs(10) {
+            printed = elapsed;
             println!("{:>9} steps, {:>6.0} a second", total.steps, rate(&total, elapsed));
         }
     }
-    if tells {
+    if prints {
         println!("\n{total}{:.0} steps a second", rate(&total, start.elapsed()));
     }
     total
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+#[expect(clippy::cast_precision_loss, reason = "a rate to display")]
 fn rate(total: &Tally, elapsed: Duration) -> f64 {
     total.steps as f64 / elapsed.as_secs_f64().max(0.001)
 }
 
 #[test]
-fn what_was_answered_stays_true_whatever_happens() {
-    let total = simulate(FEW, 1, false);
-    // A simulation in which nothing succeeds finds nothing either.
+fn the_invariants_hold_whatever_happens() {
+    let total = simulate(DEFAULT_STEPS, 1, false);
+    // A simulation in which nothing succeeds finds nothing.
     for (kind, at_least) in [
         ("Issue", 700),
         ("Sign", 150),
@@ -151,8 +151,8 @@ fn what_was_answered_stays_true_whatever_happens() {
 }
 
 #[test]
-fn no_shape_of_a_role_a_request_or_an_issuer_ends_in_a_failure() {
-    let (tally, outcome) = attempt(1, &odd::all_of_them());
+fn no_shape_of_a_role_a_request_or_an_issuer_causes_an_internal_error() {
+    let (tally, outcome) = attempt(1, &odd::all_shapes());
     if let Err(finding) = outcome {
         panic!("{finding}");
     }
@@ -161,15 +161,15 @@ fn no_shape_of_a_role_a_request_or_an_issuer_ends_in_a_failure() {
 }
 
 #[test]
-fn a_seed_repeats_itself_octet_for_octet() {
+fn a_seed_yields_the_same_bytes_in_each_run() {
     let list = generate(7, LENGTH);
     let [one, other] = [0, 1].map(|_| attempt(7, &list).1.expect("a run without a finding"));
     assert_eq!(one, other);
 }
 
 #[test]
-#[ignore = "as long as one likes; scripts/simulate runs it"]
-fn as_many_steps_as_one_likes() {
+#[ignore = "takes any time; scripts/simulate runs it"]
+fn any_number_of_steps() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let steps = variable("SIGNET_SIM_STEPS").unwrap_or(1_000_000);
     let seed = variable("SIGNET_SIM_SEED").unwrap_or(1);

@@ -1,4 +1,4 @@
-//! Certificates and lists as a reader sees them, and the keys of requests.
+//! Certificates and CRLs as a client parses them, and CSRs.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use x509_cert::crl::CertificateList;
 use crate::Finding;
 use crate::names::{Names, SignedNames};
 
-/// Issuers with the same name and key share one list
+/// Issuers with the same name and key share one CRL
 /// (`docs/dev/vault-pki.md`, "Revocation lists of a mount").
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Group(Vec<u8>);
@@ -37,16 +37,16 @@ pub(crate) fn der_of(pem: &str) -> Result<Vec<u8>, Finding> {
     let body: String = pem.lines().skip(1).take_while(|line| !line.starts_with('-')).collect();
     data_encoding::BASE64
         .decode(body.as_bytes())
-        .map_err(|error| Finding::new(format!("no PEM: {error}: {pem}")))
+        .map_err(|error| Finding::new(format!("not PEM: {error}: {pem}")))
 }
 
 /// The certificate in a PEM text.
 pub(crate) fn certificate_of(pem: &str) -> Result<Certificate, Finding> {
     Certificate::parse(der_of(pem)?)
-        .map_err(|error| Finding::new(format!("no certificate: {error}: {pem}")))
+        .map_err(|error| Finding::new(format!("not a certificate: {error}: {pem}")))
 }
 
-/// The names that stand in a certificate.
+/// The names in a certificate.
 pub(crate) fn names_in(certificate: &Certificate) -> SignedNames {
     let names = certificate.names();
     SignedNames {
@@ -57,27 +57,27 @@ pub(crate) fn names_in(certificate: &Certificate) -> SignedNames {
     }
 }
 
-/// Is this the private key of that certificate?
+/// Whether this is the private key of the certificate.
 pub(crate) fn is_key_of(pem: &str, certificate: &Certificate) -> Result<bool, Finding> {
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der_of(pem)?)
-        .map_err(|error| Finding::new(format!("no private key: {error}")))?;
+        .map_err(|error| Finding::new(format!("not a private key: {error}")))?;
     Ok(certificate.public_key().spki().ends_with(pair.public_key().as_ref()))
 }
 
-/// A revocation list, read.
+/// A parsed CRL.
 #[derive(Clone, Debug)]
-pub(crate) struct List {
+pub(crate) struct Crl {
     pub(crate) der: Vec<u8>,
     pub(crate) number: u64,
     pub(crate) this_update: i64,
     pub(crate) next_update: i64,
     pub(crate) serials: BTreeSet<Vec<u8>>,
-    /// The lowest and the highest reading of the clock since the step in which it was seen.
+    /// The lowest and the highest reading of the clock since the step in which it was read.
     pub(crate) clock: (i64, i64),
 }
 
-impl List {
-    /// Reads a list that this issuer, or one with its name and key, must have signed.
+impl Crl {
+    /// Parses a CRL that this issuer, or one with its name and key, must have signed.
     pub(crate) fn read(der: &[u8], issuer: &Certificate) -> Result<Self, Finding> {
         let no = |what: &str| Finding::new(format!("a CRL {what}"));
         let list = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(der)
@@ -115,14 +115,14 @@ fn number_of(list: &CertificateList<x509_cert::certificate::Rfc5280>) -> Option<
     u64::from_der(number.extn_value.as_bytes()).ok()
 }
 
-fn unsigned(octets: &[u8]) -> Vec<u8> {
-    octets.strip_prefix(&[0]).unwrap_or(octets).to_vec()
+fn unsigned(bytes: &[u8]) -> Vec<u8> {
+    bytes.strip_prefix(&[0]).unwrap_or(bytes).to_vec()
 }
 
-/// A CSR for these names, under a key that is the same in every run.
+/// A CSR for these names, with a key that is the same in every run.
 pub(crate) fn request_for(names: &Names) -> Result<String, Finding> {
     let wrong = |error: &dyn std::fmt::Display| Finding::new(format!("no CSR: {error}"));
-    // PKCS#8 of an Ed25519 key (RFC 8410, 7): this prefix, then the 32 octets of the seed.
+    // PKCS#8 of an Ed25519 key (RFC 8410, 7): this prefix, then the 32 bytes of the seed.
     let prefix = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
     let pkcs8 = [prefix.as_slice(), &[0x5e; 32]].concat();
     let key = rcgen::KeyPair::try_from(pkcs8.as_slice()).map_err(|error| wrong(&error))?;

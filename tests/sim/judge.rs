@@ -1,4 +1,4 @@
-//! What each answer must say, given what was told before.
+//! Checks each answer against the earlier answers.
 
 use serde_json::Value;
 use signet::ca::certificate::Certificate;
@@ -11,14 +11,14 @@ use crate::requests::{Asked, MOUNTS, Subject};
 use crate::steps::Op;
 use crate::world::Answer;
 
-/// What a mount allows in seconds: the `max_lease_ttl` that every one is given.
-const MOUNT_LIFE: i64 = 87_600 * 3600;
+/// The `max_lease_ttl` of every mount, in seconds.
+const MOUNT_MAX_TTL: i64 = 87_600 * 3600;
 
-/// notBefore lies so many seconds before the present.
+/// notBefore is this many seconds before the present.
 const BACKDATED: i64 = 30;
 
 impl Model {
-    /// Judges one answer. If the mount was replaced meanwhile, only what it says of itself.
+    /// Checks one answer. If the mount was replaced meanwhile, only its own consistency.
     pub(super) fn check(
         &mut self,
         asked: &Asked,
@@ -30,7 +30,7 @@ impl Model {
             self.must_succeed(asked, answer, round)?;
         }
         if matches!(asked.op, Op::ReadCrl { .. }) {
-            return if replaced { Ok(()) } else { self.list(asked, answer, round) };
+            return if replaced { Ok(()) } else { self.crl(asked, answer, round) };
         }
         if !matches!(answer.status, 200) {
             return Ok(());
@@ -53,12 +53,12 @@ impl Model {
         }
     }
 
-    /// Plain requests whose success follows from what is known.
+    /// Fails if a request was refused that had to succeed.
     fn must_succeed(&self, asked: &Asked, answer: &Answer, round: &Round) -> Result<(), Finding> {
         let seen = &self.mounts[asked.mount];
-        let there = seen.uuid.is_some();
-        // Here the table of mounts is as it was before.
-        if matches!((asked.op, there), (Op::Enable { .. }, false) | (Op::Disable { .. }, true)) {
+        let exists = seen.uuid.is_some();
+        // The table of mounts is unchanged here.
+        if matches!((asked.op, exists), (Op::Enable { .. }, false) | (Op::Disable { .. }, true)) {
             return Err(Finding::new(format!("a table of mounts that did not change: {asked:?}")));
         }
         if let Subject::Certificate(serial) = &asked.subject
@@ -67,21 +67,21 @@ impl Model {
             return Ok(());
         }
         let must = match asked.op {
-            Op::WriteRole { .. } | Op::Request { .. } => there,
-            Op::Root { same_key: false, .. } => there && !seen.has_odd_urls,
+            Op::WriteRole { .. } | Op::Request { .. } => exists,
+            Op::Root { same_key: false, .. } => exists && !seen.has_odd_urls,
             Op::ReadRole { role, .. } => {
                 seen.roles.get(usize::from(role)).is_some_and(|role| role.now.all(Option::is_some))
             }
-            // An issuer that was revoked does not get that usage back.
+            // A revoked issuer does not get that usage back.
             Op::Usage { issues: true, .. } if self.may_be_revoked(asked) => false,
-            Op::ReadCertificate { .. } | Op::Usage { .. } | Op::Overstay { .. } => {
+            Op::ReadCertificate { .. } | Op::Usage { .. } | Op::NotAfterBehavior { .. } => {
                 !matches!(&asked.subject, Subject::Issuer(id) if seen.issuer(id).is_none_or(
                     |issuer| issuer.deleted.now.any(|deleted| *deleted)))
             }
             Op::Revoke { .. } | Op::RevokeCertificate { .. } => {
                 let Subject::Certificate(serial) = &asked.subject else { return Ok(()) };
                 !seen.authorities().any(|issuer| serial_of(issuer) == *serial)
-                    && !self.authorities_named(serial)
+                    && !self.may_be_imported(serial)
             }
             Op::List { .. } => seen.certificates.iter().any(|one| !seen.may_be_removed(one)),
             _ => false,
@@ -93,7 +93,7 @@ impl Model {
         Ok(())
     }
 
-    /// May the certificate of this issuer have been revoked?
+    /// Whether the certificate of this issuer may have been revoked.
     fn may_be_revoked(&self, asked: &Asked) -> bool {
         let seen = &self.mounts[asked.mount];
         let Subject::Issuer(id) = &asked.subject else { return false };
@@ -102,8 +102,8 @@ impl Model {
         seen.certificates.iter().any(|one| one.serial == serial && one.revoked != Revoked::Never)
     }
 
-    /// May a mount have this certificate as an issuer although nobody was told?
-    fn authorities_named(&self, serial: &str) -> bool {
+    /// Whether an import whose answer was lost may have made this certificate an issuer.
+    fn may_be_imported(&self, serial: &str) -> bool {
         self.authorities
             .iter()
             .any(|pem| certificate_of(pem).is_ok_and(|found| hexadecimal(found.serial()) == serial))
@@ -120,7 +120,7 @@ impl Model {
         let leaf = certificate_of(&pem)?;
         let issuer = certificate_of(&text(data, "issuing_ca")?)?;
         let no = |what: &str| Finding::new(format!("{what}: {asked:?}: {data}"));
-        self.once(&leaf, data)?;
+        self.check_serial(&leaf, data)?;
         if !leaf.verify_signed_by(issuer.public_key()) || leaf.issuer() != issuer.subject() {
             return Err(no("a leaf that its issuer did not sign"));
         }
@@ -128,36 +128,38 @@ impl Model {
         if issues != data.get("private_key").is_some()
             || issues && !is_key_of(&text(data, "private_key")?, &leaf)?
         {
-            return Err(no("a leaf with another's key, or with none"));
+            return Err(no("a leaf with another key, or without a key"));
         }
         if data["expiration"] != leaf.not_after().unix() {
             return Err(no("an expiration that is not the certificate's"));
         }
         let start = leaf.not_before().unix().saturating_add(BACKDATED);
         if start < round.clock.0 || start > round.clock.1 {
-            return Err(no("a leaf whose life does not begin now"));
+            return Err(no("a leaf whose validity does not begin now"));
         }
         let seen = &self.mounts[asked.mount];
         if let Err(what) = may_sign(seen, &issuer, round) {
             return Err(no(what));
         }
-        // One that was perhaps deleted, and imported again, is known twice.
+        // An issuer that was perhaps deleted and imported again is known twice.
         let known = || seen.authorities().filter(|one| one.certificate.der() == issuer.der());
-        // What the issuers of a mount that is gone were told went with it.
-        let may_overstay = (replaced && known().next().is_none())
-            || known().any(|known| known.may_overstay.during.any(|may| *may));
-        if leaf.not_after() > issuer.not_after() && !may_overstay {
-            return Err(no("a leaf that outlives its issuer"));
+        // The settings of the issuers of a replaced mount are not known any more.
+        let may_exceed_issuer = (replaced && known().next().is_none())
+            || known().any(|known| known.may_exceed_issuer.during.any(|may| *may));
+        if leaf.not_after() > issuer.not_after() && !may_exceed_issuer {
+            return Err(no("a leaf that expires after its issuer"));
         }
         let may_issue = |known: &IssuerSeen| known.usage.during.any(|usage| usage.issues);
         if known().next().is_some() && !known().any(may_issue) {
-            return Err(no("a leaf of an issuer that may not issue"));
+            return Err(no("a leaf of an issuer without the usage to issue"));
         }
-        let (names, life) = (names_in(&leaf), leaf.not_after().unix().saturating_sub(start));
+        let (names, lifetime) = (names_in(&leaf), leaf.not_after().unix().saturating_sub(start));
         let permits = |role: &Option<Rules>| {
             role.is_some_and(|rules| {
-                let longest = if rules.longest() > 0 { rules.longest() } else { MOUNT_LIFE };
-                life <= longest && rules.allow(&names) && names == wanted(asked.op, rules)
+                let max_ttl = if rules.max_ttl() > 0 { rules.max_ttl() } else { MOUNT_MAX_TTL };
+                lifetime <= max_ttl
+                    && rules.allow(&names)
+                    && names == expected_names(asked.op, rules)
             })
         };
         let (Op::Issue { role, .. } | Op::Sign { role, .. }) = asked.op else { return Ok(()) };
@@ -167,7 +169,7 @@ impl Model {
         }
         let stored = role.during.all(|role| !permits(role) || role.is_some_and(Rules::stores));
         if stored && !replaced {
-            self.note(asked.mount, &leaf, pem);
+            self.record(asked.mount, &leaf, pem);
         }
         Ok(())
     }
@@ -176,9 +178,11 @@ impl Model {
         let pem = text(data, "certificate")?;
         let certificate = certificate_of(&pem)?;
         let issuer = certificate_of(&text(data, "issuing_ca")?)?;
-        self.once(&certificate, data)?;
+        self.check_serial(&certificate, data)?;
         if !certificate.verify_signed_by(issuer.public_key()) || !certificate.is_authority() {
-            return Err(Finding::new(format!("an authority that is none: {asked:?}: {data}")));
+            return Err(Finding::new(format!(
+                "not a CA certificate, or not signed by its issuer: {asked:?}: {data}"
+            )));
         }
         if replaced {
             return Ok(());
@@ -190,7 +194,7 @@ impl Model {
         } else {
             self.authorities.push(pem.clone());
         }
-        self.note(asked.mount, &certificate, pem);
+        self.record(asked.mount, &certificate, pem);
         Ok(())
     }
 
@@ -206,19 +210,21 @@ impl Model {
         Ok(())
     }
 
-    /// A serial number is answered once, and it is the certificate's.
-    fn once(&mut self, certificate: &Certificate, data: &Value) -> Result<(), Finding> {
+    /// A serial number is that of the certificate, and is answered once.
+    fn check_serial(&mut self, certificate: &Certificate, data: &Value) -> Result<(), Finding> {
         let serial = text(data, "serial_number")?;
         if serial != hexadecimal(certificate.serial()) {
-            return Err(Finding::new(format!("a serial number of something else: {data}")));
+            return Err(Finding::new(format!(
+                "a serial number that is not the certificate's: {data}"
+            )));
         }
         if !self.serials.insert(serial) {
-            return Err(Finding::new(format!("a serial number given twice: {data}")));
+            return Err(Finding::new(format!("a serial number used twice: {data}")));
         }
         Ok(())
     }
 
-    fn note(&mut self, mount: usize, certificate: &Certificate, pem: String) {
+    fn record(&mut self, mount: usize, certificate: &Certificate, pem: String) {
         self.mounts[mount].certificates.push(Recorded {
             serial: hexadecimal(certificate.serial()),
             pem,
@@ -228,7 +234,7 @@ impl Model {
         });
     }
 
-    /// Octet for octet, and revoked if and when that was said.
+    /// The stored certificate is the one that was answered, with its revocation.
     fn read_back(&mut self, asked: &Asked, data: &Value) -> Result<(), Finding> {
         let Subject::Certificate(serial) = &asked.subject else { return Ok(()) };
         let Some(found) = self.mounts[asked.mount].certificate(serial) else { return Ok(()) };
@@ -243,7 +249,9 @@ impl Model {
         };
         if !holds {
             let known = found.revoked;
-            return Err(Finding::new(format!("another revocation: {known:?}, {asked:?}: {data}")));
+            return Err(Finding::new(format!(
+                "a wrong revocation time: {known:?}, {asked:?}: {data}"
+            )));
         }
         Ok(())
     }
@@ -269,31 +277,31 @@ impl Model {
         if self.mounts[asked.mount].roles[role].during.any(is) {
             return Ok(());
         }
-        Err(Finding::new(format!("a role that nobody wrote: {asked:?}: {data}")))
+        Err(Finding::new(format!("a role that was not written: {asked:?}: {data}")))
     }
 
-    /// The identifiers of what is mounted, from the answer of `sys/mounts`.
+    /// The UUIDs of the mounts, from the answer of `sys/mounts`.
     pub(crate) fn table(answer: &Answer) -> [Option<String>; 2] {
         let mounts = answer.json()["data"].take();
         MOUNTS.map(|path| mounts[format!("{path}/")]["uuid"].as_str().map(str::to_owned))
     }
 }
 
-/// Nothing is signed by an issuer that is not valid, or whose certificate was revoked before.
+/// An issuer that is not valid, or whose certificate was revoked before, does not sign.
 fn may_sign(seen: &MountSeen, issuer: &Certificate, round: &Round) -> Result<(), &'static str> {
     if issuer.not_before().unix() > round.clock.1 || issuer.not_after().unix() < round.clock.0 {
         return Err("a leaf of an issuer that is not valid");
     }
     let serial = hexadecimal(issuer.serial());
-    let its_own = seen.certificates.iter().find(|one| one.serial == serial);
-    match its_own.filter(|one| !seen.may_be_unlisted(one)).map(|one| one.revoked) {
+    let own = seen.certificates.iter().find(|one| one.serial == serial);
+    match own.filter(|one| !seen.may_be_unlisted(one)).map(|one| one.revoked) {
         Some(Revoked::At(_)) => Err("a leaf of an issuer that was revoked"),
         _ => Ok(()),
     }
 }
 
-/// The names that this request must get under these rules: its own, or the CSR's.
-fn wanted(op: Op, rules: Rules) -> SignedNames {
+/// The names that a certificate has under these rules: the request's own, or the CSR's.
+fn expected_names(op: Op, rules: Rules) -> SignedNames {
     match op {
         Op::Sign { names, csr, .. } if rules.takes_names_from_csr() => {
             let csr = &NAMES[usize::from(csr) % NAMES.len()];
@@ -311,13 +319,13 @@ fn wanted(op: Op, rules: Rules) -> SignedNames {
     }
 }
 
-pub(super) fn text(data: &Value, member: &str) -> Result<String, Finding> {
-    let found = data[member].as_str().filter(|text| !text.is_empty());
-    found.map(str::to_owned).ok_or_else(|| Finding::new(format!("no {member}: {data}")))
+pub(super) fn text(data: &Value, field: &str) -> Result<String, Finding> {
+    let found = data[field].as_str().filter(|text| !text.is_empty());
+    found.map(str::to_owned).ok_or_else(|| Finding::new(format!("no {field}: {data}")))
 }
 
-pub(super) fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
 fn serial_of(issuer: &IssuerSeen) -> String {

@@ -1,69 +1,69 @@
-//! What a reader who noted every answer knows of the server.
+//! The model: what the answers so far imply about the state of the server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use signet::ca::certificate::Certificate;
 
 use crate::Finding;
-use crate::certificates::{Group, List, request_for};
+use crate::certificates::{Crl, Group, request_for};
 use crate::names::{NAMES, Rules};
 use crate::odd::Shape;
-use crate::possible::{Change, Ending, Making, Tracked};
+use crate::outcomes::{Change, Effect, Tracked, Transition};
 use crate::requests::{Asked, Subject};
 use crate::steps::Op;
 use crate::upkeep::{Removed, Tidy};
 use crate::world::Answer;
 
-/// Everything that was told.
+/// The state as far as the answers determine it.
 pub(crate) struct Model {
     pub(crate) mounts: [MountSeen; 2],
-    /// Requests of intermediates that nobody has signed yet, or has; the newest last.
+    /// CSRs of intermediates, signed or not; the newest last.
     pub(crate) requests: Vec<String>,
-    /// Certificates of authorities that may be imported.
+    /// CA certificates that can be imported.
     pub(crate) authorities: Vec<String>,
     /// A CSR for each of the names.
     pub(crate) leaf_requests: Vec<String>,
     /// Every serial number that was ever answered.
     pub(super) serials: BTreeSet<String>,
-    /// Mounts that were disabled while nothing else happened.
-    pub(crate) gone: Vec<String>,
+    /// UUIDs of mounts that were disabled while no other request was in flight.
+    pub(crate) disabled: Vec<String>,
 }
 
 /// One mount, from its enabling to its disabling.
 pub(crate) struct MountSeen {
-    /// `None` while nothing is mounted there.
+    /// `None` while nothing is mounted at the path.
     pub(crate) uuid: Option<String>,
     pub(crate) roles: [Tracked<Option<Rules>>; 3],
     pub(crate) issuers: Vec<IssuerSeen>,
     pub(crate) certificates: Vec<Recorded>,
-    /// The newest list of each group.
-    pub(crate) lists: BTreeMap<Group, List>,
+    /// The newest CRL of each group.
+    pub(crate) crls: BTreeMap<Group, Crl>,
     pub(crate) tidy: Tracked<Tidy>,
-    /// What a tidy may have removed.
+    /// What tidy may have removed.
     pub(crate) removed: Removed,
-    /// URLs of an odd shape may stand in what it signs, or keep it from signing.
+    /// URLs of an odd shape may be in what the mount signs, or prevent it from signing.
     pub(crate) has_odd_urls: bool,
 }
 
-/// An issuer that was answered.
+/// An issuer that an answer named.
 pub(crate) struct IssuerSeen {
     pub(crate) id: String,
     pub(crate) certificate: Certificate,
     pub(crate) group: Group,
     pub(crate) has_key: bool,
     pub(crate) usage: Tracked<Usage>,
-    pub(crate) may_overstay: Tracked<bool>,
+    pub(crate) may_exceed_issuer: Tracked<bool>,
     pub(crate) deleted: Tracked<bool>,
 }
 
-/// What an issuer may do.
+/// The usages of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) issues: bool,
-    pub(crate) lists: bool,
+    pub(crate) signs_crls: bool,
 }
 
-/// A certificate that was answered and must be on record.
+/// A certificate that was answered and must be in the store.
 pub(crate) struct Recorded {
     pub(crate) serial: String,
     pub(crate) pem: String,
@@ -75,51 +75,51 @@ pub(crate) struct Recorded {
 /// What is known of a certificate's revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Revoked {
-    /// Nobody asked for it, or it was refused.
+    /// It was not requested, or it was refused.
     Never,
-    /// It was asked for and not acknowledged.
+    /// It was requested and not acknowledged.
     Perhaps,
-    /// It was acknowledged, and this is its time.
+    /// It was acknowledged, with this time.
     At(i64),
 }
 
-/// One step: what was asked, what came back, and what the clock and the store did meanwhile.
+/// One step: the requests, the answers, and what the clock and the store did meanwhile.
 pub(crate) struct Round {
     pub(crate) asked: Vec<Asked>,
     pub(crate) answers: Vec<Option<Answer>>,
     /// The store did not fail.
-    pub(crate) quiet: bool,
+    pub(crate) without_faults: bool,
     /// The earliest and the latest instant of the step.
     pub(crate) clock: (i64, i64),
-    /// The identifiers of the two mounts afterwards, if they may have changed.
+    /// The UUIDs of the two mounts afterwards, if they may have changed.
     pub(crate) table: Option<[Option<String>; 2]>,
 }
 
 impl Round {
-    /// One request, answered, with nothing beside it and nothing wrong: it must succeed if it can.
+    /// A single answered request without a fault of the store: it must succeed if it is valid.
     pub(crate) fn is_plain(&self) -> bool {
-        self.quiet && self.asked.len() == 1 && self.answers.iter().all(Option::is_some)
+        self.without_faults && self.asked.len() == 1 && self.answers.iter().all(Option::is_some)
     }
 
-    fn ending(&self, at: usize) -> Ending {
+    fn effect(&self, at: usize) -> Effect {
         match self.answers.get(at).and_then(Option::as_ref) {
-            Some(answer) if answer.is_success() => Ending::Done,
-            Some(answer) if answer.status < 500 => Ending::Refused,
-            _ => Ending::Unknown,
+            Some(answer) if answer.is_success() => Effect::Done,
+            Some(answer) if answer.status < 500 => Effect::Refused,
+            _ => Effect::Unknown,
         }
     }
 
-    /// The changes that this step asked for, by what `make` sees in each request.
+    /// The changes that the requests of this step ask for, by `transition`.
     fn changes<'a, T: 'a>(
         &'a self,
         mount: usize,
-        may_be_elsewhere: bool,
-        make: impl Fn(&'a Asked) -> Option<Making<'a, T>>,
+        replaced: bool,
+        transition: impl Fn(&'a Asked) -> Option<Transition<'a, T>>,
     ) -> Vec<Change<'a, T>> {
         let here = self.asked.iter().enumerate().filter(|(_, asked)| asked.mount == mount);
         here.filter_map(|(at, asked)| {
-            let ending = if may_be_elsewhere { Ending::Unknown } else { self.ending(at) };
-            Some(Change { make: make(asked)?, ending })
+            let effect = if replaced { Effect::Unknown } else { self.effect(at) };
+            Some(Change { apply: transition(asked)?, effect })
         })
         .collect()
     }
@@ -133,18 +133,18 @@ impl Model {
             authorities: Vec::new(),
             leaf_requests: NAMES.iter().map(request_for).collect::<Result<_, _>>()?,
             serials: BTreeSet::new(),
-            gone: Vec::new(),
+            disabled: Vec::new(),
         })
     }
 
-    /// Judges a step and notes what it told.
+    /// Checks a step and updates the model.
     pub(crate) fn judge(&mut self, round: &Round) -> Result<(), Finding> {
         for (asked, answer) in round.asked.iter().zip(&round.answers) {
             if let Some(answer) = answer {
-                super::shape::check(asked, answer, round.quiet)?;
+                super::shape::check(asked, answer, round.without_faults)?;
             }
         }
-        for list in self.mounts.iter_mut().flat_map(|seen| seen.lists.values_mut()) {
+        for list in self.mounts.iter_mut().flat_map(|seen| seen.crls.values_mut()) {
             list.clock = (list.clock.0.min(round.clock.0), list.clock.1.max(round.clock.1));
         }
         let replaced = self.settle_mounts(round);
@@ -155,12 +155,12 @@ impl Model {
         for (mount, replaced) in replaced.into_iter().enumerate() {
             self.settle(mount, round, replaced);
         }
-        self.doubt_revocations(round);
-        // What is told beside a reader need not be what the reader was told.
-        for turn in 0..3 {
+        self.mark_pending_revocations(round);
+        // A read may precede a concurrent change, so reads are checked against the model first.
+        for order in 0..3 {
             for (asked, answer) in round.asked.iter().zip(&round.answers) {
                 if let Some(answer) = answer
-                    && turn_of(asked.op) == turn
+                    && order_of(asked.op) == order
                 {
                     self.check(asked, answer, round, replaced[asked.mount])?;
                 }
@@ -169,7 +169,7 @@ impl Model {
         Ok(())
     }
 
-    /// Which mounts are others than before, or gone.
+    /// Which mounts were replaced or disabled.
     fn settle_mounts(&mut self, round: &Round) -> [bool; 2] {
         let mut replaced = [false; 2];
         for (at, uuid) in round.table.iter().flatten().enumerate() {
@@ -180,11 +180,11 @@ impl Model {
             replaced[at] = true;
             let before = std::mem::replace(seen, MountSeen::new(uuid.clone()));
             for (role, before) in seen.roles.iter_mut().zip(&before.roles) {
-                // For the judgement of this step, which `settle` looks at first.
-                role.was_also(before);
+                // Requests of this step may have seen the roles of the previous mount.
+                role.include_during(before);
             }
-            // A request beside the disabling may still write what nobody will read.
-            self.gone.extend(before.uuid.filter(|_| round.is_plain()));
+            // A request concurrent with the disabling may still write records.
+            self.disabled.extend(before.uuid.filter(|_| round.is_plain()));
         }
         replaced
     }
@@ -196,11 +196,13 @@ impl Model {
             let before = role.clone();
             role.settle(&changes);
             if replaced {
-                role.was_also(&before);
+                role.include_during(&before);
             }
         }
         seen.tidy.settle(&round.changes(mount, replaced, |asked| match asked.op {
-            Op::AutoTidy { tidy, .. } => Some(Box::new(move |_: &Tidy| tidy) as Making<'_, Tidy>),
+            Op::AutoTidy { tidy, .. } => {
+                Some(Box::new(move |_: &Tidy| tidy) as Transition<'_, Tidy>)
+            }
             _ => None,
         }));
         if round.asked.iter().any(|asked| matches!(asked.op, Op::Jobs { .. })) {
@@ -210,14 +212,16 @@ impl Model {
             let subject = Subject::Issuer(issuer.id.clone());
             let mine = |asked: &&Asked| asked.subject == subject;
             issuer.usage.settle(&round.changes(mount, false, |asked| {
-                let Some(Op::Usage { issues, lists, .. }) = Some(asked).filter(mine).map(|a| a.op)
+                let Some(Op::Usage { issues, signs_crls, .. }) =
+                    Some(asked).filter(mine).map(|a| a.op)
                 else {
                     return None;
                 };
-                Some(Box::new(move |_: &Usage| Usage { issues, lists }))
+                Some(Box::new(move |_: &Usage| Usage { issues, signs_crls }))
             }));
-            issuer.may_overstay.settle(&round.changes(mount, false, |asked| {
-                let Some(Op::Overstay { behavior, .. }) = Some(asked).filter(mine).map(|a| a.op)
+            issuer.may_exceed_issuer.settle(&round.changes(mount, false, |asked| {
+                let Some(Op::NotAfterBehavior { behavior, .. }) =
+                    Some(asked).filter(mine).map(|a| a.op)
                 else {
                     return None;
                 };
@@ -225,18 +229,18 @@ impl Model {
             }));
             issuer.deleted.settle(&round.changes(mount, false, |asked| {
                 let deletes = mine(&asked) && matches!(asked.op, Op::DeleteIssuer { .. });
-                deletes.then(|| Box::new(|_: &bool| true) as Making<'_, bool>)
+                deletes.then(|| Box::new(|_: &bool| true) as Transition<'_, bool>)
             }));
         }
         seen.issuers.retain(|issuer| !issuer.deleted.now.all(|deleted| *deleted));
     }
 
-    fn doubt_revocations(&mut self, round: &Round) {
+    fn mark_pending_revocations(&mut self, round: &Round) {
         for (at, asked) in round.asked.iter().enumerate() {
             let Subject::Certificate(serial) = &asked.subject else { continue };
-            let asks = matches!(asked.op, Op::Revoke { .. } | Op::RevokeCertificate { .. });
-            if asks
-                && round.ending(at) != Ending::Refused
+            let revokes = matches!(asked.op, Op::Revoke { .. } | Op::RevokeCertificate { .. });
+            if revokes
+                && round.effect(at) != Effect::Refused
                 && let Some(found) = self.mounts[asked.mount].certificate(serial)
                 && found.revoked == Revoked::Never
             {
@@ -246,8 +250,8 @@ impl Model {
     }
 }
 
-/// Readers are judged first, then what makes certificates, then revocations.
-const fn turn_of(op: Op) -> u8 {
+/// Reads are checked first, then issuance, then revocations.
+const fn order_of(op: Op) -> u8 {
     match op {
         Op::List { .. } | Op::ReadCrl { .. } | Op::ReadCertificate { .. } => 0,
         Op::Revoke { .. } | Op::RevokeCertificate { .. } => 2,
@@ -255,7 +259,7 @@ const fn turn_of(op: Op) -> u8 {
     }
 }
 
-fn role_change<'a>(op: Op, number: usize) -> Option<Making<'a, Option<Rules>>> {
+fn role_change<'a>(op: Op, number: usize) -> Option<Transition<'a, Option<Rules>>> {
     match op {
         Op::WriteRole { role, rules, .. } if usize::from(role) == number => {
             Some(Box::new(move |_| Some(rules)))
@@ -275,7 +279,7 @@ impl MountSeen {
             roles: std::array::from_fn(|_| Tracked::new(None)),
             issuers: Vec::new(),
             certificates: Vec::new(),
-            lists: BTreeMap::new(),
+            crls: BTreeMap::new(),
             tidy: Tracked::new(Tidy::OFF),
             removed: Removed::default(),
             has_odd_urls: false,
@@ -286,12 +290,12 @@ impl MountSeen {
         self.certificates.iter_mut().find(|found| found.serial == serial)
     }
 
-    /// May a tidy have removed this certificate?
+    /// Whether tidy may have removed this certificate.
     pub(super) fn may_be_removed(&self, certificate: &Recorded) -> bool {
         certificate.not_after < self.removed.certificates
     }
 
-    /// May a tidy have removed its revocation?
+    /// Whether tidy may have removed its revocation.
     pub(super) fn may_be_unlisted(&self, certificate: &Recorded) -> bool {
         certificate.not_after < self.removed.revocations
     }
@@ -308,8 +312,8 @@ impl IssuerSeen {
             group: Group::of_issuer(&certificate),
             certificate,
             has_key,
-            usage: Tracked::new(Usage { issues: true, lists: true }),
-            may_overstay: Tracked::new(false),
+            usage: Tracked::new(Usage { issues: true, signs_crls: true }),
+            may_exceed_issuer: Tracked::new(false),
             deleted: Tracked::new(false),
         }
     }

@@ -1,11 +1,11 @@
-//! The names that a run asks for, the rules of its roles, and a second judgement, written apart
-//! from the server's, of what such a rule allows.
+//! The names that a run requests, the rules of its roles, and a check of what such a rule allows,
+//! independent of the server's.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-/// Names of one request.
+/// The names of one request.
 pub(crate) struct Names {
     pub(crate) common: &'static str,
     pub(crate) hosts: &'static [&'static str],
@@ -22,7 +22,7 @@ const fn names(
     Names { common, hosts, uris, addresses }
 }
 
-/// Every request takes one of these.
+/// Every request has one of these.
 pub(crate) const NAMES: [Names; 14] = [
     names("", &[], &["spiffe://example.org/web"], &[]),
     names("", &[], &["spiffe://example.org/ns/shop/sa/cart"], &[]),
@@ -56,22 +56,22 @@ const EXAMPLE: u16 = 1 << 8;
 const OTHER: u16 = 1 << 9;
 const UNSTORED: u16 = 1 << 10;
 const FROM_CSR: u16 = 1 << 11;
-/// Two bits: which of the longest lives.
-const LIFE: u16 = 3 << 12;
+/// Two bits: an index into `MAX_TTLS`.
+const MAX_TTL: u16 = 3 << 12;
 
-const LIVES: [i64; 4] = [0, 600, 24 * 3600, 30 * 24 * 3600];
+const MAX_TTLS: [i64; 4] = [0, 600, 24 * 3600, 30 * 24 * 3600];
 
 impl Rules {
-    /// Most names, stored.
+    /// Allows most names, and stores.
     pub(crate) const GENEROUS: Self =
         Self(BARE | SUBDOMAINS | WILDCARDS | ADDRESSES | ALL_URIS | EXAMPLE | OTHER);
 
-    /// Any rules; seldom those that make every other one pointless.
+    /// Any rules; rarely `ANY_NAME`, which makes most others irrelevant, and `UNSTORED`.
     pub(crate) const fn any(bits: u64) -> Self {
         let rules = (bits & 0x3fff) as u16;
-        let seldom = if bits & 0x3_0000 == 0 { 0 } else { ANY_NAME };
-        let more = if bits & 0xc_0000 == 0 { 0 } else { UNSTORED };
-        Self(rules & !seldom & !more)
+        let any_name = if bits & 0x3_0000 == 0 { 0 } else { ANY_NAME };
+        let unstored = if bits & 0xc_0000 == 0 { 0 } else { UNSTORED };
+        Self(rules & !any_name & !unstored)
     }
 
     const fn has(self, bit: u16) -> bool {
@@ -86,12 +86,12 @@ impl Rules {
         self.has(FROM_CSR)
     }
 
-    /// The longest life in seconds; 0 leaves it to the mount.
-    pub(crate) const fn longest(self) -> i64 {
-        LIVES[((self.0 & LIFE) >> 12) as usize]
+    /// The maximum TTL in seconds; 0 means the mount's.
+    pub(crate) const fn max_ttl(self) -> i64 {
+        MAX_TTLS[((self.0 & MAX_TTL) >> 12) as usize]
     }
 
-    /// These rules with the given groups of another's fields.
+    /// These rules with the fields of `other` in the given groups.
     pub(crate) fn patched(self, other: Self, fields: u8) -> Self {
         let groups = GROUPS.into_iter().enumerate();
         let taken = groups.filter(|(group, _)| (fields >> group) & 1 == 1);
@@ -99,7 +99,7 @@ impl Rules {
         Self((self.0 & !mask) | (other.0 & mask))
     }
 
-    /// The parameters of a role with these rules; all of them, or some for a patch.
+    /// The parameters of a role with these rules; only the given groups of fields, for a patch.
     pub(crate) fn parameters(self, fields: u8) -> Value {
         let mut body = Map::new();
         let mut put = |group: usize, name: &str, value: Value| {
@@ -118,7 +118,7 @@ impl Rules {
         put(3, "no_store", self.has(UNSTORED).into());
         put(3, "use_csr_common_name", self.has(FROM_CSR).into());
         put(3, "use_csr_sans", self.has(FROM_CSR).into());
-        put(3, "max_ttl", self.longest().into());
+        put(3, "max_ttl", self.max_ttl().into());
         Value::Object(body)
     }
 
@@ -132,7 +132,7 @@ impl Rules {
         all.into_iter().filter(|(bit, _)| self.has(*bit)).map(|(_, uri)| uri).collect()
     }
 
-    /// Does every name stand under these rules?
+    /// Whether these rules allow every name.
     pub(crate) fn allow(self, signed: &SignedNames) -> bool {
         let common = signed.common.is_empty() || self.allow_host(&signed.common);
         let hosts = signed.hosts.iter().all(|host| self.allow_host(host));
@@ -159,15 +159,15 @@ impl Rules {
     }
 }
 
-/// Which bits belong to which group of a patch's fields.
+/// The bits of each group of fields of a patch.
 const GROUPS: [u16; 4] = [
     BARE | SUBDOMAINS | WILDCARDS | LOCALHOST | ANY_NAME,
     ADDRESSES | ALL_URIS | ONE_URI,
     EXAMPLE | OTHER,
-    UNSTORED | FROM_CSR | LIFE,
+    UNSTORED | FROM_CSR | MAX_TTL,
 ];
 
-/// The names that stand in a certificate.
+/// The names in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SignedNames {
     pub(crate) common: String,
@@ -177,7 +177,7 @@ pub(crate) struct SignedNames {
 }
 
 impl Names {
-    /// What a certificate for these names must say: a common name is also a host.
+    /// The names of a certificate for these names: a common name is also a host.
     pub(crate) fn signed(&self) -> SignedNames {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
         let mut hosts: BTreeSet<String> = texts(self.hosts);

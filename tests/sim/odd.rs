@@ -1,5 +1,5 @@
-//! Roles, requests and issuers of every odd shape. The model does not follow what they make: they
-//! are asked so that each of them ends in an answer, and none in a failure of the server.
+//! Roles, requests and issuers of odd shapes. The model does not track their results: each must end
+//! in an answer that is not an internal error.
 
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ const ROLES: &[&str] = &[
     r#"{"allow_any_name":"maybe","key_bits":-1}"#,
 ];
 
-/// Parameters of an issue, or of a signature where a `csr` is put beside them.
+/// Parameters of `issue`, and of `sign` where a `csr` is added.
 const LEAVES: &[&str] = &[
     r#"{}"#,
     r#"{"common_name":""}"#,
@@ -96,7 +96,7 @@ const AUTHORITIES: &[&str] = &[
     r#"{"common_name":"Odd","uri_sans":"urn:x,spiffe://example.org","ip_sans":"x","other_sans":"1.2.3;UTF8:x"}"#,
 ];
 
-/// Fields of an issuer beside those that the model follows.
+/// Fields of an issuer that the model does not track.
 const ISSUERS: &[&str] = &[
     r#"{"issuer_name":""}"#,
     r#"{"issuer_name":"default"}"#,
@@ -114,7 +114,7 @@ const ISSUERS: &[&str] = &[
     r#"{"usage":"nothing"}"#,
 ];
 
-/// Where certificates of a mount point to.
+/// The URLs of a mount for its certificates.
 const URLS: &[&str] = &[
     r#"{"issuing_certificates":"http://a.example/ca","crl_distribution_points":"http://a.example/crl","ocsp_servers":"http://a.example/ocsp"}"#,
     r#"{"issuing_certificates":"","crl_distribution_points":[],"ocsp_servers":null}"#,
@@ -124,27 +124,27 @@ const URLS: &[&str] = &[
     r#"{"issuing_certificates":["ä","http://a b"],"enable_templating":false}"#,
 ];
 
-/// What is odd.
+/// What has an odd shape; numbers are indexes into the lists above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// The role `odd` is written.
+    /// Writes the role `odd`.
     Role(u8),
-    /// It is read back, or its names are listed.
+    /// Reads the role, or lists the roles.
     ReadRole(u8),
-    /// A certificate is issued under it.
+    /// Issues a certificate under the role.
     Issue(u8),
-    /// A request is signed under it: the second number is the request's.
+    /// Signs a CSR under the role: the second number is the CSR's.
     Sign(u8, u8),
-    /// A request of an authority is signed.
+    /// Signs the CSR of an intermediate.
     Authority(u8),
-    /// An issuer is patched.
+    /// Patches an issuer.
     Issuer(u8),
-    /// The mount's URLs are written.
+    /// Writes the mount's URLs.
     Urls(u8),
 }
 
-/// Every odd role meets every odd request; every odd issuer and every odd URL meets some of them.
-pub(crate) fn all_of_them() -> Vec<Step> {
+/// Every odd role with every odd request; every odd issuer and every odd URL with some of them.
+pub(crate) fn all_shapes() -> Vec<Step> {
     let at = |list: &[&str]| 0..u8::try_from(list.len()).unwrap_or(u8::MAX);
     let ask = |shape| Step::Do(Op::Odd { mount: 0, shape, pick: 0 });
     let year = 365 * 24 * 3600;
@@ -170,7 +170,7 @@ pub(crate) fn all_of_them() -> Vec<Step> {
     steps
 }
 
-/// The body at this position of its list, over the defaults of these runs.
+/// The body at this index of its list, with the defaults of these runs.
 pub(crate) fn body(shape: Shape) -> Value {
     let (list, at) = match shape {
         Shape::Role(at) => (ROLES, at),

@@ -1,30 +1,30 @@
-//! What may be the case when a request was not answered, or two of them overlapped.
+//! The possible states after requests that were not answered or that overlapped.
 
-/// How a request that changes something ended.
+/// What an answer says about a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// It was acknowledged: it happened.
+pub(crate) enum Effect {
+    /// It was acknowledged: it was executed.
     Done,
-    /// It was refused: it did not happen.
+    /// It was refused: it was not executed.
     Refused,
-    /// Nobody knows.
+    /// It may have been executed.
     Unknown,
 }
 
-/// From a state to the next one.
-pub(crate) type Making<'a, T> = Box<dyn Fn(&T) -> T + 'a>;
+/// Maps a state to the next one.
+pub(crate) type Transition<'a, T> = Box<dyn Fn(&T) -> T + 'a>;
 
-/// A change and how it ended.
+/// A requested change and what its answer says.
 pub(crate) struct Change<'a, T> {
-    pub(crate) make: Making<'a, T>,
-    pub(crate) ending: Ending,
+    pub(crate) apply: Transition<'a, T>,
+    pub(crate) effect: Effect,
 }
 
-/// Every state that may be the present one; never empty.
+/// Every state that may be the current one; never empty.
 #[derive(Clone, Debug)]
-pub(crate) struct Possible<T>(Vec<T>);
+pub(crate) struct Outcomes<T>(Vec<T>);
 
-impl<T: Clone + PartialEq> Possible<T> {
+impl<T: Clone + PartialEq> Outcomes<T> {
     pub(crate) fn only(state: T) -> Self {
         Self(vec![state])
     }
@@ -41,44 +41,44 @@ impl<T: Clone + PartialEq> Possible<T> {
         self.0.iter().for_each(visit);
     }
 
-    /// The states that a request could have met while the changes were under way.
+    /// The states that a request may have seen while the changes were in flight.
     pub(crate) fn during(&self, changes: &[Change<'_, T>]) -> Self {
         let mut states = self.0.clone();
         for _ in changes {
             for state in states.clone() {
                 for change in changes {
-                    add(&mut states, (change.make)(&state));
+                    add(&mut states, (change.apply)(&state));
                 }
             }
         }
         Self(states)
     }
 
-    /// The states that may be left when all changes have ended, in whatever order they came.
+    /// The possible states after all changes, in any order.
     pub(crate) fn after(&self, changes: &[Change<'_, T>]) -> Self {
         let mut left = Vec::new();
         for state in &self.0 {
-            follow(state, changes, &mut vec![false; changes.len()], &mut left);
+            apply_all(state, changes, &mut vec![false; changes.len()], &mut left);
         }
         Self(left)
     }
 }
 
-/// Every order of the changes that remain; those that may not have happened are left out, too.
-fn follow<T: Clone + PartialEq>(
+/// Applies the remaining changes in every order; changes of unknown effect are also left out.
+fn apply_all<T: Clone + PartialEq>(
     state: &T,
     changes: &[Change<'_, T>],
-    taken: &mut Vec<bool>,
-    left: &mut Vec<T>,
+    applied: &mut Vec<bool>,
+    states: &mut Vec<T>,
 ) {
-    let open: Vec<usize> = (0..changes.len()).filter(|at| !taken[*at]).collect();
-    if !open.iter().any(|at| changes[*at].ending == Ending::Done) {
-        add(left, state.clone());
+    let remaining: Vec<usize> = (0..changes.len()).filter(|at| !applied[*at]).collect();
+    if !remaining.iter().any(|at| changes[*at].effect == Effect::Done) {
+        add(states, state.clone());
     }
-    for at in open.into_iter().filter(|at| changes[*at].ending != Ending::Refused) {
-        taken[at] = true;
-        follow(&(changes[at].make)(state), changes, taken, left);
-        taken[at] = false;
+    for at in remaining.into_iter().filter(|at| changes[*at].effect != Effect::Refused) {
+        applied[at] = true;
+        apply_all(&(changes[at].apply)(state), changes, applied, states);
+        applied[at] = false;
     }
 }
 
@@ -88,28 +88,28 @@ fn add<T: PartialEq>(states: &mut Vec<T>, state: T) {
     }
 }
 
-/// A state that changes, as far as one can know it from outside.
+/// A state as far as the answers determine it.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracked<T> {
-    /// What may be the case now that everything is quiet.
-    pub(crate) now: Possible<T>,
-    /// What may have been the case at some moment of the last step.
-    pub(crate) during: Possible<T>,
+    /// The possible states now that no request is in flight.
+    pub(crate) now: Outcomes<T>,
+    /// The possible states at any time during the last step.
+    pub(crate) during: Outcomes<T>,
 }
 
 impl<T: Clone + PartialEq> Tracked<T> {
     pub(crate) fn new(state: T) -> Self {
-        Self { now: Possible::only(state.clone()), during: Possible::only(state) }
+        Self { now: Outcomes::only(state.clone()), during: Outcomes::only(state) }
     }
 
-    /// The changes of one step.
+    /// Applies the changes of one step.
     pub(crate) fn settle(&mut self, changes: &[Change<'_, T>]) {
         self.during = self.now.during(changes);
         self.now = self.now.after(changes);
     }
 
-    /// Somebody could also have met these states.
-    pub(crate) fn was_also(&mut self, other: &Self) {
+    /// Adds the states that a request of the last step may also have seen.
+    pub(crate) fn include_during(&mut self, other: &Self) {
         for state in &other.during.0 {
             add(&mut self.during.0, state.clone());
         }

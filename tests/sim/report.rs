@@ -1,22 +1,22 @@
-//! What a run did, counted.
+//! Counts of what a run did.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::steps::{Op, Trouble};
+use crate::steps::{Op, StoreFault};
 
-/// Counts of one or many runs.
+/// Counts of one or more runs.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) steps: u64,
     pub(crate) crashes: u64,
     pub(crate) jumps: u64,
-    /// Commits and reads that an injected fault made fail.
+    /// Commits and reads that failed because of an injected fault.
     pub(crate) failures: u64,
-    /// Reads of certificates that a tidy had removed.
+    /// Reads of certificates that tidy had removed.
     pub(crate) removed: u64,
-    /// Operations with nothing to refer to.
-    pub(crate) impossible: u64,
+    /// Operations without a subject to refer to.
+    pub(crate) skipped: u64,
     /// By operation: succeeded, refused, failed, unanswered.
     operations: BTreeMap<String, [u64; 4]>,
     injected: BTreeMap<String, u64>,
@@ -33,11 +33,11 @@ impl Tally {
             Some(_) => 2,
             None => 3,
         };
-        self.operations.entry(word(&op)).or_default()[column] += 1;
+        self.operations.entry(variant_name(&op)).or_default()[column] += 1;
     }
 
-    pub(crate) fn injected(&mut self, trouble: Trouble) {
-        *self.injected.entry(word(&trouble)).or_default() += 1;
+    pub(crate) fn injected(&mut self, fault: StoreFault) {
+        *self.injected.entry(variant_name(&fault)).or_default() += 1;
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -46,7 +46,7 @@ impl Tally {
         self.jumps += other.jumps;
         self.failures += other.failures;
         self.removed += other.removed;
-        self.impossible += other.impossible;
+        self.skipped += other.skipped;
         for (name, counts) in &other.operations {
             let own = self.operations.entry(name.clone()).or_default();
             own.iter_mut().zip(counts).for_each(|(own, more)| *own += more);
@@ -56,14 +56,14 @@ impl Tally {
         }
     }
 
-    /// How many requests of this kind succeeded.
+    /// The number of requests of this kind that succeeded.
     pub(crate) fn succeeded(&self, name: &str) -> u64 {
         self.operations.get(name).map_or(0, |counts| counts[0])
     }
 }
 
 /// The name of a variant.
-fn word(variant: &dyn fmt::Debug) -> String {
+fn variant_name(variant: &dyn fmt::Debug) -> String {
     let text = format!("{variant:?}");
     text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }
@@ -84,8 +84,8 @@ impl fmt::Display for Tally {
         }
         writeln!(
             formatter,
-            "\n{} steps, {} losses of power, {} jumps of the clock, {} failures of the store met, {} reads of removed certificates, {} operations without a subject",
-            self.steps, self.crashes, self.jumps, self.failures, self.removed, self.impossible
+            "\n{} steps, {} losses of power, {} jumps of the clock, {} failures of the store, {} reads of removed certificates, {} operations without a subject",
+            self.steps, self.crashes, self.jumps, self.failures, self.removed, self.skipped
         )
     }
 }

@@ -1,8 +1,8 @@
-//! Runs that went wrong once, by name. A run that fails prints its steps in this form.
+//! Runs that failed once. A failing run is printed in this form.
 
 use crate::names::Rules;
 use crate::run::run;
-use crate::steps::{Op::*, Step, Step::*, Trouble::*};
+use crate::steps::{Op::*, Step, Step::*, StoreFault::*};
 
 /// A mount with a root, a role and one certificate.
 const PREPARED: [Step; 4] = [
@@ -25,11 +25,11 @@ fn holds_after_preparation(steps: &[Step]) {
 }
 
 #[test]
-fn a_revocation_that_was_recorded_and_not_listed_is_on_the_list_of_the_next_reader() {
-    for trouble in [NotDone, LostRequest, LostResponse] {
+fn a_recorded_revocation_that_was_not_published_is_on_the_next_crl() {
+    for fault in [NotDone, LostRequest, LostResponse] {
         holds_after_preparation(&[
             Do(ReadCrl { mount: 0, issuer: Some(0) }),
-            Inject(2, trouble),
+            Inject(2, fault),
             Do(Revoke { mount: 0, certificate: 0 }),
             Do(Revoke { mount: 0, certificate: 0 }),
             Do(ReadCrl { mount: 0, issuer: Some(0) }),
@@ -38,7 +38,7 @@ fn a_revocation_that_was_recorded_and_not_listed_is_on_the_list_of_the_next_read
 }
 
 #[test]
-fn this_update_goes_back_from_a_list_that_was_not_read() {
+fn this_update_goes_back_after_a_crl_that_was_not_read() {
     holds_after_preparation(&[
         Do(ReadCrl { mount: 0, issuer: Some(0) }),
         Jump(54),
@@ -49,7 +49,7 @@ fn this_update_goes_back_from_a_list_that_was_not_read() {
 }
 
 #[test]
-fn this_update_goes_back_with_the_clock_only_from_the_future() {
+fn this_update_goes_back_only_if_it_was_in_the_future() {
     holds_after_preparation(&[
         Do(ReadCrl { mount: 0, issuer: Some(0) }),
         Jump(-60),
@@ -65,17 +65,17 @@ fn this_update_goes_back_with_the_clock_only_from_the_future() {
 }
 
 #[test]
-fn issuers_with_one_name_and_key_share_one_sequence_of_numbers_whoever_signs() {
+fn issuers_with_one_name_and_key_share_one_sequence_of_crl_numbers() {
     for seed in 1..9 {
         let steps = [
             Do(Revoke { mount: 0, certificate: 0 }),
             Do(ReadCrl { mount: 0, issuer: Some(0) }),
             Do(Root { mount: 0, name: 0, same_key: true, ttl: 31_536_000 }),
             Do(ReadCrl { mount: 0, issuer: Some(0) }),
-            Do(Usage { mount: 0, issuer: 1, issues: true, lists: false }),
+            Do(Usage { mount: 0, issuer: 1, issues: true, signs_crls: false }),
             Do(ReadCrl { mount: 0, issuer: Some(0) }),
-            Do(Usage { mount: 0, issuer: 1, issues: true, lists: true }),
-            Do(Usage { mount: 0, issuer: 0, issues: true, lists: false }),
+            Do(Usage { mount: 0, issuer: 1, issues: true, signs_crls: true }),
+            Do(Usage { mount: 0, issuer: 0, issues: true, signs_crls: false }),
             Do(ReadCrl { mount: 0, issuer: Some(1) }),
         ];
         holds(seed, &[&PREPARED[..], &steps].concat());
@@ -83,18 +83,18 @@ fn issuers_with_one_name_and_key_share_one_sequence_of_numbers_whoever_signs() {
 }
 
 #[test]
-fn a_certificate_revoked_while_nobody_signed_lists_is_on_the_next_one() {
+fn a_certificate_revoked_while_no_issuer_signs_crls_is_on_the_next_one() {
     holds_after_preparation(&[
         Do(ReadCrl { mount: 0, issuer: Some(0) }),
-        Do(Usage { mount: 0, issuer: 0, issues: true, lists: false }),
+        Do(Usage { mount: 0, issuer: 0, issues: true, signs_crls: false }),
         Do(Revoke { mount: 0, certificate: 0 }),
-        Do(Usage { mount: 0, issuer: 0, issues: true, lists: true }),
+        Do(Usage { mount: 0, issuer: 0, issues: true, signs_crls: true }),
         Do(ReadCrl { mount: 0, issuer: Some(0) }),
     ]);
 }
 
 #[test]
-fn a_revocation_stays_on_the_list_of_its_name_and_key_when_its_issuer_is_deleted() {
+fn a_revocation_stays_on_the_crl_of_its_name_and_key_when_its_issuer_is_deleted() {
     for seed in 1..5 {
         let steps = [
             Do(Revoke { mount: 0, certificate: 0 }),
@@ -107,7 +107,7 @@ fn a_revocation_stays_on_the_list_of_its_name_and_key_when_its_issuer_is_deleted
 }
 
 #[test]
-fn a_mount_whose_disabling_was_not_answered_is_gone_from_the_table_too() {
+fn a_mount_whose_disabling_was_not_answered_is_not_in_the_table() {
     holds_after_preparation(&[Inject(1, LostResponse), Do(Disable { mount: 0 })]);
 }
 

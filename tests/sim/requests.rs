@@ -1,4 +1,4 @@
-//! From an operation to the request that asks for it.
+//! Builds the request of an operation.
 
 use serde_json::{Value, json};
 
@@ -9,22 +9,22 @@ use crate::steps::Op;
 use crate::upkeep;
 use crate::world::{Request, TOKEN};
 
-/// Where the two mounts are.
+/// The paths of the two mounts.
 pub(crate) const MOUNTS: [&str; 2] = ["pki", "edge"];
 
-/// What an operation refers to, as it stood when it was asked for.
+/// What an operation refers to, at the time of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     Nothing,
-    /// A serial number of the mount.
+    /// The serial number of a certificate of the mount.
     Certificate(String),
-    /// An identifier of the mount.
+    /// The identifier of an issuer of the mount.
     Issuer(String),
     /// A certificate in PEM, to become an issuer.
     Authority(String),
 }
 
-/// An operation with its request.
+/// An operation and its request.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) op: Op,
@@ -33,7 +33,7 @@ pub(crate) struct Asked {
     pub(crate) request: Request,
 }
 
-/// The request of this operation; `None` if there is nothing it could refer to.
+/// The request of this operation; `None` if it has nothing to refer to.
 pub(crate) fn ask(op: Op, model: &Model) -> Option<Asked> {
     let mount = usize::from(op.mount()) % MOUNTS.len();
     let (subject, method, rest, body) = parts(op, model, mount)?;
@@ -42,7 +42,7 @@ pub(crate) fn ask(op: Op, model: &Model) -> Option<Asked> {
         _ => format!("{}/{rest}", MOUNTS[mount]),
     };
     let token = match op {
-        Op::Stranger { .. } => Some("somebody"),
+        Op::Unauthenticated { .. } => Some("unknown"),
         Op::ReadCrl { .. } | Op::ReadCertificate { .. } => None,
         _ => Some(TOKEN),
     };
@@ -101,13 +101,13 @@ fn parts(op: Op, model: &Model, mount: usize) -> Option<Parts> {
             (Subject::Certificate(serial), "GET", path, None)
         }
         Op::List { .. } => (nothing, "LIST", "certs".to_owned(), None),
-        Op::Stranger { .. } => (nothing, "POST", "issue/r0".to_owned(), Some(leaf(0, 0))),
-        Op::Odd { shape, pick, .. } => return odd(shape, pick, model, mount),
-        _ => return of_authority(op, model, mount),
+        Op::Unauthenticated { .. } => (nothing, "POST", "issue/r0".to_owned(), Some(leaf(0, 0))),
+        Op::Odd { shape, pick, .. } => return odd_parts(shape, pick, model, mount),
+        _ => return authority_parts(op, model, mount),
     })
 }
 
-fn of_authority(op: Op, model: &Model, mount: usize) -> Option<Parts> {
+fn authority_parts(op: Op, model: &Model, mount: usize) -> Option<Parts> {
     let seen = &model.mounts[mount];
     let of_issuer = |pick: u8| newest(&seen.issuers, pick).map(|issuer| issuer.id.clone());
     Some(match op {
@@ -136,18 +136,18 @@ fn of_authority(op: Op, model: &Model, mount: usize) -> Option<Parts> {
             let path = "intermediate/set-signed".to_owned();
             (Subject::Authority(pem), "POST", path, Some(body))
         }
-        Op::Usage { issuer, issues, lists, .. } => {
+        Op::Usage { issuer, issues, signs_crls, .. } => {
             let id = of_issuer(issuer)?;
-            let mut words = vec!["read-only"];
-            words.extend(issues.then_some("issuing-certificates"));
-            words.extend(lists.then_some("crl-signing"));
-            let body = json!({ "usage": words.join(",") });
+            let mut usages = vec!["read-only"];
+            usages.extend(issues.then_some("issuing-certificates"));
+            usages.extend(signs_crls.then_some("crl-signing"));
+            let body = json!({ "usage": usages.join(",") });
             (Subject::Issuer(id.clone()), "PATCH", format!("issuer/{id}"), Some(body))
         }
-        Op::Overstay { issuer, behavior, .. } => {
+        Op::NotAfterBehavior { issuer, behavior, .. } => {
             let id = of_issuer(issuer)?;
-            let word = ["err", "truncate", "permit"][usize::from(behavior) % 3];
-            let body = json!({ "leaf_not_after_behavior": word });
+            let behavior = ["err", "truncate", "permit"][usize::from(behavior) % 3];
+            let body = json!({ "leaf_not_after_behavior": behavior });
             (Subject::Issuer(id.clone()), "PATCH", format!("issuer/{id}"), Some(body))
         }
         Op::Default { issuer, .. } => {
@@ -169,7 +169,7 @@ fn of_authority(op: Op, model: &Model, mount: usize) -> Option<Parts> {
     })
 }
 
-fn odd(shape: Shape, pick: u8, model: &Model, mount: usize) -> Option<Parts> {
+fn odd_parts(shape: Shape, pick: u8, model: &Model, mount: usize) -> Option<Parts> {
     let mut body = odd::body(shape);
     let (method, path) = match shape {
         Shape::Role(_) => ("POST", "roles/odd".to_owned()),

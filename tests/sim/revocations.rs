@@ -1,19 +1,19 @@
-//! What was revoked, and the lists that must say so.
+//! Revocations, and the CRLs that must list them.
 
 use serde_json::Value;
 
 use crate::Finding;
-use crate::certificates::List;
+use crate::certificates::Crl;
 use crate::judge::hexadecimal;
 use crate::model::{IssuerSeen, Model, MountSeen, Revoked, Round};
 use crate::requests::{Asked, Subject};
 use crate::world::Answer;
 
-/// A clock that is set back by no more seconds leaves thisUpdate where it is.
+/// If the clock is set back by at most this many seconds, thisUpdate stays.
 const CLOCK_STEP: i64 = 60;
 
-/// A reader without a token moves thisUpdate on by no more than a year.
-const LONGEST_SILENCE: i64 = 365 * 24 * 3600;
+/// An unauthenticated read moves thisUpdate forward by at most a year, in seconds.
+const MAX_UNAUTHENTICATED_ADVANCE: i64 = 365 * 24 * 3600;
 
 impl Model {
     /// An acknowledged revocation keeps its time.
@@ -26,9 +26,9 @@ impl Model {
         let Subject::Certificate(serial) = &asked.subject else { return Ok(()) };
         let Some(found) = self.mounts[asked.mount].certificate(serial) else { return Ok(()) };
         if data.is_null() {
-            // It has expired: nothing is revoked, and nothing needs to be.
+            // The certificate has expired: it is not revoked, and need not be.
             if found.not_after >= round.clock.1.saturating_add(2) {
-                return Err(Finding::new(format!("taken for expired: {asked:?}")));
+                return Err(Finding::new(format!("treated as expired: {asked:?}")));
             }
             if round.is_plain() && found.revoked == Revoked::Perhaps {
                 found.revoked = Revoked::Never;
@@ -38,14 +38,16 @@ impl Model {
         let time = data["revocation_time"].as_i64().unwrap_or_default();
         if matches!(found.revoked, Revoked::At(before) if before != time) || time <= 0 {
             let known = found.revoked;
-            return Err(Finding::new(format!("revoked anew: {known:?}: {asked:?}: {data}")));
+            return Err(Finding::new(format!(
+                "revoked again with another time: {known:?}: {asked:?}: {data}"
+            )));
         }
         found.revoked = Revoked::At(time);
         Ok(())
     }
 
-    /// A list as somebody reads it, or its absence.
-    pub(super) fn list(
+    /// Checks the answer of a read of a CRL.
+    pub(super) fn crl(
         &mut self,
         asked: &Asked,
         answer: &Answer,
@@ -59,78 +61,81 @@ impl Model {
         if answer.status != 200 {
             let must = round.is_plain()
                 && named.is_some_and(|issuer| {
-                    issuer.is_there()
-                        && seen.issuers.iter().any(|one| one.group == issuer.group && one.signs())
+                    issuer.exists()
+                        && seen
+                            .issuers
+                            .iter()
+                            .any(|one| one.group == issuer.group && one.signs_crls())
                 });
             let body = String::from_utf8_lossy(&answer.body);
             let what = format!("no CRL: {} {body}: {asked:?}", answer.status);
             return if must { Err(Finding::new(what)) } else { Ok(()) };
         }
-        let (list, issuer) = match named {
-            Some(issuer) => (List::read(&answer.body, &issuer.certificate)?, issuer),
-            // The default issuer's: whoever that is now, if it was ever answered.
+        let (crl, issuer) = match named {
+            Some(issuer) => (Crl::read(&answer.body, &issuer.certificate)?, issuer),
+            // The CRL of the default issuer, which may be any known issuer.
             None => {
                 let mut readers = seen.issuers.iter();
                 let found = readers.find_map(|issuer| {
-                    List::read(&answer.body, &issuer.certificate).ok().map(|list| (list, issuer))
+                    Crl::read(&answer.body, &issuer.certificate).ok().map(|crl| (crl, issuer))
                 });
                 let Some(found) = found else { return Ok(()) };
                 found
             }
         };
         let group = issuer.group.clone();
-        judge_list(seen, &list, &group, round)?;
-        let newer = seen.lists.get(&group).is_none_or(|before| before.number < list.number);
+        check_crl(seen, &crl, &group, round)?;
+        let newer = seen.crls.get(&group).is_none_or(|before| before.number < crl.number);
         if newer {
-            seen.lists.insert(group, List { clock: round.clock, ..list });
+            seen.crls.insert(group, Crl { clock: round.clock, ..crl });
         }
         Ok(())
     }
 }
 
-fn judge_list(
+fn check_crl(
     seen: &MountSeen,
-    list: &List,
+    crl: &Crl,
     group: &crate::certificates::Group,
     round: &Round,
 ) -> Result<(), Finding> {
     let no = |what: &str| {
-        let before = seen.lists.get(group).map(|list| (list.number, list.this_update));
-        let now = (list.number, list.this_update);
+        let before = seen.crls.get(group).map(|crl| (crl.number, crl.this_update));
+        let now = (crl.number, crl.this_update);
         Finding::new(format!("a CRL {what}: before {before:?}, now {now:?}"))
     };
-    if let Some(before) = seen.lists.get(group) {
-        // Two readers side by side may be served one after the other.
-        let beside = round.asked.len() > 1;
-        if list.number < before.number && !beside {
+    if let Some(before) = seen.crls.get(group) {
+        // Answers of concurrent reads may arrive in any order.
+        let concurrent = round.asked.len() > 1;
+        if crl.number < before.number && !concurrent {
             return Err(no("whose number went back"));
         }
-        // Only where the clock was set back behind it by more than a minute. Lists between the two,
-        // which a revocation made and no request read, may lie at any reading of the clock since.
-        let has_unread = list.number > before.number.saturating_add(1);
+        // thisUpdate may go back only if the clock was set back by more than a minute. CRLs
+        // between the two, which no request read, may have any reading of the clock since.
+        let has_unread = crl.number > before.number.saturating_add(1);
         let latest = if has_unread { before.clock.1 } else { before.this_update };
-        let lay_in_the_future =
+        let was_in_the_future =
             latest.max(before.this_update) > before.clock.0.saturating_add(CLOCK_STEP);
-        if list.this_update < before.this_update && !beside && !lay_in_the_future {
+        if crl.this_update < before.this_update && !concurrent && !was_in_the_future {
             return Err(no("whose thisUpdate went back"));
         }
-        if list.number == before.number && list.der != before.der {
-            return Err(no("with the number of another"));
+        if crl.number == before.number && crl.der != before.der {
+            return Err(no("with the number of another CRL"));
         }
     }
-    // No reader makes a list while the clock is more than a year past the last one.
-    let silent = list.this_update.saturating_add(LONGEST_SILENCE) < round.clock.1;
-    if list.next_update <= list.this_update || list.next_update <= round.clock.0 && !silent {
+    // A read builds no CRL while the clock is more than a year past the previous one.
+    let is_frozen = crl.this_update.saturating_add(MAX_UNAUTHENTICATED_ADVANCE) < round.clock.1;
+    if crl.next_update <= crl.this_update || crl.next_update <= round.clock.0 && !is_frozen {
         return Err(no("that is out of date"));
     }
     for certificate in seen.certificates.iter().filter(|one| one.group == *group) {
-        let is_listed = list.serials.iter().any(|one| hexadecimal(one) == certificate.serial);
+        let is_listed = crl.serials.iter().any(|one| hexadecimal(one) == certificate.serial);
         match certificate.revoked {
             Revoked::At(_) if !is_listed && !seen.may_be_unlisted(certificate) => {
                 return Err(no(&format!("without the revoked {}", certificate.serial)));
             }
             Revoked::Never if is_listed => {
-                return Err(no(&format!("with {}, which nobody revoked", certificate.serial)));
+                return Err(no(&format!("with {}, which was not revoked", certificate.serial)));
             }
             _ => {}
         }
@@ -145,12 +150,12 @@ impl MountSeen {
 }
 
 impl IssuerSeen {
-    fn is_there(&self) -> bool {
+    fn exists(&self) -> bool {
         !self.deleted.now.any(|deleted| *deleted)
     }
 
-    /// Does it certainly sign lists?
-    fn signs(&self) -> bool {
-        self.has_key && self.is_there() && self.usage.now.all(|usage| usage.lists)
+    /// Whether it certainly signs CRLs.
+    fn signs_crls(&self) -> bool {
+        self.has_key && self.exists() && self.usage.now.all(|usage| usage.signs_crls)
     }
 }

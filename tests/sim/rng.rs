@@ -1,9 +1,9 @@
-//! Choices that repeat themselves.
+//! Reproducible choices.
 
-/// SplitMix64: short, and any seed will do.
-pub(crate) struct Chance(u64);
+/// `SplitMix64`: short, and every seed is valid.
+pub(crate) struct Rng(u64);
 
-impl Chance {
+impl Rng {
     pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -24,7 +24,7 @@ impl Chance {
         self.below(n) == 0
     }
 
-    /// A small number, the smaller the likelier: position 0 of a list is its newest entry.
+    /// A small number; smaller ones are likelier. Position 0 of a list is its newest entry.
     pub(crate) fn small(&mut self) -> u8 {
         let bits = self.next();
         u8::try_from(bits.trailing_zeros().min(7)).unwrap_or_default() + u8::from(bits >> 63 == 1)

@@ -1,4 +1,4 @@
-//! One run: a world, a model, and the steps between them.
+//! One run: applies steps to a world and checks the answers with a model.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,7 +10,7 @@ use crate::steps::{Op, Step};
 use crate::world::{Answer, Request, TOKEN, Timing, World};
 use signet::store::id::MountId;
 
-/// A run that goes on until something is wrong.
+/// A run, which ends with its steps or with the first finding.
 pub(crate) struct Run {
     world: World,
     model: Model,
@@ -18,13 +18,13 @@ pub(crate) struct Run {
     pub(crate) tally: Tally,
 }
 
-/// The store waits up to so many polls at each commit and read while requests overlap.
-const PACE: u32 = 3;
+/// The maximum number of polls that a commit or read of the store takes while requests overlap.
+const MAX_STORE_POLLS: u32 = 3;
 
 const HOUR: i64 = 3600;
 
-/// Runs these steps, and then looks at everything, before and after a loss of power. The answer
-/// is a digest of every octet that came back.
+/// Runs these steps, then reads everything, before and after a loss of power. Returns a digest of
+/// all answers.
 pub(crate) fn run(seed: u64, steps: &[Step]) -> (Tally, Result<u64, Finding>) {
     let mut run = match Run::new(seed) {
         Ok(run) => run,
@@ -50,7 +50,7 @@ impl Run {
             self.tally.steps += 1;
         }
         self.audit()?;
-        self.power_cut()?;
+        self.crash()?;
         self.audit()
     }
 
@@ -59,24 +59,24 @@ impl Run {
         match step {
             Step::Do(op) => self.ask(&[(op, plain)], None),
             Step::Both { first, second, lag, jump, pace } => {
-                self.world.pace(pace, PACE);
-                let later = Timing { starts: lag.into(), leaves: None, jump };
+                self.world.pace(pace, MAX_STORE_POLLS);
+                let later = Timing { starts: lag.into(), cancels: None, jump };
                 let outcome = self.ask(&[(first, plain), (second, later)], None);
                 self.world.pace(0, 0);
                 outcome
             }
-            Step::Leave { op, polls, pace } => {
-                self.world.pace(pace, PACE);
-                let leaves = Timing { leaves: Some(polls.into()), ..plain };
-                let outcome = self.ask(&[(op, leaves)], None);
+            Step::Cancel { op, polls, pace } => {
+                self.world.pace(pace, MAX_STORE_POLLS);
+                let cancels = Timing { cancels: Some(polls.into()), ..plain };
+                let outcome = self.ask(&[(op, cancels)], None);
                 self.world.pace(0, 0);
                 outcome
             }
             Step::CrashIn { op, polls, pace } => {
-                self.world.pace(pace, PACE);
+                self.world.pace(pace, MAX_STORE_POLLS);
                 self.ask(&[(op, plain)], Some(polls.into()))
             }
-            Step::Crash => self.power_cut(),
+            Step::Crash => self.crash(),
             Step::Jump(seconds) => {
                 self.world.jump(seconds);
                 self.tally.jumps += 1;
@@ -89,16 +89,16 @@ impl Run {
                 }
                 Ok(())
             }
-            Step::Inject(nth, trouble) => {
-                self.world.inject(nth, trouble);
-                self.tally.injected(trouble);
+            Step::Inject(nth, fault) => {
+                self.world.inject(nth, fault);
+                self.tally.injected(fault);
                 Ok(())
             }
         }
     }
 
-    /// Asks, waits until everything is quiet or the power goes, and judges what came back.
-    fn ask(&mut self, ops: &[(Op, Timing)], dies: Option<u32>) -> Result<(), Finding> {
+    /// Sends the requests, waits until they end or the power is lost, and checks the answers.
+    fn ask(&mut self, ops: &[(Op, Timing)], crash_after: Option<u32>) -> Result<(), Finding> {
         let (mut asked, mut requests) = (Vec::new(), Vec::new());
         for (op, timing) in ops {
             match ask(*op, &self.model) {
@@ -106,42 +106,42 @@ impl Run {
                     requests.push((one.request.clone(), *timing));
                     asked.push(one);
                 }
-                None => self.tally.impossible += 1,
+                None => self.tally.skipped += 1,
             }
         }
         let (failures, before) = (self.world.failures(), self.world.now());
-        let answers = self.world.run(requests, dies)?;
+        let answers = self.world.run(requests, crash_after)?;
         let after = self.world.now();
-        let quiet = self.world.failures() == failures;
+        let without_faults = self.world.failures() == failures;
         self.tally.failures += self.world.failures() - failures;
         for (asked, answer) in asked.iter().zip(&answers) {
             self.tally.answered(asked.op, answer.as_ref().map(|answer| answer.status));
             self.trace(asked, answer.as_ref());
         }
-        if dies.is_some() {
-            self.power_cut_without_look()?;
+        if crash_after.is_some() {
+            self.crash_and_restart()?;
         }
         let moves_mounts =
             asked.iter().any(|asked| matches!(asked.op, Op::Enable { .. } | Op::Disable { .. }));
-        let table = if moves_mounts || dies.is_some() { Some(self.table()?) } else { None };
+        let table = if moves_mounts || crash_after.is_some() { Some(self.table()?) } else { None };
         let clock = (before.min(after), before.max(after));
-        self.model.judge(&Round { asked, answers, quiet, clock, table })
+        self.model.judge(&Round { asked, answers, without_faults, clock, table })
     }
 
-    fn power_cut(&mut self) -> Result<(), Finding> {
-        self.power_cut_without_look()?;
+    fn crash(&mut self) -> Result<(), Finding> {
+        self.crash_and_restart()?;
         let table = Some(self.table()?);
         let now = self.world.now();
         let (asked, answers) = (Vec::new(), Vec::new());
-        self.model.judge(&Round { asked, answers, quiet: true, clock: (now, now), table })
+        self.model.judge(&Round { asked, answers, without_faults: true, clock: (now, now), table })
     }
 
-    fn power_cut_without_look(&mut self) -> Result<(), Finding> {
+    fn crash_and_restart(&mut self) -> Result<(), Finding> {
         self.tally.crashes += 1;
         self.world.power_off();
         for (request, answer) in self.world.power_on()? {
             let fits = answer.status == 503 && crate::shape::check_errors(&answer).is_ok();
-            // Reading the store to find out is allowed to fail.
+            // Reading the store's state is allowed to fail.
             if !fits && answer.status != 500 {
                 return Err(Finding::new(format!(
                     "an answer of a sealed server: {} {} → {}",
@@ -152,7 +152,7 @@ impl Run {
         Ok(())
     }
 
-    /// What is mounted; asked again while the store fails.
+    /// The table of mounts; retried while the store fails.
     fn table(&self) -> Result<[Option<String>; 2], Finding> {
         let request = Request {
             method: "GET",
@@ -168,10 +168,10 @@ impl Run {
                 return Ok(Model::table(answer));
             }
         }
-        Err(Finding::new("no table of mounts"))
+        Err(Finding::new("the table of mounts cannot be read"))
     }
 
-    /// Reads everything that is known, from a store that is well again.
+    /// Reads everything that the model knows, without faults of the store.
     fn audit(&mut self) -> Result<(), Finding> {
         self.world.heal();
         for mount in 0..MOUNTS.len() {
@@ -189,12 +189,14 @@ impl Run {
                 self.ask(&[(op, Timing::default())], None)?;
             }
         }
-        for uuid in &self.model.gone {
+        for uuid in &self.model.disabled {
             let id = MountId::parse(uuid);
             let id = id.ok_or_else(|| Finding::new(format!("a mount's identifier is {uuid}")))?;
-            let left = self.world.left_behind(&id)?;
+            let left = self.world.records_left(&id)?;
             if left > 0 {
-                return Err(Finding::new(format!("a mount left records behind: {left} of {uuid}")));
+                return Err(Finding::new(format!(
+                    "a disabled mount left records: {left} of {uuid}"
+                )));
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What every answer must look like: Vault's envelope, or `errors`, and never half of one.
+//! The form of every answer: Vault's complete envelope, or `errors`.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::requests::Asked;
 use crate::steps::Op;
 use crate::world::{Answer, TOKEN};
 
-/// Judges the outside of an answer. While the store is `quiet` nothing may fail.
-pub(crate) fn check(asked: &Asked, answer: &Answer, quiet: bool) -> Result<(), Finding> {
+/// Checks the form of an answer. Without faults of the store it must not be 5xx.
+pub(crate) fn check(asked: &Asked, answer: &Answer, without_faults: bool) -> Result<(), Finding> {
     let wrong = |what: &str| {
         let body = String::from_utf8_lossy(&answer.body);
         let request = format!("{} {}", asked.request.method, asked.request.path);
@@ -18,22 +18,22 @@ pub(crate) fn check(asked: &Asked, answer: &Answer, quiet: bool) -> Result<(), F
         200 | 404 | 500 if matches!(asked.op, Op::Jobs { .. } | Op::AutoTidy { .. }) => {}
         200 if matches!(asked.op, Op::ReadCrl { .. }) => {
             if answer.content_type != "application/pkix-crl" || answer.body.is_empty() {
-                return Err(wrong("a CRL of another type"));
+                return Err(wrong("a CRL with a wrong content type"));
             }
         }
         200 => check_envelope(&answer.json()).map_err(wrong)?,
         204 if answer.body.is_empty() => {}
         400 | 403 | 404 | 405 | 500 | 503 => check_errors(answer).map_err(wrong)?,
-        _ => return Err(wrong("a status that nobody expects")),
+        _ => return Err(wrong("an unexpected status")),
     }
-    if quiet && answer.status >= 500 {
-        return Err(wrong("a failure although nothing failed"));
+    if without_faults && answer.status >= 500 {
+        return Err(wrong("a 5xx answer without a fault of the store"));
     }
-    // Without a token a path that needs none is refused where nothing is mounted.
-    let strange = matches!(asked.op, Op::Stranger { .. });
-    let (kept_out, may_be) = (answer.status == 403, asked.request.token != Some(TOKEN));
-    if (kept_out && !may_be) || (strange && !kept_out && answer.status < 500) {
-        return Err(wrong("the gate let somebody in, or kept somebody out"));
+    // Where nothing is mounted, even a path that needs no token is refused without one.
+    let unauthenticated = matches!(asked.op, Op::Unauthenticated { .. });
+    let (denied, may_be_denied) = (answer.status == 403, asked.request.token != Some(TOKEN));
+    if (denied && !may_be_denied) || (unauthenticated && !denied && answer.status < 500) {
+        return Err(wrong("a request was permitted or denied wrongly"));
     }
     Ok(())
 }
@@ -44,26 +44,26 @@ fn check_envelope(body: &Value) -> Result<(), &'static str> {
         return Err("an envelope without request_id");
     }
     if members.iter().any(|member| body.get(member).is_none()) || body.get("errors").is_some() {
-        return Err("half an envelope");
+        return Err("an incomplete envelope");
     }
     Ok(())
 }
 
-/// `errors` and at most `warnings`; a server that knows no better says it without detail.
+/// `errors` and at most `warnings`, without internal details.
 pub(crate) fn check_errors(answer: &Answer) -> Result<(), &'static str> {
     let body = answer.json();
-    let Some(members) = body.as_object() else { return Err("a failure that is no JSON") };
+    let Some(members) = body.as_object() else { return Err("a failure that is not JSON") };
     let Some(errors) = members.get("errors").and_then(Value::as_array) else {
         return Err("a failure without errors");
     };
     if answer.status != 404 && errors.is_empty() || !errors.iter().all(Value::is_string) {
-        return Err("a failure that says nothing");
+        return Err("a failure with empty errors");
     }
     if members.keys().any(|name| !matches!(name.as_str(), "errors" | "warnings")) {
-        return Err("a failure with half an answer");
+        return Err("a failure with other members");
     }
     if errors.iter().filter_map(Value::as_str).any(|text| text.contains("injected")) {
-        return Err("a failure that tells about the inside");
+        return Err("a failure that reveals internal details");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! From a failing run to the shortest list of steps that still fails in the same way.
+//! Shrinks a failing run to a short list of steps that still fails in the same way.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,7 +13,7 @@ pub(crate) fn attempt(seed: u64, steps: &[Step]) -> (Tally, Result<u64, Finding>
         .unwrap_or_else(|_| (Tally::default(), Err(Finding::new("the simulation panicked"))))
 }
 
-/// Takes steps away, and makes them plainer, while the same is found.
+/// Removes and simplifies steps while the run fails in the same way.
 pub(crate) fn shrink(seed: u64, steps: &[Step], finding: &Finding) -> (Vec<Step>, Finding) {
     let (mut best, mut found) = (steps.to_vec(), finding.clone());
     let same = |candidate: &[Step]| {
@@ -35,9 +35,9 @@ pub(crate) fn shrink(seed: u64, steps: &[Step], finding: &Finding) -> (Vec<Step>
             length /= 2;
         }
         for at in 0..best.len() {
-            for plainer in plainer(best[at]) {
+            for simpler in simpler(best[at]) {
                 let mut candidate = best.clone();
-                candidate[at] = plainer;
+                candidate[at] = simpler;
                 if let Some(other) = same(&candidate) {
                     (best, found) = (candidate, other);
                     break;
@@ -51,7 +51,7 @@ pub(crate) fn shrink(seed: u64, steps: &[Step], finding: &Finding) -> (Vec<Step>
 }
 
 /// Steps that do less than this one.
-fn plainer(step: Step) -> Vec<Step> {
+fn simpler(step: Step) -> Vec<Step> {
     match step {
         Step::Both { first, second, lag, jump, pace } => {
             let mut steps = vec![Step::Do(first), Step::Do(second)];
@@ -63,16 +63,16 @@ fn plainer(step: Step) -> Vec<Step> {
             }
             steps
         }
-        Step::Leave { op, .. } => vec![Step::Do(op)],
+        Step::Cancel { op, .. } => vec![Step::Do(op)],
         Step::CrashIn { op, .. } => vec![Step::Crash, Step::Do(op)],
         Step::Jump(seconds) if seconds.abs() > 1 => vec![Step::Jump(seconds / 2)],
         Step::Pass(hours) if hours > 1 => vec![Step::Pass(hours / 2)],
-        Step::Inject(nth, trouble) if nth > 1 => vec![Step::Inject(nth - 1, trouble)],
+        Step::Inject(nth, fault) if nth > 1 => vec![Step::Inject(nth - 1, fault)],
         _ => Vec::new(),
     }
 }
 
-/// The test that shows it: what to paste into `reproductions.rs`.
+/// The reproducing test, to paste into `reproductions.rs`.
 pub(crate) fn as_test(seed: u64, steps: &[Step]) -> String {
     let mut text =
         format!("#[test]\nfn says_in_a_sentence_what_must_hold() {{\n    holds({seed}, &[\n");

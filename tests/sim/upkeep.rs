@@ -1,4 +1,4 @@
-//! Jobs, and what they may remove.
+//! Background jobs, and what they may remove.
 
 use serde_json::{Value, json};
 use signet::ca::time::Timestamp;
@@ -6,7 +6,7 @@ use signet::engine::pki::Pki;
 use signet::engine::pki::auto_tidy::AutoTidyChange;
 use signet::engine::{Engine, Failure};
 
-use crate::possible::Tracked;
+use crate::outcomes::Tracked;
 use crate::requests::MOUNTS;
 use crate::world::{Answer, Request};
 
@@ -16,7 +16,7 @@ pub(crate) const JOBS: &str = "JOBS";
 /// The method of a request that writes `config/auto-tidy`.
 pub(crate) const AUTO_TIDY: &str = "AUTO-TIDY";
 
-/// `config/auto-tidy` of a mount. Spans in seconds.
+/// `config/auto-tidy` of a mount. Durations in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tidy {
     pub(crate) certificates: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Tidy {
 }
 
 impl Tidy {
-    /// Nothing was configured.
+    /// The default configuration.
     pub(crate) const OFF: Self = Self {
         certificates: false,
         revocations: false,
@@ -79,7 +79,7 @@ impl Tidy {
     }
 }
 
-/// What ended before these instants may have been removed.
+/// Certificates and revocations that expired before these instants may have been removed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Removed {
     pub(crate) certificates: i64,
@@ -93,7 +93,7 @@ impl Default for Removed {
 }
 
 impl Removed {
-    /// Jobs ran while the clock read `now` at most.
+    /// Records that jobs ran at `now` or before.
     pub(crate) fn extend(&mut self, tidy: &Tracked<Tidy>, now: i64) {
         tidy.during.each(|tidy| {
             if tidy.certificates {
@@ -107,7 +107,7 @@ impl Removed {
     }
 }
 
-/// Runs what is due. A list that cannot be made is no failure of a job that asks for it.
+/// Runs the due jobs. A CRL that cannot be signed is not a failure of the job.
 pub(crate) async fn run_jobs(engine: &Engine, now: Timestamp) -> Answer {
     let outcome = engine.run_due_jobs(now).await;
     let refused = |why: &Failure| matches!(why, Failure::Refused { .. });

@@ -1,5 +1,5 @@
-//! The server under simulation: the API over an engine over the reference store, one runtime with
-//! one thread, a clock that stands still, randomness from a seed.
+//! The server under simulation: the API, an engine and the reference store on a single-threaded
+//! runtime, with a clock that the test sets and randomness from a seed.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -24,39 +24,39 @@ use signet::store::{Memory, Sealed, Store, key};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::Finding;
-use crate::steps::Trouble;
+use crate::steps::StoreFault;
 use crate::upkeep;
 
-/// The token that may do everything.
+/// The root token.
 pub(crate) const TOKEN: &str = "root";
 
-/// Where the clock stands at first: 2026-11-22 12:00:00 UTC.
+/// The initial time: 2026-11-22 12:00:00 UTC.
 const START: i64 = 1_795_348_800;
 
-/// The clock stays between 2005 and 2095: notAfter keeps its place in the serial number, and
-/// both encodings of a time are met.
+/// The clock stays between 2005 and 2095: notAfter fits in the serial number, and both encodings
+/// of a time (RFC 5280, 4.1.2.5) occur.
 const CLOCK: std::ops::RangeInclusive<i64> = 1_104_537_600..=3_944_678_400;
 
-/// A request that was polled so often and did not end never will.
-const ENDLESS: u32 = 20_000;
+/// A request that has not ended after this many polls hangs.
+const MAX_POLLS: u32 = 20_000;
 
-/// The whole world: what survives a loss of power, and the server that does not.
+/// The state that survives a loss of power, and the process that does not.
 pub(crate) struct World {
-    life: Option<Life>,
+    running: Option<Process>,
     memory: Memory,
     entropy: Entropy,
-    hand: Arc<AtomicI64>,
+    time: Arc<AtomicI64>,
     clock: Clock,
 }
 
-/// A server from its start to its end. The runtime goes first, and every task with it.
-struct Life {
+/// A running server. The runtime is dropped first, and every task with it.
+struct Process {
     runtime: Runtime,
     api: Api,
     engine: Arc<Engine>,
 }
 
-/// A request as it comes from the listener.
+/// A request, as the listener passes it on.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: &'static str,
@@ -65,7 +65,7 @@ pub(crate) struct Request {
     pub(crate) body: Option<Value>,
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -73,11 +73,11 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// When a request starts and when its caller hangs up, in polls; how the clock moves before.
+/// When a request starts and when its caller disconnects, in polls; how the clock moves before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Timing {
     pub(crate) starts: u32,
-    pub(crate) leaves: Option<u32>,
+    pub(crate) cancels: Option<u32>,
     pub(crate) jump: i64,
 }
 
@@ -92,20 +92,21 @@ struct Caller {
 impl World {
     pub(crate) fn new(seed: u64) -> Result<Self, Finding> {
         let memory = Memory::new();
-        let (clock, hand) = Clock::manual(START);
+        let (clock, time) = Clock::manual(START);
         let entropy = Entropy::danger_seeded(seed);
-        let mut world = Self { life: None, memory, entropy, hand, clock };
-        let life = world.birth()?;
-        let (engine, now) = (Arc::clone(&life.engine), world.clock.now());
-        life.runtime
+        let mut world = Self { running: None, memory, entropy, time, clock };
+        let process = world.start_process()?;
+        let (engine, now) = (Arc::clone(&process.engine), world.clock.now());
+        process
+            .runtime
             .block_on(engine.initialize(None, Some(TOKEN), now))
             .map_err(|error| Finding::new(format!("cannot be initialised: {error}")))?;
-        world.life = Some(life);
+        world.running = Some(process);
         Ok(world)
     }
 
-    fn birth(&self) -> Result<Life, Finding> {
-        // With one event between two looks at the callers, each poll is a step that counts.
+    fn start_process(&self) -> Result<Process, Finding> {
+        // One event between two polls of the callers: each poll is one step.
         let runtime = Builder::new_current_thread()
             .event_interval(1)
             .build()
@@ -121,22 +122,22 @@ impl World {
             storage_type: "inmem",
             lifetimes: TtlLimits { default: SYSTEM_TTL, max: SYSTEM_TTL },
         });
-        Ok(Life { runtime, api: Api::new(Arc::clone(&engine)), engine })
+        Ok(Process { runtime, api: Api::new(Arc::clone(&engine)), engine })
     }
 
-    fn life(&self) -> Result<&Life, Finding> {
-        self.life.as_ref().ok_or_else(|| Finding::new("the server is not there"))
+    fn process(&self) -> Result<&Process, Finding> {
+        self.running.as_ref().ok_or_else(|| Finding::new("the server is not running"))
     }
 
-    /// The power goes: every task ends where it stands.
+    /// Loses power: every task ends where it is.
     pub(crate) fn power_off(&mut self) {
-        self.life = None;
+        self.running = None;
         self.memory.danger_pace(0, 0);
     }
 
-    /// It comes back: sealed first, then unsealed.
+    /// Restarts: sealed first, then unsealed. Returns the answers of the sealed server.
     pub(crate) fn power_on(&mut self) -> Result<Vec<(Request, Answer)>, Finding> {
-        self.life = Some(self.birth()?);
+        self.running = Some(self.start_process()?);
         let mut sealed = Vec::new();
         for (method, path) in [("GET", "pki/crl"), ("POST", "pki/issue/r0"), ("LIST", "pki/certs")]
         {
@@ -147,26 +148,26 @@ impl World {
                 sealed.push((request.clone(), answer));
             }
         }
-        // A start that meets a fault ends the process; whoever runs it starts it again.
+        // A fault during the start ends the process; a supervisor would restart it.
         for _ in 0..16 {
-            let life = self.life()?;
-            let engine = Arc::clone(&life.engine);
-            if life.runtime.block_on(engine.start()).is_ok_and(|status| !status.sealed) {
+            let process = self.process()?;
+            let engine = Arc::clone(&process.engine);
+            if process.runtime.block_on(engine.start()).is_ok_and(|status| !status.sealed) {
                 return Ok(sealed);
             }
-            self.life = Some(self.birth()?);
+            self.running = Some(self.start_process()?);
         }
         Err(Finding::new("a server that does not start"))
     }
 
-    /// Runs requests side by side until each has its answer, the caller hung up, and whatever
-    /// they left behind has ended; or until the power goes after `dies` polls.
+    /// Runs requests concurrently until each is answered or cancelled and all their tasks have ended,
+    /// or until the power is lost after `crash_after` polls.
     pub(crate) fn run(
         &self,
         requests: Vec<(Request, Timing)>,
-        dies: Option<u32>,
+        crash_after: Option<u32>,
     ) -> Result<Vec<Option<Answer>>, Finding> {
-        let life = self.life()?;
+        let process = self.process()?;
         let mut callers: Vec<_> = requests
             .into_iter()
             .map(|(request, timing)| {
@@ -174,16 +175,16 @@ impl World {
                 Caller { timing, request, waiting: None, polls: 0, answer: None }
             })
             .collect();
-        let ended = life.runtime.block_on(async {
-            for round in 0..ENDLESS {
-                if dies.is_some_and(|dies| round >= dies) {
+        let ended = process.runtime.block_on(async {
+            for round in 0..MAX_POLLS {
+                if crash_after.is_some_and(|crash_after| round >= crash_after) {
                     return true;
                 }
                 let idle = self.poll_all(&mut callers, round).await;
                 if idle && Handle::current().metrics().num_alive_tasks() == 0 {
                     return true;
                 }
-                breathe().await;
+                yield_to_tasks().await;
             }
             false
         });
@@ -193,15 +194,15 @@ impl World {
         Ok(callers.into_iter().map(|caller| caller.answer).collect())
     }
 
-    /// One poll of every caller that is there; true when none waits any more.
+    /// Polls every caller once; true when no caller waits.
     async fn poll_all(&self, callers: &mut [Caller], round: u32) -> bool {
         let mut idle = true;
         for caller in callers {
             if let Some(request) = caller.request.take_if(|_| round >= caller.timing.starts) {
                 self.jump(caller.timing.jump);
-                caller.waiting = self.life().ok().map(|life| self.send(life, request));
+                caller.waiting = self.process().ok().map(|process| self.send(process, request));
             }
-            if caller.timing.leaves.is_some_and(|leaves| caller.polls >= leaves) {
+            if caller.timing.cancels.is_some_and(|cancels| caller.polls >= cancels) {
                 caller.waiting = None;
             }
             caller.polls += 1;
@@ -217,61 +218,61 @@ impl World {
         idle
     }
 
-    fn send(&self, life: &Life, request: Request) -> Pin<Box<dyn Future<Output = Answer>>> {
-        let (engine, now) = (Arc::clone(&life.engine), self.clock.now());
+    fn send(&self, process: &Process, request: Request) -> Pin<Box<dyn Future<Output = Answer>>> {
+        let (engine, now) = (Arc::clone(&process.engine), self.clock.now());
         match request.method {
             upkeep::JOBS => Box::pin(async move { upkeep::run_jobs(&engine, now).await }),
             upkeep::AUTO_TIDY => {
                 Box::pin(async move { upkeep::write_auto_tidy(&engine, request, now).await })
             }
-            _ => send(life.api.clone(), request),
+            _ => send(process.api.clone(), request),
         }
     }
 
     pub(crate) fn jump(&self, seconds: i64) {
-        let there = self.now().saturating_add(seconds).clamp(*CLOCK.start(), *CLOCK.end());
-        self.hand.store(there, Ordering::SeqCst);
+        let time = self.now().saturating_add(seconds).clamp(*CLOCK.start(), *CLOCK.end());
+        self.time.store(time, Ordering::SeqCst);
     }
 
     pub(crate) fn now(&self) -> i64 {
-        self.hand.load(Ordering::SeqCst)
+        self.time.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn pace(&self, seed: u64, most: u32) {
-        self.memory.danger_pace(seed, most);
+    pub(crate) fn pace(&self, seed: u64, max_polls: u32) {
+        self.memory.danger_pace(seed, max_polls);
     }
 
     pub(crate) fn heal(&self) {
         self.memory.danger_heal();
     }
 
-    /// How many injected failures have happened.
+    /// The number of injected failures that have occurred.
     pub(crate) fn failures(&self) -> u64 {
         self.memory.failures()
     }
 
-    pub(crate) fn inject(&self, nth: u8, trouble: Trouble) {
+    pub(crate) fn inject(&self, nth: u8, fault: StoreFault) {
         let nth = u64::from(nth);
         let commit = |fault| self.memory.danger_inject(nth, fault);
-        match trouble {
-            Trouble::Conflict => commit(CommitFault::Conflict),
-            Trouble::NotDone => commit(CommitFault::FailedNotDone),
-            Trouble::LostRequest => commit(CommitFault::LostRequest),
-            Trouble::LostResponse => commit(CommitFault::LostResponse),
-            Trouble::Pending(polls) => commit(CommitFault::Pending(polls.into())),
-            Trouble::Late(polls) => commit(CommitFault::Late(polls.into())),
-            Trouble::ReadFails => self.memory.danger_inject_read(nth, ReadFault::Failed),
-            Trouble::ReadPending(polls) => {
+        match fault {
+            StoreFault::Conflict => commit(CommitFault::Conflict),
+            StoreFault::NotDone => commit(CommitFault::FailedNotDone),
+            StoreFault::LostRequest => commit(CommitFault::LostRequest),
+            StoreFault::LostResponse => commit(CommitFault::LostResponse),
+            StoreFault::Pending(polls) => commit(CommitFault::Pending(polls.into())),
+            StoreFault::Late(polls) => commit(CommitFault::Late(polls.into())),
+            StoreFault::ReadFails => self.memory.danger_inject_read(nth, ReadFault::Failed),
+            StoreFault::ReadPending(polls) => {
                 self.memory.danger_inject_read(nth, ReadFault::Pending(polls.into()));
             }
         }
     }
 
-    /// How many records lie under a mount that is gone.
-    pub(crate) fn left_behind(&self, mount: &MountId) -> Result<usize, Finding> {
-        let life = self.life()?;
-        let store = life.engine.env().store.clone();
-        life.runtime.block_on(async {
+    /// The number of records under a disabled mount.
+    pub(crate) fn records_left(&self, mount: &MountId) -> Result<usize, Finding> {
+        let process = self.process()?;
+        let store = process.engine.env().store.clone();
+        process.runtime.block_on(async {
             let unreadable = |error| Finding::new(format!("the store cannot be read: {error}"));
             let snapshot = store.snapshot().await.map_err(unreadable)?;
             let range = key::everything_in(mount).range();
@@ -291,7 +292,7 @@ fn send(api: Api, request: Request) -> Pin<Box<dyn Future<Output = Answer>>> {
             builder = builder.header("Content-Type", "application/merge-patch+json");
         }
         let body = request.body.map(|body| body.to_string()).unwrap_or_default();
-        let (parts, ()) = builder.body(()).expect("a request of ours is well-formed").into_parts();
+        let (parts, ()) = builder.body(()).expect("the request is well-formed").into_parts();
         let response = api.answer(parts, body.into()).await;
         let (parts, body) = response.into_parts();
         let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
@@ -303,8 +304,8 @@ fn send(api: Api, request: Request) -> Pin<Box<dyn Future<Output = Answer>>> {
     })
 }
 
-/// Lets the tasks of the runtime have a turn.
-async fn breathe() {
+/// Lets the other tasks of the runtime run.
+async fn yield_to_tasks() {
     let mut first = true;
     poll_fn(|context| {
         if std::mem::take(&mut first) {
@@ -317,7 +318,7 @@ async fn breathe() {
 }
 
 impl Answer {
-    /// The JSON body; `null` if there is none or it is not JSON.
+    /// The JSON body; `null` if it is empty or not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
