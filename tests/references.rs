@@ -1,11 +1,11 @@
-//! Links and citations lead somewhere that a reader can open: a page of the repository and, where one is
-//! named, a section of it.
+//! Links and citations lead to a page of the repository and, where one is named, to an existing
+//! section.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Folders and files whose comments, links and sentences may name a page.
+/// Folders and files whose text may name a page.
 const ROOTS: [&str; 13] = [
     ".ci",
     "benches",
@@ -44,13 +44,13 @@ fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
 fn files() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for path in ROOTS {
-        assert!(root().join(path).exists(), "{path} is not there");
+        assert!(root().join(path).exists(), "{path} does not exist");
         collect(&root().join(path), &mut found);
     }
     found
 }
 
-/// The text as one line, without the marks of comments: a citation may go on in the next line.
+/// The text as one line without comment markers: a citation may continue on the next line.
 fn one_line(text: &str) -> String {
     text.lines()
         .map(|line| line.trim().trim_start_matches(['/', '!', '#']).trim())
@@ -88,7 +88,7 @@ fn citations(text: &str) -> Vec<(String, Option<String>)> {
     let mut found = Vec::new();
     for (start, _) in line.match_indices("docs/") {
         let before = line.get(..start).unwrap_or_default();
-        // `api-docs/…` of an address, or a path that begins elsewhere.
+        // Part of a URL such as `api-docs/…`, or of another path.
         if before.ends_with(|c: char| c.is_alphanumeric() || "-_/.".contains(c)) {
             continue;
         }
@@ -110,7 +110,7 @@ fn every_page_and_section_that_is_cited_exists() {
     let mut wrong = Vec::new();
     let mut sections = 0;
     for (file, text) in files() {
-        // The text of this test holds examples.
+        // This test contains examples.
         if file.ends_with("references.rs") {
             continue;
         }
@@ -204,7 +204,7 @@ fn no_comment_cites_a_page_outside_of_the_repository() {
                 _ => false,
             });
             let folder = root().join(file.parent().unwrap_or(Path::new("")));
-            // Code may put a path together; prose and comments name pages that exist.
+            // Code may build a path; prose and comments must name existing pages.
             let is_prose = file.extension().is_some_and(|extension| extension == "md")
                 || ["//", "#"].iter().any(|start| line.trim_start().starts_with(start));
             let is_missing = |word: &&str| {

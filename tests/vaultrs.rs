@@ -1,6 +1,6 @@
-//! The Rust client of other people, unchanged, against a running server.
+//! The third-party client `vaultrs`, unmodified, against a running server.
 //!
-//! It reads `SIGNET_ADDR` and `SIGNET_TOKEN`, so it only runs where `scripts/interop vaultrs` says so:
+//! `scripts/interop vaultrs` runs it with `SIGNET_ADDR` and `SIGNET_TOKEN`:
 //! `cargo test --test vaultrs -- --ignored`.
 
 #![expect(
@@ -8,7 +8,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "helpers of a test, where a surprise is a failure; the server is told by the environment"
+    reason = "helpers of a test, where a surprise is a failure; the environment names the server"
 )]
 
 use std::env;
@@ -116,9 +116,9 @@ async fn writes_reads_lists_and_deletes_a_role() {
     assert_eq!(code_of_absent(gone), 404);
 }
 
-/// An absent thing is a 404 without a reason.
+/// The status of a missing object: 404 with empty `errors`.
 fn code_of_absent<T>(outcome: Result<T, ClientError>) -> u16 {
-    match outcome.err().expect("an absent thing") {
+    match outcome.err().expect("a missing object") {
         ClientError::APIError { code, errors } => {
             assert!(errors.is_empty(), "{errors:?}");
             code
@@ -184,10 +184,11 @@ async fn an_intermediate_is_signed_named_and_issues() {
     let (client, mount) = (client(), "rust_upper");
     mount_with_root(&client, mount).await;
     enable(&client, "rust_lower").await;
-    let mut wish = GenerateIntermediateRequest::builder();
-    wish.key_type("ec").key_bits(256_u64);
+    let mut options = GenerateIntermediateRequest::builder();
+    options.key_type("ec").key_bits(256_u64);
     let name = "Example Intermediate";
-    let asked = cert::ca::int::generate(&client, "rust_lower", "internal", name, Some(&mut wish));
+    let asked =
+        cert::ca::int::generate(&client, "rust_lower", "internal", name, Some(&mut options));
     let request = asked.await.unwrap().csr;
     let mut limits = SignIntermediateRequest::builder();
     limits.ttl("600h").format("pem_bundle");

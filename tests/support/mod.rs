@@ -1,7 +1,7 @@
-//! The whole program without sockets: the API over an engine in memory, with a clock that a
-//! test moves and randomness that repeats itself.
+//! The whole program without sockets: the API and an engine in memory, with a clock that the test
+//! sets and reproducible randomness.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, where a surprise is a failure")]
 
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use signet::http::v1::Api;
 use signet::store::sealed::Seal;
 use signet::store::{Memory, Sealed, Store};
 
-/// The token that may do everything.
+/// The root token.
 pub(crate) const ROOT_TOKEN: &str = "root";
 
-/// Where the clock stands at first: 2026-11-22 12:00:00 UTC.
+/// The initial time: 2026-11-22 12:00:00 UTC.
 pub(crate) const START: i64 = 1_795_348_800;
 
 /// A server without its sockets.
@@ -31,10 +31,10 @@ pub(crate) struct Server {
     pub(crate) api: Api,
     pub(crate) engine: Arc<Engine>,
     pub(crate) memory: Memory,
-    hand: Arc<AtomicI64>,
+    time: Arc<AtomicI64>,
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -44,10 +44,10 @@ pub(crate) struct Answer {
 }
 
 impl Server {
-    /// Nobody has initialised it.
+    /// A server that is not initialised.
     pub(crate) fn uninitialised() -> Self {
         let memory = Memory::new();
-        let (clock, hand) = Clock::manual(START);
+        let (clock, time) = Clock::manual(START);
         let entropy = Entropy::danger_seeded(1);
         let sealed = Sealed::new(memory.clone(), Seal::ephemeral(&entropy), entropy.clone());
         let engine = Engine::new(Env {
@@ -58,14 +58,14 @@ impl Server {
             storage_type: "inmem",
             lifetimes: TtlLimits { default: SYSTEM_TTL, max: SYSTEM_TTL },
         });
-        Self { api: Api::new(Arc::clone(&engine)), engine, memory, hand }
+        Self { api: Api::new(Arc::clone(&engine)), engine, memory, time }
     }
 
     /// A new process over the same store, at the same time.
     pub(crate) async fn restarted(&self) -> Self {
-        let (clock, hand) = Clock::manual(self.now());
+        let (clock, time) = Clock::manual(self.now());
         let entropy = Entropy::danger_seeded(2);
-        // The first of these bytes are the key of the seal, as in the process before.
+        // The first of these bytes are the seal key, as in the previous process.
         let seal = Seal::ephemeral(&Entropy::danger_seeded(1));
         let sealed = Sealed::new(self.memory.clone(), seal, entropy.clone());
         let engine = Engine::new(Env {
@@ -77,10 +77,10 @@ impl Server {
             lifetimes: TtlLimits { default: SYSTEM_TTL, max: SYSTEM_TTL },
         });
         assert!(!engine.start().await.unwrap().sealed);
-        Self { api: Api::new(Arc::clone(&engine)), engine, memory: self.memory.clone(), hand }
+        Self { api: Api::new(Arc::clone(&engine)), engine, memory: self.memory.clone(), time }
     }
 
-    /// Ready, with [`ROOT_TOKEN`].
+    /// An initialised server with [`ROOT_TOKEN`].
     pub(crate) async fn new() -> Self {
         let server = Self::uninitialised();
         let now = server.engine.env().clock.now();
@@ -88,7 +88,7 @@ impl Server {
         server
     }
 
-    /// Ready, with a PKI mount `pki` that has an EC root named `root`.
+    /// An initialised server with a PKI mount `pki` that has an EC root named `root`.
     pub(crate) async fn with_root() -> Self {
         let server = Self::new().await;
         let mount = json!({ "type": "pki", "config": { "max_lease_ttl": "87600h" } });
@@ -102,15 +102,15 @@ impl Server {
 
     /// Moves the clock.
     pub(crate) fn advance(&self, seconds: i64) {
-        self.hand.fetch_add(seconds, Ordering::SeqCst);
+        self.time.fetch_add(seconds, Ordering::SeqCst);
     }
 
     /// Seconds since the Unix epoch, as the server sees them.
     pub(crate) fn now(&self) -> i64 {
-        self.hand.load(Ordering::SeqCst)
+        self.time.load(Ordering::SeqCst)
     }
 
-    /// One request, as it comes from the listener.
+    /// Sends one request, as the listener passes it on.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -168,7 +168,7 @@ impl Server {
 }
 
 impl Answer {
-    /// The JSON body; `null` if there is none or it is not JSON.
+    /// The JSON body; `null` if it is empty or not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
