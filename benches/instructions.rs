@@ -76,8 +76,8 @@ const STEPS: [&str; 11] = [
 const TIMES: usize = 100;
 
 fn main() {
-    let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
-    match words.as_slice() {
+    let arguments: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    match arguments.as_slice() {
         [run, step] if run == "--step" => run_step(step),
         [run] if run == "--all" => all(),
         // Without a run nothing is counted: `cargo bench` names none.
@@ -103,8 +103,8 @@ fn all() {
         found.insert(step, each);
     }
     if let Ok(file) = env::var("SIGNET_BENCH_WRITE") {
-        let compiler = said("rustc", &["--version"]);
-        let commit = said("git", &["rev-parse", "--short=12", "HEAD"]);
+        let compiler = output_of("rustc", &["--version"]);
+        let commit = output_of("git", &["rev-parse", "--short=12", "HEAD"]);
         let result = json!({
             "run": "instructions",
             "compiler": compiler,
@@ -118,7 +118,7 @@ fn all() {
     }
 }
 
-fn said(program: &str, arguments: &[&str]) -> String {
+fn output_of(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     output
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -217,7 +217,7 @@ fn run_step(step: &str) {
         "sign" => repeat(linted, |linted| bench.key.sign(linted).unwrap()),
         "encode the record" => repeat(|| (), |()| record::encode(black_box(&certificate))),
         "write PEM" => repeat(|| (), |()| pem::encode("CERTIFICATE", black_box(der))),
-        other => eprintln!("{other} is no step"),
+        other => eprintln!("{other} is not a step"),
     }
 }
 
@@ -234,12 +234,12 @@ fn repeat<T, U>(make: impl Fn() -> T, step: impl Fn(T) -> U) {
 fn whole(step: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime.block_on(prepare(step.contains("not stored")));
-    let wish = json!({ "uri_sans": NAME });
+    let request = json!({ "uri_sans": NAME });
     let ask = async || {
         if step.starts_with("lookup") {
             server.get("auth/token/lookup-self").await
         } else {
-            server.call("POST", "pki/issue/svid", Some(&wish)).await
+            server.call("POST", "pki/issue/svid", Some(&request)).await
         }
     };
     // The first request fills the caches; it is not counted.

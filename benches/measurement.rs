@@ -147,8 +147,8 @@ async fn false_answers_are_found() {
     server.post("pki/roles/workload", role).await.ok();
     let root = server.get("pki/cert/ca").await.text("certificate");
     let issue = async |name: &str| {
-        let wish = json!({ "uri_sans": name, "ttl": "80000h" });
-        server.post("pki/issue/workload", wish).await.ok().body
+        let parameters = json!({ "uri_sans": name, "ttl": "80000h" });
+        server.post("pki/issue/workload", parameters).await.ok().body
     };
     let (one, other) = ("spiffe://example.org/one", "spiffe://example.org/other");
     let (first, second) = (issue(one).await, issue(other).await);
@@ -162,13 +162,13 @@ async fn false_answers_are_found() {
     assert_eq!(name, ["its name is not spiffe://example.org/other"]);
 
     let mut mixed: serde_json::Value = serde_json::from_slice(&first).unwrap();
-    let foreign: serde_json::Value = serde_json::from_slice(&second).unwrap();
-    mixed["data"]["private_key"] = foreign["data"]["private_key"].clone();
+    let other_answer: serde_json::Value = serde_json::from_slice(&second).unwrap();
+    mixed["data"]["private_key"] = other_answer["data"]["private_key"].clone();
     let mixed = mixed.to_string().into();
     let key = faults(vec![(issued(one), mixed)], &roots);
     assert_eq!(key, ["the private key is another one's"]);
-    let foreign = support::Server::with_root().await;
-    let foreign = [foreign.get("pki/cert/ca").await.text("certificate")];
-    let chain = faults(vec![(issued(one), first)], &foreign);
+    let other_server = support::Server::with_root().await;
+    let other_roots = [other_server.get("pki/cert/ca").await.text("certificate")];
+    let chain = faults(vec![(issued(one), first)], &other_roots);
     assert!(chain.iter().any(|why| why.contains("does not verify")), "{chain:?}");
 }

@@ -50,7 +50,7 @@ fn main() {
             "sweep" => sweep::run(&options).await,
             "hostile" => hostile::run(&options).await,
             "overload" => overload::run(&options).await,
-            other => panic!("{other} is no run"),
+            other => panic!("{other} is not a run"),
         }
     });
 }

@@ -60,7 +60,7 @@ const PIECE: usize = 64 * 1024;
 /// An attack that runs.
 pub struct Attacking {
     child: Child,
-    said: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
 }
 
 #[derive(Debug, Default)]
@@ -87,8 +87,8 @@ impl Attack {
             .stdout(Stdio::piped())
             .spawn()
             .expect("chrt (util-linux) runs this program");
-        let said = BufReader::new(child.stdout.take().expect("the output is piped"));
-        Attacking { child, said }
+        let output = BufReader::new(child.stdout.take().expect("the output is piped"));
+        Attacking { child, output }
     }
 
     /// In the child: the words after `--attack`.
@@ -114,8 +114,8 @@ impl Attack {
             let enough = self.connections * 95 / 100;
             self.watch(&counts, GATHERING, || counts.open.load(Ordering::Relaxed) >= enough).await;
             println!("{{}}");
-            let told = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
-            self.watch(&counts, LONGEST, || told.is_finished()).await;
+            let stopped = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
+            self.watch(&counts, LONGEST, || stopped.is_finished()).await;
             counts.stop.store(true, Ordering::Relaxed);
             attacking.shutdown().await;
         });
@@ -143,14 +143,14 @@ impl Attack {
 impl Attacking {
     /// Returns when nearly all connections are open, or after [`GATHERING`].
     pub fn gathered(&mut self) {
-        self.said.read_line(&mut String::new()).expect("the attack says that it is there");
+        self.output.read_line(&mut String::new()).expect("the attack reports its start");
     }
 
     /// Ends the attack and returns its counts.
     pub fn end(mut self) -> Value {
         drop(self.child.stdin.take());
         let mut last = String::new();
-        self.said.read_to_string(&mut last).expect("the attack says what it met");
+        self.output.read_to_string(&mut last).expect("the attack reports its counts");
         self.child.wait().expect("the attack ends");
         serde_json::from_str(&last).unwrap_or_default()
     }
@@ -198,7 +198,7 @@ async fn harass(stream: TcpStream, number: u64, counts: &Counts) -> io::Result<(
 
 async fn slow_headers(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
     stream.write_all(b"GET /v1/sys/health HTTP/1.1\r\nhost: a\r\nx-slow: ").await?;
-    while counts.goes_on() {
+    while counts.is_running() {
         stream.write_all(b"a").await?;
         tokio::time::sleep(TRICKLE).await;
     }
@@ -207,7 +207,7 @@ async fn slow_headers(mut stream: TcpStream, counts: &Counts) -> io::Result<()> 
 
 async fn never_reads(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
     let request = b"GET /v1/pki/ca/pem HTTP/1.1\r\nhost: a\r\n\r\n".repeat(64);
-    while counts.goes_on() {
+    while counts.is_running() {
         // When the buffers are full, the server waits for a read that never happens.
         if let Ok(written) = tokio::time::timeout(TRICKLE, stream.write_all(&request)).await {
             written?;
@@ -219,7 +219,7 @@ async fn never_reads(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
 
 async fn deep(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
     let body = format!("{{\"a\":{}", "[".repeat(PIECE));
-    while counts.goes_on() {
+    while counts.is_running() {
         stream.write_all(head(body.len()).as_bytes()).await?;
         stream.write_all(body.as_bytes()).await?;
         tokio::time::sleep(TRICKLE).await;
@@ -229,7 +229,7 @@ async fn deep(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
 
 async fn many(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
     let body = streams::many_objects();
-    while counts.goes_on() {
+    while counts.is_running() {
         stream.write_all(head(body.len()).as_bytes()).await?;
         stream.write_all(&body).await?;
         tokio::time::sleep(TRICKLE).await;
@@ -245,7 +245,7 @@ async fn huge(mut stream: TcpStream, counts: &Counts) -> io::Result<()> {
         stream.write_all(piece.as_bytes()).await?;
         tokio::time::sleep(TRICKLE / 4).await;
     }
-    while counts.goes_on() {
+    while counts.is_running() {
         stream.write_all(b" ").await?;
         tokio::time::sleep(TRICKLE).await;
     }
@@ -257,7 +257,7 @@ fn head(length: usize) -> String {
 }
 
 impl Counts {
-    pub(super) fn goes_on(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         !self.stop.load(Ordering::Relaxed)
     }
 }

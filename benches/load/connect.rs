@@ -69,13 +69,13 @@ impl Caller {
     }
 
     async fn connect(&mut self) -> Result<(), String> {
-        let stream = TcpStream::connect(&self.target.address).await.map_err(told)?;
-        stream.set_nodelay(true).map_err(told)?;
+        let stream = TcpStream::connect(&self.target.address).await.map_err(text_of)?;
+        stream.set_nodelay(true).map_err(text_of)?;
         let sender = match &self.target.way {
-            Way::Clear => speak(stream).await?,
+            Way::Clear => http1(stream).await?,
             Way::Tls(connector) | Way::TlsEach(connector) => {
-                let name = ServerName::try_from("localhost").map_err(told)?;
-                speak(connector.connect(name, stream).await.map_err(told)?).await?
+                let name = ServerName::try_from("localhost").map_err(text_of)?;
+                http1(connector.connect(name, stream).await.map_err(text_of)?).await?
             }
         };
         self.sender = Some(sender);
@@ -93,16 +93,16 @@ impl Caller {
             self.connect().await?;
         }
         let sender = self.sender.as_mut().ok_or("not connected")?;
-        sender.ready().await.map_err(told)?;
+        sender.ready().await.map_err(text_of)?;
         let request = Request::builder()
             .method(ask.method.clone())
             .uri(format!("/v1/{}", ask.path))
             .header(header::HOST, &self.target.address)
             .header("x-vault-token", &self.target.token)
             .body(Full::new(ask.body.clone()))
-            .map_err(told)?;
-        let (parts, body) = sender.send_request(request).await.map_err(told)?.into_parts();
-        let body = body.collect().await.map_err(told)?.to_bytes();
+            .map_err(text_of)?;
+        let (parts, body) = sender.send_request(request).await.map_err(text_of)?.into_parts();
+        let body = body.collect().await.map_err(text_of)?.to_bytes();
         if matches!(self.target.way, Way::TlsEach(_)) {
             self.sender = None;
         }
@@ -116,11 +116,11 @@ impl Caller {
     }
 }
 
-async fn speak<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, String>
+async fn http1<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(told)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(text_of)?;
     // The request in flight reports its end.
     tokio::spawn(connection);
     Ok(sender)
@@ -147,6 +147,6 @@ pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn told(error: impl std::fmt::Display) -> String {
+fn text_of(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

@@ -44,7 +44,7 @@ pub(super) async fn harass(stream: TcpStream, number: u64, counts: &Counts) -> i
 async fn attack(writer: &mut OwnedWriteHalf, number: u64, counts: &Counts) -> io::Result<()> {
     // Odd numbers; the first round of each kind is whole.
     let mut stream = 1;
-    while counts.goes_on() && stream < 1 << 30 {
+    while counts.is_running() && stream < 1 << 30 {
         let bytes = match number % 4 {
             0 if stream == 1 => several(&mut stream, STREAMS, |stream| {
                 headers(stream, "GET", "/v1/pki/crl/pem", None)

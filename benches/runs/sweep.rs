@@ -80,8 +80,8 @@ async fn stored(options: &Options, count: u64) -> Map<String, Value> {
 async fn revoked(count: u64) -> Map<String, Value> {
     let state = prepare().await;
     let store = state.folder.path().join("store");
-    let wish = Seed { certificates: count, revoked: true };
-    let Seeded { took, some } = seed_store(&store, &state.known, wish).await;
+    let seed = Seed { certificates: count, revoked: true };
+    let Seeded { took, some } = seed_store(&store, &state.known, seed).await;
     say(&format!("  seeded in {:.1} s", took.as_secs_f64()));
     let (server, _) = start(state).await;
     let mut row = Map::new();
@@ -93,8 +93,8 @@ async fn revoked(count: u64) -> Map<String, Value> {
     row.insert("crl_read".to_owned(), read);
     let mut revocations = Vec::new();
     for _ in 0..TIMES {
-        let wish = json!({ "uri_sans": "spiffe://example.org/ns/bench/sa/revoked" });
-        let answer = server.ask("POST", "pki/issue/stored", wish).await;
+        let parameters = json!({ "uri_sans": "spiffe://example.org/ns/bench/sa/revoked" });
+        let answer = server.ask("POST", "pki/issue/stored", parameters).await;
         let serial = text(&answer["data"]["serial_number"]);
         let (took, _) = timed(&server, &revoke(&serial)).await;
         revocations.push(took["seconds"].as_f64().unwrap_or_default());
@@ -113,8 +113,9 @@ async fn revoked(count: u64) -> Map<String, Value> {
 /// The folder of a stopped server with one certificate, valid as long as the role allows.
 async fn prepare() -> State {
     let server = Running::signet("").await;
-    let wish = json!({ "uri_sans": "spiffe://example.org/ns/bench/sa/w0000000", "ttl": "72h" });
-    let answer = server.ask("POST", "pki/issue/stored", wish).await;
+    let parameters =
+        json!({ "uri_sans": "spiffe://example.org/ns/bench/sa/w0000000", "ttl": "72h" });
+    let answer = server.ask("POST", "pki/issue/stored", parameters).await;
     let known = text(&answer["data"]["serial_number"]);
     State { known, ..stop(server) }
 }
@@ -130,8 +131,8 @@ async fn start(state: State) -> (Running, Duration) {
     let mut server = Running::signet_in(state.folder, "");
     server.token = state.token;
     server.roots = state.roots;
-    let wish = json!({ "uri_sans": "spiffe://example.org/ns/bench/sa/first" });
-    server.ask("POST", "pki/issue/stored", wish).await;
+    let parameters = json!({ "uri_sans": "spiffe://example.org/ns/bench/sa/first" });
+    server.ask("POST", "pki/issue/stored", parameters).await;
     (server, start.elapsed())
 }
 
