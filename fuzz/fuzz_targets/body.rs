@@ -1,4 +1,4 @@
-//! JSON bodies: within the bounds they are what another reader reads, beyond them nothing.
+//! JSON bodies: within the limits they equal what another parser reads; beyond them they are refused.
 
 #![no_main]
 
@@ -11,8 +11,8 @@ use signet_fuzz::walk::measure;
 
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
-    Octets(&'a [u8]),
-    /// A body of many repetitions, as one must be that reaches a bound.
+    Bytes(&'a [u8]),
+    /// A body of many repetitions, which can reach a limit.
     Repeated(Vec<(Piece, u16)>),
 }
 
@@ -31,7 +31,7 @@ enum Piece {
 }
 
 impl Piece {
-    const fn octets(self) -> &'static str {
+    const fn text(self) -> &'static str {
         match self {
             Self::Open => "{",
             Self::Close => "}",
@@ -47,19 +47,19 @@ impl Piece {
     }
 }
 
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 fuzz_target!(|input: Input<'_>| match input {
-    Input::Octets(body) => check(body),
+    Input::Bytes(body) => check(body),
     Input::Repeated(pieces) => {
         let mut body = String::from("{\"a\":");
         for (piece, times) in pieces.iter().take(24) {
             if body.len() > 2 * LONGEST {
                 break;
             }
-            // Most repetitions stay short, since a body at a bound takes milliseconds.
+            // Most repetitions are short, because a body at a limit takes milliseconds.
             let times = if *times < 0xf000 { times % 64 } else { *times };
-            body.push_str(&piece.octets().repeat(usize::from(times)));
+            body.push_str(&piece.text().repeat(usize::from(times)));
         }
         check(body.as_bytes());
         body.push('}');
@@ -76,15 +76,16 @@ fn check(body: &[u8]) {
         (Ok(read), Some(Ok(Value::Object(other)))) => {
             assert!(whole);
             let measures = measure(&Value::Object(read.clone()));
-            assert!(measures.depth <= DEEPEST && measures.entries <= MOST, "{measures:?}");
+            assert!(measures.depth <= MAX_DEPTH && measures.entries <= MOST, "{measures:?}");
             assert!(measures.string <= LONGEST && measures.nodes <= MOST_NODES, "{measures:?}");
             assert_eq!(read, other);
         }
         (Ok(read), None | Some(Ok(Value::Null))) => assert!(read.is_empty()),
-        (Ok(read), other) => panic!("{read:?} where another reader has {other:?}"),
+        (Ok(read), other) => panic!("{read:?} where another parser has {other:?}"),
         (Err(error), Some(Ok(Value::Object(other)))) => {
-            let count = |wanted: &[u8]| body.iter().filter(|byte| wanted.contains(byte)).count();
-            let within = measure(&Value::Object(other)).depth <= DEEPEST
+            let count =
+                |characters: &[u8]| body.iter().filter(|byte| characters.contains(byte)).count();
+            let within = measure(&Value::Object(other)).depth <= MAX_DEPTH
                 && count(b",") < MOST
                 && count(b",:[{\\") < MOST_NODES
                 && body.len() <= LONGEST;

@@ -1,5 +1,5 @@
-//! Certificates to import: what a bundle gives are authorities, octet for octet as they stood in
-//! it, and read as another reader reads them; anything else is a refusal, never a fault.
+//! Certificates to import: a bundle yields CA certificates, byte for byte as in the bundle and equal
+//! to what another parser reads; everything else is refused and never an internal error.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ enum Input<'a> {
     Text(&'a [u8]),
     /// One block with this content.
     Der(Label, &'a [u8]),
-    /// Blocks around sound certificates with any subject and further extensions.
+    /// Blocks with valid certificates of any subject and additional extensions.
     Around(Vec<(Label, &'a [u8])>),
 }
 
@@ -82,7 +82,7 @@ fn check(text: &str) {
     assert_eq!(ders(&again), ders(&certificates));
 }
 
-/// What another reader also takes for a certificate has the same fields there.
+/// If another parser accepts the certificate, it reads the same fields.
 fn agrees(certificate: &Certificate) {
     let der = certificate.der();
     for part in [certificate.subject(), certificate.issuer()] {

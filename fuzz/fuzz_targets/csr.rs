@@ -1,7 +1,6 @@
-//! A certificate signing request gives no key away but to the signature of its holder, and
-//! whatever a holder signs verifies. Whatever it asks for, below issuers and roles of odd shapes, is
-//! refused with a reason or becomes a certificate that the lint lets pass and others read: no
-//! request ends in an answer of 500.
+//! A certificate signing request yields its key only if its signature verifies, and a CSR that its
+//! holder signed verifies. Whatever it requests, under issuers and roles of odd shapes, is refused
+//! with a reason or becomes a certificate that passes the lint and that other parsers read.
 
 #![no_main]
 
@@ -29,10 +28,10 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(parsed) = ParsedCsr::parse(data) {
         check(&parsed, data);
         if parsed.verify().is_ok() {
-            refuses_another_content(data);
+            refuses_modified_content(data);
         }
     }
-    // The same octets inside a request that is sound around them.
+    // The same bytes inside an otherwise valid request.
     let (subject, attributes) = signet_fuzz::halves(data);
     let request = signet_fuzz::request(subject, attributes);
     if let Ok(parsed) = ParsedCsr::parse(&request) {
@@ -47,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
 const NOW: Timestamp = Timestamp::from_unix(1_795_305_600);
 const LIMITS: TtlLimits = TtlLimits { default: 3600, max: 86_400 };
 
-/// An issuer with and without identifier and constraints.
+/// Issuers with and without subject key identifier and name constraints.
 static ISSUERS: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
     let name = |tag: u8, text: &[u8]| element(SEQUENCE, &[&element(tag, &[text])]);
     let permitted = element(0xa0, &[&name(0x82, b"example.org"), &name(0x86, b"example.org")]);
@@ -61,7 +60,7 @@ static ISSUERS: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
         .collect()
 });
 
-/// A role that takes what it can get, and one that takes nothing of a request.
+/// A role that allows everything, and one that ignores the names of a CSR.
 static ROLES: LazyLock<Vec<Role>> = LazyLock::new(|| {
     let mut open = RoleFields::unspecified();
     open.key_type = "any".to_owned();
@@ -116,7 +115,7 @@ fn sign(issuer: &Certificate, csr: &VerifiedCsr) {
     }
 }
 
-/// What was permitted passes the lint and is read by us and by another reader.
+/// What was permitted passes the lint, and Signet and another parser read it.
 fn composed(issuer: &Certificate, csr: &VerifiedCsr, permit: Permit, is_authority: bool) {
     let view = issuer.issuer_view();
     let serial = Serial::new(permit.template().not_after, [7; 16]);
@@ -124,10 +123,10 @@ fn composed(issuer: &Certificate, csr: &VerifiedCsr, permit: Permit, is_authorit
     let der = tbs.der().to_vec();
     assert!(lint(tbs, &view).is_ok(), "the lint refuses what was permitted");
     let whole = signet_fuzz::signed(&der);
-    let ours = Certificate::parse(whole.clone()).expect("we read what we write");
-    assert_eq!(ours.is_authority(), is_authority);
-    assert_eq!(ours.public_key().spki(), csr.public_key().spki());
-    x509_cert::Certificate::from_der(&whole).expect("another reads what we write");
+    let parsed = Certificate::parse(whole.clone()).expect("a composed certificate is valid");
+    assert_eq!(parsed.is_authority(), is_authority);
+    assert_eq!(parsed.public_key().spki(), csr.public_key().spki());
+    x509_cert::Certificate::from_der(&whole).expect("another parser reads it");
 }
 
 fn check(parsed: &ParsedCsr, der: &[u8]) {
@@ -147,17 +146,17 @@ fn check(parsed: &ParsedCsr, der: &[u8]) {
     assert!(parsed.has_basic_constraints() || extensions.iter().all(|one| !is_constraints(one)));
 }
 
-/// basicConstraints by its arcs.
+/// Whether the extension is basicConstraints, by its OID.
 fn is_constraints(extension: &signet::ca::permit::RawExtension) -> bool {
     extension.oid.to_string() == "2.5.29.19"
 }
 
-/// A third of the way into a request lies what was signed: one bit of it changed, and nothing
-/// verifies.
-fn refuses_another_content(der: &[u8]) {
+/// The signed content is at a third of the length: if one of its bits changes, the signature does
+/// not verify.
+fn refuses_modified_content(der: &[u8]) {
     let mut other = der.to_vec();
     other[der.len() / 3] ^= 1;
     if let Ok(parsed) = ParsedCsr::parse(&other) {
-        assert!(parsed.verify().is_err(), "another content under the same signature");
+        assert!(parsed.verify().is_err(), "other content with the same signature");
     }
 }

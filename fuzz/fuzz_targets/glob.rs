@@ -1,4 +1,4 @@
-//! The one pattern rule of roles against a slow and obvious matcher.
+//! The pattern rule of roles against a slow and simple matcher.
 
 #![no_main]
 
@@ -6,7 +6,7 @@ use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use signet::ca::glob;
 
-/// Letters that meet often, and text as it comes.
+/// A small alphabet, whose letters match often, and any text.
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
     Few(&'a [u8], &'a [u8]),
@@ -28,7 +28,7 @@ fn check(pattern: &str, value: &str) {
         return;
     }
     let matches = glob::matches(pattern, value);
-    assert_eq!(matches, plainly(pattern, value), "{pattern:?} {value:?}");
+    assert_eq!(matches, reference(pattern, value), "{pattern:?} {value:?}");
     if !pattern.contains('*') {
         assert_eq!(matches, pattern == value);
     }
@@ -36,19 +36,19 @@ fn check(pattern: &str, value: &str) {
     assert!(!matches || glob::matches(&format!("*{pattern}*"), &format!("<{value}>")));
 }
 
-/// Which beginnings of the pattern match which beginnings of the value: one row for each
-/// character of the pattern, one column for each length of the value.
-fn plainly(pattern: &str, value: &str) -> bool {
+/// Which prefixes of the pattern match which prefixes of the value, by dynamic programming: one row
+/// for each character of the pattern, one column for each length of the value.
+fn reference(pattern: &str, value: &str) -> bool {
     let value: Vec<char> = value.chars().collect();
     let mut row = vec![false; value.len() + 1];
     row[0] = true;
-    for wanted in pattern.chars() {
+    for symbol in pattern.chars() {
         let mut next = vec![false; value.len() + 1];
         for end in 0..=value.len() {
-            next[end] = if wanted == '*' {
+            next[end] = if symbol == '*' {
                 row[end] || (end > 0 && next[end - 1])
             } else {
-                end > 0 && row[end - 1] && value[end - 1] == wanted
+                end > 0 && row[end - 1] && value[end - 1] == symbol
             };
         }
         row = next;

@@ -1,5 +1,5 @@
-//! HCL: places lie in the text, the tree survives its JSON form, JSON means what it means to
-//! another reader, and the check of a server's configuration names its faults but no secret.
+//! HCL: positions are inside the text, the tree survives its JSON form, JSON has the meaning that
+//! another parser gives it, and the check of a server's configuration reports faults without secrets.
 
 #![no_main]
 
@@ -30,16 +30,16 @@ fuzz_target!(|text: &str| {
     if let Ok(serde_json::Value::Object(other)) = serde_json::from_str(text) {
         assert!(other.keys().all(|key| tree.entries.iter().any(|entry| entry.key.text == *key)));
     }
-    // A key in a file would be read, from wherever the text says.
+    // The check would read a key from any file that the text names.
     if !strings.iter().any(|string| string.starts_with("file://")) {
         check(text, &strings);
     }
 });
 
-/// The check of the configuration. A value that may be a key must not come back in a fault.
+/// Checks the configuration. A fault must not contain a value that may be a key.
 fn check(text: &str, strings: &[String]) {
     let is_key = |text: &&String| {
-        let is_digit = |octet: u8| octet.is_ascii_alphanumeric() || b"+/=".contains(&octet);
+        let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
         text.len() >= 40 && text.bytes().all(is_digit)
     };
     match config::parse(Path::new("server.hcl"), text, &environment) {
@@ -56,9 +56,9 @@ fn check(text: &str, strings: &[String]) {
             for fault in &faults {
                 assert!(fault.position.is_none_or(|position| lies_in(position, text)));
                 assert!(!fault.message.is_empty() && fault.file == Path::new("server.hcl"));
-                let told =
+                let leaked =
                     |key: &String| fault.message.contains(key) && text.matches(key).count() == 1;
-                assert!(!strings.iter().filter(is_key).any(told), "{fault} tells a key");
+                assert!(!strings.iter().filter(is_key).any(leaked), "{fault} contains a key");
             }
         }
     }
@@ -68,7 +68,7 @@ fn environment(name: &str) -> Option<String> {
     name.starts_with("SIGNET_SEAL_KEY").then(|| "00".repeat(32))
 }
 
-/// Is this the place of a character of the text, or the one behind its last line's?
+/// Whether this is the position of a character, or the one after the end of a line.
 fn lies_in(position: Position, text: &str) -> bool {
     let line = usize::try_from(position.line).expect("32 bits") - 1;
     let column = usize::try_from(position.column).expect("32 bits");
@@ -92,12 +92,12 @@ fn for_each(body: &Body, depth: usize, visit: &mut impl FnMut(&Value, usize)) {
     body.entries.iter().for_each(|entry| value(&entry.value, depth + 1, visit));
 }
 
-/// Does another reader take the text for a JSON object?
+/// Whether another parser reads the text as a JSON object.
 fn is_json(text: &str) -> bool {
     matches!(serde_json::from_str(text), Ok(serde_json::Value::Object(_)))
 }
 
-/// Can HCL hold this? It has no null, no whole numbers beyond 64 bits and no endless nesting.
+/// Whether HCL can represent this: it has no null, no integers beyond 64 bits and limited nesting.
 fn is_within_hcl(value: &serde_json::Value, depth: usize) -> bool {
     use serde_json::Value as Json;
     match value {

@@ -1,4 +1,4 @@
-//! JKS: a store opens as what was written, under its password alone; behind a right seal any
+//! JKS: a store opens with its password only and yields what was written; with a valid digest any
 //! content is an error or a store that can be written again.
 
 #![no_main]
@@ -17,7 +17,7 @@ const NOW: Timestamp = Timestamp::from_unix(1_900_000_000);
 
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
-    /// What stands before the seal.
+    /// The content before the digest.
     Content(&'a [u8]),
     Entries(&'a [u8]),
     Written(Written),
@@ -34,29 +34,29 @@ struct Written {
 }
 
 fuzz_target!(|input: Input<'_>| match input {
-    Input::Content(content) => foreign_content(content),
-    // One entry, as far as the number says.
+    Input::Content(content) => any_content(content),
+    // A header that announces one entry.
     Input::Entries(entries) => {
-        foreign_content(&[&[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1], entries].concat());
+        any_content(&[&[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1], entries].concat());
     }
     Input::Written(written) => round_trip(&written),
 });
 
-fn foreign_content(content: &[u8]) {
-    assert!(open(content, &Secret::new(String::new())).is_err(), "a seal by chance");
+fn any_content(content: &[u8]) {
+    assert!(open(content, &Secret::new(String::new())).is_err(), "a valid digest by chance");
     let password: Vec<u8> = "changeit".encode_utf16().flat_map(u16::to_be_bytes).collect();
     let sealed = [&password, &b"Mighty Aphrodite"[..], content].concat();
     let seal = digest(&SHA1_FOR_LEGACY_USE_ONLY, &sealed);
     let secret = Secret::new("changeit".to_owned());
     let Ok(opened) = open(&[content, seal.as_ref()].concat(), &secret) else { return };
-    // Each certificate lies in the archive: together they are no longer than the content.
+    // The certificates are parts of the content, and together not longer than it.
     let certificates = opened.trusted.iter().map(|entry| entry.certificate.as_slice());
     let certificates: Vec<_> = certificates
         .chain(opened.keys.iter().flat_map(|key| key.chain.iter().map(Vec::as_slice)))
         .collect();
     assert!(certificates.iter().map(|der| der.len()).sum::<usize>() <= content.len());
     if !certificates.is_empty() {
-        let again = trust_store(&certificates, &secret, NOW).expect("it fitted before");
+        let again = trust_store(&certificates, &secret, NOW).expect("it was read from a store");
         assert_eq!(trusted(&open(&again, &secret).expect("it was written here")), certificates);
     }
 }
@@ -91,7 +91,7 @@ fn round_trip(written: &Written) {
     let other = Secret::new(format!("{}x", written.password));
     assert_eq!(open(&store, &other).err(), Some(OpenError::Password));
     let mut damaged = store;
-    let place = usize::from(written.flip) % damaged.len();
-    damaged[place] ^= 1;
-    assert!(open(&damaged, &password).is_err(), "byte {place} has no seal");
+    let position = usize::from(written.flip) % damaged.len();
+    damaged[position] ^= 1;
+    assert!(open(&damaged, &password).is_err(), "byte {position} is not covered by the digest");
 }

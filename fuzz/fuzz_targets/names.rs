@@ -1,5 +1,5 @@
-//! Subjects and alternative names: what is composed reads back and is DER to another reader, and
-//! what is read of others' bytes can be composed again.
+//! Subjects and alternative names: composed names are read back, and as DER by another parser; names
+//! read from external bytes can be composed again.
 
 #![no_main]
 
@@ -22,15 +22,15 @@ use x509_cert::name::Name;
 
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
-    /// The contents of a subject and of a subjectAltName, as someone else may have made them.
-    Foreign(&'a [u8], &'a [u8]),
-    /// Values of our own.
+    /// The contents of an external subject and subjectAltName.
+    External(&'a [u8], &'a [u8]),
+    /// Values for Signet to compose.
     Values(Box<Values>),
 }
 
 #[derive(Arbitrary, Debug)]
 struct Values {
-    /// Sets, since every way to a subject leaves repetitions out.
+    /// Sets, because a subject never contains repetitions.
     organization: BTreeSet<String>,
     organizational_unit: BTreeSet<String>,
     common_name: String,
@@ -44,11 +44,11 @@ struct Values {
 }
 
 fuzz_target!(|input: Input<'_>| match input {
-    Input::Foreign(subject, names) => foreign(subject, names),
-    Input::Values(values) => ours(&values),
+    Input::External(subject, names) => external(subject, names),
+    Input::Values(values) => composed_values(&values),
 });
 
-fn foreign(subject: &[u8], names: &[u8]) {
+fn external(subject: &[u8], names: &[u8]) {
     let extension = signet_fuzz::extension(&[0x55, 0x1d, 0x11], names);
     let der = signet_fuzz::certificate(subject, &extension);
     let Ok(certificate) = Certificate::parse(der) else { return };
@@ -69,7 +69,7 @@ fn foreign(subject: &[u8], names: &[u8]) {
     }
 }
 
-fn ours(values: &Values) {
+fn composed_values(values: &Values) {
     let subject = Subject {
         organization: values.organization.iter().cloned().collect(),
         organizational_unit: values.organizational_unit.iter().cloned().collect(),
@@ -104,7 +104,7 @@ fn ours(values: &Values) {
             assert_eq!(read.common_name(), subject.common_name);
             assert_eq!(read.serial_number(), subject.serial_number);
             assert_eq!(read.user_ids(), subject.user_ids);
-            let name = Name::from_der(read.subject()).expect("our subjects are DER");
+            let name = Name::from_der(read.subject()).expect("a composed subject is DER");
             assert_eq!(name.to_der().expect("it was read"), read.subject());
         }
         Err(error) => assert!(!readable, "{error}"),
@@ -119,12 +119,12 @@ fn composed(subject: SubjectName, names: &AlternativeNames) -> Option<Vec<u8>> {
         basic_constraints: false,
         key_usage: KeyUsage::default(),
     };
-    let key = PublicKey::parse(&signet_fuzz::public_key_info()).expect("a key of our own");
+    let key = PublicKey::parse(&signet_fuzz::public_key_info()).expect("the key of the targets");
     let request = compose_request(&values, &key, SignatureAlgorithm::Ed25519).ok()?;
     Some(signet_fuzz::signed(request.der()))
 }
 
-/// Go reads no request with another URI than these.
+/// Whether Go accepts a CSR with this URI.
 fn is_readable(text: &str) -> bool {
     url::canonical(text).is_some() && uri::host_is_domain(text)
 }

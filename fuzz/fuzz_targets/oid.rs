@@ -32,7 +32,11 @@ fn check(text: &str) {
         return;
     }
     let parsed = ObjectIdentifier::new(text);
-    assert_eq!(parsed.as_ref().ok().map(|oid| oid.as_bytes().to_vec()), plainly(text), "{text:?}");
+    assert_eq!(
+        parsed.as_ref().ok().map(|oid| oid.as_bytes().to_vec()),
+        reference(text),
+        "{text:?}"
+    );
     let Ok(oid) = parsed else { return };
     assert_eq!(ObjectIdentifier::from_bytes(oid.as_bytes()), Ok(oid));
     let plain: Vec<_> = text.split('.').map(without_zeros).collect();
@@ -44,8 +48,8 @@ fn without_zeros(arc: &str) -> &str {
     if rest.is_empty() { "0" } else { rest }
 }
 
-/// The content of the DER, or nothing where the text is no OID of at most 127 bytes.
-fn plainly(text: &str) -> Option<Vec<u8>> {
+/// The content of the DER, or `None` if the text is not an OID of at most 127 bytes.
+fn reference(text: &str) -> Option<Vec<u8>> {
     let mut arcs = Vec::new();
     for arc in text.split('.') {
         let is_number = !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit());
@@ -64,20 +68,20 @@ fn plainly(text: &str) -> Option<Vec<u8>> {
     (content.len() <= MAX_BYTES).then_some(content)
 }
 
-/// Addition as on paper.
+/// Adds 80 by schoolbook addition.
 fn plus_80(number: &str) -> String {
     let mut digits: Vec<u8> = format!("0000{number}").bytes().map(|byte| byte - b'0').collect();
     let tens = digits.len() - 2;
     digits[tens] += 8;
-    for place in (1..digits.len()).rev() {
-        digits[place - 1] += digits[place] / 10;
-        digits[place] %= 10;
+    for at in (1..digits.len()).rev() {
+        digits[at - 1] += digits[at] / 10;
+        digits[at] %= 10;
     }
     let text: String = digits.into_iter().map(|digit| char::from(digit + b'0')).collect();
     without_zeros(&text).to_owned()
 }
 
-/// Division by 128 as on paper: the remainders are the groups of seven bits, the lowest one first.
+/// Schoolbook division by 128: the remainders are the groups of seven bits, the lowest one first.
 fn base_128(number: &str) -> Vec<u8> {
     let mut digits: Vec<u16> = number.bytes().map(|byte| u16::from(byte - b'0')).collect();
     let mut groups = Vec::new();

@@ -1,4 +1,4 @@
-//! Every block that is read is written and read again as it was, whatever stood around it.
+//! Every block that is read can be written and read again unchanged, whatever surrounds it.
 
 #![no_main]
 
@@ -8,8 +8,8 @@ use signet::ca::pem;
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     let blocks = pem::decode_all(&text);
-    let octets: usize = blocks.iter().map(|block| block.der.len()).sum();
-    assert!(octets <= text.len() / 4 * 3);
+    let bytes: usize = blocks.iter().map(|block| block.der.len()).sum();
+    assert!(bytes <= text.len() / 4 * 3);
     let written: String =
         blocks.iter().map(|block| pem::encode_line(&block.label, &block.der)).collect();
     assert!(pem::decode_all(&written) == blocks, "{blocks:?}");
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     let first = blocks.iter().find(|block| labels.contains(&block.label.as_str()));
     assert!(pem::decode_first(&text, &labels).as_ref() == first);
 
-    // Any octets survive, between lines that are none of a block.
+    // Any bytes survive, between lines that are not part of a block.
     let block = pem::encode(pem::X509_CRL, data);
     assert!(block.lines().all(|line| line.len() <= 64) && !block.ends_with('\n'));
     let read = pem::decode_all(&format!("text\n{block}\ntext"));
@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
     keys(data);
 });
 
-/// A private key has one PKCS#8 form, and every other form of it is made from that one.
+/// A private key has one PKCS#8 form, from which every other form is derived.
 fn keys(data: &[u8]) {
     let Ok(plain) = pem::private_key(data, pem::KeyForm::Pkcs8) else { return };
     assert_eq!(plain.label, pem::PRIVATE_KEY);

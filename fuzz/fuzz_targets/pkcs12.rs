@@ -1,5 +1,5 @@
-//! PKCS#12: an archive opens as what was written, under its password alone; a damaged one is an
-//! error or says the same.
+//! PKCS#12: an archive opens with its password only and yields what was written; a damaged one is an
+//! error or has the same content.
 
 #![no_main]
 
@@ -13,19 +13,19 @@ use signet::secret::Secret;
 
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
-    /// A foreign archive under the password `changeit`.
+    /// An external archive with the password `changeit`.
     Bytes(&'a [u8]),
     Written(Written),
 }
 
 #[derive(Arbitrary, Debug)]
 struct Written {
-    /// The slow ones, which iterate five times as often, in one of eight.
+    /// The slow encoders, which iterate five times as often, have a share of one in eight.
     encoder: u8,
     password: String,
     alias: String,
     key: Option<Vec<u8>>,
-    /// Common names: the reader parses certificates.
+    /// Common names: opening parses the certificates.
     leaf: String,
     chain: Vec<String>,
     damage: Option<(u16, u8)>,
@@ -70,10 +70,10 @@ fn round_trip(written: &Written) {
         assert!(characters == 0 || characters > 255);
         return;
     };
-    let Some((place, flip)) = written.damage else {
+    let Some((position, flip)) = written.damage else {
         let opened = match open(&archive, &password) {
             Ok(opened) => opened,
-            // RFC 7292, B.1: only PBES2 and PBMAC1 take every password.
+            // RFC 7292, B.1: only PBES2 and PBMAC1 accept every password.
             Err(OpenError::Unsupported(_)) => {
                 assert!(encoder != Encoder::Modern2026);
                 assert!(written.password.chars().any(|character| u32::from(character) >= 0xffff));
@@ -81,21 +81,24 @@ fn round_trip(written: &Written) {
             }
             Err(error) => panic!("it was written under this password: {error}"),
         };
-        assert!(says(&opened, contents, &written.alias), "{opened:?}");
+        assert!(has_content(&opened, contents, &written.alias), "{opened:?}");
         let other = Secret::new(format!("{}x", written.password));
         assert_eq!(open(&archive, &other).err(), Some(OpenError::Password));
         return;
     };
-    let place = usize::from(place) % archive.len();
-    archive[place] ^= flip;
+    let position = usize::from(position) % archive.len();
+    archive[position] ^= flip;
     // Some bytes have no meaning: the salt that PBMAC1 does not use.
     if let Ok(opened) = open(&archive, &password) {
-        assert!(says(&opened, contents, &written.alias), "byte {place} changed the content");
+        assert!(
+            has_content(&opened, contents, &written.alias),
+            "byte {position} changed the content"
+        );
     }
 }
 
-/// Whether the archive says what was written.
-fn says(opened: &Opened, contents: StoreContents<'_>, alias: &str) -> bool {
+/// Whether the archive has the content that was written.
+fn has_content(opened: &Opened, contents: StoreContents<'_>, alias: &str) -> bool {
     let certificates: Vec<_> = contents.certificates().collect();
     match (contents.key, opened.keys.as_slice()) {
         (None, []) => opened.trusted.iter().map(|entry| &entry.certificate).eq(certificates),

@@ -1,4 +1,5 @@
-//! Records of the store: what is read is written as the same octets, and nothing is half read.
+//! Records of the store: a record that is read is written as the same bytes, and is never read
+//! partially.
 
 #![no_main]
 
@@ -14,7 +15,7 @@ use signet::engine::sys::Cluster;
 use signet::store::Record;
 use signet::store::record::{RecordError, decode, encode};
 
-/// In the order of the first octet, which stands in the names of the corpus.
+/// Indexed by the first byte, which the file names of the corpus contain.
 const CHECKS: [fn(&[u8]); 13] = [
     check::<RoleFields>,
     check::<IssuerRecord>,
@@ -32,22 +33,22 @@ const CHECKS: [fn(&[u8]); 13] = [
 ];
 
 fuzz_target!(|data: &[u8]| {
-    let Some((kind, octets)) = data.split_first() else { return };
-    CHECKS[usize::from(*kind) % CHECKS.len()](octets);
-    // Most octets are no format that is known: the same behind one that is.
-    CHECKS[usize::from(*kind) % CHECKS.len()](&[&[1], octets].concat());
+    let Some((kind, bytes)) = data.split_first() else { return };
+    CHECKS[usize::from(*kind) % CHECKS.len()](bytes);
+    // Most first bytes are not a known format, so the rest is also read after a known one.
+    CHECKS[usize::from(*kind) % CHECKS.len()](&[&[1], bytes].concat());
 });
 
-fn check<R: Record>(octets: &[u8]) {
-    let Ok(record) = decode::<R>(octets) else { return };
-    assert_eq!(encode(&record), octets);
-    let (format, body) = octets.split_first().expect("a record has a format");
+fn check<R: Record>(bytes: &[u8]) {
+    let Ok(record) = decode::<R>(bytes) else { return };
+    assert_eq!(encode(&record), bytes);
+    let (format, body) = bytes.split_first().expect("a record has a format");
     for other in [0, format + 1, 0xff] {
         let read = decode::<R>(&[&[other], body].concat()).err();
         assert_eq!(read, Some(RecordError::UnknownFormat(other)));
     }
-    assert!(decode::<R>(&[octets, &[0]].concat()).is_err(), "octets after the end");
-    for end in [octets.len() - 1, octets.len() / 2] {
-        assert!(decode::<R>(&octets[..end]).is_err(), "a record without its end");
+    assert!(decode::<R>(&[bytes, &[0]].concat()).is_err(), "bytes after the end");
+    for end in [bytes.len() - 1, bytes.len() / 2] {
+        assert!(decode::<R>(&bytes[..end]).is_err(), "a record without its end");
     }
 }

@@ -1,5 +1,5 @@
-//! The line of a request: what comes through has a path that is safe to compare, and every route
-//! is found again under the path that spells it out.
+//! The request line: an accepted request has a path that is safe to compare, and every path finds
+//! the same route with a slash at its end.
 
 #![no_main]
 
@@ -89,27 +89,27 @@ fn call(line: &Line<'_>, target: &str) {
     route(&head.path);
 }
 
-/// What a path means to each kind of mount.
+/// Looks up the path in each type of mount.
 fn route(rest: &str) {
     for kind in kinds() {
         for operation in Operation::ALL {
             let found = kind.find(rest, operation);
             if !rest.ends_with('/') {
-                // One slash at the end counts for nothing.
+                // One slash at the end is ignored.
                 assert_eq!(kind.find(&format!("{rest}/"), operation), found, "{rest:?}");
             }
             let PathMatch::Route(position, captures) = found else { continue };
             let info = kind.route(position).expect("a position in its table");
             assert_eq!(info.operation, operation);
             assert!(captures.iter().all(|(_, text)| !text.is_empty()), "{rest:?}");
-            // What needs no token changes nothing, but for the first initialisation.
+            // A route that needs no token changes no state, except the initialisation.
             let may_change = info.pattern == "init";
             assert!(!info.needs_no_token() || !operation.changes_state() || may_change);
         }
     }
 }
 
-/// Escaping and forms: what is written with every octet escaped is read as it was.
+/// Escaping and forms: text with every byte escaped is read back unchanged.
 fn texts(text: &str) {
     assert_eq!(percent_decoded(&escaped(text)), text);
     if !text.contains('%') {
@@ -131,8 +131,8 @@ fn form(text: &str) -> Option<Map<String, Value>> {
 }
 
 fn escaped(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, octet| {
-        write!(out, "%{octet:02x}").expect("a text takes everything");
+    text.bytes().fold(String::new(), |mut out, byte| {
+        write!(out, "%{byte:02x}").expect("writing to a String succeeds");
         out
     })
 }

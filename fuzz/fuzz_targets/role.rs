@@ -1,5 +1,5 @@
-//! A role as JSON: what is read, compiled and shown is read again as the same role, by a write, by
-//! a patch and from its record.
+//! A role as JSON: a role that is read, compiled and shown yields the same role when it is written,
+//! patched, or read from its record.
 
 #![no_main]
 
@@ -31,7 +31,7 @@ fuzz_target!(|body: &[u8]| {
     assert_eq!(record::decode::<RoleFields>(&bytes).as_ref(), Ok(fields));
 });
 
-/// The role that a request with these parameters makes, if it makes one.
+/// The role of a request with these parameters, if it is valid.
 fn compiled(
     parameters: Map<String, Value>,
     change: impl FnOnce(Fields) -> RoleFields,

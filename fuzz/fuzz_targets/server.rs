@@ -1,8 +1,8 @@
-//! Requests with bodies of any kind, to a server in memory: none is answered with 5xx, and the memory
-//! that one takes is bounded by a constant times its length.
+//! Requests with any body, to a server in memory: none is answered with 5xx, and the memory of one
+//! request is at most a constant plus a multiple of its length.
 //!
-//! The first byte of the input chooses the path, the second one the kind of request; the rest is the
-//! body. Of some kinds it is repeated, as it must be to reach a bound.
+//! The first byte of the input selects the path, the second one the kind of request; the rest is the
+//! body. Some kinds repeat it, to reach a limit.
 
 #![no_main]
 
@@ -16,39 +16,39 @@ use libfuzzer_sys::fuzz_target;
 use signet_fuzz::server::{Server, TOKEN};
 use tokio::runtime::{Builder, Runtime};
 
-/// What is allocated, and the most of it since the last request began, in bytes.
+/// Counts the allocated bytes, and their peak since the last request began.
 struct Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the system's allocator as it is.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(now, Ordering::Relaxed);
+        PEAK.fetch_max(now, Ordering::Relaxed);
         unsafe { System.alloc(layout) }
     }
 
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(place, layout) }
+        unsafe { System.dealloc(pointer, layout) }
     }
 }
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What any request may take, in bytes: keys, certificates, an answer.
-const FREE: usize = 4 << 20;
+/// Bytes that any request may allocate: keys, certificates, an answer.
+const BASE: usize = 4 << 20;
 
-/// What each byte of a body may take besides, up to what all nodes of one request may take: two bytes
-/// are a node, and what was parsed lies beside what is made of it.
-const EACH: usize = 512;
+/// Additional bytes for each byte of a body, up to the maximum for all nodes of a request: a node
+/// takes two bytes of the body, and its parsed and converted forms exist at the same time.
+const PER_BYTE: usize = 512;
 const ALL_NODES: usize = 20 << 20;
 
-/// What each byte of a long text may take: sent, parsed, stored, shown, and each once more while it is made.
-const TEXT: usize = 16;
+/// Bytes for each byte of a long text: sent, parsed, stored and shown, each with a copy.
+const PER_TEXT_BYTE: usize = 16;
 
 const PATHS: &[&str] = &[
     "pki/issue/web",
@@ -107,12 +107,12 @@ fuzz_target!(|input: &[u8]| {
         runtime.block_on(async {
             let server = Server::new().await;
             let before = NOW.load(Ordering::Relaxed);
-            MOST.store(before, Ordering::Relaxed);
+            PEAK.store(before, Ordering::Relaxed);
             let (status, answer) = server.send(request).await;
-            let taken = MOST.load(Ordering::Relaxed).saturating_sub(before);
+            let taken = PEAK.load(Ordering::Relaxed).saturating_sub(before);
             let text = String::from_utf8_lossy(&answer[..answer.len().min(300)]);
             assert!(status < 500, "{method} {path}: {status} {text}");
-            let allowed = FREE + (EACH * length).min(ALL_NODES) + TEXT * length;
+            let allowed = BASE + (PER_BYTE * length).min(ALL_NODES) + PER_TEXT_BYTE * length;
             assert!(
                 taken <= allowed,
                 "{method} {path}: {taken} for {length} bytes: {status} {text}"
@@ -121,7 +121,7 @@ fuzz_target!(|input: &[u8]| {
     });
 });
 
-/// A member whose list holds the input many times.
+/// An object with a list that repeats the input.
 fn around(body: &[u8], times: usize) -> Vec<u8> {
     let times = times.min((8 << 20) / body.len().max(1));
     let mut whole = b"{\"a\":[".to_vec();

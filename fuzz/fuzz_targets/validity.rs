@@ -1,5 +1,5 @@
-//! Validity: whatever role, request, mount and issuer say, a permitted certificate keeps inside
-//! every bound that applies, `max_ttl` also where `not_after` was asked for (`docs/compatibility.md`).
+//! Validity: for any role, request, mount and issuer, a permitted certificate is within every limit
+//! that applies; `max_ttl` also limits a requested `not_after` (`docs/compatibility.md`).
 
 #![no_main]
 
@@ -88,7 +88,7 @@ impl Moment {
         }
     }
 
-    /// As a request writes it: what lies outside the calendar comes out as no time at all.
+    /// The text in a request; a time outside the calendar yields an invalid one.
     fn text(moment: Option<Self>) -> String {
         moment.map(|moment| moment.instant().to_string()).unwrap_or_default()
     }
@@ -148,10 +148,10 @@ fn starts(permitted: &Template, role: &RoleFields, ask: &CertificateParams, now:
     }
     let backdate = if role.not_before_duration == 0 { 30 } else { role.not_before_duration };
     let earliest = now.plus(backdate.saturating_neg());
-    // The bounds limit what a request names, not the role's own times
+    // The bounds limit the times of a request, not the role's own times
     // (`docs/dev/vault-pki.md`, "notBefore", and `docs/dev/vault-pki.md`, "notAfter").
-    let may_go_back = role.allow_backdating && role.not_before_bound != "duration";
-    if role.not_before.is_empty() && !may_go_back {
+    let may_backdate = role.allow_backdating && role.not_before_bound != "duration";
+    if role.not_before.is_empty() && !may_backdate {
         assert!(start >= earliest, "{start} {earliest}");
     }
     if role.not_before.is_empty() && ask.not_before.is_empty() {
@@ -169,13 +169,13 @@ fn ends(
     let end = permitted.not_after;
     assert!(end.unix() <= LAST_SECOND);
     if bounds.behavior != LeafNotAfterBehavior::Permit {
-        assert!(end <= bounds.issuer_end, "{end} outlives {}", bounds.issuer_end);
+        assert!(end <= bounds.issuer_end, "{end} is after the issuer's {}", bounds.issuer_end);
     }
-    let or = |own: i64, otherwise: i64| if own > 0 { own } else { otherwise };
-    let longest = or(role.max_ttl, bounds.mount.max);
+    let or = |own: i64, default: i64| if own > 0 { own } else { default };
+    let max_ttl = or(role.max_ttl, bounds.mount.max);
     let by_time = !role.not_after.is_empty() || !ask.not_after.is_empty();
     if !by_time || role.max_ttl > 0 {
-        assert!(end <= now.plus(longest), "{end} is beyond {}", duration::format(longest));
+        assert!(end <= now.plus(max_ttl), "{end} is beyond {}", duration::format(max_ttl));
     }
     if ask.ttl > 0 {
         assert!(!by_time && end <= now.plus(ask.ttl));
@@ -184,8 +184,8 @@ fn ends(
         "permit" => {}
         "forbid" => assert!(ask.not_after.is_empty()),
         "ttl-limited" if role.not_after.is_empty() => {
-            let asked = or(ask.ttl, or(role.ttl, bounds.mount.default));
-            assert!(end <= now.plus(asked.min(longest)));
+            let requested = or(ask.ttl, or(role.ttl, bounds.mount.default));
+            assert!(end <= now.plus(requested.min(max_ttl)));
         }
         "ttl-limited" => {}
         limit if by_time => assert!(Timestamp::parse_rfc3339(limit).is_some_and(|at| end <= at)),
@@ -193,7 +193,7 @@ fn ends(
     }
 }
 
-/// A duration as Go prints it is read as the same number of seconds.
+/// A duration in Go's format is read as the same number of seconds.
 fn durations(number: i64) {
     let read = seconds(&Value::String(duration::format(number)));
     if (0..=i64::MAX / 1_000_000_000).contains(&number) {

@@ -1,4 +1,4 @@
-//! DER, the writing of it: a tag, the length of what follows, what follows.
+//! A DER writer: a tag, the length of the content, the content.
 
 /// BOOLEAN
 pub const BOOLEAN: u8 = 1;
@@ -32,10 +32,10 @@ pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         Ok(length @ ..0x80) => whole.push(length),
         _ => {
             let length = content.len().to_be_bytes();
-            let zeros = length.iter().take_while(|octet| **octet == 0).count();
-            let octets = &length[zeros..];
-            whole.push(0x80 | u8::try_from(octets.len()).expect("at most eight octets"));
-            whole.extend_from_slice(octets);
+            let zeros = length.iter().take_while(|byte| **byte == 0).count();
+            let bytes = &length[zeros..];
+            whole.push(0x80 | u8::try_from(bytes.len()).expect("at most eight bytes"));
+            whole.extend_from_slice(bytes);
         }
     }
     whole.extend_from_slice(&content);

@@ -1,5 +1,5 @@
-//! What several targets share: DER written by hand, and a request and a certificate around
-//! content of any kind, so that the fuzzer need not find lengths and signatures by itself.
+//! Shared by several targets: a DER writer, and requests and certificates around any content, so that
+//! the fuzzer need not find lengths and signatures.
 
 pub mod der;
 pub mod server;
@@ -13,9 +13,9 @@ use der::{
     element,
 };
 
-/// The one key of the targets.
+/// The key of all targets.
 pub fn key_pair() -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("32 octets are a seed")
+    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("32 bytes are a seed")
 }
 
 /// AlgorithmIdentifier of Ed25519 (RFC 8410, 3).
@@ -29,7 +29,7 @@ pub fn public_key_info() -> Vec<u8> {
     element(SEQUENCE, &[&ed25519(), &bits])
 }
 
-/// What is to be signed, with its algorithm and a signature by [`key_pair`].
+/// The content with its algorithm and a signature by [`key_pair`].
 pub fn signed(content: &[u8]) -> Vec<u8> {
     let signature = element(BIT_STRING, &[&[0], key_pair().sign(content).as_ref()]);
     element(SEQUENCE, &[content, &ed25519(), &signature])
@@ -43,8 +43,8 @@ pub fn request(subject: &[u8], attributes: &[u8]) -> Vec<u8> {
     signed(&element(SEQUENCE, &[&version, &subject, &public_key_info(), &attributes]))
 }
 
-/// A self-signed certificate of an authority with this content of its subject, and these
-/// extensions behind basic constraints.
+/// A self-signed CA certificate with this content of its subject, and these extensions after basic
+/// constraints.
 pub fn certificate(subject: &[u8], extensions: &[u8]) -> Vec<u8> {
     let name = element(SEQUENCE, &[subject]);
     let time = |text: &str| element(der::UTC_TIME, &[text.as_bytes()]);
@@ -79,13 +79,13 @@ pub fn extension(oid: &[u8], value: &[u8]) -> Vec<u8> {
     element(SEQUENCE, &[&element(OBJECT_IDENTIFIER, &[oid]), &element(OCTET_STRING, &[value])])
 }
 
-/// A PKCS#8 key of the Ed25519 algorithm around any octets.
-pub fn private_key_info(octets: &[u8]) -> Secret<Vec<u8>> {
-    let key = element(OCTET_STRING, &[octets]);
+/// A PKCS#8 key of the Ed25519 algorithm around any bytes.
+pub fn private_key_info(bytes: &[u8]) -> Secret<Vec<u8>> {
+    let key = element(OCTET_STRING, &[bytes]);
     Secret::new(element(SEQUENCE, &[&element(INTEGER, &[&[0]]), &ed25519(), &key]))
 }
 
-/// The data in two parts; its first octet says where it is cut.
+/// Splits the data in two parts; the first byte is the length of the first part.
 pub fn halves(data: &[u8]) -> (&[u8], &[u8]) {
     let Some((cut, rest)) = data.split_first() else { return (data, data) };
     rest.split_at(usize::from(*cut).min(rest.len()))

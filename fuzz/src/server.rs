@@ -1,4 +1,4 @@
-//! A server in memory, the same each time.
+//! A reproducible server in memory.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use signet::http::v1::Api;
 use signet::store::sealed::Seal;
 use signet::store::{Memory, Sealed, Store};
 
-/// The token that may do everything.
+/// The root token.
 pub const TOKEN: &str = "root";
 
 /// A server with an EC root in the mount `pki` and a role `web` that allows everything.
 pub struct Server(Api);
 
 impl Server {
-    /// Made and initialised.
+    /// Creates and initialises a server.
     pub async fn new() -> Self {
         let (clock, _) = Clock::manual(1_795_348_800);
         let entropy = Entropy::danger_seeded(1);

@@ -1,4 +1,4 @@
-//! Trees of JSON, measured.
+//! Measures of JSON trees.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ pub struct Measures {
     pub depth: usize,
     /// The most entries of one object or array.
     pub entries: usize,
-    /// The longest string, names of members included, in octets.
+    /// The longest string, including names of members, in bytes.
     pub string: usize,
     /// Values, names of members, and commas in both.
     pub nodes: usize,
