@@ -124,11 +124,11 @@ impl fmt::Debug for Audit {
 /// The audit of one request. It costs nothing where there is no device.
 pub struct Trail {
     audit: Audit,
-    entry: Option<Box<Entry>>,
+    entry: Option<Box<AuditEntry>>,
 }
 
 /// What the devices are told of the request, kept until it ends.
-struct Entry {
+struct AuditEntry {
     id: String,
     now: Timestamp,
     remote: Option<SocketAddr>,
@@ -141,7 +141,7 @@ struct Entry {
     is_recorded: bool,
 }
 
-impl Entry {
+impl AuditEntry {
     fn request(&self) -> Request<'_> {
         Request {
             id: &self.id,
@@ -175,7 +175,7 @@ impl Trail {
         located: &Located,
     ) -> Self {
         let entry = (!audit.devices.is_empty()).then(|| {
-            Box::new(Entry {
+            Box::new(AuditEntry {
                 id: id.to_owned(),
                 now,
                 remote,

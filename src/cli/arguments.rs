@@ -9,7 +9,7 @@ use clap::builder::TypedValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::mend::Mend;
 use crate::go::parse_bool;
 
@@ -94,17 +94,17 @@ pub(super) fn words(
     matches: &ArgMatches,
     least: usize,
     most: usize,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, CommandFailure> {
     let words = texts(matches, "words");
     let got = words.len();
     let at_least = if most == usize::MAX { "at least " } else { "" };
     if got < least {
         let text = format!("Not enough arguments (expected {at_least}{least}, got {got})");
-        return Err(Failure::local(text).mended_by(Mend::Usage));
+        return Err(CommandFailure::local(text).mended_by(Mend::Usage));
     }
     if got > most {
         let text = format!("Too many arguments (expected {most}, got {got})");
-        return Err(Failure::local(text).mended_by(Mend::Usage));
+        return Err(CommandFailure::local(text).mended_by(Mend::Usage));
     }
     Ok(words)
 }

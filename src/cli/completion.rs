@@ -4,8 +4,8 @@ use clap::{ArgMatches, Command};
 use clap_complete::{Generator, Shell};
 
 use super::arguments::{positional, words};
-use super::failure::Failure;
-use super::{Context, Outcome, tree};
+use super::failure::CommandFailure;
+use super::{CommandResult, Context, tree};
 
 pub(super) fn command() -> Command {
     Command::new("completion")
@@ -20,7 +20,7 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let words = words(matches, 1, 1)?;
     let shell = match words.first().map(String::as_str) {
         Some("bash") => Shell::Bash,
@@ -28,7 +28,7 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
         Some("fish") => Shell::Fish,
         other => {
             let name = other.unwrap_or_default();
-            return Err(Failure::local(format!("no completion for the shell {name:?}"))
+            return Err(CommandFailure::local(format!("no completion for the shell {name:?}"))
                 .with_mend("write bash, zsh or fish."));
         }
     };

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Command};
 
 use super::arguments::{positional, repeated, texts, words};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::server::all;
-use super::{Context, Outcome};
+use super::{CommandResult, Context};
 
 pub(super) fn command() -> Command {
     Command::new("config")
@@ -29,9 +29,9 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let Some((_, matches)) = matches.subcommand() else {
-        return Err(Failure::local("No subcommand: write signet config check FILE"));
+        return Err(CommandFailure::local("No subcommand: write signet config check FILE"));
     };
     let mut files: Vec<PathBuf> = texts(matches, "config").into_iter().map(PathBuf::from).collect();
     let least = usize::from(files.is_empty());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Command};
 
 use super::arguments::{flag, is_on, repeated, switch, text, texts, truth};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::{Context, duration};
 use crate::client::{Client, Settings, Trust};
 use crate::secret::Secret;
@@ -70,7 +70,7 @@ impl Context<'_> {
     }
 
     /// A client with the configured token.
-    pub(super) fn client(&self, matches: &ArgMatches) -> Result<Client, Failure> {
+    pub(super) fn client(&self, matches: &ArgMatches) -> Result<Client, CommandFailure> {
         let token = self.token()?;
         self.client_with(matches, token)
     }
@@ -88,7 +88,7 @@ impl Context<'_> {
         &self,
         matches: &ArgMatches,
         token: Option<Secret<String>>,
-    ) -> Result<Client, Failure> {
+    ) -> Result<Client, CommandFailure> {
         self.refuse_unsupported_variables()?;
         let choose = |name: &str, variable: &str| {
             text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
@@ -106,11 +106,11 @@ impl Context<'_> {
             pause: defaults.pause,
         };
         // Vault's command line answers 2 for settings that the client refuses.
-        Client::new(settings).map_err(|error| Failure::server(error.to_string()))
+        Client::new(settings).map_err(|error| CommandFailure::server(error.to_string()))
     }
 
     /// A variable that asks for protection is supported or refused, never ignored.
-    fn refuse_unsupported_variables(&self) -> Result<(), Failure> {
+    fn refuse_unsupported_variables(&self) -> Result<(), CommandFailure> {
         for (name, why) in UNSUPPORTED {
             let is_set = |full: &String| {
                 let value = (self.environment)(full).unwrap_or_default();
@@ -118,18 +118,20 @@ impl Context<'_> {
             };
             let names = [format!("SIGNET_{name}"), format!("VAULT_{name}")];
             if let Some(full) = names.iter().find(|full| is_set(full)) {
-                return Err(Failure::local(format!("{full} is set, but {why}: unset {full}")));
+                return Err(CommandFailure::local(format!(
+                    "{full} is set, but {why}: unset {full}"
+                )));
             }
         }
         Ok(())
     }
 
-    fn truth(&self, name: &str) -> Result<bool, Failure> {
+    fn truth(&self, name: &str) -> Result<bool, CommandFailure> {
         let Some(text) = self.variable(name) else { return Ok(false) };
-        truth(&text).map_err(|why| Failure::server(format!("SIGNET_{name}: {why}")))
+        truth(&text).map_err(|why| CommandFailure::server(format!("SIGNET_{name}: {why}")))
     }
 
-    fn trust(&self, matches: &ArgMatches) -> Result<Trust, Failure> {
+    fn trust(&self, matches: &ArgMatches) -> Result<Trust, CommandFailure> {
         let choose = |name: &str, variable: &str| {
             text(matches, name).map(str::to_owned).or_else(|| self.variable(variable))
         };
@@ -149,34 +151,34 @@ impl Context<'_> {
         })
     }
 
-    fn timeout(&self) -> Result<Option<Duration>, Failure> {
+    fn timeout(&self) -> Result<Option<Duration>, CommandFailure> {
         let Some(text) = self.variable("CLIENT_TIMEOUT") else { return Ok(None) };
         let span = duration::parse(&text)
-            .map_err(|why| Failure::server(format!("SIGNET_CLIENT_TIMEOUT: {why}")))?;
+            .map_err(|why| CommandFailure::server(format!("SIGNET_CLIENT_TIMEOUT: {why}")))?;
         Ok(span.to_std().filter(|timeout| !timeout.is_zero()))
     }
 
     /// No retries by default: the user sees the error and decides.
-    fn retries(&self) -> Result<u32, Failure> {
+    fn retries(&self) -> Result<u32, CommandFailure> {
         let Some(text) = self.variable("MAX_RETRIES") else { return Ok(0) };
         text.parse().map_err(|_| {
-            Failure::server(format!(
+            CommandFailure::server(format!(
                 "SIGNET_MAX_RETRIES: {text:?} is not a number: write 0, 1, 2 …"
             ))
         })
     }
 }
 
-fn headers(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+fn headers(given: &[String]) -> Result<Vec<(String, String)>, CommandFailure> {
     let mut headers = Vec::new();
     for text in given {
         let (name, value) = text.split_once('=').ok_or_else(|| {
-            Failure::local(format!(
+            CommandFailure::local(format!(
                 "invalid value {text:?} for flag -header: missing = in KV pair: {text:?}"
             ))
         })?;
         if name.to_ascii_lowercase().starts_with("x-vault-") {
-            return Err(Failure::server(format!(
+            return Err(CommandFailure::server(format!(
                 "failed to setup Headers[{name}]: Header starting by 'X-Vault-' are for internal usage only"
             )));
         }

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// Reads the data of a write from its arguments.
 ///
@@ -36,7 +36,7 @@ pub(super) fn parse(words: &[String], input: &mut dyn Read) -> Result<Map<String
 }
 
 /// The failure for a text of [`parse`], with what to do about it.
-pub(super) fn mistake(text: String) -> Failure {
+pub(super) fn mistake(text: String) -> CommandFailure {
     let mend = if text.contains("no such file") {
         "name an existing file after the at sign; a relative path starts at the current folder."
     } else if text.contains("format must be key=value") {
@@ -44,9 +44,9 @@ pub(super) fn mistake(text: String) -> Failure {
     } else if text.contains("unexpected EOF") || text.contains("not a JSON object") {
         "give one JSON object, such as {\"ttl\":\"1h\"}."
     } else {
-        return Failure::local(text);
+        return CommandFailure::local(text);
     };
-    Failure::local(text).with_mend(mend)
+    CommandFailure::local(text).with_mend(mend)
 }
 
 /// The same as the parameters of a query, where a list becomes a repeated name.

@@ -4,10 +4,10 @@ use clap::{ArgMatches, Command};
 
 use super::arguments::{positional, words};
 use super::connection::with_connection;
-use super::failure::Failure;
-use super::render::{Display, Format, sorted, with_display};
+use super::failure::CommandFailure;
+use super::render::{Display, OutputFormat, sorted, with_display};
 use super::write::path_and_pairs;
-use super::{Context, Outcome, data};
+use super::{CommandResult, Context, data};
 
 pub(super) fn command() -> Command {
     with_display(with_connection(
@@ -19,7 +19,7 @@ pub(super) fn command() -> Command {
     ))
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let display = Display::cooked(context, matches)?;
     let words = words(matches, 1, usize::MAX)?;
     let (path, pairs) = path_and_pairs(&words);
@@ -28,11 +28,11 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let answer = client
         .delete(&path, &query)
         .await
-        .map_err(|error| Failure::request(format_args!("Error deleting {path}"), &error))?;
+        .map_err(|error| CommandFailure::request(format_args!("Error deleting {path}"), &error))?;
     match answer {
         Some(answer) => display.answer(context, &sorted(answer)),
         None => {
-            if display.format == Format::Table {
+            if display.format == OutputFormat::Table {
                 let text = format!("Success! Data deleted (if it existed) at: {path}");
                 context.output.line(&text)?;
             }

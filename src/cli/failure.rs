@@ -8,7 +8,7 @@ use crate::client;
 
 /// What is printed before the process ends, and with which code.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct CommandFailure {
     /// The exit code.
     pub(crate) code: u8,
     /// For standard error.
@@ -17,7 +17,7 @@ pub(crate) struct Failure {
     pub(super) mend: Mend,
 }
 
-impl Failure {
+impl CommandFailure {
     /// A mistake on this side: usage, a file, the environment. Exit code 1.
     pub(crate) fn local(text: impl Into<String>) -> Self {
         Self { code: 1, text: text.into(), mend: Mend::InText }
@@ -49,7 +49,7 @@ impl Failure {
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for CommandFailure {
     /// Standard output is closed, or cannot be written.
     fn from(error: io::Error) -> Self {
         // The reader has closed the pipe (`signet list … | head`): not an error to report.

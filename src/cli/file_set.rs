@@ -18,7 +18,7 @@
 //! | some files | the old set; the new folder is unused, and a run of an hour later removes it |
 //! | the rename of `.current` | the new set, whole |
 //!
-//! What Signet did not write is kept: [`Plan::make`] finds it before anything is asked for, and
+//! What Signet did not write is kept: [`ReplacementPlan::make`] finds it before anything is asked for, and
 //! only a plan that was forced takes it away.
 //!
 //! Not promised: that a program which opens two files around the switch gets both of one set;
@@ -42,7 +42,7 @@ use crate::entropy::Entropy;
 
 pub(super) use access::FileAccess;
 pub(super) use current::{CurrentSet, command_succeeded};
-pub(super) use plan::{Plan, Refusal};
+pub(super) use plan::{ReplacementPlan, ReplacementRefusal};
 
 /// Names that a set may have; those that the newest set lacks disappear with the old one.
 pub(super) const NAMES: [&str; 7] = [
@@ -70,13 +70,13 @@ const PENDING: &str = "PENDING";
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A name and the content of the file.
-pub(super) type Entry = (&'static str, Zeroizing<Vec<u8>>);
+pub(super) type NamedFile = (&'static str, Zeroizing<Vec<u8>>);
 
 /// What is written at once.
 #[derive(Default)]
 pub(super) struct NewSet {
     /// The files that programs read.
-    pub(super) files: Vec<Entry>,
+    pub(super) files: Vec<NamedFile>,
     /// What was asked from the server, without secrets.
     pub(super) request: Vec<u8>,
     /// Whether a command follows that must succeed once.
@@ -164,7 +164,7 @@ fn switch(
     folder: &Path,
     fresh: &Path,
     mark: &str,
-    entries: &[Entry],
+    entries: &[NamedFile],
 ) -> io::Result<Vec<&'static str>> {
     // Missing names first: until the switch they lead nowhere, with it all appear at once.
     for (name, _) in entries {

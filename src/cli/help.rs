@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Command;
 
 use super::arguments::positional;
-use super::{Context, Outcome, tree};
+use super::{CommandResult, Context, tree};
 
 pub(super) fn command() -> Command {
     Command::new("help")
@@ -27,7 +27,7 @@ pub(super) fn rewrite(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// For a line that [`rewrite`] left as it is.
-pub(super) fn run(context: &mut Context<'_>) -> Outcome {
+pub(super) fn run(context: &mut Context<'_>) -> CommandResult {
     context.output.line(&tree().render_help().to_string())?;
     Ok(0)
 }

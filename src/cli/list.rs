@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::arguments::{is_on, positional, switch, words};
 use super::connection::with_connection;
-use super::failure::Failure;
-use super::render::{Display, Format, sorted, warn, with_format};
+use super::failure::CommandFailure;
+use super::render::{Display, OutputFormat, sorted, warn, with_format};
 use super::write::path_and_pairs;
-use super::{Context, Outcome, table};
+use super::{CommandResult, Context, table};
 
 pub(super) fn command() -> Command {
     with_format(with_connection(
@@ -21,7 +21,7 @@ pub(super) fn command() -> Command {
     ))
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let display = Display::cooked(context, matches)?;
     let words = words(matches, 1, 1)?;
     let (path, _) = path_and_pairs(&words);
@@ -29,10 +29,10 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let answer = client
         .list(&path)
         .await
-        .map_err(|error| Failure::request(format_args!("Error listing {path}"), &error))?;
+        .map_err(|error| CommandFailure::request(format_args!("Error listing {path}"), &error))?;
     let Some(answer) = answer.map(sorted) else {
-        if display.format == Format::Table {
-            return Err(Failure::server(format!("No value found at {path}")));
+        if display.format == OutputFormat::Table {
+            return Err(CommandFailure::server(format!("No value found at {path}")));
         }
         // A script always gets a document; the exit code says that nothing was found.
         display.whole(context, &Map::new())?;
@@ -41,11 +41,11 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let data = answer.data.as_ref();
     let keys = data.and_then(|data| data.get("keys")).and_then(Value::as_array);
     let Some(keys) = keys else {
-        return Err(Failure::server(format!("No entries found at {path}")));
+        return Err(CommandFailure::server(format!("No entries found at {path}")));
     };
     let info = data.and_then(|data| data.get("key_info")).and_then(Value::as_object);
     match (display.format, is_on(matches, "detailed")) {
-        (Format::Table, detailed) => {
+        (OutputFormat::Table, detailed) => {
             let rows = match info.filter(|_| detailed) {
                 Some(info) => with_info(keys, info),
                 None => heading(&["Keys"], keys.iter().map(|key| vec![table::go(key)])),

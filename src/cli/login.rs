@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::arguments::{flag, is_on, positional, switch, text, words};
 use super::connection::with_connection;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::mend::Mend;
-use super::render::{Display, Format, warn, with_display};
-use super::{Context, Outcome, paragraph, prompt};
+use super::render::{Display, OutputFormat, warn, with_display};
+use super::{CommandResult, Context, paragraph, prompt};
 use crate::client::Client;
 use crate::secret::Secret;
 use crate::wire::answer::{Answer, Auth};
@@ -38,7 +38,7 @@ pub(super) fn command() -> Command {
     ))
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let mut display = Display::cooked(context, matches)?;
     let only = is_on(matches, "token-only");
     if only {
@@ -47,7 +47,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let store = !is_on(matches, "no-store") && !only;
     let print = !is_on(matches, "no-print");
     if !store && !print {
-        return Err(Failure::local("-no-store and -no-print cannot be used together"));
+        return Err(CommandFailure::local("-no-store and -no-print cannot be used together"));
     }
     let token = given_token(context, matches)?;
     if only {
@@ -66,18 +66,21 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     show(context, &display, store, auth, warnings)
 }
 
-fn given_token(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret<String>, Failure> {
+fn given_token(
+    context: &mut Context<'_>,
+    matches: &ArgMatches,
+) -> Result<Secret<String>, CommandFailure> {
     match text(matches, "method") {
         None | Some("token") => {}
         Some(other) => {
             let text = format!(
                 "Unknown auth method: {other}. Use \"signet login\" with a token; other methods of a server are used with \"signet write auth/…\"."
             );
-            return Err(Failure::local(paragraph::wrap(&text, 0)));
+            return Err(CommandFailure::local(paragraph::wrap(&text, 0)));
         }
     }
     if let Some(path) = text(matches, "path").filter(|path| path.trim_matches('/') != "token") {
-        return Err(Failure::local(format!(
+        return Err(CommandFailure::local(format!(
             "-path={path} is not a path of the token method, which is at auth/token only: leave the flag out"
         )));
     }
@@ -86,7 +89,7 @@ fn given_token(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret
         Some("-") => {
             let mut text = String::new();
             context.input.read_to_string(&mut text).map_err(|error| {
-                Failure::local(format!("Error parsing token from stdin: {error}"))
+                CommandFailure::local(format!("Error parsing token from stdin: {error}"))
             })?;
             Ok(Secret::new(text.trim().to_owned()))
         }
@@ -96,7 +99,7 @@ fn given_token(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret
 }
 
 /// Asks at the terminal.
-fn ask(context: &mut Context<'_>) -> Result<Secret<String>, Failure> {
+fn ask(context: &mut Context<'_>) -> Result<Secret<String>, CommandFailure> {
     let no_terminal = "Error authenticating: there is no terminal to ask for a token. To pass it through a pipe, give \"-\" as the argument.";
     let token = prompt::ask(context, "Token", no_terminal)?;
     Ok(Secret::new(token.trim().to_owned()))
@@ -111,19 +114,19 @@ fn warn_of_environment(context: &mut Context<'_>, store: bool) {
 }
 
 /// What the server knows about the client's token, in the form of a login's answer.
-async fn look_up(client: &Client) -> Result<(Auth, Vec<String>), Failure> {
+async fn look_up(client: &Client) -> Result<(Auth, Vec<String>), CommandFailure> {
     let answer = client
         .read("auth/token/lookup-self", &[])
         .await
         .map_err(|error| {
             let failure =
-                Failure::request("Error authenticating: error looking up token", &error);
+                CommandFailure::request("Error authenticating: error looking up token", &error);
             match failure.mend {
                 Mend::Token(_) => failure.with_mend("the server does not accept this token. Check the token, and the server's address with -address or SIGNET_ADDR."),
                 _ => failure,
             }
         })?
-        .ok_or_else(|| Failure::server("Error authenticating: empty response from lookup-self"))?;
+        .ok_or_else(|| CommandFailure::server("Error authenticating: empty response from lookup-self"))?;
     let data = answer.data.unwrap_or_default();
     Ok((from_lookup(&data), answer.warnings.unwrap_or_default()))
 }
@@ -156,8 +159,8 @@ fn show(
     store: bool,
     auth: Auth,
     warnings: Vec<String>,
-) -> Outcome {
-    let table = display.format == Format::Table;
+) -> CommandResult {
+    let table = display.format == OutputFormat::Table;
     if table && !store {
         let text = "The token was not stored in token helper. Set the SIGNET_TOKEN environment variable or pass the token below with each request to Signet.";
         context.output.note(&format!("{}\n", paragraph::wrap(text, 0)));

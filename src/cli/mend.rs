@@ -1,4 +1,4 @@
-//! The line `To mend it: …` below an error.
+//! The line `To fix it: …` below an error.
 //!
 //! The API answers with Vault's texts, because clients compare them. They name the mistake and
 //! seldom the mend, so the command line adds it.

@@ -46,7 +46,7 @@ use std::io::{IsTerminal, Read};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 
-use failure::Failure;
+use failure::CommandFailure;
 use output::Output;
 
 /// What commands use of the process: the environment, standard input and the two outputs.
@@ -57,7 +57,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// The exit code, or what went wrong.
-type Outcome = Result<u8, Failure>;
+type CommandResult = Result<u8, CommandFailure>;
 
 /// Runs the command line; the result is the exit code of the process.
 pub fn main(
@@ -84,7 +84,7 @@ fn run(arguments: Vec<OsString>, mut context: Context<'_>) -> u8 {
     let outcome = match tree.clone().try_get_matches_from(&line) {
         Ok(matches) => dispatch(&mut context, &matches),
         Err(error) => match arguments::unsupported(&error) {
-            Some(text) => Err(Failure::local(text)),
+            Some(text) => Err(CommandFailure::local(text)),
             None => match unknown::explain(&tree, &line, &error) {
                 Some(failure) => Err(failure),
                 None => return context.output.usage(&error, is_help(&error)),
@@ -95,7 +95,12 @@ fn run(arguments: Vec<OsString>, mut context: Context<'_>) -> u8 {
 }
 
 /// Prints the failure and what to do about it; its exit code.
-fn report(context: &mut Context<'_>, tree: &Command, line: &[OsString], failure: &Failure) -> u8 {
+fn report(
+    context: &mut Context<'_>,
+    tree: &Command,
+    line: &[OsString],
+    failure: &CommandFailure,
+) -> u8 {
     let (path, command) = unknown::addressed(tree, line);
     let usage = command.clone().bin_name(&path).render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim();
@@ -148,7 +153,7 @@ pub fn tree() -> Command {
         ])
 }
 
-fn dispatch(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+fn dispatch(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let Some((name, matches)) = matches.subcommand() else { return version::run(context) };
     match name {
         "server" => server::run(context, matches),
@@ -163,7 +168,7 @@ fn dispatch(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
 }
 
 /// The commands that talk to a server.
-async fn ask(context: &mut Context<'_>, name: &str, matches: &ArgMatches) -> Outcome {
+async fn ask(context: &mut Context<'_>, name: &str, matches: &ArgMatches) -> CommandResult {
     match name {
         "read" => read::run(context, matches).await,
         "write" => write::run(context, matches).await,
@@ -177,16 +182,16 @@ async fn ask(context: &mut Context<'_>, name: &str, matches: &ArgMatches) -> Out
         "token" => token::run(context, matches).await,
         "operator" => operator::run(context, matches).await,
         // clap refuses every name that is not in the tree.
-        other => Err(Failure::local(format!("{other:?} is not a command"))),
+        other => Err(CommandFailure::local(format!("{other:?} is not a command"))),
     }
 }
 
 /// One thread, because requests follow one another.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::local(format!("cannot start: {error}")))
+        .map_err(|error| CommandFailure::local(format!("cannot start: {error}")))
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::arguments::{flag, is_on, positional, switch, text, words};
 use super::connection::with_connection;
-use super::failure::Failure;
-use super::render::{Display, Format, with_format};
+use super::failure::CommandFailure;
+use super::render::{Display, OutputFormat, with_format};
 use super::status::seal_status;
-use super::{Context, Outcome, paragraph};
+use super::{CommandResult, Context, paragraph};
 use crate::client::Client;
 use crate::wire::sys::{InitAnswer, InitRequest, InitStatus};
 
@@ -48,7 +48,7 @@ pub(super) fn command() -> Command {
         )))
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     // `init` is the only one; clap refuses any other.
     let Some((_, matches)) = matches.subcommand() else { return Ok(1) };
     let display = Display::cooked(context, matches)?;
@@ -57,32 +57,34 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     if is_on(matches, "status") {
         return status(context, &client).await;
     }
-    let seal = seal_status(&client).await.map_err(|error| Failure::server(error.to_string()))?;
+    let seal =
+        seal_status(&client).await.map_err(|error| CommandFailure::server(error.to_string()))?;
     let ask = ask(matches, seal.recovery_seal)?;
-    let body = serde_json::to_vec(&ask).map_err(|error| Failure::local(error.to_string()))?;
+    let body =
+        serde_json::to_vec(&ask).map_err(|error| CommandFailure::local(error.to_string()))?;
     let init: InitAnswer = client
         .raw(Method::PUT, "sys/init", &[], Some(body.into()))
         .await
         .and_then(crate::client::Reply::bare)
-        .map_err(|error| Failure::request("Error initializing", &error))?;
+        .map_err(|error| CommandFailure::request("Error initializing", &error))?;
     if text(matches, "recovery-shares").is_some()
         && init.recovery_keys_base64.as_deref().unwrap_or_default().is_empty()
     {
         context.output.note("-recovery-shares had no effect: this server has no recovery key.");
     }
-    if display.format == Format::Table {
+    if display.format == OutputFormat::Table {
         context.output.line(&as_text(&ask, &init))?;
         Ok(0)
     } else {
-        display.whole(context, &Printed::new(&ask, &init))
+        display.whole(context, &InitOutput::new(&ask, &init))
     }
 }
 
-async fn status(context: &mut Context<'_>, client: &Client) -> Outcome {
+async fn status(context: &mut Context<'_>, client: &Client) -> CommandResult {
     let reply = client.raw(Method::GET, "sys/init", &[], None).await;
     let state: InitStatus = reply
         .and_then(crate::client::Reply::bare)
-        .map_err(|error| Failure::request("Error checking init status", &error))?;
+        .map_err(|error| CommandFailure::request("Error checking init status", &error))?;
     let (text, code) = if state.initialized {
         ("Signet is initialized", 0)
     } else {
@@ -93,11 +95,13 @@ async fn status(context: &mut Context<'_>, client: &Client) -> Outcome {
 }
 
 /// Vault's default of five shares, three of which unseal; recovery shares only when named.
-fn ask(matches: &ArgMatches, recovers: bool) -> Result<InitRequest, Failure> {
+fn ask(matches: &ArgMatches, recovers: bool) -> Result<InitRequest, CommandFailure> {
     let number = |name: &str, otherwise: u32| match text(matches, name) {
         None => Ok(otherwise),
         Some(given) => given.parse::<u32>().map_err(|_| {
-            Failure::local(format!("invalid value {given:?} for flag -{name}: write a number"))
+            CommandFailure::local(format!(
+                "invalid value {given:?} for flag -{name}: write a number"
+            ))
         }),
     };
     let (shares, threshold) = if recovers { (0, 0) } else { (5, 3) };
@@ -142,7 +146,7 @@ fn as_text(ask: &InitRequest, init: &InitAnswer) -> String {
 
 /// As JSON or YAML, in Vault's names and order.
 #[derive(Serialize)]
-struct Printed<'a> {
+struct InitOutput<'a> {
     unseal_keys_b64: &'a [String],
     unseal_keys_hex: &'a [String],
     unseal_shares: u32,
@@ -154,7 +158,7 @@ struct Printed<'a> {
     root_token: &'a str,
 }
 
-impl<'a> Printed<'a> {
+impl<'a> InitOutput<'a> {
     fn new(ask: &InitRequest, init: &'a InitAnswer) -> Self {
         // A server that opens its store on its own may make no recovery key: then it has no shares.
         let has_recovery_keys =

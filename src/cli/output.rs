@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// Where a command prints.
 pub(crate) struct Output<'a> {
@@ -51,10 +51,10 @@ impl<'a> Output<'a> {
     }
 
     /// Prints the failure and what to do about it; its exit code.
-    pub(crate) fn failure(&mut self, failure: &Failure, mend: Option<&str>) -> u8 {
+    pub(crate) fn failure(&mut self, failure: &CommandFailure, mend: Option<&str>) -> u8 {
         match mend {
             // A server's text may end with empty lines.
-            Some(mend) => self.note(&format!("{}\n\nTo mend it: {mend}", failure.text.trim_end())),
+            Some(mend) => self.note(&format!("{}\n\nTo fix it: {mend}", failure.text.trim_end())),
             None if failure.text.is_empty() => {}
             None => self.note(&failure.text),
         }

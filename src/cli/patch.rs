@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::arguments::{is_on, positional, switch, words};
 use super::connection::with_connection;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::mend::Mend;
 use super::render::{Display, with_display};
 use super::write::{finish, path_and_pairs};
-use super::{Context, Outcome, data};
+use super::{CommandResult, Context, data};
 
 pub(super) fn command() -> Command {
     with_display(with_connection(
@@ -26,18 +26,17 @@ pub(super) fn command() -> Command {
     ))
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let display = Display::cooked(context, matches)?;
     let words = words(matches, 1, usize::MAX)?;
     let (path, pairs) = path_and_pairs(&words);
     if pairs.is_empty() && !is_on(matches, "force") {
-        return Err(Failure::local("Must supply data or use -force").mended_by(Mend::Usage));
+        return Err(CommandFailure::local("Must supply data or use -force").mended_by(Mend::Usage));
     }
     let data = Value::Object(data::parse(pairs, context.input).map_err(data::mistake)?);
     let client = context.client(matches)?;
-    let answer = client
-        .patch(&path, &data)
-        .await
-        .map_err(|error| Failure::request(format_args!("Error writing data to {path}"), &error))?;
+    let answer = client.patch(&path, &data).await.map_err(|error| {
+        CommandFailure::request(format_args!("Error writing data to {path}"), &error)
+    })?;
     finish(context, &display, &path, answer)
 }

@@ -6,16 +6,16 @@ use std::process::Command as Process;
 use zeroize::Zeroizing;
 
 use super::Context;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// Asks for `what` and reads one line. Without a terminal it fails with `no_terminal`.
 pub(super) fn ask(
     context: &mut Context<'_>,
     what: &str,
     no_terminal: &str,
-) -> Result<Zeroizing<String>, Failure> {
+) -> Result<Zeroizing<String>, CommandFailure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::server(no_terminal));
+        return Err(CommandFailure::server(no_terminal));
     }
     let echo = |state: &str| Process::new("stty").arg(state).status().is_ok_and(|s| s.success());
     let hidden = echo("-echo");
@@ -31,6 +31,6 @@ pub(super) fn ask(
         context.output.note("");
     }
     let text = String::from_utf8(line)
-        .map_err(|_| Failure::local(format!("{what}: the input is not UTF-8")))?;
+        .map_err(|_| CommandFailure::local(format!("{what}: the input is not UTF-8")))?;
     Ok(Zeroizing::new(text))
 }

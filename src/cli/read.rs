@@ -5,9 +5,9 @@ use hyper::Method;
 
 use super::arguments::{positional, words};
 use super::connection::with_connection;
-use super::failure::Failure;
-use super::render::{Display, Format, sorted, with_display};
-use super::{Context, Outcome, data};
+use super::failure::CommandFailure;
+use super::render::{Display, OutputFormat, sorted, with_display};
+use super::{CommandResult, Context, data};
 
 pub(super) fn command() -> Command {
     with_display(with_connection(
@@ -24,7 +24,7 @@ pub(super) fn command() -> Command {
     ))
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let display = Display::from(context, matches)?;
     let words = words(matches, 1, usize::MAX).map_err(|mut failure| {
         // Vault's text counts only the path here.
@@ -36,11 +36,12 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     });
     let query = data::query(pairs, context.input).map_err(data::mistake)?;
     let client = context.client(matches)?;
-    if display.format == Format::Raw && display.field.is_none() {
+    if display.format == OutputFormat::Raw && display.field.is_none() {
         let reply = client.raw(Method::GET, &path, &query, None).await;
         let reply = reply.and_then(crate::client::Reply::succeeded);
-        let reply = reply
-            .map_err(|error| Failure::request(format_args!("Error reading: {path}"), &error))?;
+        let reply = reply.map_err(|error| {
+            CommandFailure::request(format_args!("Error reading: {path}"), &error)
+        })?;
         context.output.bytes(reply.body())?;
         if std::str::from_utf8(reply.body()).is_ok() {
             // Vault adds a line end; after DER it would be an extra byte.
@@ -51,13 +52,13 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     let answer = client
         .read(&path, &query)
         .await
-        .map_err(|error| Failure::request(format_args!("Error reading {path}"), &error))?
+        .map_err(|error| CommandFailure::request(format_args!("Error reading {path}"), &error))?
         .ok_or_else(|| nothing_at(&path))?;
     display.answer(context, &sorted(answer))
 }
 
-fn nothing_at(path: &str) -> Failure {
-    let failure = Failure::server(format!("No value found at {path}"));
+fn nothing_at(path: &str) -> CommandFailure {
+    let failure = CommandFailure::server(format!("No value found at {path}"));
     match path.trim_end_matches('/').rsplit_once('/') {
         Some((parent, _)) => failure.with_mend(format!(
             "check the path: \"signet list {parent}\" lists the names below {parent}, \"signet secrets list\" the mounts."

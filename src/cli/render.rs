@@ -5,13 +5,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{flag, text};
-use super::failure::Failure;
-use super::{Context, Outcome, duration, paragraph, table};
+use super::failure::CommandFailure;
+use super::{CommandResult, Context, duration, paragraph, table};
 use crate::wire::answer::{Answer, Auth, WrapInfo};
 
 /// `-format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum OutputFormat {
     Table,
     Json,
     Yaml,
@@ -22,7 +22,7 @@ pub(super) enum Format {
 /// How a command prints an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Display {
-    pub(super) format: Format,
+    pub(super) format: OutputFormat,
     pub(super) field: Option<String>,
 }
 
@@ -44,16 +44,19 @@ pub(super) fn with_format(command: Command) -> Command {
 
 impl Display {
     /// From the flags, then the environment.
-    pub(super) fn from(context: &Context<'_>, matches: &ArgMatches) -> Result<Self, Failure> {
+    pub(super) fn from(
+        context: &Context<'_>,
+        matches: &ArgMatches,
+    ) -> Result<Self, CommandFailure> {
         let named = text(matches, "format").map(str::to_owned);
         let named = named.or_else(|| context.variable("FORMAT")).unwrap_or_default();
         let format = match named.to_ascii_lowercase().as_str() {
-            "" | "table" => Format::Table,
-            "json" => Format::Json,
-            "yaml" | "yml" => Format::Yaml,
-            "raw" => Format::Raw,
+            "" | "table" => OutputFormat::Table,
+            "json" => OutputFormat::Json,
+            "yaml" | "yml" => OutputFormat::Yaml,
+            "raw" => OutputFormat::Raw,
             _ => {
-                return Err(Failure::local(format!("Invalid output format: {named}"))
+                return Err(CommandFailure::local(format!("Invalid output format: {named}"))
                     .with_mend("write -format=table, json or yaml; for read also raw."));
             }
         };
@@ -62,23 +65,28 @@ impl Display {
     }
 
     /// The same for a command without a raw form.
-    pub(super) fn cooked(context: &Context<'_>, matches: &ArgMatches) -> Result<Self, Failure> {
+    pub(super) fn cooked(
+        context: &Context<'_>,
+        matches: &ArgMatches,
+    ) -> Result<Self, CommandFailure> {
         let display = Self::from(context, matches)?;
-        if display.format == Format::Raw {
-            return Err(Failure::local("This command does not support the -format=raw option.")
-                .with_mend("write -format=table, json or yaml."));
+        if display.format == OutputFormat::Raw {
+            return Err(CommandFailure::local(
+                "This command does not support the -format=raw option.",
+            )
+            .with_mend("write -format=table, json or yaml."));
         }
         Ok(display)
     }
 
     /// Prints the answer; its warnings too.
-    pub(super) fn answer(&self, context: &mut Context<'_>, answer: &Answer) -> Outcome {
+    pub(super) fn answer(&self, context: &mut Context<'_>, answer: &Answer) -> CommandResult {
         if let Some(name) = &self.field {
             let value = field(answer, name);
             return self.value(context, name, value);
         }
         match self.format {
-            Format::Table | Format::Raw => {
+            OutputFormat::Table | OutputFormat::Raw => {
                 let text = tabulated(answer);
                 if !text.is_empty() {
                     context.output.line(&text)?;
@@ -86,14 +94,14 @@ impl Display {
                 warn(context, answer.warnings.as_deref().unwrap_or_default());
                 Ok(0)
             }
-            Format::Json | Format::Yaml => self.whole(context, answer),
+            OutputFormat::Json | OutputFormat::Yaml => self.whole(context, answer),
         }
     }
 
     /// Prints a value that is not an answer: a list, a map, a status.
-    pub(super) fn whole(&self, context: &mut Context<'_>, value: &impl Serialize) -> Outcome {
+    pub(super) fn whole(&self, context: &mut Context<'_>, value: &impl Serialize) -> CommandResult {
         let text = self.formatted(value)?;
-        if self.format == Format::Yaml {
+        if self.format == OutputFormat::Yaml {
             context.output.bytes(text.as_bytes())?;
         } else {
             context.output.line(&text)?;
@@ -107,24 +115,24 @@ impl Display {
         context: &mut Context<'_>,
         name: &str,
         value: Option<Value>,
-    ) -> Outcome {
+    ) -> CommandResult {
         let value = value.filter(|value| !value.is_null()).ok_or_else(|| {
-            Failure::local(format!("Field {name:?} not present in secret"))
+            CommandFailure::local(format!("Field {name:?} not present in secret"))
                 .with_mend("leave out -field to see all fields.")
         })?;
         let text = match self.format {
-            Format::Table | Format::Raw => table::go(&value),
-            Format::Json | Format::Yaml => self.formatted(&value)?,
+            OutputFormat::Table | OutputFormat::Raw => table::go(&value),
+            OutputFormat::Json | OutputFormat::Yaml => self.formatted(&value)?,
         };
         context.output.value(&text)?;
         Ok(0)
     }
 
-    fn formatted(&self, value: &impl Serialize) -> Result<String, Failure> {
+    fn formatted(&self, value: &impl Serialize) -> Result<String, CommandFailure> {
         let odd = |error: &dyn std::fmt::Display| {
-            Failure::local(format!("cannot print the answer: {error}"))
+            CommandFailure::local(format!("cannot print the answer: {error}"))
         };
-        if self.format == Format::Yaml {
+        if self.format == OutputFormat::Yaml {
             let value = serde_json::to_value(value).map_err(|error| odd(&error))?;
             return serde_norway::to_string(&sorted_value(value)).map_err(|error| odd(&error));
         }

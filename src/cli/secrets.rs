@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
 use super::connection::with_connection;
-use super::failure::Failure;
-use super::render::{Display, Format, warn, with_format};
-use super::{Context, Outcome, duration, table};
+use super::failure::CommandFailure;
+use super::render::{Display, OutputFormat, warn, with_format};
+use super::{CommandResult, Context, duration, table};
 use crate::client::Reply;
 use crate::go;
 use crate::wire::answer::Answer;
@@ -106,7 +106,7 @@ fn with_tuning(command: Command) -> Command {
     ])
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     match matches.subcommand() {
         Some(("enable", matches)) => enable(context, matches).await,
         Some(("tune", matches)) => tune(context, matches).await,
@@ -116,7 +116,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
     }
 }
 
-async fn enable(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+async fn enable(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let words = words(matches, 1, 1)?;
     let kind = words.first().cloned().unwrap_or_default();
     let path = text(matches, "path").unwrap_or(&kind).trim_matches('/').to_owned();
@@ -134,14 +134,14 @@ async fn enable(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let answer = client
         .post(&format!("sys/mounts/{path}"), &ask)
         .await
-        .map_err(|error| Failure::request("Error enabling", &error))?;
+        .map_err(|error| CommandFailure::request("Error enabling", &error))?;
     let kind = ask.kind;
     context.output.line(&format!("Success! Enabled the {kind} secrets engine at: {path}/"))?;
     warn_of(context, answer);
     Ok(0)
 }
 
-async fn tune(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+async fn tune(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let words = words(matches, 1, 1)?;
     let path = words.first().map_or("", |path| path.trim_matches('/'));
     let mut ask = tuning(matches, "")?;
@@ -149,19 +149,19 @@ async fn tune(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     ask.options = options(matches)?;
     let client = context.client(matches)?;
     let answer = client.post(&format!("sys/mounts/{path}/tune"), &ask).await.map_err(|error| {
-        Failure::request(format_args!("Error tuning secrets engine {path}/"), &error)
+        CommandFailure::request(format_args!("Error tuning secrets engine {path}/"), &error)
     })?;
     context.output.line(&format!("Success! Tuned the secrets engine at: {path}/"))?;
     warn_of(context, answer);
     Ok(0)
 }
 
-async fn disable(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+async fn disable(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let words = words(matches, 1, 1)?;
     let path = words.first().map_or("", |path| path.trim_matches('/'));
     let client = context.client(matches)?;
     let answer = client.delete(&format!("sys/mounts/{path}"), &[]).await.map_err(|error| {
-        Failure::request(format_args!("Error disabling secrets engine at {path}/"), &error)
+        CommandFailure::request(format_args!("Error disabling secrets engine at {path}/"), &error)
     })?;
     let text = format!("Success! Disabled the secrets engine (if it existed) at: {path}/");
     context.output.line(&text)?;
@@ -175,11 +175,11 @@ fn warn_of(context: &mut Context<'_>, answer: Option<Answer>) {
     warn(context, warnings.as_deref().unwrap_or_default());
 }
 
-async fn list(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+async fn list(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let display = Display::cooked(context, matches)?;
     words(matches, 0, 0)?;
     let client = context.client(matches)?;
-    let failed = |error| Failure::request("Error listing secrets engines", &error);
+    let failed = |error| CommandFailure::request("Error listing secrets engines", &error);
     let answer = client
         .raw(Method::GET, "sys/mounts", &[], None)
         .await
@@ -188,11 +188,11 @@ async fn list(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     let mounts = Value::Object(answer.and_then(|answer| answer.data).unwrap_or_default());
     let mounts: BTreeMap<String, MountAnswer> =
         serde_json::from_value(mounts).map_err(|error| {
-            Failure::server(format!(
+            CommandFailure::server(format!(
                 "Error listing secrets engines: an entry is malformed: {error}"
             ))
         })?;
-    if display.format != Format::Table {
+    if display.format != OutputFormat::Table {
         let printed: BTreeMap<_, _> =
             mounts.iter().map(|(path, mount)| (path, PrintedMount::new(mount))).collect();
         return display.whole(context, &printed);
@@ -330,15 +330,15 @@ fn row(cells: &[&str]) -> Vec<String> {
 }
 
 /// The settings that enabling and tuning share; `unset` is the value of a lifetime without a flag.
-fn tuning(matches: &ArgMatches, unset: &str) -> Result<TuneRequest, Failure> {
+fn tuning(matches: &ArgMatches, unset: &str) -> Result<TuneRequest, CommandFailure> {
     let lifetime = |name: &str| match text(matches, name) {
         None => Ok(unset.to_owned()),
         Some(given) => match duration::parse(given) {
             Ok(span) if span.whole_seconds() < 0 => Ok("system".to_owned()),
             Ok(span) => Ok(go::duration::format(span.whole_seconds())),
-            Err(why) => {
-                Err(Failure::local(format!("invalid value {given:?} for flag -{name}: {why}")))
-            }
+            Err(why) => Err(CommandFailure::local(format!(
+                "invalid value {given:?} for flag -{name}: {why}"
+            ))),
         },
     };
     let several = |name: &str| Some(texts(matches, name)).filter(|texts| !texts.is_empty());
@@ -359,11 +359,11 @@ fn tuning(matches: &ArgMatches, unset: &str) -> Result<TuneRequest, Failure> {
     })
 }
 
-fn options(matches: &ArgMatches) -> Result<Option<BTreeMap<String, String>>, Failure> {
+fn options(matches: &ArgMatches) -> Result<Option<BTreeMap<String, String>>, CommandFailure> {
     let mut options = BTreeMap::new();
     for given in texts(matches, "options") {
         let (name, value) = given.split_once('=').ok_or_else(|| {
-            Failure::local(format!(
+            CommandFailure::local(format!(
                 "invalid value {given:?} for flag -options: missing = in KV pair: {given:?}"
             ))
         })?;

@@ -11,8 +11,8 @@ use crate::config::{self, Checked, ConfigError, ListenerPurpose, LogFormat};
 use crate::server::{self, Controls, DevOptions, ServerInfo};
 
 use super::arguments::{flag, is_on, positional, repeated, switch, text, texts, words};
-use super::failure::Failure;
-use super::{Context, Outcome, process, trust_file};
+use super::failure::CommandFailure;
+use super::{CommandResult, Context, process, trust_file};
 
 /// Where a development server listens if nothing else was said.
 const DEVELOPMENT_ADDRESS: &str = "127.0.0.1:8200";
@@ -48,7 +48,7 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let mut format = requested_format(context, matches);
     let outcome = start(context, matches, &mut format);
     if let (Err(failure), LogFormat::Json) = (&outcome, format) {
@@ -68,14 +68,14 @@ fn requested_format(context: &Context<'_>, matches: &ArgMatches) -> LogFormat {
 }
 
 /// Writes a failure as lines of the log in JSON, so that nothing else stands in the stream.
-fn log_failure(failure: &Failure) {
+fn log_failure(failure: &CommandFailure) {
     config::logs::install(config::Log { level: config::LogLevel::Info, format: LogFormat::Json });
     for reason in failure.text.lines() {
         tracing::error!(reason, "server not started");
     }
 }
 
-fn start(context: &mut Context<'_>, matches: &ArgMatches, format: &mut LogFormat) -> Outcome {
+fn start(context: &mut Context<'_>, matches: &ArgMatches, format: &mut LogFormat) -> CommandResult {
     words(matches, 0, 0)?;
     belong_together(matches)?;
     let development = is_on(matches, "dev").then(|| development(context, matches)).transpose()?;
@@ -93,7 +93,7 @@ fn start(context: &mut Context<'_>, matches: &ArgMatches, format: &mut LogFormat
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::local(format!("cannot start the runtime: {error}")))?;
+        .map_err(|error| CommandFailure::local(format!("cannot start the runtime: {error}")))?;
     let stores_token = development.is_some() && !is_on(matches, "dev-no-store-token");
     let folder = text(matches, "dev-tls-cert-dir").map(PathBuf::from);
     if let Some(folder) = &folder {
@@ -119,7 +119,7 @@ fn start(context: &mut Context<'_>, matches: &ArgMatches, format: &mut LogFormat
         };
         server::run(config, development, announce, signals)
             .await
-            .map_err(|error| Failure::local(format!("The server did not start: {error}")))
+            .map_err(|error| CommandFailure::local(format!("The server did not start: {error}")))
     })?;
     Ok(0)
 }
@@ -146,7 +146,7 @@ fn log_panics() {
 }
 
 /// A flag without the one that gives it effect would be passed over.
-fn belong_together(matches: &ArgMatches) -> Result<(), Failure> {
+fn belong_together(matches: &ArgMatches) -> Result<(), CommandFailure> {
     let given = |name: &str| match matches.try_get_one::<bool>(name) {
         Ok(on) => on == Some(&true),
         Err(_) => matches.contains_id(name),
@@ -160,7 +160,7 @@ fn belong_together(matches: &ArgMatches) -> Result<(), Failure> {
     ];
     for (flag, other) in pairs {
         if given(flag) && !is_on(matches, other) {
-            return Err(Failure::local(format!(
+            return Err(CommandFailure::local(format!(
                 "-{flag} has no effect without -{other}: add -{other}, or leave it out"
             )));
         }
@@ -195,7 +195,7 @@ async fn follow_signals(controls: Controls) {
     controls.stop.closed().await;
 }
 
-fn development(context: &Context<'_>, matches: &ArgMatches) -> Result<DevOptions, Failure> {
+fn development(context: &Context<'_>, matches: &ArgMatches) -> Result<DevOptions, CommandFailure> {
     let trust_domain = match text(matches, "dev-spiffe") {
         None => None,
         Some(name) => {
@@ -203,7 +203,7 @@ fn development(context: &Context<'_>, matches: &ArgMatches) -> Result<DevOptions
             let id =
                 SpiffeId::parse(&format!("spiffe://{id}")).ok().filter(|id| id.path().is_empty());
             Some(id.ok_or_else(|| {
-                Failure::local(format!(
+                CommandFailure::local(format!(
                     "-dev-spiffe={name} is not a trust domain: write a name such as example.com, in lower case and without a path"
                 ))
             })?)
@@ -224,7 +224,7 @@ fn configuration(
     context: &Context<'_>,
     matches: &ArgMatches,
     development: bool,
-) -> Result<Checked, Failure> {
+) -> Result<Checked, CommandFailure> {
     let overrides =
         [("LOG_LEVEL", text(matches, "log-level")), ("LOG_FORMAT", text(matches, "log-format"))];
     let lookup = |name: &str| {
@@ -234,7 +234,7 @@ fn configuration(
     };
     let files: Vec<PathBuf> = texts(matches, "config").into_iter().map(PathBuf::from).collect();
     if files.is_empty() && !development {
-        return Err(Failure::local(
+        return Err(CommandFailure::local(
             "Must specify at least one configuration file with -config=FILE, or -dev for a server to play with",
         ));
     }
@@ -258,18 +258,18 @@ fn configuration(
     Ok(config)
 }
 
-fn address_of(text: &str) -> Result<SocketAddr, Failure> {
+fn address_of(text: &str) -> Result<SocketAddr, CommandFailure> {
     text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next()).ok_or_else(|| {
-        Failure::local(format!(
+        CommandFailure::local(format!(
             "-dev-listen-address={text} is not an address: write HOST:PORT, such as 127.0.0.1:8200"
         ))
     })
 }
 
 /// Every fault, a line each.
-pub(super) fn all(faults: &[ConfigError]) -> Failure {
+pub(super) fn all(faults: &[ConfigError]) -> CommandFailure {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    Failure::local(lines.join("\n"))
+    CommandFailure::local(lines.join("\n"))
 }
 
 /// What a person, or a script, needs to go on: address, token, three lines to paste.
@@ -278,7 +278,7 @@ fn introduce(
     announcement: &ServerInfo,
     domain: Option<&SpiffeId>,
     folder: Option<&Path>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let scheme = if announcement.tls { "https" } else { "http" };
     for address in &announcement.addresses {
         context.output.line(&format!("address: {scheme}://{address}"))?;

@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use super::arguments::{positional, words};
 use super::connection::with_connection;
-use super::failure::Failure;
-use super::render::{Display, Format, with_display};
-use super::{Context, Outcome, table};
+use super::failure::CommandFailure;
+use super::render::{Display, OutputFormat, with_display};
+use super::{CommandResult, Context, table};
 use crate::client::{Client, Error};
 use crate::wire::sys::{Leader, SealStatus};
 
 /// Both answers as one JSON or YAML document, in Vault's names and order.
 #[derive(Serialize)]
-struct Printed<'a> {
+struct StatusOutput<'a> {
     r#type: &'a str,
     initialized: bool,
     sealed: bool,
@@ -49,7 +49,7 @@ struct Printed<'a> {
     leader_cluster_address: Option<&'a str>,
 }
 
-impl<'a> Printed<'a> {
+impl<'a> StatusOutput<'a> {
     fn new(seal: &'a SealStatus, leader: &'a Leader) -> Self {
         let known = |text: &'a str| (!text.is_empty()).then_some(text);
         Self {
@@ -91,14 +91,15 @@ pub(super) fn command() -> Command {
     ))
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let display = Display::cooked(context, matches)?;
     words(matches, 0, 0)?;
     // Exit code 2 means "sealed": no error may end this command with it.
-    let client = context.client(matches).map_err(|failure| Failure { code: 1, ..failure })?;
-    let seal = seal_status(&client)
-        .await
-        .map_err(|error| Failure::request("Error checking seal status", &error).with_code(1))?;
+    let client =
+        context.client(matches).map_err(|failure| CommandFailure { code: 1, ..failure })?;
+    let seal = seal_status(&client).await.map_err(|error| {
+        CommandFailure::request("Error checking seal status", &error).with_code(1)
+    })?;
     let leader = match client.raw(Method::GET, "sys/leader", &[], None).await {
         Ok(reply) => reply.bare(),
         Err(error) => Err(error),
@@ -107,7 +108,9 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         Ok(leader) => leader,
         // This endpoint needs an unsealed server only if several servers share a store.
         Err(error) if error.says("is sealed") => Leader { ha_enabled: true, ..Leader::default() },
-        Err(error) => return Err(Failure::local(format!("Error checking leader status: {error}"))),
+        Err(error) => {
+            return Err(CommandFailure::local(format!("Error checking leader status: {error}")));
+        }
     };
     let code = if seal.sealed { 2 } else { 0 };
     print(context, &display, &seal, &leader)?;
@@ -124,14 +127,14 @@ fn print(
     display: &Display,
     seal: &SealStatus,
     leader: &Leader,
-) -> Outcome {
-    let printed = Printed::new(seal, leader);
+) -> CommandResult {
+    let printed = StatusOutput::new(seal, leader);
     if let Some(name) = &display.field {
         let members = serde_json::to_value(printed).ok();
         let value = members.and_then(|members| members.get(name).cloned());
         return display.value(context, name, value);
     }
-    if display.format != Format::Table {
+    if display.format != OutputFormat::Table {
         return display.whole(context, &printed);
     }
     context.output.line(&table::pairs(&rows(seal, leader)))?;

@@ -14,14 +14,14 @@ use serde_json::{Map, Value};
 use x509_cert::name::Name;
 use zeroize::Zeroizing;
 
-use super::file_set::Entry;
+use super::file_set::NamedFile;
 use crate::ca::certificate::CertificateFields;
 
 /// Splits an answer of `issue` in PEM into `svid.pem`, `key.pem` and `bundle.pem`.
 ///
 /// # Errors
 /// What is missing, or what does not belong together.
-pub(super) fn pem_set(data: &Map<String, Value>, identity: &str) -> Result<Vec<Entry>, String> {
+pub(super) fn pem_set(data: &Map<String, Value>, identity: &str) -> Result<Vec<NamedFile>, String> {
     let text = |name: &str| {
         data.get(name).and_then(Value::as_str).ok_or_else(|| format!("the answer has no {name}"))
     };
@@ -183,7 +183,7 @@ mod tests {
         data.as_object().unwrap().clone()
     }
 
-    fn count(entry: &Entry) -> usize {
+    fn count(entry: &NamedFile) -> usize {
         String::from_utf8_lossy(&entry.1).matches("-----BEGIN ").count()
     }
 

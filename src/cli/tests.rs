@@ -141,7 +141,7 @@ fn prints_sends_and_ends_as_recorded() {
             (expected(&session["stdout"], &address), expected(&session["stderr"], &address));
         assert_eq!(flat(&done.stdout), flat(&stdout), "{command:?}");
         // The line that this command line adds.
-        match done.stderr.split_once("\n\nTo mend it: ") {
+        match done.stderr.split_once("\n\nTo fix it: ") {
             Some((text, _)) => assert_eq!(text, stderr.trim_end(), "{command:?}"),
             None => assert_eq!(done.stderr, stderr, "{command:?}"),
         }

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::arguments::{positional, words};
 use super::connection::with_connection;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::render::{Display, sorted, with_display};
-use super::{Context, Outcome};
+use super::{CommandResult, Context};
 
 pub(super) fn print_command() -> Command {
     Command::new("print")
@@ -43,7 +43,7 @@ pub(super) fn command() -> Command {
         )))
 }
 
-pub(super) fn print(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) fn print(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     if let Some((_, matches)) = matches.subcommand() {
         words(matches, 0, 0)?;
     }
@@ -52,7 +52,7 @@ pub(super) fn print(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome 
     Ok(0)
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     // `lookup` is the only one; clap refuses any other.
     let Some((_, matches)) = matches.subcommand() else { return Ok(1) };
     let display = Display::cooked(context, matches)?;
@@ -63,7 +63,9 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
         Some(token) => client.post("auth/token/lookup", &json!({ "token": token.trim() })).await,
     };
     let answer = answer
-        .map_err(|error| Failure::request("Error looking up token", &error))?
-        .ok_or_else(|| Failure::server("Error looking up token: the server answered nothing"))?;
+        .map_err(|error| CommandFailure::request("Error looking up token", &error))?
+        .ok_or_else(|| {
+            CommandFailure::server("Error looking up token: the server answered nothing")
+        })?;
     display.answer(context, &sorted(answer))
 }

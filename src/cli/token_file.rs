@@ -9,13 +9,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Context;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::mend::TokenSource;
 use crate::secret::Secret;
 
 impl Context<'_> {
     /// The token of the environment, else the stored one.
-    pub(super) fn token(&self) -> Result<Option<Secret<String>>, Failure> {
+    pub(super) fn token(&self) -> Result<Option<Secret<String>>, CommandFailure> {
         if let Some(token) = self.variable("TOKEN") {
             return Ok(Some(Secret::new(token)));
         }
@@ -32,15 +32,15 @@ impl Context<'_> {
         stored(&path).ok().flatten().map(|_| TokenSource::File(path))
     }
 
-    fn token_file(&self) -> Result<PathBuf, Failure> {
+    fn token_file(&self) -> Result<PathBuf, CommandFailure> {
         let home = (self.environment)("HOME").filter(|home| !home.is_empty());
         home.map(|home| PathBuf::from(home).join(".vault-token")).ok_or_else(|| {
-            Failure::local("HOME is not set, so there is no file for the token: set SIGNET_TOKEN, or use -no-store")
+            CommandFailure::local("HOME is not set, so there is no file for the token: set SIGNET_TOKEN, or use -no-store")
         })
     }
 
     /// Keeps the token for later commands, readable by its owner only.
-    pub(super) fn store_token(&self, token: &Secret<String>) -> Result<(), Failure> {
+    pub(super) fn store_token(&self, token: &Secret<String>) -> Result<(), CommandFailure> {
         write_whole(&self.token_file()?, token.expose().as_bytes())
     }
 
@@ -49,7 +49,7 @@ impl Context<'_> {
     pub(super) fn store_development_token(
         &self,
         token: &Secret<String>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<String>, CommandFailure> {
         let path = self.token_file()?;
         let mark = path.with_file_name(".signet-dev-token");
         if let Some(found) = stored(&path)? {
@@ -69,13 +69,15 @@ impl Context<'_> {
     }
 }
 
-fn stored(path: &Path) -> Result<Option<Secret<String>>, Failure> {
+fn stored(path: &Path) -> Result<Option<Secret<String>>, CommandFailure> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.trim())
             .filter(|text| !text.is_empty())
             .map(|text| Secret::new(text.to_owned()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::local(format!("{} cannot be read: {error}", path.display()))),
+        Err(error) => {
+            Err(CommandFailure::local(format!("{} cannot be read: {error}", path.display())))
+        }
     }
 }
 
@@ -85,9 +87,9 @@ fn digest(token: &Secret<String>) -> String {
 }
 
 /// Writes a new file and renames it, so that the file never holds half a token.
-fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
+fn write_whole(path: &Path, content: &[u8]) -> Result<(), CommandFailure> {
     let failed = |error: io::Error| {
-        Failure::server(format!(
+        CommandFailure::server(format!(
             "Error storing token: {} cannot be written: {error}",
             path.display()
         ))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::ca::certificate::CertificateFields;
 use crate::entropy::Entropy;
 
@@ -16,7 +16,7 @@ use crate::entropy::Entropy;
 const OURS: &str = "Signet development CA";
 
 /// Refuses a folder whose `ca.pem` no development server wrote.
-pub(super) fn check(folder: &Path) -> Result<(), Failure> {
+pub(super) fn check(folder: &Path) -> Result<(), CommandFailure> {
     let file = folder.join("ca.pem");
     let is_ours = match fs::read(&file) {
         Ok(text) => CertificateDer::from_pem_slice(&text).is_ok_and(|found| is_development(&found)),
@@ -26,7 +26,7 @@ pub(super) fn check(folder: &Path) -> Result<(), Failure> {
     if is_ours {
         return Ok(());
     }
-    Err(Failure::local(format!(
+    Err(CommandFailure::local(format!(
         "{} is not the certificate of a development server and would be lost: move it away, or name another folder with -dev-tls-cert-dir",
         file.display()
     )))
@@ -37,7 +37,7 @@ fn is_development(certificate: &CertificateDer<'_>) -> bool {
 }
 
 /// Writes the file; without a folder into a new one, so that no other user can have prepared it.
-pub(super) fn write(folder: Option<&Path>, pem: &str) -> Result<PathBuf, Failure> {
+pub(super) fn write(folder: Option<&Path>, pem: &str) -> Result<PathBuf, CommandFailure> {
     let made = match folder {
         Some(folder) => fs::create_dir_all(folder).map(|()| folder.to_owned()),
         None => {
@@ -47,7 +47,7 @@ pub(super) fn write(folder: Option<&Path>, pem: &str) -> Result<PathBuf, Failure
         }
     };
     let failed = |what: &Path, error: io::Error| {
-        Failure::local(format!("cannot write {}: {error}", what.display()))
+        CommandFailure::local(format!("cannot write {}: {error}", what.display()))
     };
     let folder = made.map_err(|error| failed(folder.unwrap_or(Path::new("a folder")), error))?;
     check(&folder)?;

@@ -6,7 +6,7 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use strsim::osa_distance;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// The exit code of an unknown command, as in Vault's command line and in shells.
 const NOT_FOUND: u8 = 127;
@@ -88,7 +88,11 @@ const ABSENT: [(&str, &str); 42] = [
 ];
 
 /// The failure for an unknown command or flag; `line` is what clap parsed.
-pub(super) fn explain(tree: &Command, line: &[OsString], error: &clap::Error) -> Option<Failure> {
+pub(super) fn explain(
+    tree: &Command,
+    line: &[OsString],
+    error: &clap::Error,
+) -> Option<CommandFailure> {
     let (path, command) = addressed(tree, line);
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -112,7 +116,7 @@ pub(super) fn explain(tree: &Command, line: &[OsString], error: &clap::Error) ->
             let name = flag.trim_start_matches('-');
             let value = value.trim_matches(['<', '>']);
             Some(
-                Failure::local(format!("-{name} has no value."))
+                CommandFailure::local(format!("-{name} has no value."))
                     .with_mend(format!("write -{name}={value}, or leave it out.")),
             )
         }
@@ -132,23 +136,23 @@ pub(super) fn addressed<'a>(tree: &'a Command, line: &[OsString]) -> (String, &'
     (path, command)
 }
 
-fn unknown_command(path: &str, command: &Command, given: &str) -> Failure {
+fn unknown_command(path: &str, command: &Command, given: &str) -> CommandFailure {
     let full = format!("{path} {given}");
     let of_vault = full.split_once(' ').map_or("", |(_, words)| words);
     if let Some((_, instead)) = ABSENT.iter().find(|(name, _)| *name == of_vault) {
         let version = env!("CARGO_PKG_VERSION");
-        return Failure::local(format!("\"{full}\" is not in Signet {version}: {instead}."));
+        return CommandFailure::local(format!("\"{full}\" is not in Signet {version}: {instead}."));
     }
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
     let mend = match nearest(given, names.iter().copied()) {
         Some(name) => format!("did you mean \"{path} {name}\"?"),
         None => format!("use one of {}.", names.join(", ")),
     };
-    Failure::local(format!("\"{full}\" is not a command."))
+    CommandFailure::local(format!("\"{full}\" is not a command."))
         .with_mend(format!("{mend} \"{path} --help\" describes the commands."))
 }
 
-fn unknown_flag(path: &str, command: &Command, given: &str) -> Option<Failure> {
+fn unknown_flag(path: &str, command: &Command, given: &str) -> Option<CommandFailure> {
     let name = given.strip_prefix("--")?.split('=').next().unwrap_or_default();
     let known = command.get_arguments().filter_map(clap::Arg::get_long);
     let near = match nearest(name, known) {
@@ -156,7 +160,7 @@ fn unknown_flag(path: &str, command: &Command, given: &str) -> Option<Failure> {
         None => String::new(),
     };
     Some(
-        Failure::local(format!("-{name} is not a flag of \"{path}\"."))
+        CommandFailure::local(format!("-{name} is not a flag of \"{path}\"."))
             .with_mend(format!("{near}\"{path} --help\" lists the flags.")),
     )
 }

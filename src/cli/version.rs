@@ -3,7 +3,7 @@
 use clap::Command;
 
 use super::arguments::positional;
-use super::{Context, Outcome};
+use super::{CommandResult, Context};
 
 pub(super) fn command() -> Command {
     Command::new("version")
@@ -13,7 +13,7 @@ pub(super) fn command() -> Command {
         .after_help("Example:\n  signet version")
 }
 
-pub(super) fn run(context: &mut Context<'_>) -> Outcome {
+pub(super) fn run(context: &mut Context<'_>) -> CommandResult {
     context.output.line(concat!("Signet v", env!("CARGO_PKG_VERSION")))?;
     Ok(0)
 }

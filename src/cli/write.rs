@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::arguments::{is_on, positional, switch, words};
 use super::connection::with_connection;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::mend::Mend;
-use super::render::{Display, Format, sorted, with_display};
-use super::{Context, Outcome, data};
+use super::render::{Display, OutputFormat, sorted, with_display};
+use super::{CommandResult, Context, data};
 use crate::wire::answer::Answer;
 
 pub(super) fn command() -> Command {
@@ -30,20 +30,19 @@ pub(super) fn command() -> Command {
     ))
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let display = Display::cooked(context, matches)?;
     let words = words(matches, 1, usize::MAX)?;
     let (path, pairs) = path_and_pairs(&words);
     if pairs.is_empty() && !is_on(matches, "force") {
-        return Err(Failure::local("Must supply data or use -force").mended_by(Mend::Usage));
+        return Err(CommandFailure::local("Must supply data or use -force").mended_by(Mend::Usage));
     }
     let data = data::parse(pairs, context.input).map_err(data::mistake)?;
     let data = Some(Value::Object(data)).filter(|_| !pairs.is_empty());
     let client = context.client(matches)?;
-    let answer = client
-        .write(&path, data.as_ref())
-        .await
-        .map_err(|error| Failure::request(format_args!("Error writing data to {path}"), &error))?;
+    let answer = client.write(&path, data.as_ref()).await.map_err(|error| {
+        CommandFailure::request(format_args!("Error writing data to {path}"), &error)
+    })?;
     finish(context, &display, &path, answer)
 }
 
@@ -60,11 +59,11 @@ pub(super) fn finish(
     display: &Display,
     path: &str,
     answer: Option<Answer>,
-) -> Outcome {
+) -> CommandResult {
     match answer {
         Some(answer) => display.answer(context, &sorted(answer)),
         None => {
-            if display.format == Format::Table {
+            if display.format == OutputFormat::Table {
                 context.output.line(&format!("Success! Data written to: {path}"))?;
             }
             Ok(0)

@@ -104,7 +104,7 @@ fn n15_a_server_without_key_shares_is_initialised_without_them() {
     let address = format!("SIGNET_ADDR={}", server.address);
     let refused = shell.run(&format!("{address} signet operator init -key-shares=5"));
     assert_eq!(refused.code, 2);
-    assert!(refused.stderr.contains("To mend it: leave out -key-shares"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("To fix it: leave out -key-shares"), "{}", refused.stderr);
     let done =
         shell.must(&format!("{address} signet operator init -recovery-shares=5 -format=json"));
     assert!(done.stderr.contains("-recovery-shares had no effect"), "{}", done.stderr);

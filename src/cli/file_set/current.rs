@@ -5,12 +5,14 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{CURRENT, Entry, FileAccess, NAMES, PENDING, REQUEST, SUMS, digest, is_ours, is_set};
+use super::{
+    CURRENT, FileAccess, NAMES, NamedFile, PENDING, REQUEST, SUMS, digest, is_ours, is_set,
+};
 
 /// A set with every file that was written, each with its digest, mode and owner.
 pub(crate) struct CurrentSet {
     /// The files that programs read.
-    pub(crate) files: Vec<Entry>,
+    pub(crate) files: Vec<NamedFile>,
     /// What was asked from the server.
     pub(crate) request: Vec<u8>,
     /// Whether the command of `-exec` has not yet succeeded since the set was written.

@@ -17,13 +17,13 @@ use super::{CURRENT, NAMES, SUMS, at, digest, is_ours, is_set};
 
 /// What a set would replace that Signet did not write.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ReplacementPlan {
     foreign: Vec<PathBuf>,
 }
 
 /// Why no set can be written.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum ReplacementRefusal {
     /// These are not ours.
     Foreign(Vec<PathBuf>),
     /// A folder has the name of a file: no force removes what may lie in it.
@@ -32,7 +32,7 @@ pub(crate) enum Refusal {
     Unreadable(io::Error),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ReplacementRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Foreign(paths) => {
@@ -63,13 +63,17 @@ pub(crate) fn listed(paths: &[PathBuf]) -> String {
     }
 }
 
-impl Plan {
+impl ReplacementPlan {
     /// Looks at what a set of these names would replace or remove. `force` lets what is not
     /// ours go.
     ///
     /// # Errors
-    /// See [`Refusal`].
-    pub(crate) fn make(folder: &Path, names: &[&str], force: bool) -> Result<Self, Refusal> {
+    /// See [`ReplacementRefusal`].
+    pub(crate) fn make(
+        folder: &Path,
+        names: &[&str],
+        force: bool,
+    ) -> Result<Self, ReplacementRefusal> {
         let mut foreign = Vec::new();
         let current = folder.join(CURRENT);
         let set = match fs::read_link(&current) {
@@ -98,7 +102,7 @@ impl Plan {
         if foreign.is_empty() || force {
             Ok(Self { foreign })
         } else {
-            Err(Refusal::Foreign(foreign))
+            Err(ReplacementRefusal::Foreign(foreign))
         }
     }
 
@@ -109,30 +113,30 @@ impl Plan {
 }
 
 /// Is something there that a link would replace?
-fn occupied(path: &Path) -> Result<bool, Refusal> {
+fn occupied(path: &Path) -> Result<bool, ReplacementRefusal> {
     match path.symlink_metadata() {
-        Ok(found) if found.is_dir() => Err(Refusal::Folder(path.to_owned())),
+        Ok(found) if found.is_dir() => Err(ReplacementRefusal::Folder(path.to_owned())),
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Refusal::Unreadable(at(path, &error))),
+        Err(error) => Err(ReplacementRefusal::Unreadable(at(path, &error))),
     }
 }
 
 /// The list of digests of a set; a set of an older version has none.
-fn sums(set: &Path) -> Result<Option<String>, Refusal> {
+fn sums(set: &Path) -> Result<Option<String>, ReplacementRefusal> {
     match fs::read_to_string(set.join(SUMS)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Refusal::Unreadable(at(&set.join(SUMS), &error))),
+        Err(error) => Err(ReplacementRefusal::Unreadable(at(&set.join(SUMS), &error))),
     }
 }
 
-fn is_changed(path: &Path, name: &str, sums: Option<&str>) -> Result<bool, Refusal> {
+fn is_changed(path: &Path, name: &str, sums: Option<&str>) -> Result<bool, ReplacementRefusal> {
     let Some(sums) = sums else { return Ok(false) };
     let content = match fs::read(path) {
         Ok(content) => Zeroizing::new(content),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(Refusal::Unreadable(at(path, &error))),
+        Err(error) => return Err(ReplacementRefusal::Unreadable(at(path, &error))),
     };
     // What a full disk or a loss of power leaves: nothing is lost with it.
     if content.iter().all(|byte| *byte == 0) {

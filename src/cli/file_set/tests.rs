@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
-fn set(entries: &[(&'static str, &str)]) -> Vec<Entry> {
+fn set(entries: &[(&'static str, &str)]) -> Vec<NamedFile> {
     entries.iter().map(|(name, text)| (*name, Zeroizing::new(text.as_bytes().to_vec()))).collect()
 }
 
-fn replace(folder: &Path, entries: &[Entry]) -> io::Result<Vec<&'static str>> {
+fn replace(folder: &Path, entries: &[NamedFile]) -> io::Result<Vec<&'static str>> {
     super::replace(folder, &NewSet { files: entries.to_vec(), ..NewSet::default() })
 }
 
@@ -87,7 +87,7 @@ fn a_folder_that_is_not_ours_is_never_removed() {
 const PEM: [&str; 2] = ["svid.pem", "key.pem"];
 
 fn foreign(folder: &Path, force: bool) -> Result<Vec<PathBuf>, String> {
-    let plan = Plan::make(folder, &PEM, force).map_err(|refusal| refusal.to_string())?;
+    let plan = ReplacementPlan::make(folder, &PEM, force).map_err(|refusal| refusal.to_string())?;
     Ok(plan.foreign().iter().map(|path| path.strip_prefix(folder).unwrap().to_owned()).collect())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::algorithms::JavaSupport;
 use super::pkcs12::Outline;
-use super::report::{Entry, EntryKind};
+use super::report::{EntryKind, EntryReport};
 
 /// What depends on the algorithms of a PKCS#12 archive.
 pub(super) fn of_outline(outline: &Outline, password: &str, into: &mut Vec<String>) {
@@ -39,7 +39,7 @@ pub(super) fn of_outline(outline: &Outline, password: &str, into: &mut Vec<Strin
 }
 
 /// What depends on the entries.
-pub(super) fn of_entries(entries: &[Entry], password: &str, into: &mut Vec<String>) {
+pub(super) fn of_entries(entries: &[EntryReport], password: &str, into: &mut Vec<String>) {
     if password.chars().count() < 6 {
         into.push(
             "keytool refuses passwords of fewer than 6 characters; programs accept them".to_owned(),

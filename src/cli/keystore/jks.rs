@@ -5,7 +5,7 @@ use der::Decode;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::opened::{CertificateEntry, KeyEntry, OpenError, Opened};
+use super::opened::{CertificateEntry, KeyEntry, KeyStoreOpenError, Opened};
 use crate::ca::jks::{
     KEY_PROTECTOR, MAGIC, PRIVATE_KEY, ProtectedKey, SALT, TRUSTED_CERTIFICATE, VERSION,
     apply_keystream, integrity_digest, sha1,
@@ -17,17 +17,17 @@ use crate::secret::Secret;
 /// Opens a store with its password. A key with another password is not decrypted, the rest is read.
 ///
 /// # Errors
-/// Any [`OpenError`]. The structure is checked before the password, since it is not encrypted.
-pub fn open(store: &[u8], password: &Secret<String>) -> Result<Opened, OpenError> {
+/// Any [`KeyStoreOpenError`]. The structure is checked before the password, since it is not encrypted.
+pub fn open(store: &[u8], password: &Secret<String>) -> Result<Opened, KeyStoreOpenError> {
     if store.len() > MAX_ARCHIVE {
-        return Err(OpenError::TooLarge);
+        return Err(KeyStoreOpenError::TooLarge);
     }
     let (content, found) =
-        store.split_last_chunk::<SHA1_OUTPUT_LEN>().ok_or(OpenError::Truncated)?;
+        store.split_last_chunk::<SHA1_OUTPUT_LEN>().ok_or(KeyStoreOpenError::Truncated)?;
     let entries = entries(content)?;
     let password = utf16(password.expose());
     if !bool::from(integrity_digest(content, &password).ct_eq(found)) {
-        return Err(OpenError::Password);
+        return Err(KeyStoreOpenError::Password);
     }
     let mut opened = Opened::default();
     for entry in entries {
@@ -52,7 +52,7 @@ pub fn open(store: &[u8], password: &Secret<String>) -> Result<Opened, OpenError
 }
 
 /// An entry as it is in the file.
-struct Entry<'a> {
+struct JksEntry<'a> {
     alias: String,
     created: Timestamp,
     content: Content<'a>,
@@ -63,14 +63,16 @@ enum Content<'a> {
     Trusted(&'a [u8]),
 }
 
-fn entries(content: &[u8]) -> Result<Vec<Entry<'_>>, OpenError> {
-    let mut reader = Reader(content);
+fn entries(content: &[u8]) -> Result<Vec<JksEntry<'_>>, KeyStoreOpenError> {
+    let mut reader = JavaReader(content);
     if reader.number()? != MAGIC {
-        return Err(OpenError::Malformed("it does not begin with the mark of JKS".to_owned()));
+        return Err(KeyStoreOpenError::Malformed(
+            "it does not begin with the mark of JKS".to_owned(),
+        ));
     }
     match reader.number()? {
         VERSION => {}
-        other => return Err(OpenError::Unsupported(format!("version {other} of JKS"))),
+        other => return Err(KeyStoreOpenError::Unsupported(format!("version {other} of JKS"))),
     }
     // No capacity in advance: the file may state a wrong number.
     let mut entries = Vec::new();
@@ -80,7 +82,7 @@ fn entries(content: &[u8]) -> Result<Vec<Entry<'_>>, OpenError> {
     if reader.0.is_empty() {
         Ok(entries)
     } else {
-        Err(OpenError::Malformed("bytes follow its last entry".to_owned()))
+        Err(KeyStoreOpenError::Malformed("bytes follow its last entry".to_owned()))
     }
 }
 
@@ -99,40 +101,40 @@ fn uncover(protected: &[u8], password: &[u8]) -> Option<Secret<Vec<u8>>> {
 }
 
 /// Java's `DataInputStream` over a slice; it never reads past the end.
-struct Reader<'a>(&'a [u8]);
+struct JavaReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], OpenError> {
-        let (array, rest) = self.0.split_first_chunk::<N>().ok_or(OpenError::Truncated)?;
+impl<'a> JavaReader<'a> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], KeyStoreOpenError> {
+        let (array, rest) = self.0.split_first_chunk::<N>().ok_or(KeyStoreOpenError::Truncated)?;
         self.0 = rest;
         Ok(*array)
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], OpenError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(OpenError::Truncated)?;
+    fn take(&mut self, length: usize) -> Result<&'a [u8], KeyStoreOpenError> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(KeyStoreOpenError::Truncated)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn number(&mut self) -> Result<u32, OpenError> {
+    fn number(&mut self) -> Result<u32, KeyStoreOpenError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8], OpenError> {
-        let length = usize::try_from(self.number()?).map_err(|_| OpenError::Truncated)?;
+    fn bytes(&mut self) -> Result<&'a [u8], KeyStoreOpenError> {
+        let length = usize::try_from(self.number()?).map_err(|_| KeyStoreOpenError::Truncated)?;
         self.take(length)
     }
 
-    fn certificate(&mut self) -> Result<&'a [u8], OpenError> {
+    fn certificate(&mut self) -> Result<&'a [u8], KeyStoreOpenError> {
         match self.text()?.as_str() {
             "X.509" | "X509" => self.bytes(),
-            _ => Err(OpenError::Unsupported("a certificate that is not X.509".to_owned())),
+            _ => Err(KeyStoreOpenError::Unsupported("a certificate that is not X.509".to_owned())),
         }
     }
 
     /// Java's modified UTF-8, which encodes each UTF-16 unit on its own, and NUL in two bytes.
-    fn text(&mut self) -> Result<String, OpenError> {
-        let wrong = || OpenError::Malformed("a name in it is not Java's UTF-8".to_owned());
+    fn text(&mut self) -> Result<String, KeyStoreOpenError> {
+        let wrong = || KeyStoreOpenError::Malformed("a name in it is not Java's UTF-8".to_owned());
         let length = usize::from(u16::from_be_bytes(self.array()?));
         let mut bytes = self.take(length)?.iter().map(|byte| u16::from(*byte));
         let mut units = Vec::with_capacity(length);
@@ -154,7 +156,7 @@ impl<'a> Reader<'a> {
         String::from_utf16(&units).map_err(|_| wrong())
     }
 
-    fn entry(&mut self) -> Result<Entry<'a>, OpenError> {
+    fn entry(&mut self) -> Result<JksEntry<'a>, KeyStoreOpenError> {
         let kind = self.number()?;
         let alias = self.text()?;
         let milliseconds = i64::from_be_bytes(self.array()?);
@@ -169,8 +171,10 @@ impl<'a> Reader<'a> {
                 Content::Key(key, chain)
             }
             TRUSTED_CERTIFICATE => Content::Trusted(self.certificate()?),
-            other => return Err(OpenError::Unsupported(format!("an entry of kind {other}"))),
+            other => {
+                return Err(KeyStoreOpenError::Unsupported(format!("an entry of kind {other}")));
+            }
         };
-        Ok(Entry { alias, created, content })
+        Ok(JksEntry { alias, created, content })
     }
 }

@@ -21,15 +21,15 @@ use clap::{ArgMatches, Command};
 use data_encoding::BASE64_MIME_PERMISSIVE;
 
 use super::arguments::{flag, positional, text, words};
-use super::failure::Failure;
-use super::render::{Display, Format, with_format};
-use super::{Context, Outcome, pki, prompt};
+use super::failure::CommandFailure;
+use super::render::{Display, OutputFormat, with_format};
+use super::{CommandResult, Context, pki, prompt};
 use crate::ca::jks::MAGIC;
 use crate::ca::keystore::{MAX_ARCHIVE, MAX_PASSWORD};
 use crate::clock::Clock;
 use crate::secret::Secret;
-use opened::{OpenError, OtherFile};
-use report::{Kind, Report, printable};
+use opened::{KeyStoreOpenError, OtherFile};
+use report::{KeyStoreFormat, Report, printable};
 
 /// The most time that one file takes. It bounds what the outer structure does not show: iterations
 /// inside encrypted parts, and thousands of entries.
@@ -63,7 +63,7 @@ pub(super) fn command() -> Command {
         ))
 }
 
-pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     // `inspect` is the only one; clap refuses any other.
     let Some((_, matches)) = matches.subcommand() else { return Ok(1) };
     let display = Display::cooked(context, matches)?;
@@ -81,8 +81,8 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
     show(context, &display, &report)
 }
 
-fn show(context: &mut Context<'_>, display: &Display, report: &Report) -> Outcome {
-    if display.format != Format::Table {
+fn show(context: &mut Context<'_>, display: &Display, report: &Report) -> CommandResult {
+    if display.format != OutputFormat::Table {
         return display.whole(context, report);
     }
     context.output.line(&print::text(report))?;
@@ -90,12 +90,12 @@ fn show(context: &mut Context<'_>, display: &Display, report: &Report) -> Outcom
 }
 
 /// The bytes of a file, at most one more than the limit, which shows that it is too large.
-fn read_file(file: &str) -> Result<Vec<u8>, Failure> {
+fn read_file(file: &str) -> Result<Vec<u8>, CommandFailure> {
     let limit = u64::try_from(MAX_ARCHIVE).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     File::open(file).and_then(|open| open.take(limit).read_to_end(&mut bytes)).map_err(
         |error| {
-            Failure::local(format!("{} cannot be read: {error}", printable(file)))
+            CommandFailure::local(format!("{} cannot be read: {error}", printable(file)))
                 .with_mend("name a key store that this user can read.")
         },
     )?;
@@ -103,24 +103,24 @@ fn read_file(file: &str) -> Result<Vec<u8>, Failure> {
 }
 
 /// The format of a file by its first bytes, before the password is asked for.
-fn kind_of(bytes: &[u8]) -> Result<Kind, OpenError> {
+fn kind_of(bytes: &[u8]) -> Result<KeyStoreFormat, KeyStoreOpenError> {
     if bytes.is_empty() {
-        return Err(OpenError::Empty);
+        return Err(KeyStoreOpenError::Empty);
     }
     if bytes.len() > MAX_ARCHIVE {
-        return Err(OpenError::TooLarge);
+        return Err(KeyStoreOpenError::TooLarge);
     }
     if bytes.starts_with(&MAGIC.to_be_bytes()) {
-        return Ok(Kind::Jks);
+        return Ok(KeyStoreFormat::Jks);
     }
     if bytes.starts_with(&JCEKS.to_be_bytes()) {
-        return Err(OpenError::Unsupported("the format JCEKS".to_owned()));
+        return Err(KeyStoreOpenError::Unsupported("the format JCEKS".to_owned()));
     }
     if let Some(other) = text_of_other_kind(bytes) {
-        return Err(OpenError::OtherFile(other));
+        return Err(KeyStoreOpenError::OtherFile(other));
     }
     pkcs12::read(bytes).and_then(|pfx| pkcs12::outline(&pfx))?;
-    Ok(Kind::Pkcs12)
+    Ok(KeyStoreFormat::Pkcs12)
 }
 
 fn text_of_other_kind(bytes: &[u8]) -> Option<OtherFile> {
@@ -134,7 +134,10 @@ fn text_of_other_kind(bytes: &[u8]) -> Option<OtherFile> {
 }
 
 /// From the flag, the environment, or the terminal.
-fn password(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret<String>, Failure> {
+fn password(
+    context: &mut Context<'_>,
+    matches: &ArgMatches,
+) -> Result<Secret<String>, CommandFailure> {
     let given = match text(matches, "password-file") {
         Some(file) => pki::password(file).map_err(|failure| {
             failure.with_mend("name a file whose first line is the password with -password-file.")
@@ -150,7 +153,7 @@ fn password(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret<St
         },
     };
     if given.expose().chars().take(MAX_PASSWORD + 1).count() > MAX_PASSWORD {
-        return Err(Failure::local(format!(
+        return Err(CommandFailure::local(format!(
             "The password has more than {MAX_PASSWORD} characters: name a file that holds only the password."
         )));
     }
@@ -158,17 +161,17 @@ fn password(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Secret<St
 }
 
 /// A file that is not opened: what is wrong with it, and the next step. Exit code 2.
-fn refused(file: &str, error: &OpenError) -> Failure {
+fn refused(file: &str, error: &KeyStoreOpenError) -> CommandFailure {
     let file = printable(file);
-    Failure::server(format!("{file}: {error}. {}", error.mend(&file)))
+    CommandFailure::server(format!("{file}: {error}. {}", error.mend(&file)))
 }
 
 /// The result of the work, or an error if it takes longer than the limit. The thread then goes on
 /// until the process ends, which is soon after.
 fn within<T: Send + 'static>(
     limit: Duration,
-    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
-) -> Result<T, OpenError> {
+    work: impl FnOnce() -> Result<T, KeyStoreOpenError> + Send + 'static,
+) -> Result<T, KeyStoreOpenError> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         // After the limit there is no receiver.
@@ -176,10 +179,10 @@ fn within<T: Send + 'static>(
     });
     match receiver.recv_timeout(limit) {
         Ok(result) => result,
-        Err(mpsc::RecvTimeoutError::Timeout) => Err(OpenError::TooCostly(None)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(KeyStoreOpenError::TooCostly(None)),
         // A panic in a library, on a file that it does not expect.
         Err(mpsc::RecvTimeoutError::Disconnected) => {
-            Err(OpenError::Malformed("it cannot be read".to_owned()))
+            Err(KeyStoreOpenError::Malformed("it cannot be read".to_owned()))
         }
     }
 }

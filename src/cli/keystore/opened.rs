@@ -53,7 +53,7 @@ pub struct Opened {
 
 /// Why a file is not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OpenError {
+pub enum KeyStoreOpenError {
     /// The file has no bytes.
     Empty,
     /// The file is larger than what is read.
@@ -85,7 +85,7 @@ pub enum OtherFile {
     Unknown,
 }
 
-impl fmt::Display for OpenError {
+impl fmt::Display for KeyStoreOpenError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => formatter.write_str("the file is empty"),
@@ -118,9 +118,9 @@ impl fmt::Display for OpenError {
     }
 }
 
-impl std::error::Error for OpenError {}
+impl std::error::Error for KeyStoreOpenError {}
 
-impl OpenError {
+impl KeyStoreOpenError {
     /// The next step, as a sentence; `file` is the name that was typed.
     pub(super) fn mend(&self, file: &str) -> String {
         match self {

@@ -12,7 +12,7 @@ use p12_keystore::{CertificateBag, Pkcs12Archive, PrivateKeyBag};
 use zeroize::Zeroizing;
 
 use super::algorithms::{Algorithm, Derivation};
-use super::opened::{CertificateEntry, KeyEntry, OpenError, Opened, OtherFile};
+use super::opened::{CertificateEntry, KeyEntry, KeyStoreOpenError, Opened, OtherFile};
 use super::order;
 use crate::ca::certificate::{Certificate, CertificateFields};
 use crate::ca::keystore::{MAX_ARCHIVE, StoreContents};
@@ -57,8 +57,8 @@ impl Outline {
 /// Opens an archive whose MAC and parts have one password. An archive without a MAC is opened too.
 ///
 /// # Errors
-/// Any [`OpenError`].
-pub fn open(archive: &[u8], password: &Secret<String>) -> Result<Opened, OpenError> {
+/// Any [`KeyStoreOpenError`].
+pub fn open(archive: &[u8], password: &Secret<String>) -> Result<Opened, KeyStoreOpenError> {
     let pfx = read(archive)?;
     let outline = outline(&pfx)?;
     open_as(archive, &pfx, &outline, password)
@@ -70,12 +70,12 @@ pub(super) fn open_as(
     pfx: &Pfx<'_>,
     outline: &Outline,
     password: &Secret<String>,
-) -> Result<Opened, OpenError> {
+) -> Result<Opened, KeyStoreOpenError> {
     let password = password.expose();
     // RFC 7292, B.1: the password is a BMPString, which holds no other characters.
     let is_bmp = password.chars().all(|character| u32::from(character) < 0xffff);
     if !is_bmp && outline.algorithms().any(|algorithm| algorithm.takes_bmp) {
-        return Err(OpenError::Unsupported("algorithms that take no password with characters outside the Basic Multilingual Plane (RFC 7292, B.1)".to_owned()));
+        return Err(KeyStoreOpenError::Unsupported("algorithms that take no password with characters outside the Basic Multilingual Plane (RFC 7292, B.1)".to_owned()));
     }
     let without_mac;
     let archive = match &pfx.mac {
@@ -93,47 +93,47 @@ pub(super) fn open_as(
     Ok(sorted(found, outline))
 }
 
-fn damaged(error: der::Error) -> OpenError {
-    OpenError::Malformed(error.to_string())
+fn damaged(error: der::Error) -> KeyStoreOpenError {
+    KeyStoreOpenError::Malformed(error.to_string())
 }
 
 /// The outer structure of an archive.
 ///
 /// # Errors
 /// What is not an archive of version 3 in DER, by the form that it has instead.
-pub(super) fn read(archive: &[u8]) -> Result<Pfx<'_>, OpenError> {
+pub(super) fn read(archive: &[u8]) -> Result<Pfx<'_>, KeyStoreOpenError> {
     if archive.len() > MAX_ARCHIVE {
-        return Err(OpenError::TooLarge);
+        return Err(KeyStoreOpenError::TooLarge);
     }
     match declared_length(archive) {
-        Declared::Longer => return Err(OpenError::Truncated),
+        Declared::Longer => return Err(KeyStoreOpenError::Truncated),
         Declared::Shorter => {
-            return Err(OpenError::Malformed("bytes follow its end".to_owned()));
+            return Err(KeyStoreOpenError::Malformed("bytes follow its end".to_owned()));
         }
         Declared::Indefinite => {
-            return Err(OpenError::Unsupported(
+            return Err(KeyStoreOpenError::Unsupported(
                 "BER with indefinite lengths instead of DER".to_owned(),
             ));
         }
         Declared::Exact => {}
-        Declared::Other => return Err(OpenError::OtherFile(OtherFile::Unknown)),
+        Declared::Other => return Err(KeyStoreOpenError::OtherFile(OtherFile::Unknown)),
     }
     let pfx = match Pfx::from_der(archive) {
         Ok(pfx) => pfx,
         Err(_) if CertificateFields::read(archive).is_ok() => {
-            return Err(OpenError::OtherFile(OtherFile::Certificate));
+            return Err(KeyStoreOpenError::OtherFile(OtherFile::Certificate));
         }
         // Every archive begins with its version, 3 (RFC 7292, section 4).
         Err(_) if !begins_with_version(archive) => {
-            return Err(OpenError::OtherFile(OtherFile::Unknown));
+            return Err(KeyStoreOpenError::OtherFile(OtherFile::Unknown));
         }
         Err(error) => return Err(damaged(error)),
     };
     if pfx.version != 3 {
-        return Err(OpenError::Unsupported(format!("version {} of PKCS#12", pfx.version)));
+        return Err(KeyStoreOpenError::Unsupported(format!("version {} of PKCS#12", pfx.version)));
     }
     if pfx.safes.kind != DATA {
-        return Err(OpenError::Unsupported("a signature instead of a password".to_owned()));
+        return Err(KeyStoreOpenError::Unsupported("a signature instead of a password".to_owned()));
     }
     Ok(pfx)
 }
@@ -179,7 +179,7 @@ fn declared_length(archive: &[u8]) -> Declared {
     }
 }
 
-fn content(any: AnyRef<'_>) -> Result<&[u8], OpenError> {
+fn content(any: AnyRef<'_>) -> Result<&[u8], KeyStoreOpenError> {
     Ok(any.decode_as::<&OctetStringRef>().map_err(damaged)?.as_bytes())
 }
 
@@ -198,8 +198,8 @@ fn each<'a, T: Decode<'a, Error = der::Error>>(der: &'a [u8]) -> Result<Vec<T>, 
 /// MAC and ciphers of an archive; each must be read here and stay within the limit.
 ///
 /// # Errors
-/// [`OpenError::Unsupported`], [`OpenError::TooCostly`], [`OpenError::Malformed`].
-pub(super) fn outline(pfx: &Pfx<'_>) -> Result<Outline, OpenError> {
+/// [`KeyStoreOpenError::Unsupported`], [`KeyStoreOpenError::TooCostly`], [`KeyStoreOpenError::Malformed`].
+pub(super) fn outline(pfx: &Pfx<'_>) -> Result<Outline, KeyStoreOpenError> {
     let mut outline =
         Outline { mac: pfx.mac.as_ref().map(Algorithm::of_mac), ..Outline::default() };
     for safe in each::<ContentInfo<'_>>(content(pfx.safes.content)?).map_err(damaged)? {
@@ -210,22 +210,25 @@ pub(super) fn outline(pfx: &Pfx<'_>) -> Result<Outline, OpenError> {
                 outline.add("Encrypted part", Algorithm::of_cipher(data.content.algorithm));
             }
             other => {
-                return Err(OpenError::Unsupported(format!("a part of the kind {other}")));
+                return Err(KeyStoreOpenError::Unsupported(format!("a part of the kind {other}")));
             }
         }
     }
     for algorithm in outline.algorithms() {
         if algorithm.iterations.is_some_and(|iterations| iterations > MAX_ITERATIONS) {
-            return Err(OpenError::TooCostly(algorithm.iterations));
+            return Err(KeyStoreOpenError::TooCostly(algorithm.iterations));
         }
         if !algorithm.is_read {
-            return Err(OpenError::Unsupported(format!("the algorithm {}", algorithm.name)));
+            return Err(KeyStoreOpenError::Unsupported(format!(
+                "the algorithm {}",
+                algorithm.name
+            )));
         }
     }
     Ok(outline)
 }
 
-fn outline_bags(outline: &mut Outline, bags: &[u8]) -> Result<(), OpenError> {
+fn outline_bags(outline: &mut Outline, bags: &[u8]) -> Result<(), KeyStoreOpenError> {
     for bag in each::<SafeBag<'_>>(bags).map_err(damaged)? {
         match bag.kind {
             SHROUDED_KEY_BAG => {
@@ -255,25 +258,29 @@ fn friendly_name(bag: &SafeBag<'_>) -> Option<String> {
 }
 
 /// RFC 9579, section 5: HMAC over the content under a key from PBKDF2.
-fn verify_pbmac1(mac: &MacData<'_>, content: &[u8], password: &str) -> Result<(), OpenError> {
-    let wrong = |what: &str| OpenError::Malformed(format!("PBMAC1 {what}"));
+fn verify_pbmac1(
+    mac: &MacData<'_>,
+    content: &[u8],
+    password: &str,
+) -> Result<(), KeyStoreOpenError> {
+    let wrong = |what: &str| KeyStoreOpenError::Malformed(format!("PBMAC1 {what}"));
     let parameters = mac.mac.algorithm.parameters.ok_or_else(|| wrong("has no parameters"))?;
     let parameters = parameters.decode_as::<Pbmac1Parameters<'_>>().map_err(damaged)?;
     let derivation = Derivation::read(parameters.derivation)
-        .ok_or_else(|| OpenError::Unsupported("PBMAC1 without PBKDF2".to_owned()))?;
+        .ok_or_else(|| KeyStoreOpenError::Unsupported("PBMAC1 without PBKDF2".to_owned()))?;
     let function = match derivation.function {
         "HMAC-SHA-1" => pbkdf2::PBKDF2_HMAC_SHA1,
         "HMAC-SHA-256" => pbkdf2::PBKDF2_HMAC_SHA256,
         "HMAC-SHA-384" => pbkdf2::PBKDF2_HMAC_SHA384,
         "HMAC-SHA-512" => pbkdf2::PBKDF2_HMAC_SHA512,
-        other => return Err(OpenError::Unsupported(format!("PBMAC1 under {other}"))),
+        other => return Err(KeyStoreOpenError::Unsupported(format!("PBMAC1 under {other}"))),
     };
     let algorithm = match parameters.mac.oid {
         HMAC_SHA1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         HMAC_SHA256 => hmac::HMAC_SHA256,
         HMAC_SHA384 => hmac::HMAC_SHA384,
         HMAC_SHA512 => hmac::HMAC_SHA512,
-        other => return Err(OpenError::Unsupported(format!("PBMAC1 with {other}"))),
+        other => return Err(KeyStoreOpenError::Unsupported(format!("PBMAC1 with {other}"))),
     };
     let rounds = NonZeroU32::new(derivation.iterations).ok_or_else(|| wrong("iterates never"))?;
     // The key's length must be given (RFC 9579, section 5); no digest has more than 64 bytes.
@@ -285,30 +292,30 @@ fn verify_pbmac1(mac: &MacData<'_>, content: &[u8], password: &str) -> Result<()
         .ok_or_else(|| wrong("has a key of an unknown length"))?;
     pbkdf2::derive(function, rounds, derivation.salt, password.as_bytes(), key);
     hmac::verify(&hmac::Key::new(algorithm, key), content, mac.mac.digest.as_bytes())
-        .map_err(|_| OpenError::Password)
+        .map_err(|_| KeyStoreOpenError::Password)
 }
 
 /// What an error of `p12-keystore` means for the archive.
-fn cause(error: &Error, has_mac: bool) -> OpenError {
+fn cause(error: &Error, has_mac: bool) -> KeyStoreOpenError {
     match error {
-        Error::MacError(_) => OpenError::Password,
-        Error::InvalidParameters => OpenError::TooCostly(None),
+        Error::MacError(_) => KeyStoreOpenError::Password,
+        Error::InvalidParameters => KeyStoreOpenError::TooCostly(None),
         // The MAC proves the password of the archive, so a part has another one.
         Error::Pkcs5Error(_) | Error::UnpadError if has_mac => {
-            OpenError::Unsupported("a part with another password than its MAC".to_owned())
+            KeyStoreOpenError::Unsupported("a part with another password than its MAC".to_owned())
         }
         // Without a MAC, a wrong password shows as padding or content that is wrong.
-        _ if !has_mac => OpenError::Password,
+        _ if !has_mac => KeyStoreOpenError::Password,
         Error::UnsupportedEncryptionScheme => {
-            OpenError::Unsupported("an algorithm that is not known here".to_owned())
+            KeyStoreOpenError::Unsupported("an algorithm that is not known here".to_owned())
         }
         Error::UnsupportedCertificateType => {
-            OpenError::Unsupported("a certificate that is not X.509".to_owned())
+            KeyStoreOpenError::Unsupported("a certificate that is not X.509".to_owned())
         }
         Error::X509Error(_) => {
-            OpenError::Malformed("one of its certificates cannot be read".to_owned())
+            KeyStoreOpenError::Malformed("one of its certificates cannot be read".to_owned())
         }
-        other => OpenError::Malformed(other.to_string()),
+        other => KeyStoreOpenError::Malformed(other.to_string()),
     }
 }
 

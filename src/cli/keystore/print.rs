@@ -1,10 +1,12 @@
 //! A report as text.
 
-use super::report::{CertificateFacts, Chain, Entry, EntryKind, Key, Protection, Report};
+use super::report::{
+    CertificateReport, Chain, EntryKind, EntryReport, KeyReport, Protection, Report,
+};
 
 /// The lines of a report, without a newline at the end.
 pub(super) fn text(report: &Report) -> String {
-    let mut lines = vec![report.file.clone(), field("Kind", report.kind.as_str())];
+    let mut lines = vec![report.file.clone(), field("KeyStoreFormat", report.kind.as_str())];
     match &report.integrity {
         Some(protection) => lines.push(protected(protection)),
         None => lines.push(field("MAC", "none")),
@@ -36,7 +38,7 @@ fn protected(protection: &Protection) -> String {
     }
 }
 
-fn add_entry(entry: &Entry, lines: &mut Vec<String>) {
+fn add_entry(entry: &EntryReport, lines: &mut Vec<String>) {
     let alias = if entry.alias.is_empty() {
         "without an alias".to_owned()
     } else {
@@ -47,7 +49,7 @@ fn add_entry(entry: &Entry, lines: &mut Vec<String>) {
         lines.push(field("Created", created));
     }
     if let Some(key) = &entry.key {
-        lines.push(field("Key", &key_text(key, entry.certificates.len())));
+        lines.push(field("KeyReport", &key_text(key, entry.certificates.len())));
     }
     if let Some(chain) = &entry.chain {
         lines.push(field("Chain", &chain_text(chain, &entry.certificates)));
@@ -63,7 +65,7 @@ fn add_entry(entry: &Entry, lines: &mut Vec<String>) {
     }
 }
 
-fn key_text(key: &Key, certificates: usize) -> String {
+fn key_text(key: &KeyReport, certificates: usize) -> String {
     let Some(kind) = &key.kind else {
         return "not decrypted: it has another password than the store".to_owned();
     };
@@ -75,7 +77,7 @@ fn key_text(key: &Key, certificates: usize) -> String {
     }
 }
 
-fn chain_text(chain: &Chain, certificates: &[CertificateFacts]) -> String {
+fn chain_text(chain: &Chain, certificates: &[CertificateReport]) -> String {
     let count = match certificates.len() {
         1 => "1 certificate".to_owned(),
         count => format!("{count} certificates"),
@@ -94,17 +96,17 @@ fn chain_text(chain: &Chain, certificates: &[CertificateFacts]) -> String {
     format!("{count}, {order}{end}")
 }
 
-fn add_certificate(label: &str, facts: &CertificateFacts, lines: &mut Vec<String>) {
+fn add_certificate(label: &str, facts: &CertificateReport, lines: &mut Vec<String>) {
     if let Some(why) = &facts.unreadable {
         lines.push(field(label, &format!("cannot be read: {why}")));
         return;
     }
     lines.push(field(label, &facts.subject));
     lines.extend(facts.spiffe_ids.iter().map(|id| field("  SPIFFE ID", id)));
-    let CertificateFacts { not_before, not_after, validity, .. } = facts;
+    let CertificateReport { not_before, not_after, validity, .. } = facts;
     lines.push(field("  Valid", &format!("{not_before} to {not_after}, {validity}")));
     let role = if facts.is_ca { "CA certificate" } else { "not a CA certificate" };
-    lines.push(field("  Key", &format!("{}, {role}", facts.key)));
+    lines.push(field("  KeyReport", &format!("{}, {role}", facts.key)));
     lines.push(field("  Issuer", &facts.issuer));
     lines.push(field("  Serial number", &facts.serial_number));
 }

@@ -7,7 +7,7 @@ use x509_cert::name::Name;
 
 use super::algorithms::Algorithm;
 use super::key_kind;
-use super::opened::{CertificateEntry, KeyEntry, OpenError, Opened};
+use super::opened::{CertificateEntry, KeyEntry, KeyStoreOpenError, Opened};
 use super::order::{self, MAX_CHAIN};
 use super::{jks, pkcs12};
 use crate::ca::certificate::Certificate;
@@ -21,11 +21,11 @@ use crate::secret::Secret;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) file: String,
-    pub(super) kind: Kind,
+    pub(super) kind: KeyStoreFormat,
     /// How changes of the file are noticed.
     pub(super) integrity: Option<Protection>,
     pub(super) encryption: Vec<Protection>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<EntryReport>,
     pub(super) problems: Vec<String>,
     /// What Java refuses or does not show, by version.
     pub(super) java: Vec<String>,
@@ -33,14 +33,14 @@ pub(super) struct Report {
 
 /// The format of a key store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) enum Kind {
+pub(super) enum KeyStoreFormat {
     #[serde(rename = "PKCS#12")]
     Pkcs12,
     #[serde(rename = "JKS")]
     Jks,
 }
 
-impl Kind {
+impl KeyStoreFormat {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Pkcs12 => "PKCS#12",
@@ -92,21 +92,21 @@ impl EntryKind {
 
 /// One entry.
 #[derive(Debug, Serialize)]
-pub(super) struct Entry {
+pub(super) struct EntryReport {
     pub(super) kind: EntryKind,
     pub(super) alias: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) created: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) key: Option<Key>,
+    pub(super) key: Option<KeyReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) chain: Option<Chain>,
-    pub(super) certificates: Vec<CertificateFacts>,
+    pub(super) certificates: Vec<CertificateReport>,
 }
 
 /// A private key, without its value.
 #[derive(Debug, Serialize)]
-pub(super) struct Key {
+pub(super) struct KeyReport {
     /// `None` where the key has another password than the store.
     pub(super) kind: Option<String>,
     /// Whether it is the key of the first certificate; `None` where that cannot be checked.
@@ -127,7 +127,7 @@ pub(super) struct Chain {
 
 /// One certificate.
 #[derive(Debug, Serialize)]
-pub(super) struct CertificateFacts {
+pub(super) struct CertificateReport {
     pub(super) subject: String,
     pub(super) issuer: String,
     pub(super) serial_number: String,
@@ -148,11 +148,11 @@ pub(super) struct CertificateFacts {
 /// Why it is not opened.
 pub(super) fn inspect(
     file: &str,
-    kind: Kind,
+    kind: KeyStoreFormat,
     bytes: &[u8],
     password: &Secret<String>,
     now: Timestamp,
-) -> Result<Report, OpenError> {
+) -> Result<Report, KeyStoreOpenError> {
     let mut report = Report {
         file: printable(file),
         kind,
@@ -164,7 +164,7 @@ pub(super) fn inspect(
     };
     let plain = password.expose();
     let opened = match kind {
-        Kind::Jks => {
+        KeyStoreFormat::Jks => {
             let opened = jks::open(bytes, password)?;
             report.integrity =
                 Some(Protection::without_iterations("MAC", "SHA-1 over password and content"));
@@ -175,7 +175,7 @@ pub(super) fn inspect(
             }
             opened
         }
-        Kind::Pkcs12 => {
+        KeyStoreFormat::Pkcs12 => {
             let pfx = pkcs12::read(bytes)?;
             let outline = pkcs12::outline(&pfx)?;
             let opened = pkcs12::open_as(bytes, &pfx, &outline, password)?;
@@ -220,7 +220,7 @@ impl Report {
             for CertificateEntry { alias, certificate, created } in entries {
                 let facts = certificate_facts(certificate, now);
                 self.note_validity(alias, &facts);
-                self.entries.push(Entry {
+                self.entries.push(EntryReport {
                     kind,
                     alias: printable(alias),
                     created: created.map(|created| created.to_string()),
@@ -230,7 +230,7 @@ impl Report {
                 });
             }
         }
-        self.entries.extend(opened.secret_keys.iter().map(|alias| Entry {
+        self.entries.extend(opened.secret_keys.iter().map(|alias| EntryReport {
             kind: EntryKind::SecretKey,
             alias: printable(alias),
             created: None,
@@ -263,11 +263,11 @@ impl Report {
             ));
         }
         let chain = self.add_chain(&alias, entry, &facts);
-        self.entries.push(Entry {
+        self.entries.push(EntryReport {
             kind: EntryKind::PrivateKey,
             alias,
             created: entry.created.map(|created| created.to_string()),
-            key: Some(Key {
+            key: Some(KeyReport {
                 kind: entry.key.as_ref().map(key_kind::of),
                 belongs_to_first_certificate: belongs,
             }),
@@ -280,7 +280,7 @@ impl Report {
         &mut self,
         alias: &str,
         entry: &KeyEntry,
-        facts: &[CertificateFacts],
+        facts: &[CertificateReport],
     ) -> Option<Chain> {
         if entry.chain.is_empty() {
             self.problems.push(format!("The key {alias:?} has no certificate"));
@@ -330,10 +330,10 @@ impl Report {
         })
     }
 
-    fn note_validity(&mut self, alias: &str, facts: &CertificateFacts) {
+    fn note_validity(&mut self, alias: &str, facts: &CertificateReport) {
         if facts.validity.starts_with("expired") || facts.validity.starts_with("not valid") {
             let alias = printable(alias);
-            let CertificateFacts { subject, validity, .. } = facts;
+            let CertificateReport { subject, validity, .. } = facts;
             self.problems.push(format!("The certificate {subject} of {alias:?} is {validity}"));
         }
         if let Some(why) = &facts.unreadable {
@@ -359,11 +359,11 @@ fn belongs(entry: &KeyEntry, leaf: &[u8]) -> Option<bool> {
     StoreContents { key: Some(key), leaf, chain: &[] }.is_consistent().ok()
 }
 
-fn certificate_facts(der: &[u8], now: Timestamp) -> CertificateFacts {
+fn certificate_facts(der: &[u8], now: Timestamp) -> CertificateReport {
     let certificate = match Certificate::parse(der) {
         Ok(certificate) => certificate,
         Err(error) => {
-            return CertificateFacts {
+            return CertificateReport {
                 subject: String::new(),
                 issuer: String::new(),
                 serial_number: String::new(),
@@ -378,7 +378,7 @@ fn certificate_facts(der: &[u8], now: Timestamp) -> CertificateFacts {
         }
     };
     let uris = certificate.names().uri.iter().map(ToString::to_string);
-    CertificateFacts {
+    CertificateReport {
         subject: name(certificate.subject()),
         issuer: name(certificate.issuer()),
         serial_number: colon_hex(certificate.serial()),

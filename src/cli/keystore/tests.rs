@@ -102,7 +102,7 @@ impl Identity {
     }
 }
 
-fn report(kind: Kind, bytes: &[u8]) -> Report {
+fn report(kind: KeyStoreFormat, bytes: &[u8]) -> Report {
     inspect("a.p12", kind, bytes, &secret("changeit"), NOW).unwrap()
 }
 
@@ -143,7 +143,7 @@ fn only_algorithms_of_utf8_take_a_password_outside_the_basic_plane() {
             }
             Err(error) => {
                 assert_ne!(encoder, Encoder::Modern2026);
-                assert!(matches!(error, OpenError::Unsupported(_)), "{error:?}");
+                assert!(matches!(error, KeyStoreOpenError::Unsupported(_)), "{error:?}");
             }
         }
     }
@@ -184,40 +184,45 @@ fn a_wrong_password_and_a_changed_byte_are_refused() {
     for encoder in ENCODERS {
         let mut archive = identity.pkcs12(true, &[0, 1, 2], "changeit", encoder);
         let wrong = pkcs12::open(&archive, &secret("Changeit")).unwrap_err();
-        assert_eq!(wrong, OpenError::Password, "{encoder:?}");
+        assert_eq!(wrong, KeyStoreOpenError::Password, "{encoder:?}");
         let middle = archive.len() / 2;
         archive[middle] ^= 1;
         assert!(pkcs12::open(&archive, &secret("changeit")).is_err(), "{encoder:?}");
     }
     let mut store = identity.jks(true, "1", "changeit");
-    assert_eq!(jks::open(&store, &secret("changeIt")).unwrap_err(), OpenError::Password);
+    assert_eq!(jks::open(&store, &secret("changeIt")).unwrap_err(), KeyStoreOpenError::Password);
     let inside = store.len() - 30;
     store[inside] ^= 1;
-    assert_eq!(jks::open(&store, &secret("changeit")).unwrap_err(), OpenError::Password);
+    assert_eq!(jks::open(&store, &secret("changeit")).unwrap_err(), KeyStoreOpenError::Password);
 }
 
 #[test]
 fn a_wrong_password_is_named_without_a_mac_too() {
     let archive = without_mac(&identity().pkcs12(true, &[0, 1, 2], "changeit", Encoder::Legacy));
     let error = pkcs12::open(&archive, &secret("Changeit")).unwrap_err();
-    assert_eq!(error, OpenError::Password);
+    assert_eq!(error, KeyStoreOpenError::Password);
 }
 
 #[test]
 fn a_truncated_file_is_called_truncated_at_every_length() {
     let identity = identity();
     for (kind, whole) in [
-        (Kind::Pkcs12, identity.pkcs12(true, &[0, 1, 2], "changeit", Encoder::Modern2023)),
-        (Kind::Jks, identity.jks(true, "1", "changeit")),
+        (
+            KeyStoreFormat::Pkcs12,
+            identity.pkcs12(true, &[0, 1, 2], "changeit", Encoder::Modern2023),
+        ),
+        (KeyStoreFormat::Jks, identity.jks(true, "1", "changeit")),
     ] {
         for length in 0..whole.len() {
             let part = &whole[..length];
             let found = kind_of(part)
                 .and_then(|_| inspect("a", kind, part, &secret("changeit"), NOW).map(|_| ()));
             let expected = match length {
-                0 => OpenError::Empty,
-                1..4 if kind == Kind::Jks => OpenError::OtherFile(OtherFile::Unknown),
-                _ => OpenError::Truncated,
+                0 => KeyStoreOpenError::Empty,
+                1..4 if kind == KeyStoreFormat::Jks => {
+                    KeyStoreOpenError::OtherFile(OtherFile::Unknown)
+                }
+                _ => KeyStoreOpenError::Truncated,
             };
             assert_eq!(found, Err(expected), "{kind:?} of {length} bytes");
         }
@@ -231,7 +236,7 @@ fn more_iterations_than_the_limit_are_refused_before_any_work() {
         let Pfx { safes, mac, .. } = Pfx::from_der(&archive).unwrap();
         let mac = Some(MacData { iterations, ..mac.unwrap() });
         let costly = Pfx { version: 3, safes, mac }.to_der().unwrap();
-        assert_eq!(kind_of(&costly), Err(OpenError::TooCostly(Some(iterations))));
+        assert_eq!(kind_of(&costly), Err(KeyStoreOpenError::TooCostly(Some(iterations))));
     }
 }
 
@@ -242,7 +247,7 @@ fn work_that_takes_too_long_is_abandoned() {
         let _ = wait.recv();
         Ok(())
     };
-    assert_eq!(within(Duration::ZERO, endless), Err(OpenError::TooCostly(None)));
+    assert_eq!(within(Duration::ZERO, endless), Err(KeyStoreOpenError::TooCostly(None)));
     drop(keep);
     assert_eq!(within(MAX_TIME, || Ok(7)), Ok(7));
 }
@@ -251,7 +256,7 @@ fn work_that_takes_too_long_is_abandoned() {
 fn a_report_shows_algorithms_key_chain_expiry_and_spiffe_id() {
     let identity = identity();
     let archive = identity.pkcs12(true, &[0, 1, 2], "changeit", Encoder::Modern2026);
-    let report = report(Kind::Pkcs12, &archive);
+    let report = report(KeyStoreFormat::Pkcs12, &archive);
     assert!(report.problems.is_empty(), "{:?}", report.problems);
     assert_eq!(
         report.java,
@@ -262,17 +267,17 @@ fn a_report_shows_algorithms_key_chain_expiry_and_spiffe_id() {
     );
     let text = print::text(&report);
     for line in [
-        "  Kind            PKCS#12",
+        "  KeyStoreFormat            PKCS#12",
         "  MAC             PBMAC1 with HMAC-SHA-256, PBKDF2 with HMAC-SHA-256, 2048 iterations",
         "  Encrypted part  AES-256-CBC, PBKDF2 with HMAC-SHA-256, 2048 iterations",
         "  Private key     AES-256-CBC, PBKDF2 with HMAC-SHA-256, 2048 iterations",
         "Private key \"päyments 😀\"",
-        "  Key             EC P-256, belongs to certificate 1",
+        "  KeyReport             EC P-256, belongs to certificate 1",
         "  Chain           3 certificates, leaf first, up to a root",
         "  Certificate 1   CN=payments",
         "    SPIFFE ID     spiffe://example.com/payments/api",
         "    Valid         2030-03-16T17:46:40Z to 2030-04-16T17:46:40Z, expires in 30 days",
-        "    Key           EC P-256, not a CA certificate",
+        "    KeyReport           EC P-256, not a CA certificate",
         "  Certificate 3   CN=root",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
@@ -299,14 +304,14 @@ fn a_report_names_what_is_wrong_with_a_chain() {
         (&[1, 0, 2], "does not belong to its first certificate, but to certificate 2", true),
     ] {
         let archive = identity.pkcs12(true, order, "changeit", Encoder::Modern2023);
-        let report = report(Kind::Pkcs12, &archive);
+        let report = report(KeyStoreFormat::Pkcs12, &archive);
         let found = report.problems.iter().any(|found| found.contains(problem));
         assert!(found, "{order:?}: {:?}", report.problems);
         let chain = report.entries[0].chain.as_ref().unwrap();
         assert_eq!(chain.complete, Some(complete), "{order:?}");
     }
     let archive = identity.pkcs12(true, &[0, 1], "changeit", Encoder::Modern2023);
-    let report = report(Kind::Pkcs12, &archive);
+    let report = report(KeyStoreFormat::Pkcs12, &archive);
     assert!(report.problems.is_empty(), "{:?}", report.problems);
     let chain = report.entries[0].chain.as_ref().unwrap();
     assert_eq!(chain.missing_issuer.as_deref(), Some("CN=root"));
@@ -319,7 +324,7 @@ fn a_report_names_certificates_outside_their_validity() {
         [(-9, -5, "is expired 5 days ago"), (5, 9, "is not valid before 2030-03-22T17:46:40Z")]
     {
         let identity = identity_with(|leaf| (leaf.not_before, leaf.not_after) = (at(from), at(to)));
-        let report = report(Kind::Jks, &identity.jks(true, "1", "changeit"));
+        let report = report(KeyStoreFormat::Jks, &identity.jks(true, "1", "changeit"));
         let found = report.problems.iter().any(|problem| problem.contains(expected));
         assert!(found, "{expected}: {:?}", report.problems);
     }
@@ -328,7 +333,7 @@ fn a_report_names_certificates_outside_their_validity() {
 #[test]
 fn an_archive_without_a_mac_is_shown_with_a_warning() {
     let archive = identity().pkcs12(true, &[0, 1, 2], "changeit", Encoder::Modern2023);
-    let report = report(Kind::Pkcs12, &without_mac(&archive));
+    let report = report(KeyStoreFormat::Pkcs12, &without_mac(&archive));
     assert!(report.integrity.is_none() && report.entries.len() == 1);
     assert!(report.problems[0].starts_with("There is no MAC"), "{:?}", report.problems);
 }
@@ -338,7 +343,8 @@ fn names_in_a_file_cannot_control_the_terminal() {
     let identity = identity_with(|leaf| {
         leaf.distinguished_name.push(DnType::OrganizationName, "\u{1b}[2Jgone\u{202e}");
     });
-    let report = report(Kind::Jks, &identity.jks(true, "a\u{1b}]0;title\u{7}\nb", "changeit"));
+    let report =
+        report(KeyStoreFormat::Jks, &identity.jks(true, "a\u{1b}]0;title\u{7}\nb", "changeit"));
     let text = print::text(&report);
     let is_harmless = |character: char| {
         character == '\n' || printable(&character.to_string()).chars().eq([character])
@@ -354,7 +360,7 @@ fn a_jks_key_with_another_password_is_reported_and_the_rest_is_shown() {
     // The same entries, sealed under another password: so does `keytool -storepasswd`.
     let content = &store[..store.len() - 20];
     let again = [content, &written_jks::integrity_digest(content, &utf16("another"))].concat();
-    let report = inspect("a.jks", Kind::Jks, &again, &secret("another"), NOW).unwrap();
+    let report = inspect("a.jks", KeyStoreFormat::Jks, &again, &secret("another"), NOW).unwrap();
     assert_eq!(report.entries[0].certificates.len(), 3);
     assert!(report.problems.iter().any(|problem| problem.contains("has another password")));
     assert!(report.java.iter().any(|line| line.contains("ssl.key.password")), "{:?}", report.java);
@@ -370,7 +376,7 @@ fn equal_aliases_and_short_passwords_are_reported() {
     store[second + 2] = b'1';
     let content = &store[..store.len() - 20];
     let again = [content, &written_jks::integrity_digest(content, &utf16("a"))].concat();
-    let report = inspect("a.jks", Kind::Jks, &again, &secret("a"), NOW).unwrap();
+    let report = inspect("a.jks", KeyStoreFormat::Jks, &again, &secret("a"), NOW).unwrap();
     let java = report.java.join("\n");
     assert!(java.contains("only the last of the 2 entries with the alias \"1\""), "{java}");
     assert!(java.contains("fewer than 6 characters"), "{java}");
@@ -408,7 +414,7 @@ proptest! {
         let mut archive = without_mac(&archive);
         let at = place.index(archive.len());
         archive[at] ^= flip;
-        let _ = inspect("a", Kind::Pkcs12, &archive, &secret("changeit"), NOW);
+        let _ = inspect("a", KeyStoreFormat::Pkcs12, &archive, &secret("changeit"), NOW);
 
         let store = identity.jks(true, "1", "changeit");
         let mut content = store[..store.len() - 20].to_vec();
@@ -416,7 +422,7 @@ proptest! {
         content[at] ^= flip;
         let seal = written_jks::integrity_digest(&content, &utf16("changeit"));
         let again = [content.as_slice(), &seal].concat();
-        let _ = inspect("a", Kind::Jks, &again, &secret("changeit"), NOW);
+        let _ = inspect("a", KeyStoreFormat::Jks, &again, &secret("changeit"), NOW);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use clap::{ArgMatches, Command};
 
 use crate::cli::arguments::{flag, is_on, positional, switch};
 use crate::cli::connection::with_connection;
-use crate::cli::failure::Failure;
-use crate::cli::{Context, Outcome};
+use crate::cli::failure::CommandFailure;
+use crate::cli::{CommandResult, Context};
 use found::FoundState;
 use plan::{InitParameters, InitStep, shell_word, steps};
 use status::{StepStatus, status};
@@ -55,7 +55,7 @@ pub(super) fn command() -> Command {
     )
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let init = parameters::read(context, matches)?;
     let client = context.client(matches)?;
     let found = match FoundState::read(&client, &init).await {
@@ -95,7 +95,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outc
 }
 
 /// Every conflict, before anything is written.
-fn refuse_conflicts(steps: &[(InitStep, StepStatus)]) -> Result<(), Failure> {
+fn refuse_conflicts(steps: &[(InitStep, StepStatus)]) -> Result<(), CommandFailure> {
     let conflicts: Vec<String> = steps
         .iter()
         .filter_map(|(_, status)| match status {
@@ -106,7 +106,7 @@ fn refuse_conflicts(steps: &[(InitStep, StepStatus)]) -> Result<(), Failure> {
     if conflicts.is_empty() {
         return Ok(());
     }
-    Err(Failure::local(format!(
+    Err(CommandFailure::local(format!(
         "Nothing was written, since the plan does not fit what is there:\n{}",
         conflicts.join("\n")
     )))
@@ -118,7 +118,7 @@ fn print_plan(
     init: &InitParameters,
     steps: &[(InitStep, StepStatus)],
     connection: &[(&'static str, String)],
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let InitParameters { domain, mount, root_mount, role, .. } = init;
     let mut lines = vec![format!(
         "# Root in {root_mount}, intermediate in {mount} and role {role} for {domain}"

@@ -11,10 +11,10 @@ use super::summary::{IssueSummary, shown};
 use super::{exec, stored};
 use crate::cli::arguments::{flag, positional, switch};
 use crate::cli::connection::with_connection;
-use crate::cli::failure::Failure;
-use crate::cli::file_set::{self, Entry, NewSet, Plan};
+use crate::cli::failure::CommandFailure;
+use crate::cli::file_set::{self, NamedFile, NewSet, ReplacementPlan};
 use crate::cli::render::warn;
-use crate::cli::{Context, Outcome, svid};
+use crate::cli::{CommandResult, Context, svid};
 use crate::client::{Client, Error};
 use crate::clock::Clock;
 use crate::wire::answer::Answer;
@@ -65,7 +65,7 @@ pub(super) fn command() -> Command {
     )
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     let options = IssueOptions::read(context, matches)?;
     let plan = options.plan(options.format.names())?;
     let now = Clock::System.now();
@@ -86,10 +86,10 @@ async fn renew(
     context: &mut Context<'_>,
     matches: &ArgMatches,
     options: &IssueOptions,
-) -> Result<IssueSummary, Failure> {
+) -> Result<IssueSummary, CommandFailure> {
     let client = context.client(matches)?;
     let unwritable = |error| {
-        Failure::local(format!("Error writing the files: {error}"))
+        CommandFailure::local(format!("Error writing the files: {error}"))
             .with_mend("name a folder that this user can write with -out.")
     };
     file_set::prepare(&options.folder, options.access).map_err(unwritable)?;
@@ -98,7 +98,9 @@ async fn renew(
     let data = answer.data.unwrap_or_default();
     let files = match options.format {
         FileFormat::Pem => svid::pem_set(&data, &options.identity).map_err(|why| {
-            Failure::server(format!("The server's answer is not used, nothing is written: {why}"))
+            CommandFailure::server(format!(
+                "The server's answer is not used, nothing is written: {why}"
+            ))
         })?,
         FileFormat::Pkcs12 | FileFormat::Jks => stores(&client, options, &data).await?,
     };
@@ -120,7 +122,11 @@ async fn renew(
 }
 
 /// Prints what was done and runs the command, if it is to be run: the exit code.
-fn finish(context: &mut Context<'_>, options: &IssueOptions, mut summary: IssueSummary) -> Outcome {
+fn finish(
+    context: &mut Context<'_>,
+    options: &IssueOptions,
+    mut summary: IssueSummary,
+) -> CommandResult {
     // Before the command prints anything; a reader that has gone away must not keep it from running.
     let printed = if options.json { Ok(()) } else { context.output.line(&summary.text(options)) };
     let command = options.command.as_deref().filter(|_| summary.command_pending);
@@ -128,7 +134,7 @@ fn finish(context: &mut Context<'_>, options: &IssueOptions, mut summary: IssueS
     printed?;
     if options.json {
         let text = serde_json::to_string_pretty(&summary.json(options));
-        let text = text.map_err(|error| Failure::local(format!("cannot print: {error}")))?;
+        let text = text.map_err(|error| CommandFailure::local(format!("cannot print: {error}")))?;
         context.output.line(&text)?;
     }
     match failure {
@@ -142,7 +148,7 @@ fn run_command(
     options: &IssueOptions,
     summary: &mut IssueSummary,
     text: &str,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let status = exec::run(text, options, summary);
     summary.command_code = Some(status.as_ref().ok().and_then(std::process::ExitStatus::code));
     let why = match status {
@@ -153,14 +159,18 @@ fn run_command(
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    Err(Failure::local(format!(
+    Err(CommandFailure::local(format!(
         "The files in {} are in place, but the command of -exec failed ({why}): {text}\nRun it yourself, or run the same line again with -if-expiring, which repeats it.",
         options.folder.display()
     ))
     .with_code(COMMAND_FAILED))
 }
 
-async fn issue(client: &Client, options: &IssueOptions, format: &str) -> Result<Answer, Failure> {
+async fn issue(
+    client: &Client,
+    options: &IssueOptions,
+    format: &str,
+) -> Result<Answer, CommandFailure> {
     let mut body = options.parameters.clone();
     body.insert("format".to_owned(), Value::String(format.to_owned()));
     if let Some(password) = &options.password {
@@ -172,14 +182,14 @@ async fn issue(client: &Client, options: &IssueOptions, format: &str) -> Result<
     let answer = client.write(&path, Some(&Value::Object(body))).await;
     let answer = answer.map_err(|error| refused(options, &error))?;
     answer.ok_or_else(|| {
-        Failure::server(format!("Error writing data to {path}: no certificate came back"))
+        CommandFailure::server(format!("Error writing data to {path}: no certificate came back"))
     })
 }
 
 /// The server's refusal, with the next step where we know one.
-fn refused(options: &IssueOptions, error: &Error) -> Failure {
+fn refused(options: &IssueOptions, error: &Error) -> CommandFailure {
     let mut failure =
-        Failure::request(format_args!("Error writing data to {}", options.path()), error);
+        CommandFailure::request(format_args!("Error writing data to {}", options.path()), error);
     if error.says("common_name field is required") {
         failure.text.push_str("\n\nTry -common-name=NAME, or set require_cn=false on the role.");
     }
@@ -192,7 +202,7 @@ async fn stores(
     client: &Client,
     options: &IssueOptions,
     data: &Map<String, Value>,
-) -> Result<Vec<Entry>, Failure> {
+) -> Result<Vec<NamedFile>, CommandFailure> {
     let key_store = archive(options, data.get("certificate"))?;
     let (trust_store, same_format) = match data.get("truststore") {
         Some(given) => (archive(options, Some(given))?, true),
@@ -211,9 +221,12 @@ async fn stores(
     })
 }
 
-fn archive(options: &IssueOptions, value: Option<&Value>) -> Result<Zeroizing<Vec<u8>>, Failure> {
+fn archive(
+    options: &IssueOptions,
+    value: Option<&Value>,
+) -> Result<Zeroizing<Vec<u8>>, CommandFailure> {
     let wrong = |why: &str| {
-        Failure::server(format!(
+        CommandFailure::server(format!(
             "The server's answer is not used, nothing is written: {why}; does it know format={}?",
             options.format.parameter()
         ))
@@ -229,7 +242,12 @@ fn archive(options: &IssueOptions, value: Option<&Value>) -> Result<Zeroizing<Ve
 
 /// On standard error: files that are no longer there, files that Signet had not written, and a
 /// folder that keeps the readers of -mode and -owner out.
-fn note_changes(context: &mut Context<'_>, options: &IssueOptions, plan: &Plan, removed: &[&str]) {
+fn note_changes(
+    context: &mut Context<'_>,
+    options: &IssueOptions,
+    plan: &ReplacementPlan,
+    removed: &[&str],
+) {
     for path in plan.foreign() {
         context
             .output

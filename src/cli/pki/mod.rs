@@ -12,7 +12,7 @@ use clap::{ArgMatches, Command};
 
 pub(super) use options::password;
 
-use super::{Context, Outcome};
+use super::{CommandResult, Context};
 
 pub(super) fn command() -> Command {
     Command::new("pki")
@@ -22,7 +22,7 @@ pub(super) fn command() -> Command {
         .subcommands([init::command(), issue::command()])
 }
 
-pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Outcome {
+pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandResult {
     match matches.subcommand() {
         Some(("init", matches)) => init::run(context, matches).await,
         Some(("issue", matches)) => issue::run(context, matches).await,

@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::fraction::Fraction;
 use crate::cli::arguments::{is_on, text, words};
-use crate::cli::failure::Failure;
-use crate::cli::file_set::{FileAccess, Plan, Refusal};
+use crate::cli::failure::CommandFailure;
+use crate::cli::file_set::{FileAccess, ReplacementPlan, ReplacementRefusal};
 use crate::cli::{Context, data};
 use crate::secret::Secret;
 
@@ -44,17 +44,17 @@ pub(super) struct IssueOptions {
 }
 
 impl FileFormat {
-    fn read(text: &str) -> Result<Self, Failure> {
+    fn read(text: &str) -> Result<Self, CommandFailure> {
         match text {
             "pem" => Ok(Self::Pem),
             "pkcs12" | "p12" | "pkcs12_bundle" => Ok(Self::Pkcs12),
             "jks" | "jks_bundle" => Ok(Self::Jks),
-            "json" | "yaml" | "table" => Err(Failure::local(format!(
+            "json" | "yaml" | "table" => Err(CommandFailure::local(format!(
                 "-format={text}: here -format names the files, pem, pkcs12 or jks; what is printed is named by -output=json"
             ))),
-            other => {
-                Err(Failure::local(format!("Invalid format: {other}; write pem, pkcs12 or jks")))
-            }
+            other => Err(CommandFailure::local(format!(
+                "Invalid format: {other}; write pem, pkcs12 or jks"
+            ))),
         }
     }
 
@@ -98,24 +98,27 @@ impl FileFormat {
 
 impl IssueOptions {
     /// From the flags and arguments.
-    pub(super) fn read(context: &mut Context<'_>, matches: &ArgMatches) -> Result<Self, Failure> {
+    pub(super) fn read(
+        context: &mut Context<'_>,
+        matches: &ArgMatches,
+    ) -> Result<Self, CommandFailure> {
         let words = words(matches, 1, usize::MAX)?;
         let (identity, pairs) =
-            words.split_first().ok_or_else(|| Failure::local("No SPIFFE ID"))?;
+            words.split_first().ok_or_else(|| CommandFailure::local("No SPIFFE ID"))?;
         if !identity.starts_with("spiffe://") {
-            return Err(Failure::local(format!(
+            return Err(CommandFailure::local(format!(
                 "{identity:?} is not a SPIFFE ID: write spiffe://TRUST-DOMAIN/PATH. Other certificates come from \"signet write pki/issue/ROLE common_name=…\"."
             )));
         }
         let format = FileFormat::read(text(matches, "format").unwrap_or("pem"))?;
         if format == FileFormat::Pem && text(matches, "password-file").is_some() {
-            return Err(Failure::local(
+            return Err(CommandFailure::local(
                 "-password-file has no effect on PEM files, whose key is not encrypted: add -format=pkcs12 or -format=jks, or leave it out",
             ));
         }
         let command = text(matches, "exec").map(str::to_owned);
         if command.as_deref().is_some_and(|command| command.trim().is_empty()) {
-            return Err(Failure::local("-exec is empty: write a command, or leave it out"));
+            return Err(CommandFailure::local("-exec is empty: write a command, or leave it out"));
         }
         let fraction = text(matches, "if-expiring").map(Fraction::parse);
         let access = FileAccess::read(text(matches, "mode"), text(matches, "owner"));
@@ -128,8 +131,8 @@ impl IssueOptions {
             force: is_on(matches, "force"),
             password: text(matches, "password-file").map(password).transpose()?,
             parameters: parameters(context, matches, identity, pairs)?,
-            access: access.map_err(Failure::local)?,
-            if_expiring: fraction.transpose().map_err(Failure::local)?,
+            access: access.map_err(CommandFailure::local)?,
+            if_expiring: fraction.transpose().map_err(CommandFailure::local)?,
             command,
             json: json_output(matches)?,
         })
@@ -159,10 +162,10 @@ impl IssueOptions {
     }
 
     /// What a set of these names replaces.
-    pub(super) fn plan(&self, names: &[&str]) -> Result<Plan, Failure> {
-        Plan::make(&self.folder, names, self.force).map_err(|refusal| {
-            let is_unreadable = matches!(refusal, Refusal::Unreadable(_));
-            let failure = Failure::local(format!("Nothing is written: {refusal}"));
+    pub(super) fn plan(&self, names: &[&str]) -> Result<ReplacementPlan, CommandFailure> {
+        ReplacementPlan::make(&self.folder, names, self.force).map_err(|refusal| {
+            let is_unreadable = matches!(refusal, ReplacementRefusal::Unreadable(_));
+            let failure = CommandFailure::local(format!("Nothing is written: {refusal}"));
             if is_unreadable {
                 return failure.with_mend("name a folder that this user can write with -out.");
             }
@@ -172,11 +175,13 @@ impl IssueOptions {
 }
 
 /// Whether JSON is printed.
-fn json_output(matches: &ArgMatches) -> Result<bool, Failure> {
+fn json_output(matches: &ArgMatches) -> Result<bool, CommandFailure> {
     match text(matches, "output").unwrap_or("text") {
         "text" => Ok(false),
         "json" => Ok(true),
-        other => Err(Failure::local(format!("-output={other} is not offered: write text or json"))),
+        other => Err(CommandFailure::local(format!(
+            "-output={other} is not offered: write text or json"
+        ))),
     }
 }
 
@@ -185,8 +190,8 @@ fn parameters(
     matches: &ArgMatches,
     identity: &str,
     pairs: &[String],
-) -> Result<Map<String, Value>, Failure> {
-    let mut parameters = data::parse(pairs, context.input).map_err(Failure::local)?;
+) -> Result<Map<String, Value>, CommandFailure> {
+    let mut parameters = data::parse(pairs, context.input).map_err(CommandFailure::local)?;
     refuse_repetitions(matches, &parameters)?;
     for (flag, name) in [("ttl", "ttl"), ("common-name", "common_name")] {
         if let Some(value) = text(matches, flag) {
@@ -201,7 +206,7 @@ fn parameters(
 fn refuse_repetitions(
     matches: &ArgMatches,
     parameters: &Map<String, Value>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let given = |flag: &str| text(matches, flag).is_some();
     for (name, replaced, instead) in [
         ("uri_sans", true, "the certificate holds the SPIFFE ID of the line and no other URI"),
@@ -212,7 +217,7 @@ fn refuse_repetitions(
         ("jks_password", given("password-file"), "-password-file says it"),
     ] {
         if replaced && parameters.contains_key(name) {
-            return Err(Failure::local(format!(
+            return Err(CommandFailure::local(format!(
                 "{name}= would be replaced, leave it out: {instead}"
             )));
         }
@@ -221,12 +226,12 @@ fn refuse_repetitions(
 }
 
 /// The first line of a file.
-pub(in crate::cli) fn password(path: &str) -> Result<Secret<String>, Failure> {
+pub(in crate::cli) fn password(path: &str) -> Result<Secret<String>, CommandFailure> {
     let text = std::fs::read_to_string(path)
         .map(Zeroizing::new)
-        .map_err(|error| Failure::local(format!("{path} cannot be read: {error}")))?;
+        .map_err(|error| CommandFailure::local(format!("{path} cannot be read: {error}")))?;
     match text.lines().next().filter(|line| !line.is_empty()) {
         Some(line) => Ok(Secret::new(line.to_owned())),
-        None => Err(Failure::local(format!("{path} holds no password on its first line"))),
+        None => Err(CommandFailure::local(format!("{path} holds no password on its first line"))),
     }
 }

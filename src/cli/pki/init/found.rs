@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::plan::InitParameters;
 use crate::ca::pem;
-use crate::cli::failure::Failure;
+use crate::cli::failure::CommandFailure;
 use crate::client::Client;
 use crate::wire::sys::MountAnswer;
 
@@ -40,11 +40,14 @@ impl FoundState {
     ///
     /// # Errors
     /// The request that failed, with the server's text.
-    pub(super) async fn read(client: &Client, init: &InitParameters) -> Result<Self, Failure> {
+    pub(super) async fn read(
+        client: &Client,
+        init: &InitParameters,
+    ) -> Result<Self, CommandFailure> {
         let mounts = Value::Object(data(client, "sys/mounts").await?.unwrap_or_default());
         let mounts: BTreeMap<String, MountAnswer> =
             serde_json::from_value(mounts).map_err(|error| {
-                Failure::server(format!("sys/mounts: an entry is malformed: {error}"))
+                CommandFailure::server(format!("sys/mounts: an entry is malformed: {error}"))
             })?;
         let is_pki = |path: &str| mounts.get(&format!("{path}/")).is_some_and(|m| m.kind == "pki");
         let mut found = Self::default();
@@ -61,10 +64,10 @@ impl FoundState {
 }
 
 impl FoundAuthority {
-    async fn read(client: &Client, mount: &str) -> Result<Self, Failure> {
+    async fn read(client: &Client, mount: &str) -> Result<Self, CommandFailure> {
         let member = async |path: &str, name: &str| {
             let data = data(client, &format!("{mount}/{path}")).await?;
-            Ok::<_, Failure>(data.and_then(|mut data| data.remove(name)).unwrap_or_default())
+            Ok::<_, CommandFailure>(data.and_then(|mut data| data.remove(name)).unwrap_or_default())
         };
         let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
         let has_issuer = !text(member("config/issuers", "default").await?).is_empty();
@@ -82,20 +85,20 @@ impl FoundAuthority {
     }
 }
 
-async fn data(client: &Client, path: &str) -> Result<Option<Map<String, Value>>, Failure> {
+async fn data(client: &Client, path: &str) -> Result<Option<Map<String, Value>>, CommandFailure> {
     let answer = client
         .read(path, &[])
         .await
-        .map_err(|error| Failure::request(format_args!("Error reading {path}"), &error))?;
+        .map_err(|error| CommandFailure::request(format_args!("Error reading {path}"), &error))?;
     Ok(answer.and_then(|answer| answer.data))
 }
 
-async fn key_names(client: &Client, mount: &str) -> Result<Vec<String>, Failure> {
+async fn key_names(client: &Client, mount: &str) -> Result<Vec<String>, CommandFailure> {
     let path = format!("{mount}/keys");
     let answer = client
         .list(&path)
         .await
-        .map_err(|error| Failure::request(format_args!("Error listing {path}"), &error))?;
+        .map_err(|error| CommandFailure::request(format_args!("Error listing {path}"), &error))?;
     let infos = answer.and_then(|answer| answer.data).and_then(|mut data| data.remove("key_info"));
     let infos = infos.as_ref().and_then(Value::as_object).into_iter().flatten();
     let name = |info: &Value| info.get("key_name").and_then(Value::as_str).map(str::to_owned);

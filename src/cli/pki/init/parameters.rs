@@ -8,7 +8,7 @@ use hyper::Uri;
 use super::plan::InitParameters;
 use crate::ca::spiffe::SpiffeId;
 use crate::cli::arguments::{is_on, text, words};
-use crate::cli::failure::Failure;
+use crate::cli::failure::CommandFailure;
 use crate::cli::{Context, duration};
 
 /// Kinds of keys: the word of the flag, `key_type` and `key_bits`.
@@ -46,7 +46,10 @@ const MAX_TTL: &str = "24h";
 ///
 /// # Errors
 /// What is wrong, and what to write instead.
-pub(super) fn read(context: &Context<'_>, matches: &ArgMatches) -> Result<InitParameters, Failure> {
+pub(super) fn read(
+    context: &Context<'_>,
+    matches: &ArgMatches,
+) -> Result<InitParameters, CommandFailure> {
     let words = words(matches, 1, 1)?;
     let mount = mount_path("PATH", words.first().map_or("", String::as_str))?;
     let root_mount = match text(matches, "root-mount") {
@@ -56,7 +59,7 @@ pub(super) fn read(context: &Context<'_>, matches: &ArgMatches) -> Result<InitPa
     if format!("{mount}/").starts_with(&format!("{root_mount}/"))
         || format!("{root_mount}/").starts_with(&format!("{mount}/"))
     {
-        return Err(Failure::local(format!(
+        return Err(CommandFailure::local(format!(
             "-root-mount={root_mount} and the mount {mount} overlap: root and intermediate have a mount each, such as {mount}-root and {mount}"
         )));
     }
@@ -113,13 +116,15 @@ fn is_loopback(address: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-fn domain(given: Option<&str>) -> Result<SpiffeId, Failure> {
+fn domain(given: Option<&str>) -> Result<SpiffeId, CommandFailure> {
     let given = given.ok_or_else(|| {
-        Failure::local("-spiffe is missing: name the trust domain, such as -spiffe=example.com")
+        CommandFailure::local(
+            "-spiffe is missing: name the trust domain, such as -spiffe=example.com",
+        )
     })?;
     let name = given.strip_prefix("spiffe://").unwrap_or(given);
     let wrong = |why: &str| {
-        Failure::local(format!(
+        CommandFailure::local(format!(
             "-spiffe={given} is not a trust domain: {why}; write a name such as example.com, in lower case and without a path"
         ))
     };
@@ -135,7 +140,7 @@ fn domain(given: Option<&str>) -> Result<SpiffeId, Failure> {
     }
 }
 
-fn mount_path(what: &str, given: &str) -> Result<String, Failure> {
+fn mount_path(what: &str, given: &str) -> Result<String, CommandFailure> {
     let path = given.trim_matches('/');
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let is_segment =
@@ -143,12 +148,12 @@ fn mount_path(what: &str, given: &str) -> Result<String, Failure> {
     if path.split('/').all(is_segment) {
         return Ok(path.to_owned());
     }
-    Err(Failure::local(format!(
+    Err(CommandFailure::local(format!(
         "{what} {given:?} is not a path for a mount: write letters, digits, hyphens, underscores and dots, with slashes between them, such as team/pki"
     )))
 }
 
-fn role_name(name: &str) -> Result<String, Failure> {
+fn role_name(name: &str) -> Result<String, CommandFailure> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_name = name.starts_with(is_word)
         && name.ends_with(is_word)
@@ -156,41 +161,44 @@ fn role_name(name: &str) -> Result<String, Failure> {
     if is_name {
         return Ok(name.to_owned());
     }
-    Err(Failure::local(format!(
+    Err(CommandFailure::local(format!(
         "-role={name} is not a name for a role: write letters, digits and underscores, with hyphens and dots between them"
     )))
 }
 
-fn key(word: &str) -> Result<(&'static str, &'static str), Failure> {
+fn key(word: &str) -> Result<(&'static str, &'static str), CommandFailure> {
     let known = KEYS.iter().find(|(known, ..)| *known == word);
     known.map(|(_, key_type, key_bits)| (*key_type, *key_bits)).ok_or_else(|| {
         let words: Vec<&str> = KEYS.iter().map(|(word, ..)| *word).collect();
-        Failure::local(format!("-key={word} is not known: write one of {}", words.join(", ")))
+        CommandFailure::local(format!(
+            "-key={word} is not known: write one of {}",
+            words.join(", ")
+        ))
     })
 }
 
-fn path_length(word: &str) -> Result<u8, Failure> {
+fn path_length(word: &str) -> Result<u8, CommandFailure> {
     word.parse().map_err(|_| {
-        Failure::local(format!(
+        CommandFailure::local(format!(
             "-max-path-length={word} is not a number of intermediates: write 0, or 1 for a SPIRE server"
         ))
     })
 }
 
-fn lifetime(matches: &ArgMatches, flag: &str, default: &str) -> Result<i64, Failure> {
+fn lifetime(matches: &ArgMatches, flag: &str, default: &str) -> Result<i64, CommandFailure> {
     let given = text(matches, flag).unwrap_or(default);
     let span = duration::parse(given)
-        .map_err(|why| Failure::local(format!("-{flag}={given} cannot be used: {why}")))?;
+        .map_err(|why| CommandFailure::local(format!("-{flag}={given} cannot be used: {why}")))?;
     match span.whole_seconds() {
         seconds if seconds > 0 => Ok(seconds),
-        _ => Err(Failure::local(format!(
+        _ => Err(CommandFailure::local(format!(
             "-{flag}={given} cannot be used: a lifetime is a second or longer, such as {default}"
         ))),
     }
 }
 
 /// No certificate outlives its issuer.
-fn in_order(init: &InitParameters) -> Result<(), Failure> {
+fn in_order(init: &InitParameters) -> Result<(), CommandFailure> {
     let lifetimes = [
         ("ttl", init.ttl),
         ("max-ttl", init.max_ttl),
@@ -201,7 +209,7 @@ fn in_order(init: &InitParameters) -> Result<(), Failure> {
         // A request may ask for the longest lifetime; an issuer is made before what it signs.
         let is_good = if *shorter == "ttl" { one <= other } else { one < other };
         if !is_good {
-            return Err(Failure::local(format!(
+            return Err(CommandFailure::local(format!(
                 "-{shorter}={} is too long for -{longer}={}: shorten the one or raise the other",
                 duration::short(*one),
                 duration::short(*other)
@@ -211,7 +219,7 @@ fn in_order(init: &InitParameters) -> Result<(), Failure> {
     Ok(())
 }
 
-fn public_address(context: &Context<'_>, matches: &ArgMatches) -> Result<String, Failure> {
+fn public_address(context: &Context<'_>, matches: &ArgMatches) -> Result<String, CommandFailure> {
     let given =
         text(matches, "public-address").map_or_else(|| context.address(matches), str::to_owned);
     let address = given.trim_end_matches('/');
@@ -226,7 +234,7 @@ fn public_address(context: &Context<'_>, matches: &ArgMatches) -> Result<String,
     if is_good && address.is_ascii() {
         return Ok(address.to_owned());
     }
-    Err(Failure::local(format!(
+    Err(CommandFailure::local(format!(
         "{given:?} cannot be the address in certificates: give one in -public-address, such as http://pki.example.com"
     )))
 }

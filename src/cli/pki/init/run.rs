@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use super::plan::{InitStep, StepId, StepWord};
 use super::status::StepStatus;
 use crate::cli::arguments::{normalise, texts};
-use crate::cli::failure::Failure;
+use crate::cli::failure::CommandFailure;
 use crate::cli::output::Output;
 use crate::cli::{Context, secrets, tree, write};
 
@@ -36,7 +36,7 @@ pub(super) async fn run(
     context: &mut Context<'_>,
     steps: &[(InitStep, StepStatus)],
     connection: &StepConnection,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let mut variables = BTreeMap::new();
     for (number, (step, status)) in (1..).zip(steps) {
         let count = steps.len();
@@ -46,7 +46,7 @@ pub(super) async fn run(
             continue;
         }
         let printed = run_step(context, step, &variables, connection).await.map_err(|failure| {
-            Failure {
+            CommandFailure {
                 text: format!(
                     "Step {number} of {count} failed; the steps before it are done. Mend what is wrong, then run the same line again: it goes on here.\n{}",
                     failure.text
@@ -57,7 +57,7 @@ pub(super) async fn run(
         if let Some(variable) = step.variable {
             // Other texts would be read as a file's name (`@FILE`), and the file sent.
             if !printed.starts_with("-----BEGIN ") {
-                return Err(Failure::server(format!(
+                return Err(CommandFailure::server(format!(
                     "Step {number} of {count}: the server's answer is not used, since it is not PEM; is it the address of a Signet server?"
                 )));
             }
@@ -74,7 +74,7 @@ async fn run_step(
     step: &InitStep,
     variables: &BTreeMap<&'static str, String>,
     connection: &StepConnection,
-) -> Result<String, Failure> {
+) -> Result<String, CommandFailure> {
     let words = step.words.iter().map(|word| match word {
         StepWord::Text(text) => text.clone(),
         StepWord::Captured { parameter, variable } => {
@@ -85,8 +85,9 @@ async fn run_step(
     let line = std::iter::once("signet".to_owned()).chain(words).chain(connection.headers.clone());
     let tree = tree();
     let arguments = normalise(&tree, line.map(OsString::from).collect());
-    let matches =
-        tree.try_get_matches_from(arguments).map_err(|error| Failure::local(error.to_string()))?;
+    let matches = tree
+        .try_get_matches_from(arguments)
+        .map_err(|error| CommandFailure::local(error.to_string()))?;
     let outer = context.environment;
     let environment = |name: &str| {
         let given = connection.variables.iter().find(|(variable, _)| *variable == name);
@@ -102,7 +103,7 @@ async fn run_step(
         Some(("secrets", matches)) => secrets::run(&mut inner, matches).await,
         Some(("write", matches)) => write::run(&mut inner, matches).await,
         // The plan has no other command.
-        _ => Err(Failure::local("a step of the plan is neither secrets nor write")),
+        _ => Err(CommandFailure::local("a step of the plan is neither secrets nor write")),
     }?;
     let notes = String::from_utf8_lossy(&notes);
     let is_expected = step.id == StepId::Root && is_about_urls_alone(&notes);
