@@ -97,7 +97,7 @@ impl World {
         let ask =
             CertificateParams { common_name: name.to_owned(), ..CertificateParams::default() };
         let request = RootRequest {
-            ask: CaCertificateParams { params: ask, ..CaCertificateParams::default() },
+            params: CaCertificateParams { params: ask, ..CaCertificateParams::default() },
             key: KeySpec {
                 origin: KeyOrigin::Internal,
                 key_type: Some("ec".to_owned()),
@@ -145,8 +145,8 @@ impl World {
     /// Is this serial number on the list that anybody may fetch?
     async fn on_crl(&self, serial: &str) -> bool {
         let list = self.pki().crl("default", now()).await.unwrap().unwrap().der();
-        let octets: Vec<u8> = signet::ca::serial::parse(serial).unwrap();
-        list.windows(octets.len()).any(|window| window == octets)
+        let bytes: Vec<u8> = signet::ca::serial::parse(serial).unwrap();
+        list.windows(bytes.len()).any(|window| window == bytes)
     }
 }
 
@@ -169,7 +169,10 @@ fn leaf(uri: &str) -> LeafRequest {
     LeafRequest {
         role: "workload".to_owned(),
         issuer_ref: None,
-        ask: CertificateParams { uri_sans: vec![uri.to_owned()], ..CertificateParams::default() },
+        params: CertificateParams {
+            uri_sans: vec![uri.to_owned()],
+            ..CertificateParams::default()
+        },
         format: Some(Format::Pem),
         key: KeySource::Generate { key_type: String::new(), key_bits: 0 },
         key_form: KeyForm::Traditional,
@@ -399,9 +402,9 @@ async fn what_was_refused_and_revoked_before_a_restart_is_so_at_the_first_reques
     assert!(matches!(refused, Failure::Refused { .. }), "{refused:?}");
     let world = world.restarted().await;
     let listed = world.pki().crl("first", now()).await.unwrap().unwrap().der();
-    let octets: Vec<u8> =
-        serial.split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
-    assert!(listed.windows(octets.len()).any(|window| window == octets));
+    let bytes: Vec<u8> =
+        serial.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+    assert!(listed.windows(bytes.len()).any(|window| window == bytes));
     let world = world.restarted().await;
     for token in [None, Some("Root"), Some("")] {
         let token = token.map(|token| Secret::new(token.to_owned()));

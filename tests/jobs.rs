@@ -375,29 +375,29 @@ async fn an_unfinished_signature_is_told_once_and_removed_after_three_days() {
     server.memory.danger_inject(2, CommitFault::LostRequest);
     assert_eq!(server.post("pki/root/generate/internal", root).await.status, 500);
     let range = key::intents(&mount_id(&server)).range();
-    let told = async |server: &Server| {
+    let logged = async |server: &Server| {
         let snapshot = server.engine.env().store.snapshot().await.unwrap();
         let found = snapshot.scan(&range, 10).await.unwrap();
         let record = |value: &[u8]| signet::store::record::decode::<IntentRecord>(value).unwrap();
-        found.iter().map(|entry| record(&entry.value).told).collect::<Vec<_>>()
+        found.iter().map(|entry| record(&entry.value).logged_at).collect::<Vec<_>>()
     };
-    assert_eq!(told(&server).await, [None]);
+    assert_eq!(logged(&server).await, [None]);
     jobs(&server).await;
-    assert_eq!(told(&server).await, [None], "it may still be under way");
+    assert_eq!(logged(&server).await, [None], "it may still be under way");
     server.advance(1);
     let server = server.restarted().await;
     let (start, batches) = (server.now(), server.memory.tally().batches);
     let due = jobs(&server).await.done;
     assert!(matches!(due[..], [Job::RemoveIntents { .. }]), "{due:?}");
-    assert_eq!(told(&server).await, [Some(start)]);
+    assert_eq!(logged(&server).await, [Some(start)]);
     let server = server.restarted().await;
     assert_eq!(jobs(&server).await.done, [], "it was told before");
     // The mark, and the block of nonces of the process that wrote it.
     assert_eq!(server.memory.tally().batches, batches + 2);
     pass(&server, 71 * HOUR).await;
-    assert_eq!(told(&server).await, [Some(start)]);
+    assert_eq!(logged(&server).await, [Some(start)]);
     pass(&server, HOUR).await;
-    assert_eq!(told(&server).await, []);
+    assert_eq!(logged(&server).await, []);
 }
 
 /// The record of the data key's use, as the server writes it.

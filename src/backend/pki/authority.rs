@@ -244,8 +244,8 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
         let ca_state = pki.read_ca_state().await?;
         issuer_name = ca_state.issuer("next").is_err().then(|| "next".to_owned());
     }
-    let ask = authority_ask(names, subject, constraints, None);
-    let request = RootRequest { ask, key, issuer_name, archive };
+    let params = authority_ask(names, subject, constraints, None);
+    let request = RootRequest { params, key, issuer_name, archive };
     let mut root = pki.generate_root(&request, call.now).await?;
     let mut warnings = take(&mut root.warnings);
     warnings.extend(request.archive.iter().filter_map(|wish| wish.warning()).map(str::to_owned));
@@ -271,7 +271,7 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
     let event = CertificateEvent {
         action: CertificateAction::Issued,
         serial: answer.serial_number.clone(),
-        identity: request.ask.params.common_name,
+        identity: request.params.params.common_name,
         role: String::new(),
         issuer: match answer.issuer_name.as_str() {
             "" => answer.issuer_id.clone(),
@@ -302,7 +302,7 @@ async fn intermediate(pki: &Pki, mut call: Call, kind: &str) -> Result<Response,
         .ok_or_else(|| Format::unknown(FORMATS))?;
     let form = key_form(&names.private_key_format);
     let request = IntermediateRequest {
-        ask: authority_ask(names, subject, constraints, None),
+        params: authority_ask(names, subject, constraints, None),
         key: key_wish(key, kind, form)?,
         add_basic_constraints: options.add_basic_constraints,
     };
@@ -321,7 +321,7 @@ pub(super) async fn sign(pki: Arc<Pki>, mut call: Call) -> Result<Response, Fail
     let in_path = call.captures.optional("issuer_ref").map(str::to_owned);
     let named = signing.issuer_ref.take().filter(|reference| !reference.is_empty());
     let request = SignIntermediateRequest {
-        ask: authority_ask(names, subject, constraints, Some(&mut signing)),
+        params: authority_ask(names, subject, constraints, Some(&mut signing)),
         csr: signing.csr,
         issuer_ref: in_path.or(named).unwrap_or_else(|| "default".to_owned()),
         format_is_known: format.is_some(),

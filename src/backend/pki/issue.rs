@@ -15,7 +15,7 @@ use crate::ca::role::CertificateParams;
 use crate::engine::Failure;
 use crate::engine::pki::Pki;
 use crate::engine::pki::issue::{KeySource, Leaf, LeafRequest};
-use crate::engine::pki::output::{ArchiveAsk, ArchiveKind, Format, KeyStoreOptions, KeyStores};
+use crate::engine::pki::output::{ArchiveKind, ArchiveParams, Format, KeyStoreOptions, KeyStores};
 use crate::secret::Secret;
 
 params! {
@@ -102,7 +102,7 @@ impl KeyStore {
             ArchiveKind::JksBundle => self.jks_password,
             ArchiveKind::Pkcs12Bundle | ArchiveKind::Pkcs12Truststore => self.pkcs12_password,
         };
-        let ask = ArchiveAsk {
+        let ask = ArchiveParams {
             password: password.map(|password| password.expose().clone()),
             encoder: self.pkcs12_encoder,
             alias: self.jks_private_key_alias,
@@ -170,7 +170,7 @@ async fn answer(pki: &Pki, mut call: Call, key: KeySource) -> Result<Response, F
     let request = LeafRequest {
         role: call.captures.get("role").to_owned(),
         issuer_ref: call.captures.optional("issuer_ref").map(str::to_owned),
-        ask: names.ask(options.user_ids),
+        params: names.ask(options.user_ids),
         format,
         key,
         key_form: key_form(&names.private_key_format),

@@ -156,7 +156,7 @@ impl Engine {
             failed.remove(&job);
             return done;
         };
-        let failure = Failed::again(failed.get(&job).copied(), now);
+        let failure = Failed::after(failed.get(&job).copied(), now);
         failed.insert(job, failure);
         drop(failed);
         let issuer = match job {

@@ -99,7 +99,7 @@ pub struct IntentState {
     /// When it was recorded.
     pub at: i64,
     /// When the log told of it.
-    pub told: Option<i64>,
+    pub logged_at: Option<i64>,
 }
 
 /// The automatic tidy of a mount. Times in seconds since the Unix epoch, spans in seconds.
@@ -145,13 +145,13 @@ pub const INTENT_KEPT: i64 = 72 * HOUR;
 const LONGEST_SIGNATURE: i64 = HOUR;
 
 /// The shortest time between a tidy that was put off and the next run.
-const CONFIRMATION: i64 = 12 * HOUR;
+const MIN_DELAY_AFTER_PUT_OFF: i64 = 12 * HOUR;
 
 /// How much later than planned a run may come.
-const DELAY: i64 = HOUR;
+const MAX_DELAY: i64 = HOUR;
 
 /// The first and the longest time between two attempts of a job that fails.
-const RETRY: (i64, i64) = (60, HOUR);
+const RETRY_DELAYS: (i64, i64) = (60, HOUR);
 
 const HOUR: i64 = 3600;
 
@@ -221,21 +221,25 @@ impl ListState {
 
 impl IntentState {
     const fn due(&self, started: i64, now: i64) -> Due {
-        match self.told {
-            Some(told) if !is_ahead(told, now) => at_or_now(told.saturating_add(INTENT_KEPT), now),
+        match self.logged_at {
+            Some(logged_at) if !is_ahead(logged_at, now) => {
+                at_or_now(logged_at.saturating_add(INTENT_KEPT), now)
+            }
             _ if self.at < started || is_ahead(self.at, now) => Due::Now,
             _ => at_or_now(self.at.saturating_add(LONGEST_SIGNATURE), now),
         }
     }
 
     /// Is the log to tell of it at `now`?
-    pub fn is_to_be_told(&self, started: i64, now: i64) -> bool {
-        self.told.is_none_or(|told| is_ahead(told, now)) && self.due(started, now) == Due::Now
+    pub fn must_be_logged(&self, started: i64, now: i64) -> bool {
+        self.logged_at.is_none_or(|logged_at| is_ahead(logged_at, now))
+            && self.due(started, now) == Due::Now
     }
 
     /// Is it to be removed at `now`?
     pub fn is_over(&self, started: i64, now: i64) -> bool {
-        self.told.is_some_and(|told| !is_ahead(told, now)) && self.due(started, now) == Due::Now
+        self.logged_at.is_some_and(|logged_at| !is_ahead(logged_at, now))
+            && self.due(started, now) == Due::Now
     }
 }
 
@@ -256,7 +260,8 @@ impl TidyState {
         let Some(last) = self.last.filter(|last| !is_ahead(*last, now)) else {
             return TidyStep::PutOff;
         };
-        let interval = if self.put_off { self.interval.max(CONFIRMATION) } else { self.interval };
+        let interval =
+            if self.put_off { self.interval.max(MIN_DELAY_AFTER_PUT_OFF) } else { self.interval };
         let backoff = started.saturating_add(self.startup_backoff);
         // A start that lies in the future tells nothing.
         let backoff = if is_ahead(started, now) { i64::MIN } else { backoff };
@@ -264,7 +269,7 @@ impl TidyState {
         if now < until {
             return TidyStep::Wait(until);
         }
-        let expected = interval.saturating_add(self.startup_backoff).saturating_add(DELAY);
+        let expected = interval.saturating_add(self.startup_backoff).saturating_add(MAX_DELAY);
         if now.saturating_sub(last) > expected.max(self.buffer) {
             return TidyStep::PutOff;
         }
@@ -281,7 +286,7 @@ impl TidyState {
 
 impl Failed {
     /// The job failed at `now`, after these failures if there were any.
-    pub const fn again(before: Option<Self>, now: Timestamp) -> Self {
+    pub const fn after(before: Option<Self>, now: Timestamp) -> Self {
         let times = match before {
             Some(before) => before.times.saturating_add(1),
             None => 1,
@@ -291,7 +296,7 @@ impl Failed {
 
     /// The time to the next attempt, in seconds.
     pub fn delay(&self) -> i64 {
-        let (first, longest) = RETRY;
+        let (first, longest) = RETRY_DELAYS;
         let doublings = self.times.saturating_sub(1).min(16);
         first.saturating_mul(1 << doublings).min(longest)
     }

@@ -23,10 +23,10 @@ use crate::secret::Secret;
 use crate::store::id::{IssuerId, KeyId, MountId};
 use crate::store::{Batch, Key, Revision, Snapshot, key, record};
 
+use super::issuer_status::{self, IssuerStatus};
 use super::records::{
     ClusterRecord, DefaultsRecord, DeletedIssuersRecord, IssuerRecord, KeyRecord, UrlsRecord,
 };
-use super::standing::{self, Standing};
 use super::urls::{fits_a_certificate, with_words};
 
 /// An issuer, ready to be used.
@@ -49,7 +49,7 @@ pub struct Issuer {
     /// When its certificate was revoked, as far as the mount knows.
     pub revoked: Option<Timestamp>,
     /// The revoked issuer because of which it must not issue: itself or one above it.
-    pub barred_by: Option<IssuerId>,
+    pub blocked_by: Option<IssuerId>,
     /// Its chain: itself first.
     pub chain: Vec<IssuerId>,
     /// The chain's certificates, DER, itself first.
@@ -118,13 +118,13 @@ impl CaState {
             records.insert(identifier(prefix.rest(&entry.key))?, (stored, certificate));
         }
         let deleted = deleted(&config(snapshot, mount, "departed").await?)?;
-        let revoked = standing::revocations(snapshot, mount, &records, &deleted).await?;
-        let barred = standing::barred(&records, &deleted, &revoked);
-        let standing = Standing { revoked, barred };
+        let revoked = issuer_status::revocations(snapshot, mount, &records, &deleted).await?;
+        let blocked = issuer_status::blocked(&records, &deleted, &revoked);
+        let status = IssuerStatus { revoked, blocked };
         Ok(Self {
             generation,
-            issuers: link(records, &keys, &standing),
-            deleted: alone(deleted, &keys, &standing),
+            issuers: link(records, &keys, &status),
+            deleted: deleted_issuers(deleted, &keys, &status),
             keys,
             defaults: config(snapshot, mount, "defaults").await?,
             urls: config(snapshot, mount, "urls").await?,
@@ -259,10 +259,10 @@ impl Issuer {
     /// Refuses if it is revoked or not valid, or hangs on a revoked issuer alone.
     pub fn may_sign_at(&self, now: Timestamp) -> Result<(), Failure> {
         let (from, until) = (self.certificate.not_before(), self.certificate.not_after());
-        if self.barred_by.is_none() && from <= now && now <= until {
+        if self.blocked_by.is_none() && from <= now && now <= until {
             return Ok(());
         }
-        Err(self.why_not(now))
+        Err(self.signing_refusal(now))
     }
 
     /// Its chain, itself first: identifier, DER, and the PEM as a JSON string.
@@ -392,7 +392,7 @@ pub(super) fn link_of<'a>(
 fn link(
     records: BTreeMap<IssuerId, (IssuerRecord, Certificate)>,
     keys: &BTreeMap<KeyId, KeySummary>,
-    standing: &Standing,
+    status: &IssuerStatus,
 ) -> BTreeMap<IssuerId, Arc<Issuer>> {
     let links: Vec<_> = records
         .iter()
@@ -416,16 +416,16 @@ fn link(
             let chain_der = chain.iter().filter_map(|id| der.get(id).cloned()).collect();
             let key = record.key.and_then(|id| keys.get(&id)).map(|entry| entry.key.clone());
             let limits = limits.remove(&id).unwrap_or_default();
-            (id, issuer(id, record, certificate, key, (chain, chain_der, limits), standing))
+            (id, issuer(id, record, certificate, key, (chain, chain_der, limits), status))
         })
         .collect()
 }
 
 /// Issuers that were deleted: each by itself, with the key whose public half it certifies.
-fn alone(
+fn deleted_issuers(
     deleted: Vec<(IssuerId, IssuerRecord, Certificate)>,
     keys: &BTreeMap<KeyId, KeySummary>,
-    standing: &Standing,
+    status: &IssuerStatus,
 ) -> Vec<Arc<Issuer>> {
     deleted
         .into_iter()
@@ -436,7 +436,7 @@ fn alone(
             let key = found.map(|(_, entry)| entry.key.clone());
             // It issues nothing any more, so no limits of names apply.
             let chain = (vec![id], vec![certificate.der().to_vec()], IssuerLimits::default());
-            issuer(id, record, certificate, key, chain, standing)
+            issuer(id, record, certificate, key, chain, status)
         })
         .collect()
 }
@@ -447,13 +447,13 @@ fn issuer(
     certificate: Certificate,
     key: Option<PrivateKey>,
     (chain, chain_der, limits): (Vec<IssuerId>, Vec<Vec<u8>>, IssuerLimits),
-    standing: &Standing,
+    status: &IssuerStatus,
 ) -> Arc<Issuer> {
     Arc::new(Issuer {
         id,
         is_root: is_self_signed(&certificate),
-        revoked: standing.revoked.get(&id).copied(),
-        barred_by: standing.barred.get(&id).copied(),
+        revoked: status.revoked.get(&id).copied(),
+        blocked_by: status.blocked.get(&id).copied(),
         chain_json: chain_der.iter().filter_map(|der| pem_json(der)).collect(),
         record,
         certificate,

@@ -19,8 +19,8 @@
 
 mod build;
 mod group;
+mod jobs;
 mod list;
-mod upkeep;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -86,7 +86,7 @@ pub struct KeySpec {
 #[derive(Clone, Debug)]
 pub struct RootRequest {
     /// Names, validity, constraints.
-    pub ask: CaCertificateParams,
+    pub params: CaCertificateParams,
     /// Its key.
     pub key: KeySpec,
     /// `issuer_name`, if it was sent.
@@ -156,9 +156,9 @@ impl Pki {
                     Failure::InvalidWrapped(format!("unable to fetch AIA URL information: {why}"))
                 })?
             };
-            let permit = request.ask.permit_root(limits, urls, now)?;
-            let mut warnings = root_warnings(&permit, &ca_state, templated, &request.ask);
-            warnings.extend(request.ask.ineffective_parameters(key.key.kind(), false));
+            let permit = request.params.permit_root(limits, urls, now)?;
+            let mut warnings = root_warnings(&permit, &ca_state, templated, &request.params);
+            warnings.extend(request.params.ineffective_parameters(key.key.kind(), false));
             let (linted, serial, not_after) = self.compose_root(permit, &key, &mut warnings)?;
             let tbs = linted.document().der().to_vec();
             self.record_intent(serial, tbs, now).await?;
@@ -166,8 +166,8 @@ impl Pki {
                 key.key.sign(linted).map_err(|error| Failure::Internal(error.to_string()))?;
             let returned = key.exported.is_some().then(|| pkcs8_of(&key.key)).transpose()?;
             let contents = ArchiveContents::root(signed.der().to_vec()).with_key(returned);
-            let wish = request.archive.as_ref();
-            let archives = self.archive_before_record(wish, contents, serial, now).await?;
+            let options = request.archive.as_ref();
+            let archives = self.archive_before_record(options, contents, serial, now).await?;
             let issuer = self.record_root(&ca_state, &key, &name, &signed).await?;
             let der = signed.into_der();
             Ok(Root { der, issuer: (issuer, name), key, archives, serial, not_after, warnings })
@@ -199,15 +199,15 @@ impl Pki {
     /// issued, and the intent is deleted.
     pub(super) async fn archive_before_record(
         &self,
-        wish: Option<&Arc<KeyStoreOptions>>,
+        options: Option<&Arc<KeyStoreOptions>>,
         contents: ArchiveContents,
         serial: Serial,
         now: Timestamp,
     ) -> Result<Option<KeyStores>, Failure> {
-        let Some(wish) = wish else { return Ok(None) };
-        let archives = self.archive(wish, contents, now).await;
+        let Some(options) = options else { return Ok(None) };
+        let archives = self.archive(options, contents, now).await;
         if archives.is_err() {
-            self.withdraw_intent(serial).await;
+            self.delete_intent(serial).await;
         }
         archives.map(Some)
     }
@@ -229,35 +229,35 @@ impl Pki {
         batch = put_key(batch, self.id(), key, &mut defaults)?;
         let record = new_issuer(signed.der().to_vec(), name, Some(key.id))?;
         let certificate = CertificateRecord { der: signed.der().to_vec(), issuer };
-        let place = key::certificate(self.id(), serial.as_bytes());
+        let serial_key = key::certificate(self.id(), serial.as_bytes());
         let batch = put_defaults(batch, self.id(), &defaults)
             .put_record(key::issuer(self.id(), &issuer), &record)
-            .expect_absent(place.clone())
-            .put_record(place, &certificate);
-        self.fulfil_intent(serial, batch).await?;
+            .expect_absent(serial_key.clone())
+            .put_record(serial_key, &certificate);
+        self.commit_and_delete_intent(serial, batch).await?;
         Ok(issuer)
     }
 
-    /// The key of the wish: new, or one of the mount's.
+    /// The key of the spec: new, or one of the mount's.
     pub(super) async fn obtain_key(
         &self,
         ca_state: &CaState,
-        wish: &KeySpec,
+        spec: &KeySpec,
     ) -> Result<KeyInUse, Failure> {
-        let name = key_name(ca_state, wish.name.as_deref())?;
-        if matches!(wish.origin, KeyOrigin::Existing | KeyOrigin::Kms)
-            && (wish.key_type.is_some() || wish.key_bits.is_some())
+        let name = key_name(ca_state, spec.name.as_deref())?;
+        if matches!(spec.origin, KeyOrigin::Existing | KeyOrigin::Kms)
+            && (spec.key_type.is_some() || spec.key_bits.is_some())
         {
             return Err(Failure::refused(
                 "invalid parameter for the kms/existing path parameter, key_type nor key_bits arguments can be set in this mode",
             ));
         }
-        match wish.origin {
+        match spec.origin {
             KeyOrigin::Kms => {
                 Err(Failure::refused("keys of a key management service are not supported"))
             }
             KeyOrigin::Existing => {
-                let (id, entry) = ca_state.key(&wish.reference).map_err(|unknown| {
+                let (id, entry) = ca_state.key(&spec.reference).map_err(|unknown| {
                     Failure::refused(format!(
                         "failed to lookup public key from existing key: {unknown}"
                     ))
@@ -267,8 +267,8 @@ impl Pki {
             }
             KeyOrigin::Internal | KeyOrigin::Exported => {
                 let kind = key_kind(
-                    wish.key_type.as_deref().unwrap_or("rsa"),
-                    wish.key_bits.unwrap_or_default(),
+                    spec.key_type.as_deref().unwrap_or("rsa"),
+                    spec.key_bits.unwrap_or_default(),
                 )
                 .map_err(|why| {
                     Failure::refused(why.to_string().replace("key type any", "key type: any"))
@@ -288,11 +288,11 @@ impl Pki {
                 }
                 .map_err(|error| Failure::Internal(error.to_string()))?;
                 let id = KeyId::new(self.env().entropy.bytes(Purpose::Identifier));
-                let exported = if wish.origin == KeyOrigin::Exported {
+                let exported = if spec.origin == KeyOrigin::Exported {
                     Some(PrivateKeyEncodings::encode(
                         kind,
                         pkcs8_of(&key).map_err(|error| Failure::Internal(error.to_string()))?,
-                        wish.form,
+                        spec.form,
                     )?)
                 } else {
                     None
@@ -414,7 +414,7 @@ fn root_warnings(
     permit: &Permit,
     ca_state: &CaState,
     templated: bool,
-    ask: &CaCertificateParams,
+    params: &CaCertificateParams,
 ) -> Vec<String> {
     let mut warnings = permit.warnings().to_vec();
     if templated {
@@ -423,7 +423,7 @@ fn root_warnings(
     if templated || !ca_state.urls.is_configured() {
         warnings.push(W_AIA.to_owned());
     }
-    if ask.max_path_length == Some(0) {
+    if params.max_path_length == Some(0) {
         warnings.push(W_PATH0.to_owned());
     }
     warnings

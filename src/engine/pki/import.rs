@@ -48,11 +48,13 @@ impl Pki {
         })?;
         let ca_state = self.ca_state().await?;
         let known = imported.existing_issuers.iter().filter_map(|id| ca_state.issuers.get(id));
-        let barred = known.filter_map(|issuer| Some((issuer, issuer.may_sign_at(now).err()?)));
-        imported.warnings.extend(barred.map(|(issuer, why)| odd(issuer, &why.to_string())));
+        let blocked = known.filter_map(|issuer| Some((issuer, issuer.may_sign_at(now).err()?)));
+        imported
+            .warnings
+            .extend(blocked.map(|(issuer, why)| import_warning(issuer, &why.to_string())));
         if !imported.issuers.is_empty() {
             let new = imported.issuers.iter().filter_map(|id| ca_state.issuers.get(id));
-            imported.warnings.extend(new.flat_map(|issuer| oddities(issuer, now)));
+            imported.warnings.extend(new.flat_map(|issuer| import_warnings(issuer, now)));
             imported.warnings.extend(self.rebuild_crls(now).await);
         }
         Ok(imported)
@@ -109,11 +111,11 @@ impl Pki {
 }
 
 /// A Name without a relative name.
-const EMPTY: &[u8] = &[0x30, 0];
+const EMPTY_NAME: &[u8] = &[0x30, 0];
 
 /// What an operator should know of a certificate that was imported: it is taken as it is, and
 /// some of what it is asked for later will be refused, or not be believed by others.
-fn oddities(issuer: &Issuer, now: Timestamp) -> Vec<String> {
+fn import_warnings(issuer: &Issuer, now: Timestamp) -> Vec<String> {
     let certificate = &issuer.certificate;
     let usage = certificate.key_usage();
     let lacks = |wanted: KeyUsage| usage.is_some_and(|usage| !usage.contains(wanted));
@@ -132,7 +134,7 @@ fn oddities(issuer: &Issuer, now: Timestamp) -> Vec<String> {
     if lacks(KeyUsage::CRL_SIGN) {
         found.push("its certificate lacks the key usage cRLSign (RFC 5280, 4.2.1.3); it has no revocation list".to_owned());
     }
-    if certificate.subject() == EMPTY {
+    if certificate.subject() == EMPTY_NAME {
         found.push("its certificate has no subject (RFC 5280, 4.1.2.6); verifiers refuse the certificates it signs".to_owned());
     }
     if let Some(why) = certificate.subject_error() {
@@ -146,10 +148,10 @@ fn oddities(issuer: &Issuer, now: Timestamp) -> Vec<String> {
     if certificate.signature_algorithm().is_none() && !issuer.is_root {
         found.push("its certificate is signed with an algorithm that is not verified here; no chain is built above it".to_owned());
     }
-    found.iter().map(|what| odd(issuer, what)).collect()
+    found.iter().map(|what| import_warning(issuer, what)).collect()
 }
 
-fn odd(issuer: &Issuer, what: &str) -> String {
+fn import_warning(issuer: &Issuer, what: &str) -> String {
     format!("Signet: imported issuer {}: {what}", issuer.id)
 }
 

@@ -23,7 +23,7 @@ impl Pki {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let key = key::intent(self.id(), serial.as_bytes());
-        let record = IntentRecord { tbs, at: now.unix(), told: None };
+        let record = IntentRecord { tbs, at: now.unix(), logged_at: None };
         let batch = Batch::new().expect_absent(key.clone()).put_record(key, &record);
         self.env().store.commit(batch).await?;
         Ok(())
@@ -31,17 +31,21 @@ impl Pki {
 
     /// Commits what was signed and deletes the intent with it. A use case retries after a conflict
     /// under another serial number, so the intent is deleted then too.
-    pub(super) async fn fulfil_intent(&self, serial: Serial, batch: Batch) -> Result<(), Failure> {
+    pub(super) async fn commit_and_delete_intent(
+        &self,
+        serial: Serial,
+        batch: Batch,
+    ) -> Result<(), Failure> {
         let intent = key::intent(self.id(), serial.as_bytes());
         let outcome = self.env().store.commit(batch.delete(intent)).await;
         if let Err(CommitError::Conflict { .. } | CommitError::NotDone(_)) = &outcome {
-            self.withdraw_intent(serial).await;
+            self.delete_intent(serial).await;
         }
         outcome.map(drop).map_err(Failure::from)
     }
 
     /// Deletes an intent: nothing is recorded under it, and what was signed is dropped.
-    pub(super) async fn withdraw_intent(&self, serial: Serial) {
+    pub(super) async fn delete_intent(&self, serial: Serial) {
         let intent = key::intent(self.id(), serial.as_bytes());
         if let Err(error) = self.env().store.commit(Batch::new().delete(intent)).await {
             tracing::warn!(%error, mount = self.entry.record.path, "an intent that is not needed stays");

@@ -18,7 +18,7 @@ use crate::store::key;
 use super::Pki;
 use super::ca_state::{CaState, Issuer};
 use super::generate::{KeyInUse, KeySpec, W_AIA, put_defaults, put_key};
-use super::issue::issuing;
+use super::issue::issuer_for_signing;
 use super::notices::{REQUEST, notices};
 use super::output::{ArchiveContents, Format, KeyStoreOptions, KeyStores};
 use super::records::CertificateRecord;
@@ -28,7 +28,7 @@ use super::subject::{certifiable, csr_failure, read_csr};
 #[derive(Clone, Debug)]
 pub struct IntermediateRequest {
     /// Names.
-    pub ask: CaCertificateParams,
+    pub params: CaCertificateParams,
     /// Its key.
     pub key: KeySpec,
     /// Basic constraints in the CSR.
@@ -50,7 +50,7 @@ pub struct Intermediate {
 #[derive(Clone, Debug)]
 pub struct SignIntermediateRequest {
     /// Names, validity, constraints.
-    pub ask: CaCertificateParams,
+    pub params: CaCertificateParams,
     /// The CSR's text.
     pub csr: String,
     /// The issuer.
@@ -96,7 +96,7 @@ impl Pki {
             let ca_state = self.ca_state().await?;
             let key = self.obtain_key(&ca_state, &request.key).await?;
             let mut warnings = Vec::new();
-            let (subject, names) = request.ask.csr_subject(&mut warnings)?;
+            let (subject, names) = request.params.csr_subject(&mut warnings)?;
             let values = RequestValues {
                 subject: SubjectName::Composed(subject),
                 names,
@@ -104,8 +104,8 @@ impl Pki {
                 key_usage: KeyUsage::default(),
             };
             let kind = key.key.kind();
-            let preference = request.ask.signature_preference(false)?;
-            warnings.extend(request.ask.ineffective_parameters(kind, false));
+            let preference = request.params.signature_preference(false)?;
+            warnings.extend(request.params.ineffective_parameters(kind, false));
             let algorithm = SignatureAlgorithm::choose(kind, preference);
             let composed = compose_request(&values, key.key.public(), algorithm)
                 .map_err(|error| Failure::refused(error.to_string()))?;
@@ -135,7 +135,7 @@ impl Pki {
     ) -> Result<SignedIntermediate, Failure> {
         retry_on_conflict!(async {
             let ca_state = self.ca_state().await?;
-            let issuer = issuing(&ca_state, &request.issuer_ref, now)?;
+            let issuer = issuer_for_signing(&ca_state, &request.issuer_ref, now)?;
             if !request.format_is_known {
                 return Err(Format::unknown(
                     "The \"format\" path parameter must be \"pem\" or \"der\"",
@@ -148,13 +148,14 @@ impl Pki {
                     "error fetching CA certificate: unable to fetch AIA URL information: {why}"
                 ))
             })?;
-            let above = IssuerConstraints {
+            let issuer_constraints = IssuerConstraints {
                 limits: &issuer.limits,
                 not_after: issuer.certificate.not_after(),
                 key_kind: issuer.certificate.public_key().kind(),
             };
             let limits = self.lifetimes;
-            let permit = request.ask.permit_intermediate(&csr, above, limits, urls, now)?;
+            let permit =
+                request.params.permit_intermediate(&csr, issuer_constraints, limits, urls, now)?;
             let mut warnings = signing_warnings(permit.warnings(), &permit, &ca_state, &issuer);
             let verified = csr.verify().map_err(|error| csr_failure(&error))?;
             let serial =
@@ -177,15 +178,15 @@ impl Pki {
             let signed = key.sign(linted).map_err(|error| Failure::Internal(error.to_string()))?;
             let der = signed.into_der();
             let contents = ArchiveContents::issued(der.clone(), &issuer, &ca_state);
-            let wish = request.archive.as_ref();
-            let archives = self.archive_before_record(wish, contents, serial, now).await?;
-            let place = key::certificate(self.id(), serial.as_bytes());
+            let options = request.archive.as_ref();
+            let archives = self.archive_before_record(options, contents, serial, now).await?;
+            let serial_key = key::certificate(self.id(), serial.as_bytes());
             let record = CertificateRecord { der: der.clone(), issuer: issuer.id };
             let batch = ca_state
                 .batch_if_unchanged(self.id())
-                .expect_absent(place.clone())
-                .put_record(place, &record);
-            self.fulfil_intent(serial, batch).await?;
+                .expect_absent(serial_key.clone())
+                .put_record(serial_key, &record);
+            self.commit_and_delete_intent(serial, batch).await?;
             Ok(SignedIntermediate { der, issuer, archives, serial, identity, not_after, warnings })
         })
     }

@@ -42,7 +42,7 @@ use super::notices::notices;
 use super::output::{ArchiveContents, FORMATS, Format, KeyStoreOptions, KeyStores};
 use super::records::CertificateRecord;
 use super::subject::{
-    checked_kind, csr_facts, csr_failure, lost_from_csr, read_csr, unsupported_curve,
+    checked_kind, csr_failure, csr_fields, dropped_from_csr, read_csr, unsupported_curve,
 };
 
 /// A request for a leaf certificate.
@@ -53,7 +53,7 @@ pub struct LeafRequest {
     /// The issuer of the path; `None` uses the role's.
     pub issuer_ref: Option<String>,
     /// Names and validity.
-    pub ask: CertificateParams,
+    pub params: CertificateParams,
     /// The output format; `None` stands for an unknown one.
     pub format: Option<Format>,
     /// Where the key comes from.
@@ -150,7 +150,7 @@ impl Pki {
         now: Timestamp,
     ) -> Result<Recorded<Leaf>, Failure> {
         retry_on_conflict!(async {
-            let SignedLeaf { leaf, batch } = self.make(request, now).await?;
+            let SignedLeaf { leaf, batch } = self.sign_leaf(request, now).await?;
             if let Some(batch) = batch {
                 self.env().store.commit(batch).await?;
             }
@@ -166,7 +166,7 @@ impl Pki {
     pub async fn issue_archive(
         &self,
         request: &LeafRequest,
-        wish: &Arc<KeyStoreOptions>,
+        options: &Arc<KeyStoreOptions>,
         now: Timestamp,
         slot: IssuanceSlot,
     ) -> Result<Recorded<(Leaf, KeyStores)>, Failure> {
@@ -177,12 +177,12 @@ impl Pki {
                 Some(slot) => slot,
                 None => self.services.limiter().acquire().await?,
             };
-            let SignedLeaf { mut leaf, batch } = self.make(request, now).await?;
+            let SignedLeaf { mut leaf, batch } = self.sign_leaf(request, now).await?;
             drop(held);
             let contents = ArchiveContents::issued(leaf.der.clone(), &leaf.issuer, &leaf.ca_state)
                 .with_key(leaf.key.take().map(PrivateKeyEncodings::into_pkcs8))
                 .with_encoder(&leaf.role.fields().pkcs12_encoder);
-            let archives = self.archive(wish, contents, now).await?;
+            let archives = self.archive(options, contents, now).await?;
             if let Some(batch) = batch {
                 self.env().store.commit(batch).await?;
             }
@@ -191,14 +191,18 @@ impl Pki {
     }
 
     /// A signed leaf that is not recorded yet.
-    async fn make(&self, request: &LeafRequest, now: Timestamp) -> Result<SignedLeaf, Failure> {
+    async fn sign_leaf(
+        &self,
+        request: &LeafRequest,
+        now: Timestamp,
+    ) -> Result<SignedLeaf, Failure> {
         let (prepared, permit) = self.prepare(request, now).await?;
         if prepared.uses_rsa() {
             // One RSA signature takes as long as a whole batch of others, so it delays none of them.
             let keyed = self.key((prepared, permit))?;
             return self.sign(self.compose_and_lint(keyed)?);
         }
-        let signed = self.state.leaves.run((prepared, permit), |batch| self.make_batch(batch));
+        let signed = self.state.leaves.run((prepared, permit), |batch| self.sign_batch(batch));
         signed.await.unwrap_or_else(|BatchAborted| {
             Err(Failure::Internal("a batch of certificates was aborted".to_owned()))
         })
@@ -206,7 +210,7 @@ impl Pki {
 
     /// Each step for the whole batch, then the next one: this order halves the misses of the second
     /// cache under load (`docs/performance.md`).
-    fn make_batch(&self, batch: Vec<(PreparedLeaf, Permit)>) -> Vec<Result<SignedLeaf, Failure>> {
+    fn sign_batch(&self, batch: Vec<(PreparedLeaf, Permit)>) -> Vec<Result<SignedLeaf, Failure>> {
         let keyed = each(batch.into_iter().map(Ok), |leaf| self.key(leaf));
         let linted = each(keyed, |leaf| self.compose_and_lint(leaf));
         each(linted, |leaf| self.sign(leaf))
@@ -232,7 +236,7 @@ impl Pki {
             KeySource::Csr(_) => None,
         };
         let reference = request.issuer_ref.as_ref().unwrap_or(&role.fields().issuer_ref);
-        let issuer = issuing(&ca_state, reference, now)?;
+        let issuer = issuer_for_signing(&ca_state, reference, now)?;
         if request.format.is_none() {
             return Err(Format::unknown(FORMATS));
         }
@@ -248,13 +252,13 @@ impl Pki {
             }
         };
         let bounds = self.bounds(&issuer, &ca_state)?;
-        let facts = csr.as_deref().map(csr_facts);
+        let facts = csr.as_deref().map(csr_fields);
         let permit = role
-            .permit(&request.ask, facts.as_ref(), kind, &bounds, now)
+            .permit(&request.params, facts.as_ref(), kind, &bounds, now)
             .map_err(|refusal| self.refused(refusal))?;
         issuer.limits.check(permit.template())?;
         if let Some(csr) = &csr {
-            warnings.extend(lost_from_csr(csr, &role, permit.template()));
+            warnings.extend(dropped_from_csr(csr, &role, permit.template()));
         }
         let rsa_key = match (&csr, kind) {
             (None, KeyKind::Rsa(_)) => Some(self.services.cpu.rsa_key(kind).await?),
@@ -427,7 +431,7 @@ fn each<From, To>(
 }
 
 /// An issuer that exists, may issue, has a key, and is valid and not revoked.
-pub(super) fn issuing(
+pub(super) fn issuer_for_signing(
     ca_state: &CaState,
     reference: &str,
     now: Timestamp,

@@ -102,7 +102,7 @@ impl Pki {
             let batch = ca_state
                 .config_batch(self.id())
                 .delete(key::issuer(self.id(), &issuer.id))
-                .put_record(key::config(self.id(), "departed"), &departing(&ca_state, issuer));
+                .put_record(key::config(self.id(), "departed"), &with_deleted(&ca_state, issuer));
             self.env().store.commit(put_defaults(batch, self.id(), &defaults)).await?;
             Ok(warnings)
         })?;
@@ -113,7 +113,7 @@ impl Pki {
 
 /// Those that were deleted before, and this one; it stands there once, however often it came back,
 /// under the last name that it had.
-fn departing(ca_state: &CaState, issuer: &Issuer) -> DeletedIssuersRecord {
+fn with_deleted(ca_state: &CaState, issuer: &Issuer) -> DeletedIssuersRecord {
     let (same, others): (Vec<_>, Vec<_>) =
         ca_state.deleted.iter().partition(|one| one.id == issuer.id);
     let mut now = DeletedIssuer::of(issuer.id, &issuer.record);

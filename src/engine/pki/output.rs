@@ -69,7 +69,7 @@ const H_FORMATS: &str = "Signet: where a certificate is made, \"format\" may als
 
 /// What a request says about its archive, as it was sent.
 #[derive(Debug)]
-pub struct ArchiveAsk {
+pub struct ArchiveParams {
     /// `pkcs12_password` or `jks_password`; the default is Vault's.
     pub password: Option<String>,
     /// `pkcs12_encoder`; empty means the role's, and then `auto`.
@@ -95,10 +95,10 @@ impl KeyStoreOptions {
     ///
     /// # Errors
     /// Refuses an unknown encoder, and an alias or a password that readers of archives do not take.
-    pub fn parse(kind: ArchiveKind, ask: ArchiveAsk) -> Result<Self, Failure> {
-        let password = ask.password.unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
+    pub fn parse(kind: ArchiveKind, params: ArchiveParams) -> Result<Self, Failure> {
+        let password = params.password.unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
         keystore::check_password(&password).map_err(store_failure)?;
-        let encoder = match ask.encoder.as_str() {
+        let encoder = match params.encoder.as_str() {
             "" => None,
             word => Some(Encoder::parse(word).ok_or_else(|| {
                 Failure::refused(format!(
@@ -106,10 +106,10 @@ impl KeyStoreOptions {
                 ))
             })?),
         };
-        let alias = ask.alias.unwrap_or_else(|| jks::DEFAULT_ALIAS.to_owned());
+        let alias = params.alias.unwrap_or_else(|| jks::DEFAULT_ALIAS.to_owned());
         keystore::check_new_alias(&alias).map_err(store_failure)?;
         let password = Secret::new(password);
-        Ok(Self { kind, password, encoder, alias, with_intermediates: ask.with_intermediates })
+        Ok(Self { kind, password, encoder, alias, with_intermediates: params.with_intermediates })
     }
 
     /// Says so if clients will not open what is written.
@@ -133,7 +133,7 @@ pub(super) struct ArchiveContents {
     /// The certificate it is for, DER.
     leaf: Vec<u8>,
     /// Its issuer, and what may stand above that; DER.
-    above: Vec<Vec<u8>>,
+    issuers: Vec<Vec<u8>>,
     /// The private key, PKCS#8.
     key: Option<Secret<Vec<u8>>>,
     /// The roots to trust, DER.
@@ -145,14 +145,14 @@ pub(super) struct ArchiveContents {
 impl ArchiveContents {
     /// A certificate of this issuer; every root of the mount is trusted.
     pub(super) fn issued(leaf: Vec<u8>, issuer: &Issuer, ca_state: &CaState) -> Self {
-        let mut above = vec![issuer.certificate.der().to_vec()];
-        above.extend_from_slice(&issuer.chain_der);
-        Self { leaf, above, key: None, roots: ca_state.roots(), encoder: None }
+        let mut issuers = vec![issuer.certificate.der().to_vec()];
+        issuers.extend_from_slice(&issuer.chain_der);
+        Self { leaf, issuers, key: None, roots: ca_state.roots(), encoder: None }
     }
 
     /// A root.
     pub(super) fn root(der: Vec<u8>) -> Self {
-        Self { roots: vec![der.clone()], leaf: der, above: Vec::new(), key: None, encoder: None }
+        Self { roots: vec![der.clone()], leaf: der, issuers: Vec::new(), key: None, encoder: None }
     }
 
     /// With the private key of its certificate.
@@ -189,32 +189,32 @@ impl Pki {
     /// Refuses a trust store without a root, and certificates that are too large for an archive.
     pub(super) async fn archive(
         &self,
-        wish: &Arc<KeyStoreOptions>,
+        options: &Arc<KeyStoreOptions>,
         contents: ArchiveContents,
         now: Timestamp,
     ) -> Result<KeyStores, Failure> {
         let entropy = self.env().entropy.clone();
-        let wish = Arc::clone(wish);
+        let options = Arc::clone(options);
         let work = move || {
-            write_archives(&wish, &contents, now, &mut |salt| entropy.fill(Purpose::Salt, salt))
+            write_archives(&options, &contents, now, &mut |salt| entropy.fill(Purpose::Salt, salt))
         };
         self.services.cpu.run(work).await?
     }
 }
 
 fn write_archives(
-    wish: &KeyStoreOptions,
+    options: &KeyStoreOptions,
     contents: &ArchiveContents,
     now: Timestamp,
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<KeyStores, Failure> {
-    let encoder = wish.encoder.or(contents.encoder).unwrap_or_default();
-    let above = contents.above.iter().map(|der| Certificate::parse(der.as_slice()));
-    let above = above.collect::<Result<Vec<_>, _>>();
-    let above = above.map_err(|error| Failure::Internal(format!("an issuer: {error}")))?;
-    let path = keystore::certification_path(&above);
+    let encoder = options.encoder.or(contents.encoder).unwrap_or_default();
+    let issuers = contents.issuers.iter().map(|der| Certificate::parse(der.as_slice()));
+    let issuers = issuers.collect::<Result<Vec<_>, _>>();
+    let issuers = issuers.map_err(|error| Failure::Internal(format!("an issuer: {error}")))?;
+    let path = keystore::certification_path(&issuers);
     let root_is_known =
-        contents.above.is_empty() || path.last().is_some_and(|top| keystore::is_root(top));
+        contents.issuers.is_empty() || path.last().is_some_and(|top| keystore::is_root(top));
     let chain: Vec<&[u8]> = path.iter().map(|certificate| certificate.der()).collect();
     let stored = StoreContents { key: contents.key.as_ref(), leaf: &contents.leaf, chain: &chain };
     // A key that does not fit its certificate never leaves.
@@ -223,17 +223,17 @@ fn write_archives(
             "key, certificate and chain do not belong together".to_owned(),
         ));
     }
-    let truststore = trust_store(wish, contents, encoder, now, random)?;
-    let certificate = match wish.kind {
-        ArchiveKind::JksBundle => jks::key_store(stored, &wish.alias, &wish.password, now, random)
+    let truststore = trust_store(options, contents, encoder, now, random)?;
+    let certificate = match options.kind {
+        ArchiveKind::JksBundle => jks::key_store(stored, &options.alias, &options.password, now, random)
             .map_err(store_failure)?,
         ArchiveKind::Pkcs12Truststore => truststore.clone().ok_or_else(|| {
             Failure::refused(
-                "this mount holds no root certificate to trust; import the root, or ask for pkcs12_truststore_intermediates=true",
+                "this mount holds no root certificate to trust; import the root, or params for pkcs12_truststore_intermediates=true",
             )
         })?,
         ArchiveKind::Pkcs12Bundle => {
-            pkcs12::key_store(stored, &wish.alias, &wish.password, encoder, random)
+            pkcs12::key_store(stored, &options.alias, &options.password, encoder, random)
                 .map_err(store_failure)?
         }
     };
@@ -247,7 +247,7 @@ fn write_archives(
 
 /// Every root, each once; `None` where there is nothing to trust.
 fn trust_store(
-    wish: &KeyStoreOptions,
+    options: &KeyStoreOptions,
     contents: &ArchiveContents,
     encoder: Encoder,
     now: Timestamp,
@@ -256,7 +256,7 @@ fn trust_store(
     let trusted: Vec<&[u8]> = contents
         .roots
         .iter()
-        .chain(contents.above.iter().filter(|_| wish.with_intermediates))
+        .chain(contents.issuers.iter().filter(|_| options.with_intermediates))
         .map(Vec::as_slice)
         .fold(Vec::new(), |mut distinct, der| {
             if !distinct.contains(&der) {
@@ -267,10 +267,10 @@ fn trust_store(
     if trusted.is_empty() {
         return Ok(None);
     }
-    let written = match wish.kind {
-        ArchiveKind::JksBundle => jks::trust_store(&trusted, &wish.password, now),
+    let written = match options.kind {
+        ArchiveKind::JksBundle => jks::trust_store(&trusted, &options.password, now),
         ArchiveKind::Pkcs12Bundle | ArchiveKind::Pkcs12Truststore => {
-            pkcs12::trust_store(&trusted, &wish.password, encoder, random)
+            pkcs12::trust_store(&trusted, &options.password, encoder, random)
         }
     };
     written.map(Some).map_err(store_failure)

@@ -310,7 +310,7 @@ pub struct IntentRecord {
     /// When the log told that it was not finished, seconds since the Unix epoch. Absent in older
     /// records.
     #[n(2)]
-    pub told: Option<i64>,
+    pub logged_at: Option<i64>,
 }
 
 impl Record for IntentRecord {}

@@ -93,9 +93,9 @@ impl Pki {
             not_after: issuer.certificate.not_after().unix(),
         };
         for parent in &parents {
-            let place = key::revoked(self.id(), parent, serial);
-            if snapshot.get(&place).await?.is_none() {
-                batch = batch.expect_absent(place.clone()).put_record(place, &entry);
+            let entry_key = key::revoked(self.id(), parent, serial);
+            if snapshot.get(&entry_key).await?.is_none() {
+                batch = batch.expect_absent(entry_key.clone()).put_record(entry_key, &entry);
             }
         }
         self.env().store.commit(batch).await?;

@@ -25,7 +25,7 @@ pub(super) fn csr_failure(error: &CsrError) -> Failure {
 }
 
 /// What a role may take over from a CSR.
-pub(super) fn csr_facts(csr: &ParsedCsr) -> CsrFields {
+pub(super) fn csr_fields(csr: &ParsedCsr) -> CsrFields {
     CsrFields {
         common_name: csr.common_name().to_owned(),
         serial_number: csr.serial_number().to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn csr_facts(csr: &ParsedCsr) -> CsrFields {
 }
 
 /// Warnings about what a role does not take over from a CSR.
-pub(super) fn lost_from_csr(csr: &ParsedCsr, role: &Role, template: &Template) -> Vec<String> {
+pub(super) fn dropped_from_csr(csr: &ParsedCsr, role: &Role, template: &Template) -> Vec<String> {
     let fields = role.fields();
     let takes =
         TakenFromCsr { common_name: fields.use_csr_common_name, names: fields.use_csr_sans };

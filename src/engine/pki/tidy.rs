@@ -6,7 +6,7 @@
 //!
 //! | what | until when it stays |
 //! |---|---|
-//! | a certificate of an issuer that the mount has, or had | for good: what it signed may be barred by its revocation |
+//! | a certificate of an issuer that the mount has, or had | for good: what it signed may be blocked by its revocation |
 //! | a certificate that was revoked | until the safety buffer of revoked certificates is over, too |
 //! | a certificate that ends in the last minute that a serial number can tell (year 6053), or later | for good |
 //! | a certificate whose serial number Signet did not make | for good: it lies elsewhere (`store/key.rs`) |
@@ -69,8 +69,8 @@ struct Removal {
 fn ranges<'key>(page: impl Iterator<Item = (&'key Key, bool)>) -> (Vec<KeyRange>, usize) {
     let (mut found, mut count) = (Vec::new(), 0_usize);
     let mut current: Option<(&Key, &Key)> = None;
-    for (key, goes) in page {
-        if goes {
+    for (key, is_removed) in page {
+        if is_removed {
             count = count.saturating_add(1);
             current = Some((current.map_or(key, |(first, _)| first), key));
         } else {
@@ -239,13 +239,14 @@ impl Pki {
                         // Newer than the snapshot: the list names all that is in it.
                         listed_until = Some(self.listed_until(signer.id, now).await?);
                     }
-                    let goes = |one: &RevocationOnRecord| {
+                    let is_removed = |one: &RevocationOnRecord| {
                         expired(one) && listed_until.is_some_and(|until| one.not_after < until)
                     };
-                    let (gone, count) = ranges(page.iter().map(|one| (&one.entry, goes(one))));
+                    let (gone, count) =
+                        ranges(page.iter().map(|one| (&one.entry, is_removed(one))));
                     let unchanged = ca_state.batch_if_unchanged(self.id());
                     let batch = gone.into_iter().fold(unchanged, Batch::delete_range);
-                    let certificates = page.iter().filter(|one| goes(one));
+                    let certificates = page.iter().filter(|one| is_removed(one));
                     let batch = certificates
                         .fold(batch, |batch, one| batch.delete(one.certificate.clone()));
                     self.remove(removal, batch).await?;
@@ -270,7 +271,7 @@ impl Pki {
         let revoked = page.into_iter().map(|entry| {
             let record: RevocationRecord = record::decode(&entry.value)
                 .map_err(|error| Failure::Internal(error.to_string()))?;
-            let serial = prefix.rest(&entry.key).and_then(|rest| rest.get(ISSUER..));
+            let serial = prefix.rest(&entry.key).and_then(|rest| rest.get(ISSUER_LENGTH..));
             let certificate = certificate_key(self.id(), serial.unwrap_or_default());
             Ok(RevocationOnRecord { entry: entry.key, certificate, not_after: record.not_after })
         });
@@ -320,7 +321,7 @@ impl Pki {
 }
 
 /// The bytes of an issuer's identifier, which precede the serial number of a revocation.
-const ISSUER: usize = 16;
+const ISSUER_LENGTH: usize = 16;
 
 /// Where the certificates of the mount's issuers lie, also of those that were deleted.
 fn own_certificates(ca_state: &CaState, mount: &MountId) -> BTreeSet<Key> {
@@ -347,17 +348,18 @@ mod tests {
 
     #[test]
     fn keys_that_follow_each_other_are_one_range() {
-        let (keys, goes) = ([1, 2, 3, 4, 5, 6].map(key), [true, true, false, true, false, true]);
-        let (found, count) = ranges(keys.iter().zip(goes));
+        let (keys, is_removed) =
+            ([1, 2, 3, 4, 5, 6].map(key), [true, true, false, true, false, true]);
+        let (found, count) = ranges(keys.iter().zip(is_removed));
         let expected = [(0, 1), (3, 3), (5, 5)];
         let expected: Vec<_> = expected
             .iter()
             .map(|(from, to)| KeyRange::spanning(&keys[*from], &keys[*to]))
             .collect();
         assert_eq!((found, count), (expected, 4));
-        for (key, goes) in keys.iter().zip(goes) {
-            let (found, _) = ranges([(key, goes)].into_iter());
-            assert_eq!(found.iter().any(|range| range.contains(key)), goes);
+        for (key, is_removed) in keys.iter().zip(is_removed) {
+            let (found, _) = ranges([(key, is_removed)].into_iter());
+            assert_eq!(found.iter().any(|range| range.contains(key)), is_removed);
         }
         assert_eq!(ranges(std::iter::empty()), (vec![], 0));
     }

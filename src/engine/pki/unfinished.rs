@@ -1,7 +1,7 @@
 //! Signatures that were not finished: intents that no commit took away (see `intent.rs`).
 //!
 //! The log tells of each once, with what was to be signed; 72 hours later it is removed. A record
-//! of the store says which were told, so that a restart does not repeat it.
+//! of the store says which were logged_at, so that a restart does not repeat it.
 
 use x509_cert::certificate::{Rfc5280, TbsCertificateInner};
 use x509_cert::der::Decode;
@@ -17,12 +17,12 @@ use super::records::IntentRecord;
 
 /// How many intents are looked at at once. There is one for each loss of power in the middle of the
 /// signature of an authority.
-const MOST: usize = 128;
+const MAX_INTENTS: usize = 128;
 
 impl Pki {
     /// The intents on record, those of the smallest serial numbers if they are many.
     pub(super) async fn intents(&self, snapshot: &Snapshot) -> Result<Vec<IntentState>, Failure> {
-        let found = snapshot.scan(&key::intents(self.id()).range(), MOST).await?;
+        let found = snapshot.scan(&key::intents(self.id()).range(), MAX_INTENTS).await?;
         found.iter().map(|entry| Ok(state_of(&decoded(entry)?))).collect()
     }
 
@@ -32,7 +32,7 @@ impl Pki {
     /// Fails only with the store.
     pub(super) async fn remove_intents(&self, started: i64, now: Timestamp) -> Result<(), Failure> {
         let snapshot = self.env().store.snapshot().await?;
-        let found = snapshot.scan(&key::intents(self.id()).range(), MOST).await?;
+        let found = snapshot.scan(&key::intents(self.id()).range(), MAX_INTENTS).await?;
         drop(snapshot);
         for entry in &found {
             let mut intent = decoded(entry)?;
@@ -41,14 +41,14 @@ impl Pki {
             let is_over = state.is_over(started, now.unix());
             let batch = if is_over {
                 batch.delete(entry.key.clone())
-            } else if state.is_to_be_told(started, now.unix()) {
-                intent.told = Some(now.unix());
+            } else if state.must_be_logged(started, now.unix()) {
+                intent.logged_at = Some(now.unix());
                 batch.put_record(entry.key.clone(), &intent)
             } else {
                 continue;
             };
             match self.env().store.commit(batch).await {
-                Ok(_) => self.tell(entry, &intent, is_over),
+                Ok(_) => self.log_unfinished(entry, &intent, is_over),
                 // It was finished meanwhile.
                 Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -57,7 +57,7 @@ impl Pki {
         Ok(())
     }
 
-    fn tell(&self, entry: &Entry, intent: &IntentRecord, is_over: bool) {
+    fn log_unfinished(&self, entry: &Entry, intent: &IntentRecord, is_over: bool) {
         let (mount, recorded) = (&self.entry.record.path, Timestamp::from_unix(intent.at));
         let serial = key::intents(self.id()).rest(&entry.key).map(colon_hex).unwrap_or_default();
         let subject = subject_of(&intent.tbs);
@@ -83,7 +83,7 @@ impl Pki {
 }
 
 fn state_of(intent: &IntentRecord) -> IntentState {
-    IntentState { at: intent.at, told: intent.told }
+    IntentState { at: intent.at, logged_at: intent.logged_at }
 }
 
 fn decoded(entry: &Entry) -> Result<IntentRecord, Failure> {

@@ -40,38 +40,38 @@ impl Engine {
         let mounts = self.mounts();
         let pki =
             |path| mounts.at(path).and_then(|mount| mount.core::<Pki>()).ok_or(Failure::NotFound);
-        let (above, below) = (pki(ROOT_MOUNT)?, pki(MOUNT)?);
+        let (root_mount, issuing_mount) = (pki(ROOT_MOUNT)?, pki(MOUNT)?);
         let root = RootRequest {
-            ask: authority(domain, "root", ROOT_LIFE),
+            params: authority(domain, "root", ROOT_LIFE),
             key: new_key(),
             issuer_name: Some("root".to_owned()),
             archive: None,
         };
-        let root = above.generate_root(&root, now).await?;
+        let root = root_mount.generate_root(&root, now).await?;
         let request = IntermediateRequest {
-            ask: authority(domain, "intermediate", INTERMEDIATE_LIFE),
+            params: authority(domain, "intermediate", INTERMEDIATE_LIFE),
             key: new_key(),
             add_basic_constraints: false,
         };
-        let request = below.generate_intermediate(&request).await?;
+        let request = issuing_mount.generate_intermediate(&request).await?;
         let signing = SignIntermediateRequest {
-            ask: authority(domain, "intermediate", INTERMEDIATE_LIFE),
+            params: authority(domain, "intermediate", INTERMEDIATE_LIFE),
             csr: pem::encode("CERTIFICATE REQUEST", &request.csr),
             issuer_ref: "default".to_owned(),
             format_is_known: true,
             archive: None,
         };
-        let signed = above.sign_intermediate(&signing, now).await?;
+        let signed = root_mount.sign_intermediate(&signing, now).await?;
         let bundle = [&signed.der, &root.der].map(|der| pem::encode("CERTIFICATE", der)).join("\n");
-        below.set_signed(&bundle, now).await?;
-        below.write_role("spiffe", role(domain), now).await?;
+        issuing_mount.set_signed(&bundle, now).await?;
+        issuing_mount.write_role("spiffe", role(domain), now).await?;
         let tidy = AutoTidyChange {
             enabled: Some(true),
             tidy_cert_store: Some(true),
             tidy_revoked_certs: Some(true),
             ..AutoTidyChange::default()
         };
-        for mount in [above, below] {
+        for mount in [root_mount, issuing_mount] {
             mount.write_auto_tidy(&tidy, now).await?;
         }
         Ok(())

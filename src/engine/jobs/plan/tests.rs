@@ -88,7 +88,7 @@ fn a_list_whose_time_went_back_is_measured_by_the_latest_one() {
 
 #[test]
 fn an_intent_is_told_first_and_removed_after_three_days() {
-    for (name, recorded, told, to_tell, over) in [
+    for (name, recorded, logged_at, to_log, over) in [
         ("of an earlier process", NOW - 2 * DAY, None, true, false),
         ("under way", NOW - 1, None, false, false),
         ("for an hour", NOW - HOUR, None, true, false),
@@ -97,12 +97,12 @@ fn an_intent_is_told_first_and_removed_after_three_days() {
         ("recorded in the future", NOW + DAY, None, true, false),
         ("told in the future", NOW - DAY - 1, Some(NOW + DAY), true, false),
     ] {
-        let intent = IntentState { at: recorded, told };
+        let intent = IntentState { at: recorded, logged_at };
         let started = NOW - DAY;
-        assert_eq!(intent.is_to_be_told(started, NOW), to_tell, "{name}");
+        assert_eq!(intent.must_be_logged(started, NOW), to_log, "{name}");
         assert_eq!(intent.is_over(started, NOW), over, "{name}");
         let plan = plan(&state(MountState { intents: vec![intent], ..mount() }), at(NOW));
-        assert_eq!(plan.due.len(), usize::from(to_tell || over), "{name}");
+        assert_eq!(plan.due.len(), usize::from(to_log || over), "{name}");
     }
 }
 
@@ -153,7 +153,7 @@ fn a_job_that_fails_is_retried_after_a_growing_time() {
     let full = JobState { values_sealed: ROTATE_AT, ..state(mount()) };
     let mut failed = None;
     for delay in [60, 120, 240, 480, 960, 1920, 3600, 3600] {
-        let now = Failed::again(failed, at(NOW));
+        let now = Failed::after(failed, at(NOW));
         assert_eq!(now.delay(), delay);
         failed = Some(now);
         let state = JobState { failed: [(Job::RotateDataKey, now)].into(), ..full.clone() };
@@ -162,7 +162,7 @@ fn a_job_that_fails_is_retried_after_a_growing_time() {
         }
     }
     let forever = Failed { times: u32::MAX, at: NOW };
-    assert_eq!(Failed::again(Some(forever), at(NOW)).delay(), 3600);
+    assert_eq!(Failed::after(Some(forever), at(NOW)).delay(), 3600);
 }
 
 #[test]
@@ -202,8 +202,8 @@ fn run(state: &mut JobState, due: &[Job], now: i64) -> Vec<MountId> {
                 for mount in state.mounts.iter_mut().filter(|other| other.id == *mount) {
                     mount.intents.retain(|intent| !intent.is_over(started, now));
                     for intent in &mut mount.intents {
-                        if intent.is_to_be_told(started, now) {
-                            intent.told = Some(now);
+                        if intent.must_be_logged(started, now) {
+                            intent.logged_at = Some(now);
                         }
                     }
                 }
@@ -241,7 +241,7 @@ fn any_mount(id: u8) -> impl Strategy<Value = MountState> {
         ..list(this_update)
     });
     let intent = (any_time(), proptest::option::of(any_time()))
-        .prop_map(|(at, told)| IntentState { at, told });
+        .prop_map(|(at, logged_at)| IntentState { at, logged_at });
     let spans = prop_oneof![Just(0), 1_i64..100 * HOUR];
     let tidy = (
         spans,
@@ -287,7 +287,7 @@ proptest! {
         state.started = from;
         let spans = state.mounts.iter().filter_map(|mount| mount.tidy);
         let longest = spans.map(|tidy| tidy.interval + tidy.startup_backoff).max().unwrap_or(0);
-        while now < from + 76 * HOUR + 2 * longest + 2 * CONFIRMATION {
+        while now < from + 76 * HOUR + 2 * longest + 2 * MIN_DELAY_AFTER_PUT_OFF {
             let plan = plan(&state, at(now));
             prop_assert!(at(now) < plan.next && plan.next <= at(now + LONGEST_WAIT));
             tidied.extend(run(&mut state, &plan.due, now));
@@ -321,7 +321,7 @@ proptest! {
                 if let Some(tidy) = before.tidy.filter(|_| ran.contains(&mount.id)) {
                     let since = now.saturating_sub(tidy.last.unwrap_or(i64::MIN));
                     prop_assert!(since >= tidy.interval);
-                    let expected = tidy.interval.max(CONFIRMATION) + tidy.startup_backoff + DELAY;
+                    let expected = tidy.interval.max(MIN_DELAY_AFTER_PUT_OFF) + tidy.startup_backoff + MAX_DELAY;
                     prop_assert!(since <= expected.max(tidy.buffer));
                 }
             }
@@ -347,7 +347,7 @@ proptest! {
         jump in 1_i64..9000 * DAY,
         put_off in any::<bool>(),
     ) {
-        let buffer = interval.max(CONFIRMATION) + longer;
+        let buffer = interval.max(MIN_DELAY_AFTER_PUT_OFF) + longer;
         let tidy = TidyState { interval, buffer, put_off, ..TIDY };
         let (truth, shown) = (NOW + since, NOW + since + jump);
         if tidy.step(NOW - 300 * DAY, shown) == TidyStep::Run {

@@ -19,7 +19,7 @@ use super::{CLOCK_STEP, LIFETIME, MAX_READER_GAP, SignedCrl};
 const PAGE: usize = 4096;
 
 /// A CRL below this size, in bytes, is built in less than a millisecond.
-const SHORT: usize = 256 * 1024;
+const SMALL_CRL: usize = 256 * 1024;
 
 /// What a build reads, and for which caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl CrlBuild {
             BuildEntries::All { entries, .. } => entries.byte_length(),
             BuildEntries::Added { last, .. } => last.der.len(),
         };
-        if bytes < SHORT {
+        if bytes < SMALL_CRL {
             return self.build();
         }
         let made = tokio::task::spawn_blocking(|| self.build()).await;

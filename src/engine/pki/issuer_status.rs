@@ -15,19 +15,19 @@ use super::certificates::{certificate_key, revocation};
 use super::records::{CertificateRecord, IssuerRecord};
 
 /// The revocations that bear on the issuers of a mount.
-pub(super) struct Standing {
+pub(super) struct IssuerStatus {
     /// When each revoked issuer was revoked.
     pub(super) revoked: BTreeMap<IssuerId, Timestamp>,
     /// The issuers that must not issue, each with the revoked issuer that bars it.
-    pub(super) barred: BTreeMap<IssuerId, IssuerId>,
+    pub(super) blocked: BTreeMap<IssuerId, IssuerId>,
 }
 
 impl Issuer {
     #[cold]
-    pub(super) fn why_not(&self, now: Timestamp) -> Failure {
+    pub(super) fn signing_refusal(&self, now: Timestamp) -> Failure {
         let (from, until) = (self.certificate.not_before(), self.certificate.not_after());
         let itself = format!("issuer [id:{} / name:{}]", self.id, self.record.name);
-        Failure::refused(match (self.barred_by, self.revoked) {
+        Failure::refused(match (self.blocked_by, self.revoked) {
             (Some(cause), Some(at)) if cause == self.id => format!(
                 "unable to sign with {itself}: its certificate was revoked at {}; use another issuer",
                 at.whole()
@@ -95,7 +95,7 @@ async fn revoked_as_certificate(
 
 /// Issuers that must not issue because of a revocation, and its cause. Those that were deleted
 /// count: deleting a revoked issuer does not give back what hangs on it.
-pub(super) fn barred(
+pub(super) fn blocked(
     records: &BTreeMap<IssuerId, (IssuerRecord, Certificate)>,
     deleted: &[(IssuerId, IssuerRecord, Certificate)],
     revoked: &BTreeMap<IssuerId, Timestamp>,
