@@ -17,15 +17,15 @@ use tokio::task::yield_now;
 #[derive(Debug)]
 pub(super) struct Batcher<Work, Out> {
     queue: Mutex<Queue<Work, Out>>,
-    /// How many batches may be processed at the same time.
+    /// The most batches that are processed at the same time.
     threads: NonZero<usize>,
 }
 
-/// In the order of arrival.
+/// Entries in the order of arrival.
 #[derive(Debug)]
 struct Queue<Work, Out> {
     entries: VecDeque<Queued<Work, Out>>,
-    /// How many entries were ever taken out.
+    /// Number of entries taken out since the start.
     taken: u64,
 }
 
@@ -77,7 +77,7 @@ impl<Work, Out> Batcher<Work, Out> {
         receiver.await.map_err(|_| BatchAborted)
     }
 
-    /// How many entries arrived before this one.
+    /// Adds an entry and returns the number of entries that arrived before it.
     fn enqueue(&self, queued: Queued<Work, Out>) -> u64 {
         let mut queue = self.queue();
         let position = queue.taken.wrapping_add(queue.entries.len() as u64);
@@ -186,10 +186,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_aborts_its_own_batch_and_no_other() {
+    async fn a_panic_aborts_only_its_own_batch() {
         let batcher = batcher(1);
         let process = |batch: Vec<u32>| {
-            assert!(!batch.contains(&13), "a fault in this program");
+            assert!(!batch.contains(&13), "a bug in this program");
             batch
         };
         let [mut one, mut two] = [13, 2].map(|work| Box::pin(batcher.run(work, process)));

@@ -10,7 +10,7 @@ use super::Failure;
 use crate::ca::key::KeyKind;
 use crate::keys::{KeyError, KeyPool, SubjectKey};
 
-/// Makes keys and writes key stores.
+/// Generates RSA keys and writes key stores.
 #[derive(Debug)]
 pub(super) struct CpuPool {
     /// Tasks that run or wait.
@@ -19,7 +19,7 @@ pub(super) struct CpuPool {
     keys: KeyPool,
 }
 
-/// As many RSA keys of 2048 bits take about ten seconds of one core.
+/// 128 RSA keys of 2048 bits take about ten seconds of one core.
 const MAX_PENDING: usize = 128;
 
 impl Default for CpuPool {
@@ -42,21 +42,21 @@ impl CpuPool {
         &self,
         task: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let fault = |error: &dyn std::fmt::Display| Failure::Internal(error.to_string());
+        let internal = |error: &dyn std::fmt::Display| Failure::Internal(error.to_string());
         let _pending = self.pending.try_acquire().map_err(|_| Failure::Busy)?;
-        let _worker = self.workers.acquire().await.map_err(|error| fault(&error))?;
-        tokio::task::spawn_blocking(task).await.map_err(|error| fault(&error))
+        let _worker = self.workers.acquire().await.map_err(|error| internal(&error))?;
+        tokio::task::spawn_blocking(task).await.map_err(|error| internal(&error))
     }
 
-    /// Makes RSA keys of this kind in the background, before they are requested.
+    /// Generates RSA keys of this kind in the background, before they are requested.
     pub(super) fn prefetch(&self, kind: KeyKind) {
         self.keys.prefetch(kind);
     }
 
-    /// An RSA key pair: one made before, else a new one.
+    /// An RSA key pair: one generated before, else a new one.
     ///
     /// # Errors
-    /// [`Failure::Busy`], and a refusal of unsupported sizes.
+    /// [`Failure::Busy`]; [`Failure::Refused`] for an unsupported size.
     pub(super) async fn rsa_key(&self, kind: KeyKind) -> Result<SubjectKey, Failure> {
         match self.keys.take(kind) {
             Some(key) => Ok(key),

@@ -7,20 +7,20 @@ use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::store::{Sealed, Store};
 
-/// The surroundings of every use case.
+/// What every use case runs with.
 #[derive(Clone, Debug)]
 pub struct Env {
     /// The sealed store.
     pub store: Store,
-    /// Its seal.
+    /// The seal of the store.
     pub sealed: Arc<Sealed>,
-    /// The clock that the spine reads once a request.
+    /// The clock. `http` reads it once per request.
     pub clock: Clock,
-    /// Randomness by purpose.
+    /// The source of random bytes, by purpose.
     pub entropy: Entropy,
     /// `storage_type`, as the configuration names it.
     pub storage_type: &'static str,
-    /// Lifetimes, in seconds, where a mount says nothing: 768 h both in Vault.
+    /// Lifetimes in seconds where a mount sets none: both are 768 h in Vault.
     pub lifetimes: TtlLimits,
 }
 

@@ -1,4 +1,4 @@
-//! Why a use case has no answer. `http` turns each into a status and Vault's text.
+//! Why a use case failed. `http` turns each failure into a status and Vault's text.
 
 use std::fmt;
 
@@ -7,38 +7,38 @@ use crate::ca::pem::UnknownKey;
 use crate::ca::role::{RoleError, RoleViolation};
 use crate::store::{CommitError, ReadError};
 
-/// Whose fault it is, and what may be said about it.
+/// The kind of failure, with what the answer says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The caller's request is refused; the text says which rule, the hint what would help.
+    /// The request breaks a rule: the text names the rule, the hint says what to do.
     Refused {
         /// Vault's text.
         text: String,
-        /// A line to paste.
+        /// What to do, with a command to paste where one exists.
         hint: Option<String>,
     },
-    /// The caller's mistake in the cases that Vault reports as an internal error, with its text.
+    /// An invalid request that Vault reports as an internal error, with Vault's text.
     InvalidWrapped(String),
-    /// What was asked for is not there.
+    /// What was requested does not exist.
     NotFound,
     /// The same, with Vault's text or ours.
     Absent(String),
     /// The mount does not know this path; the notice, if any, says that Vault has it.
     UnsupportedPath {
-        /// What the caller is told beside Vault's text.
+        /// What the answer adds to Vault's text.
         notice: Option<String>,
     },
     /// The mount knows the path, but not this operation on it.
     UnsupportedOperation,
-    /// The caller may not know what is there.
+    /// The caller may not learn what exists.
     Forbidden(String),
-    /// Another commit came between; the use case starts again.
+    /// Another commit changed what was read; the use case starts again.
     Conflict,
-    /// It came between too often, or the server has too much to do.
+    /// Too many conflicts in succession, or too much work is pending.
     Busy,
     /// The store is sealed.
     Sealed,
-    /// Ours: logged, and told to nobody.
+    /// An error of the server: logged, and not part of any answer.
     Internal(String),
 }
 
@@ -48,8 +48,8 @@ impl Failure {
         Self::Refused { text: text.into(), hint: None }
     }
 
-    /// What a lint found, before anything was signed: a fault where Signet alone can mend it, else
-    /// a refusal that says the rule, its clause and the setting of `holder` (as in `role web`).
+    /// What a lint found before signing: an internal error if only Signet can correct it, else a
+    /// refusal that names the rule, its clause and the setting of `holder` (such as `role web`).
     pub fn of_lint(findings: &Findings, holder: &str) -> Self {
         if findings.is_internal() {
             return Self::Internal(format!("lint before signing: {findings}"));
@@ -60,7 +60,7 @@ impl Failure {
         ))
     }
 
-    /// A fixed label for counting.
+    /// A fixed label for metrics.
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "refused",
@@ -94,8 +94,8 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl From<RoleViolation> for Failure {
-    fn from(refusal: RoleViolation) -> Self {
-        Self::Refused { text: refusal.text, hint: refusal.hint }
+    fn from(violation: RoleViolation) -> Self {
+        Self::Refused { text: violation.text, hint: violation.hint }
     }
 }
 

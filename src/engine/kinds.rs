@@ -1,4 +1,4 @@
-//! The kinds of mounts: the one table that names them.
+//! The table of the kinds of mounts.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::mount::{MountCore, MountEntry};
 use super::pki::Pki;
 use super::services::Services;
 
-/// Opens a mount: its use cases, with nothing in memory yet.
+/// Opens a mount: returns its use cases, with empty caches.
 type Open = fn(Arc<Services>, Arc<MountEntry>) -> Arc<dyn MountCore>;
 
 /// Every kind, by the `type` that a mount is enabled with.
@@ -17,7 +17,7 @@ pub fn is_known(kind: &str) -> bool {
     KINDS.iter().any(|(known, _)| *known == kind)
 }
 
-/// Opens a mount that the store has.
+/// Opens a stored mount.
 pub(super) fn open(services: &Arc<Services>, entry: &Arc<MountEntry>) -> Arc<dyn MountCore> {
     let kind = KINDS.iter().find(|(known, _)| *known == entry.record.kind);
     match kind {

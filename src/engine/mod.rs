@@ -1,8 +1,8 @@
 //! Use cases: one verb, one file; no HTTP, no JSON.
 //!
-//! `engine` arranges: it reads a snapshot, lets `ca` decide, commits a batch, and answers with
-//! what is recorded. [`Engine`] is what the HTTP side holds: the system and the table of mounts. The
-//! use cases of a mount are methods of its kind, as [`pki::Pki`].
+//! `engine` arranges: it reads a snapshot, lets `ca` decide, commits a batch, and returns what is
+//! recorded. `http` holds an [`Engine`]: the system and the mount table. The use cases of a mount are
+//! methods of its kind, such as [`pki::Pki`].
 
 mod batcher;
 mod cpu_pool;
@@ -30,7 +30,7 @@ use services::Services;
 
 use crate::auth::Gate;
 
-/// The program without its edges.
+/// The server without its listeners.
 #[derive(Debug)]
 pub struct Engine {
     services: Arc<Services>,
@@ -51,7 +51,7 @@ impl Engine {
         Self::installed(env, Installation::default())
     }
 
-    /// The same, under the name and the address of a configuration.
+    /// The same, with the name and the address of a configuration.
     pub fn installed(env: Env, installation: Installation) -> Arc<Self> {
         Arc::new(Self {
             gate: Gate::new(env.store.clone()),

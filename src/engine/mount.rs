@@ -1,4 +1,4 @@
-//! Mounts: which engine answers for which path.
+//! Mounts: which engine handles which path.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -26,13 +26,13 @@ pub struct MountRecord {
     /// `pki`
     #[n(1)]
     pub kind: String,
-    /// 16 octets in UUID form.
+    /// 16 bytes in UUID form.
     #[n(2)]
     pub uuid: String,
     /// `pki_5f3c0f1a`
     #[n(3)]
     pub accessor: String,
-    /// For people.
+    /// Free text for the operator.
     #[n(4)]
     pub description: String,
     /// Default lease TTL.
@@ -66,10 +66,10 @@ pub struct MountRecord {
 
 impl Record for MountRecord {}
 
-/// A mount as the store has it.
+/// A stored mount.
 #[derive(Debug)]
 pub struct MountEntry {
-    /// What the keys of everything in it begin with.
+    /// Its identifier: the prefix of the keys of everything in it.
     pub id: MountId,
     /// Its configuration.
     pub record: MountRecord,
@@ -88,17 +88,17 @@ impl MountEntry {
     }
 }
 
-/// The use cases of one mount, and what they keep in memory.
+/// The use cases of one mount, with their caches.
 pub trait MountCore: Any + Debug + Send + Sync {
-    /// The same mount, with the same memory, under a changed configuration.
+    /// The same mount with the same caches and a changed configuration.
     fn with_entry(&self, entry: Arc<MountEntry>) -> Arc<dyn MountCore>;
 
-    /// What may be due here; `None` where a kind has no jobs.
+    /// The state from which its jobs are planned; `None` for a kind without jobs.
     fn job_state(&self) -> BoxFuture<'_, Result<Option<MountState>, Failure>> {
         Box::pin(async { Ok(None) })
     }
 
-    /// Does a job of this mount. `started` is when this process looked for jobs first, seconds since
+    /// Runs a job of this mount. `started` is when this process first looked for jobs, seconds since
     /// the Unix epoch.
     fn run_job(
         &self,
@@ -114,26 +114,26 @@ pub trait MountCore: Any + Debug + Send + Sync {
 /// A future of a trait's method.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A mount that answers.
+/// A mount that serves requests.
 #[derive(Debug)]
 pub struct Mount {
-    /// What the store has of it.
+    /// Its stored configuration.
     pub entry: Arc<MountEntry>,
     core: Arc<dyn MountCore>,
 }
 
 impl Mount {
-    /// Its use cases, for a kind that finds them by their type.
+    /// Its use cases, for a caller that downcasts them to a kind's type.
     pub fn shared_core(&self) -> Arc<dyn Any + Send + Sync> {
         Arc::<dyn MountCore>::clone(&self.core)
     }
 
-    /// What may be due here.
+    /// The state from which its jobs are planned.
     pub(super) async fn job_state(&self) -> Result<Option<MountState>, Failure> {
         self.core.job_state().await
     }
 
-    /// Does a job of this mount.
+    /// Runs a job of this mount.
     pub(super) async fn run_job(
         &self,
         job: Job,
@@ -150,7 +150,7 @@ impl Mount {
     }
 }
 
-/// Every mount, by its path.
+/// Every mount, by path.
 #[derive(Debug, Default)]
 pub struct MountTable {
     by_path: BTreeMap<String, Arc<Mount>>,
@@ -158,7 +158,7 @@ pub struct MountTable {
 }
 
 impl MountTable {
-    /// The mount that holds this path, and the rest of the path behind it.
+    /// The mount with the longest prefix of this path, and the rest of the path.
     pub fn resolve<'p>(&self, path: &'p str) -> Option<(&Arc<Mount>, &'p str)> {
         let slashes = path.match_indices('/').map(|(at, _)| at);
         let mut best = None;
@@ -176,12 +176,12 @@ impl MountTable {
         self.by_path.get(path)
     }
 
-    /// Every mount in the order of its path.
+    /// Every mount, in the order of the paths.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Mount>> {
         self.by_path.values()
     }
 
-    /// A mount whose path contains `path` or lies in it.
+    /// A mount whose path is a prefix of `path` or begins with it.
     fn overlapping_mount(&self, path: &str) -> Option<&Arc<Mount>> {
         self.iter().find(|mount| {
             let other = &mount.entry.record.path;
@@ -191,12 +191,12 @@ impl MountTable {
 }
 
 impl Engine {
-    /// The mounts as they are now.
+    /// The mount table in memory.
     pub fn mounts(&self) -> Arc<MountTable> {
         self.mounts.load_full()
     }
 
-    /// The same, read from the store first if it is stale: a deleted mount must not answer.
+    /// The same, read from the store first if it is stale: a deleted mount must not serve requests.
     ///
     /// # Errors
     /// Fails only with the store.
@@ -208,7 +208,7 @@ impl Engine {
         Ok(self.mounts())
     }
 
-    /// Reads the table from the store. Each mount keeps what it has in memory.
+    /// Reads the table from the store. Each mount keeps its caches.
     pub(crate) async fn load_mounts(&self) -> Result<(), Failure> {
         let _one_at_a_time = self.reading_mounts.lock().await;
         self.mounts_stale.store(true, Ordering::Release);

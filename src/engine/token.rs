@@ -1,5 +1,5 @@
-//! The store of tokens, as the kind of mount at `auth/token/`.
+//! The token store: the kind of mount at `auth/token/`.
 
-/// Looks tokens up for their holders.
+/// Looks up tokens.
 #[derive(Debug, Default)]
 pub struct Tokens;

@@ -1,9 +1,9 @@
-//! What the server does on its own: jobs, planned purely ([`plan`]) and done one after the other.
+//! Jobs: what the server does without a request. [`plan`] decides which are due, without I/O; they run
+//! one after the other.
 //!
-//! [`Engine::run_due_jobs`] has no clock: the server calls it when its answer says so
-//! (`server/jobs.rs`), tests and the simulation call it at any instant they like. Each job can be
-//! stopped at any point and done again: what tells that it was done is committed together with what
-//! it did. Nothing is kept in memory but how often a job failed.
+//! [`Engine::run_due_jobs`] reads no clock: the server calls it at the time that the last run returned
+//! (`server/jobs.rs`), tests and the simulation at any time. A job can be stopped at any point and run
+//! again: its effect and the record of the run are one commit. Only failed attempts are kept in memory.
 
 pub mod plan;
 
@@ -18,10 +18,10 @@ use crate::engine::{Engine, Failure};
 use crate::store::id::MountId;
 use plan::{Failed, Job, JobState, LONGEST_WAIT};
 
-/// What is known between two runs.
+/// What is kept between two runs.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
-    /// When this process looked for jobs first, seconds since the Unix epoch.
+    /// When this process first looked for jobs, seconds since the Unix epoch.
     started: OnceLock<i64>,
     failed: Mutex<BTreeMap<Job, Failed>>,
     running: tokio::sync::Mutex<()>,
@@ -35,9 +35,9 @@ pub struct Outcome {
     pub done: Vec<Job>,
     /// The jobs that failed, and why.
     pub failed: Vec<(Job, Failure)>,
-    /// Why not everything that may be due could be read.
+    /// Why the jobs of the mount table or of a mount could not be read.
     pub unread: Vec<Failure>,
-    /// When to come again.
+    /// When to run again.
     pub next: Timestamp,
 }
 
@@ -61,14 +61,14 @@ impl Job {
         }
     }
 
-    /// What an operator can do where it fails again and again.
+    /// What an operator can do if it keeps failing.
     const fn advice(&self) -> &'static str {
         match self {
             Self::RotateDataKey => {
-                "see to it that the store can be written: at 2^32 values the server refuses every write"
+                "make the store writable: at 2^32 values the server refuses every write"
             }
             Self::RenewCrl { .. } => {
-                "the published list ends at its nextUpdate: mend the cause, then read crl/rotate of the mount"
+                "the published CRL expires at its nextUpdate: correct the cause, then read crl/rotate of the mount"
             }
             Self::RemoveIntents { .. } => "nothing is lost: the records stay until this succeeds",
             Self::Tidy { .. } => "nothing is lost: what has expired stays until this succeeds",
@@ -77,7 +77,7 @@ impl Job {
 }
 
 impl Jobs {
-    /// Something changed that may make a job due: the next run comes at once.
+    /// A change may have made a job due: starts the next run at once.
     pub(super) fn wake(&self) {
         self.changed.notify_one();
     }
@@ -93,8 +93,8 @@ impl Engine {
         self.services.jobs.changed.notified().await;
     }
 
-    /// Does what is due at `now`; a job that fails is logged, and keeps no other one back. While the
-    /// store is sealed nothing is due.
+    /// Runs the jobs that are due at `now`. A failed job is logged and does not delay the others. While
+    /// the store is sealed, no job is due.
     pub async fn run_due_jobs(&self, now: Timestamp) -> Outcome {
         let jobs = &self.services.jobs;
         let _one_at_a_time = jobs.running.lock().await;
@@ -111,7 +111,7 @@ impl Engine {
         let mounts = match self.current_mounts().await {
             Ok(mounts) => mounts,
             Err(why) => {
-                tracing::error!(%why, "the table of mounts cannot be read; its jobs wait");
+                tracing::error!(%why, "the mount table cannot be read; its jobs wait");
                 outcome.unread.push(why);
                 return outcome;
             }
@@ -121,7 +121,7 @@ impl Engine {
                 Ok(found) => state.mounts.extend(found),
                 Err(why) => {
                     let mount = &mount.entry.record.path;
-                    tracing::error!(%why, mount, "the jobs of a mount wait: it cannot be read");
+                    tracing::error!(%why, mount, "a mount cannot be read; its jobs wait");
                     outcome.unread.push(why);
                 }
             }
@@ -182,8 +182,8 @@ impl Engine {
         sealed.add_data_key().await.map_err(|error| Failure::Internal(error.to_string()))?;
         tracing::info!(
             values,
-            "a new data key seals from now on, because the last one had sealed half of the values that \
-             one key may seal; what the older ones sealed still opens"
+            "a new data key encrypts from now on, because the last one has encrypted half of the values that \
+             one key may encrypt; the older keys still decrypt what they encrypted"
         );
         Ok(())
     }

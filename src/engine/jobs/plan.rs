@@ -1,27 +1,26 @@
-//! Which jobs are due: decided from what is known and the present instant, and from nothing else.
+//! Which jobs are due: a pure function of the job state and the current time.
 //!
 //! | job | due | retried |
 //! |---|---|---|
 //! | [`Job::RotateDataKey`] | the data key has sealed [`ROTATE_AT`] values | see below |
-//! | [`Job::RenewCrl`] | half of a published list's life is over, or it lies in the future | |
-//! | [`Job::RemoveIntents`] | an unfinished signature was not told yet, or was told 72 hours ago | |
+//! | [`Job::RenewCrl`] | half of a published CRL's lifetime is over, or its thisUpdate is in the future | |
+//! | [`Job::RemoveIntents`] | an unfinished signature was not logged yet, or was logged 72 hours ago | |
 //! | [`Job::Tidy`] | `interval_duration` after the last run | |
 //!
-//! A job that failed is due again after a minute, then after twice as long each time, up to an hour;
-//! the others do not wait for it.
+//! A failed job is due again after a minute, then after twice the delay each time, up to an hour; the
+//! other jobs do not wait for it.
 //!
 //! # A clock that jumps
 //!
-//! Only [`Job::Tidy`] destroys what cannot be made again, so only it distrusts the clock. It runs if
-//! the last run lies where a clock that was right then and is right now can have left it: not in the
-//! future, and not further back than the longer of its interval and its safety buffer. Otherwise it
-//! is put off: nothing is removed, the present is noted as the time of the last run, and the next run
-//! comes after the interval, at the earliest after twelve hours, in which an operator can set the
-//! clock right. So, where the safety buffer is longer than the interval, one jump of the clock
-//! removes nothing that is still valid.
+//! Only [`Job::Tidy`] deletes data that cannot be restored, so only it checks the clock. It runs if the
+//! time of the last run is plausible: not in the future, and not further back than the longer of its
+//! interval and its safety buffer. Otherwise it is put off: nothing is removed, the current time is
+//! recorded as that of the last run, and the next run comes after the interval, but not within twelve
+//! hours, so that an operator can correct the clock. If the safety buffer is longer than the interval,
+//! one jump of the clock therefore removes nothing that is still valid.
 //!
-//! A list is renewed as for a reader without a token: not while the clock is more than a year past
-//! the newest list.
+//! A CRL is renewed as for a reader without a token: not while the clock is more than a year past the
+//! newest CRL.
 
 use std::collections::BTreeMap;
 
@@ -30,19 +29,19 @@ use crate::engine::pki::crl::{CLOCK_STEP, MAX_READER_GAP};
 use crate::store::id::{IssuerId, MountId};
 use crate::store::sealed::ROTATE_AT;
 
-/// Something that the server does on its own.
+/// Work that the server does without a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Job {
-    /// Puts a new data key in front of the keyring.
+    /// Adds a data key to the keyring; it encrypts from then on.
     RotateDataKey,
-    /// Builds the list that this issuer signs.
+    /// Builds the CRL that this issuer signs.
     RenewCrl {
         /// The mount.
         mount: MountId,
-        /// The signer of the list.
+        /// The signer of the CRL.
         issuer: IssuerId,
     },
-    /// Tells of signatures that were not finished, and removes those that were told long ago.
+    /// Logs signatures that were not finished, and removes their records 72 hours later.
     RemoveIntents {
         /// The mount.
         mount: MountId,
@@ -54,12 +53,12 @@ pub enum Job {
     },
 }
 
-/// What a plan is made from.
+/// What a plan is computed from.
 #[derive(Clone, Debug, Default)]
 pub struct JobState {
-    /// The first time that this process looked for jobs, seconds since the Unix epoch.
+    /// When this process first looked for jobs, seconds since the Unix epoch.
     pub started: i64,
-    /// How many values the newest data key has sealed.
+    /// Number of values that the newest data key has encrypted.
     pub values_sealed: u64,
     /// The mounts.
     pub mounts: Vec<MountState>,
@@ -72,7 +71,7 @@ pub struct JobState {
 pub struct MountState {
     /// The mount.
     pub id: MountId,
-    /// The lists that were published.
+    /// The published CRLs.
     pub lists: Vec<ListState>,
     /// The signatures that were not finished.
     pub intents: Vec<IntentState>,
@@ -80,25 +79,25 @@ pub struct MountState {
     pub tidy: Option<TidyState>,
 }
 
-/// A list that was published. Times in seconds since the Unix epoch.
+/// A published CRL. Times in seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListState {
     /// The issuer that signs it.
     pub issuer: IssuerId,
-    /// When it says that it was made.
+    /// Its thisUpdate.
     pub this_update: i64,
-    /// The latest thisUpdate of this list and all before it.
+    /// The latest thisUpdate of this CRL and all before it.
     pub latest: i64,
-    /// When it is to be renewed.
+    /// When it must be renewed.
     pub renew_at: i64,
 }
 
-/// The intent of a signature. Times in seconds since the Unix epoch.
+/// A signature that was not finished. Times in seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntentState {
     /// When it was recorded.
     pub at: i64,
-    /// When the log told of it.
+    /// When it was logged.
     pub logged_at: Option<i64>,
 }
 
@@ -120,34 +119,34 @@ pub struct TidyState {
 /// A job whose last attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed {
-    /// How often in succession.
+    /// Number of failures in succession.
     pub times: u32,
     /// When it failed last, seconds since the Unix epoch.
     pub at: i64,
 }
 
-/// What is to be done now, and when to plan again.
+/// The jobs to run now, and when to plan again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The jobs that are due, those that take longest at the end.
+    /// The jobs that are due; the slowest ones are last.
     pub due: Vec<Job>,
     /// When the next one becomes due; after [`LONGEST_WAIT`] at the latest.
     pub next: Timestamp,
 }
 
-/// The longest time until the next plan, in seconds: what requests change is seen after that.
+/// The longest time until the next plan, in seconds. Changes by requests are noticed within it.
 pub const LONGEST_WAIT: i64 = 60;
 
-/// How long an intent stays after the log told of it.
+/// How long an intent stays after it was logged, in seconds.
 pub const INTENT_KEPT: i64 = 72 * HOUR;
 
-/// A signature that took longer than this is not under way any more.
+/// A signature that was recorded longer ago than this is not in progress any more.
 const LONGEST_SIGNATURE: i64 = HOUR;
 
 /// The shortest time between a tidy that was put off and the next run.
 const MIN_DELAY_AFTER_PUT_OFF: i64 = 12 * HOUR;
 
-/// How much later than planned a run may come.
+/// How much later than planned a run may start.
 const MAX_DELAY: i64 = HOUR;
 
 /// The first and the longest time between two attempts of a job that fails.
@@ -160,7 +159,7 @@ const HOUR: i64 = 3600;
 enum Due {
     Now,
     At(i64),
-    /// Not while the clock says what it says.
+    /// Not at the current time, and it is not known when.
     Unknown,
 }
 
@@ -198,7 +197,7 @@ const fn data_key(values_sealed: u64) -> Due {
     if values_sealed >= ROTATE_AT { Due::Now } else { Due::Unknown }
 }
 
-/// Does this instant lie further in the future than a small correction of the clock explains?
+/// Whether this time is further in the future than a small correction of the clock explains.
 const fn is_ahead(at: i64, now: i64) -> bool {
     at > now.saturating_add(CLOCK_STEP)
 }
@@ -230,13 +229,13 @@ impl IntentState {
         }
     }
 
-    /// Is the log to tell of it at `now`?
+    /// Whether it must be logged at `now`.
     pub fn must_be_logged(&self, started: i64, now: i64) -> bool {
         self.logged_at.is_none_or(|logged_at| is_ahead(logged_at, now))
             && self.due(started, now) == Due::Now
     }
 
-    /// Is it to be removed at `now`?
+    /// Whether it must be removed at `now`.
     pub fn is_over(&self, started: i64, now: i64) -> bool {
         self.logged_at.is_some_and(|logged_at| !is_ahead(logged_at, now))
             && self.due(started, now) == Due::Now
@@ -250,12 +249,12 @@ pub enum TidyStep {
     Wait(i64),
     /// It removes what has expired.
     Run,
-    /// It only notes the time, because the clock does not go on from the last run.
+    /// It only records the time, because the time since the last run is not plausible.
     PutOff,
 }
 
 impl TidyState {
-    /// What is to be done at `now`.
+    /// The step at `now`.
     pub fn step(&self, started: i64, now: i64) -> TidyStep {
         let Some(last) = self.last.filter(|last| !is_ahead(*last, now)) else {
             return TidyStep::PutOff;
@@ -263,7 +262,7 @@ impl TidyState {
         let interval =
             if self.put_off { self.interval.max(MIN_DELAY_AFTER_PUT_OFF) } else { self.interval };
         let backoff = started.saturating_add(self.startup_backoff);
-        // A start that lies in the future tells nothing.
+        // A start in the future is not used.
         let backoff = if is_ahead(started, now) { i64::MIN } else { backoff };
         let until = last.saturating_add(interval).max(backoff);
         if now < until {
@@ -285,7 +284,7 @@ impl TidyState {
 }
 
 impl Failed {
-    /// The job failed at `now`, after these failures if there were any.
+    /// A failure at `now`, after the earlier ones, if any.
     pub const fn after(before: Option<Self>, now: Timestamp) -> Self {
         let times = match before {
             Some(before) => before.times.saturating_add(1),

@@ -2,13 +2,13 @@
 //!
 //! Fields, defaults and texts are Vault's (developer.hashicorp.com/vault/api-docs/secret/pki,
 //! "Configure automatic tidy") with OpenBao's `revoked_safety_buffer`, `tidy_invalid_certs` and
-//! `page_size`. These have no effect, because there is nothing for them to do here:
+//! `page_size`. These parameters have no effect here:
 //! `tidy_revoked_cert_issuer_associations` (a revocation is stored under its issuer),
-//! `tidy_move_legacy_ca_bundle` (no such bundle was ever written), `tidy_invalid_certs` (a record
-//! that cannot be read is an error for its reader), `tidy_acme` and `acme_account_safety_buffer`
-//! (there is no ACME), `pause_duration` and `page_size` (whole ranges are removed),
-//! `maintain_stored_certificate_counts` and `publish_stored_certificate_count_metrics` (nothing
-//! counts the store).
+//! `tidy_move_legacy_ca_bundle` (Signet never wrote such a bundle), `tidy_invalid_certs` (reading
+//! an invalid record is an error), `tidy_acme` and `acme_account_safety_buffer`
+//! (ACME is not supported), `pause_duration` and `page_size` (whole ranges are removed),
+//! `maintain_stored_certificate_counts` and `publish_stored_certificate_count_metrics` (stored certificates are
+//! not counted).
 
 use minicbor::{Decode, Encode};
 
@@ -115,13 +115,13 @@ impl Default for AutoTidyRecord {
 
 const HOUR: i64 = 3600;
 
-/// The fewest entries of a page that `page_size` may ask for.
+/// The smallest `page_size`.
 const SMALLEST_PAGE: i64 = 5;
 
 const W_NOTHING: &str = "Auto-tidy enabled but no tidy operations were requested. Enable at least one tidy operation to be run (tidy_cert_store / tidy_revoked_certs / tidy_invalid_certs / tidy_revoked_cert_issuer_associations / tidy_expired_issuers / tidy_move_legacy_ca_bundle / tidy_acme).";
 const W_METRICS: &str = "Can not publish a running storage metrics count to metrics without first maintaining that count.  Enable `maintain_stored_certificate_counts` to enable `publish_stored_certificate_count_metrics`.";
 
-/// A change of `config/auto-tidy`; `None` keeps what is there.
+/// A change of `config/auto-tidy`; `None` keeps the current value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AutoTidyChange {
     /// `enabled`
@@ -171,14 +171,14 @@ pub(super) struct TidyRunRecord {
     /// When it ran, was put off or was enabled, seconds since the Unix epoch.
     #[n(0)]
     pub(super) at: i64,
-    /// It was put off, because the clock did not go on from the run before.
+    /// It was put off, because the time since the run before was not plausible.
     #[n(1)]
     pub(super) put_off: bool,
 }
 
 impl Record for TidyRunRecord {}
 
-/// What the store says of the automatic tidy of a mount.
+/// The stored configuration and last run of a mount's automatic tidy.
 #[derive(Clone, Debug)]
 pub(super) struct StoredTidy {
     pub(super) config: AutoTidyRecord,
@@ -192,7 +192,7 @@ impl AutoTidyRecord {
         self.revoked_safety_buffer.unwrap_or(self.safety_buffer)
     }
 
-    /// The record with a change, if it holds together.
+    /// The record with a change, if the result is valid.
     fn changed(mut self, change: &AutoTidyChange) -> Result<Self, Failure> {
         change.check()?;
         for (flag, new) in [
@@ -297,7 +297,7 @@ impl AutoTidyChange {
 }
 
 impl StoredTidy {
-    /// As a plan sees it, if it is enabled.
+    /// Its state for a plan, if it is enabled.
     pub(super) fn state(&self, mount: &MountId) -> Option<TidyState> {
         let config = &self.config;
         let buffers = [
@@ -306,7 +306,7 @@ impl StoredTidy {
             config.tidy_expired_issuers.then_some(config.issuer_safety_buffer),
         ];
         let (min, max) = (config.min_startup_backoff_duration, config.max_startup_backoff_duration);
-        // Each mount has its own time between the two, so that not all begin at once.
+        // Each mount has its own delay between the two, so that they do not all start at once.
         let spread = max.saturating_sub(min).saturating_add(1).max(1);
         let [first, second, ..] = mount.as_bytes();
         let offset = i64::from(u16::from_be_bytes([*first, *second])) % spread;
@@ -319,7 +319,7 @@ impl StoredTidy {
         })
     }
 
-    /// Adds the record of a run to the batch of what it did.
+    /// Adds the record of a run to the batch with the effect of the run.
     pub(super) fn put_run(&self, mount: &MountId, batch: Batch, run: TidyRunRecord) -> Batch {
         let key = run_key(mount);
         let revision = self.run.map(|(revision, _)| revision);
@@ -336,7 +336,7 @@ fn run_key(mount: &MountId) -> Key {
 }
 
 impl Pki {
-    /// `config/auto-tidy`, with defaults where nothing was written.
+    /// `config/auto-tidy`, with defaults for what was not written.
     ///
     /// # Errors
     /// Fails only with the store.
@@ -348,7 +348,7 @@ impl Pki {
     /// Changes `config/auto-tidy`. Enabling it counts as a run: the first one comes an interval later.
     ///
     /// # Errors
-    /// Refuses values out of range, and to enable what would do nothing.
+    /// Refuses values out of range, and enabling it without an operation.
     pub async fn write_auto_tidy(
         &self,
         change: &AutoTidyChange,

@@ -1,4 +1,4 @@
-//! The issuers and keys of a mount, parsed once and shared until one of them changes.
+//! The issuers, keys and settings of a mount, parsed once and shared until one of them changes.
 //!
 //! Every change of configuration writes the mount's generation in its batch and expects the one
 //! it read; so does every batch that records a certificate. A role or issuer that changed
@@ -38,17 +38,15 @@ pub struct Issuer {
     pub record: IssuerRecord,
     /// Its certificate.
     pub certificate: Certificate,
-    /// Issued by and to the same name, with its own key. A signature of an algorithm that is not
-    /// verified here (SHA-1, as many old roots have) is judged by the names: a root is believed because
-    /// it was imported, not because of its signature.
+    /// Whether it is self-signed (see [`is_self_signed`]).
     pub is_root: bool,
-    /// What its certificate and those above it leave to it.
+    /// The name limits of its certificate and those above it.
     pub limits: IssuerLimits,
     /// Its key, if the mount has it.
     pub key: Option<PrivateKey>,
     /// When its certificate was revoked, as far as the mount knows.
     pub revoked: Option<Timestamp>,
-    /// The revoked issuer because of which it must not issue: itself or one above it.
+    /// The revoked issuer that blocks it from issuing: itself or one above it.
     pub blocked_by: Option<IssuerId>,
     /// Its chain: itself first.
     pub chain: Vec<IssuerId>,
@@ -58,16 +56,16 @@ pub struct Issuer {
     chain_json: Vec<Box<RawValue>>,
 }
 
-/// A key without its secret.
+/// A key and its name.
 #[derive(Debug)]
 pub struct KeySummary {
     /// Its name; may be empty.
     pub name: String,
-    /// The key in custody.
+    /// The private key.
     pub key: PrivateKey,
 }
 
-/// Everything a mount signs with.
+/// The issuers, keys and settings that a mount signs with.
 #[derive(Debug)]
 pub struct CaState {
     generation: Option<Revision>,
@@ -81,17 +79,17 @@ pub struct CaState {
     pub urls: UrlsRecord,
     /// `config/cluster`
     pub cluster: ClusterRecord,
-    /// `config/departed`: issuers that were deleted, with their keys where those are still here.
+    /// `config/departed`: deleted issuers, with their keys if the mount still has them.
     pub deleted: Vec<Arc<Issuer>>,
 }
 
-/// Where a mount's generation lies.
+/// The key in the store of a mount's generation.
 pub(super) fn generation_key(mount: &MountId) -> Key {
     key::config(mount, "generation")
 }
 
 impl CaState {
-    /// Reads them all.
+    /// Reads the state from a snapshot.
     pub(super) async fn load(
         snapshot: &Snapshot,
         mount: &MountId,
@@ -132,7 +130,7 @@ impl CaState {
         })
     }
 
-    /// The generation they were read at.
+    /// The generation at which it was read.
     pub const fn generation(&self) -> Option<Revision> {
         self.generation
     }
@@ -248,15 +246,15 @@ impl CaState {
 }
 
 impl Issuer {
-    /// May it sign certificates at this instant? That its key and its usage allow it is asked
-    /// elsewhere.
+    /// Whether it may sign certificates at this time, as far as revocation and validity decide; the
+    /// caller checks its key and usage.
     ///
-    /// Only its own validity counts, not that of the issuers above it: a verifier does not look
-    /// at the validity of its anchors (RFC 5280, 6.1.1 (d)), an issuer in the middle may be one,
-    /// and a cross-signed parent may end while another path goes on.
+    /// Only its own validity counts, not that of the issuers above it: a verifier does not check the
+    /// validity of its trust anchors (RFC 5280, 6.1.1 (d)), any issuer of the chain may be one, and a
+    /// cross-signed parent may expire while another path stays valid.
     ///
     /// # Errors
-    /// Refuses if it is revoked or not valid, or hangs on a revoked issuer alone.
+    /// Refuses if it is revoked or not valid, or if every path above it has a revoked issuer.
     pub fn may_sign_at(&self, now: Timestamp) -> Result<(), Failure> {
         let (from, until) = (self.certificate.not_before(), self.certificate.not_after());
         if self.blocked_by.is_none() && from <= now && now <= until {
@@ -271,18 +269,18 @@ impl Issuer {
         self.chain.iter().zip(forms).map(|(id, (der, json))| (id, der.as_slice(), &**json))
     }
 
-    /// What happens to leaves that would outlive it.
+    /// What happens to leaves that would expire after it.
     pub fn leaf_behavior(&self) -> LeafNotAfterBehavior {
         LeafNotAfterBehavior::parse(&self.record.leaf_not_after_behavior)
             .unwrap_or(LeafNotAfterBehavior::Err)
     }
 
-    /// Does its key take a hundred times as long for a signature as one on a curve?
+    /// Whether its key is an RSA key, which takes a hundred times as long for a signature as an EC key.
     pub fn signs_by_rsa(&self) -> bool {
         matches!(self.certificate.public_key().kind(), KeyKind::Rsa(_))
     }
 
-    /// The usages it still has, by name, in Vault's order.
+    /// Its usages by name, in Vault's order.
     pub fn usages(&self) -> String {
         let mut words = Vec::new();
         if self.record.may_sign_crls {
@@ -312,12 +310,12 @@ impl Issuer {
     }
 }
 
-/// Issued by and to the same name, with its own key. A signature of an algorithm that is not
-/// verified here (SHA-1, as many old roots have) is judged by the names: a root is believed because
-/// it was imported, not because of its signature.
+/// Issued by and to the same name, with its own key. If the signature algorithm is not verified here
+/// (SHA-1 in many old roots), the names decide: a root is trusted because it was imported, not because
+/// of its signature.
 pub fn is_self_signed(certificate: &Certificate) -> bool {
     match (certificate.authority_key_identifier(), certificate.subject_key_identifier()) {
-        (Some(above), Some(own)) => above == own && certificate.is_self_issued(),
+        (Some(authority), Some(own)) => authority == own && certificate.is_self_issued(),
         _ => {
             certificate.is_self_issued()
                 && (certificate.signature_algorithm().is_none()
@@ -327,14 +325,14 @@ pub fn is_self_signed(certificate: &Certificate) -> bool {
 }
 
 impl UrlsRecord {
-    /// Whether it names a place for the issuer, the CRL or OCSP. Delta CRLs alone do not count.
+    /// Whether it has a URL for the issuer, the CRL or OCSP. Delta CRLs alone do not count.
     pub const fn is_configured(&self) -> bool {
         !(self.issuing_certificates.is_empty()
             && self.crl_distribution_points.is_empty()
             && self.ocsp_servers.is_empty())
     }
 
-    /// URLs that are no templates, as certificates carry them.
+    /// URLs without templates, as certificates carry them.
     fn as_written(&self) -> IssuingUrls {
         IssuingUrls {
             issuing_certificates: self.issuing_certificates.clone(),
@@ -348,9 +346,9 @@ impl UrlsRecord {
 /// A reference that names nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnknownReference {
-    /// `default`, and there is none.
+    /// `default`, and the mount has no default issuer.
     NoDefaultIssuer,
-    /// `default`, and there is none.
+    /// `default`, and the mount has no default key.
     NoDefaultKey,
     /// No issuer has this identifier or name.
     Issuer(String),
@@ -379,7 +377,7 @@ impl From<UnknownReference> for Failure {
     }
 }
 
-/// An issuer as chains see it.
+/// An issuer as input of [`chain::build`].
 pub(super) fn link_of<'a>(
     id: IssuerId,
     record: &'a IssuerRecord,
@@ -421,7 +419,7 @@ fn link(
         .collect()
 }
 
-/// Issuers that were deleted: each by itself, with the key whose public half it certifies.
+/// Deleted issuers, each with a chain of itself alone and the key that it certifies.
 fn deleted_issuers(
     deleted: Vec<(IssuerId, IssuerRecord, Certificate)>,
     keys: &BTreeMap<KeyId, KeySummary>,
@@ -434,7 +432,7 @@ fn deleted_issuers(
             let found = keys.iter().find(|(_, entry)| entry.key.public().spki() == spki);
             record.key = found.map(|(id, _)| *id);
             let key = found.map(|(_, entry)| entry.key.clone());
-            // It issues nothing any more, so no limits of names apply.
+            // It does not issue any more, so it needs no name limits.
             let chain = (vec![id], vec![certificate.der().to_vec()], IssuerLimits::default());
             issuer(id, record, certificate, key, chain, status)
         })
@@ -464,7 +462,7 @@ fn issuer(
     })
 }
 
-/// PEM as a JSON string. A text has no value that JSON cannot hold, so it is never `None`.
+/// PEM as a JSON string. Every text is a valid JSON string, so it is never `None`.
 fn pem_json(der: &[u8]) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(&pem::encode(pem::CERTIFICATE, der)).ok()
 }

@@ -46,15 +46,15 @@ impl Pki {
         Ok(StoredCertificate { der: record.der, issuer: record.issuer, revoked })
     }
 
-    /// The serial numbers of everything stored.
+    /// The serial numbers of all stored certificates.
     pub fn list_certificates(&self) -> Serials {
         let prefixes = [key::certificates(self.id()), key::foreign_certificates(self.id())];
         Serials { store: self.env().store.clone(), families: prefixes.map(KeyFamily::new) }
     }
 }
 
-/// Serial numbers in order, page by page: a million of them are 60 megabytes of text, which never
-/// have to be in memory at once. A page is read when it is requested; certificates recorded in the
+/// Serial numbers in order, page by page: the text of a million would take 60 megabytes of
+/// memory. A page is read when it is requested; certificates recorded in the
 /// meantime may be missing.
 #[derive(Debug)]
 pub struct Serials {
@@ -72,7 +72,7 @@ struct KeyFamily {
 }
 
 impl Serials {
-    /// How many serial numbers a page has; the last one has fewer.
+    /// Number of serial numbers on each page but the last one.
     pub const PAGE: usize = 4096;
 
     /// The next page, in colon form.
@@ -85,11 +85,11 @@ impl Serials {
             for family in &mut self.families {
                 family.look_ahead(&self.store).await?;
             }
-            let [ours, foreign] = &mut self.families;
-            let next = match (ours.next(), foreign.next()) {
-                (Some(one), Some(other)) if other < one => foreign,
-                (None, Some(_)) => foreign,
-                (Some(_), _) => ours,
+            let [signet, external] = &mut self.families;
+            let next = match (signet.next(), external.next()) {
+                (Some(one), Some(other)) if other < one => external,
+                (None, Some(_)) => external,
+                (Some(_), _) => signet,
                 (None, None) => break,
             };
             page.extend(next.next().map(colon_hex));
@@ -123,7 +123,7 @@ impl KeyFamily {
 /// The key in the store of a certificate with this serial number.
 pub(super) fn certificate_key(mount: &MountId, serial: &[u8]) -> Key {
     match Serial::from_bytes(serial) {
-        Some(ours) => key::certificate(mount, ours.as_bytes()),
+        Some(serial) => key::certificate(mount, serial.as_bytes()),
         None => key::foreign_certificate(mount, serial),
     }
 }

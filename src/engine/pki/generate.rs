@@ -1,12 +1,12 @@
-//! Making roots.
+//! Generating roots.
 //!
 //! Signing a root is rare and has lasting consequences: its intent is recorded before it is signed.
 //!
 //! | after | what exists | on restart |
 //! |---|---|---|
-//! | intent | what was about to be signed | it stays readable; signed or not, the root never left the process |
+//! | intent | what was about to be signed | it can still be read; signed or not, the root never left the process |
 //! | sign | a signature in memory | as above |
-//! | commit | key, issuer, certificate; the intent is gone | nothing to do |
+//! | commit | key, issuer, certificate; the intent is deleted | nothing to do |
 
 use std::sync::Arc;
 
@@ -43,12 +43,12 @@ pub enum KeyOrigin {
     Exported,
     /// A key of the mount.
     Existing,
-    /// A key management service: not here.
+    /// A key management service: not supported.
     Kms,
 }
 
 impl KeyOrigin {
-    /// Reads the path's word.
+    /// Parses the parameter of the path.
     ///
     /// # Errors
     /// Vault's text for any other word.
@@ -65,7 +65,7 @@ impl KeyOrigin {
     }
 }
 
-/// A request for an authority's key.
+/// A request for a CA key.
 #[derive(Clone, Debug)]
 pub struct KeySpec {
     /// Where it comes from.
@@ -85,17 +85,17 @@ pub struct KeySpec {
 /// A request for a root.
 #[derive(Clone, Debug)]
 pub struct RootRequest {
-    /// Names, validity, constraints.
+    /// Names, validity and constraints.
     pub params: CaCertificateParams,
     /// Its key.
     pub key: KeySpec,
     /// `issuer_name`, if it was sent.
     pub issuer_name: Option<String>,
-    /// The archive of the answer, if it wants one.
+    /// The key store of the answer, if one was requested.
     pub archive: Option<Arc<KeyStoreOptions>>,
 }
 
-/// A root that was made.
+/// A generated root.
 #[derive(Debug)]
 pub struct Root {
     /// Its certificate, DER.
@@ -104,7 +104,7 @@ pub struct Root {
     pub issuer: (IssuerId, String),
     /// Its key.
     pub key: KeyInUse,
-    /// The archive that was asked for.
+    /// The key store that was requested.
     pub archives: Option<KeyStores>,
     /// Serial number.
     pub serial: Serial,
@@ -114,18 +114,18 @@ pub struct Root {
     pub warnings: Vec<String>,
 }
 
-/// A key of the mount that a use case works with.
+/// A key that a use case signs with.
 #[derive(Debug)]
 pub struct KeyInUse {
     /// Its identifier.
     pub id: KeyId,
     /// Its name; may be empty.
     pub name: String,
-    /// The key in custody.
+    /// The private key.
     pub key: PrivateKey,
-    /// To be stored with what it is for.
+    /// Whether it must be stored.
     pub is_new: bool,
-    /// What the answer returns of it.
+    /// Its encodings for the answer, if it is exported.
     pub exported: Option<PrivateKeyEncodings>,
 }
 
@@ -134,10 +134,10 @@ const W_PATH0: &str = "Max path length of the generated certificate is zero. Thi
 const W_TEMPLATED: &str = "When generating root CA, found global AIA configuration with issuer_id template unsuitable for root generation. This AIA configuration has been ignored. To include AIA on this root CA, set the global AIA configuration to not include issuer_id and instead to refer to a static issuer name.";
 
 impl Pki {
-    /// Makes a root, with its key and its issuer.
+    /// Generates a root, with its key and its issuer.
     ///
     /// # Errors
-    /// Refuses names that are taken or malformed, keys of unknown kinds, impossible validity.
+    /// Refuses names that are in use or malformed, keys of unknown kinds, and an invalid validity.
     pub async fn generate_root(
         &self,
         request: &RootRequest,
@@ -195,8 +195,8 @@ impl Pki {
         Ok((linted, serial, not_after))
     }
 
-    /// The archive of a certificate that is not recorded yet. If it cannot be written, nothing is
-    /// issued, and the intent is deleted.
+    /// The key store of a certificate that is not recorded yet. If it cannot be written, nothing is issued
+    /// and the intent is deleted.
     pub(super) async fn archive_before_record(
         &self,
         options: Option<&Arc<KeyStoreOptions>>,
@@ -238,7 +238,7 @@ impl Pki {
         Ok(issuer)
     }
 
-    /// The key of the spec: new, or one of the mount's.
+    /// The requested key: a new one, or an existing one of the mount.
     pub(super) async fn obtain_key(
         &self,
         ca_state: &CaState,

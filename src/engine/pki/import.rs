@@ -26,7 +26,7 @@ pub struct Imported {
     pub mapping: Vec<(IssuerId, Option<KeyId>)>,
     /// Issuers that are new.
     pub issuers: Vec<IssuerId>,
-    /// Issuers that were known.
+    /// Issuers that already existed.
     pub existing_issuers: Vec<IssuerId>,
     /// Warnings for the caller.
     pub warnings: Vec<String>,
@@ -36,10 +36,10 @@ const W_SEVERAL: &str = "The imported bundle contained multiple certs matching k
 const W_LATEST: &str = "Default issuer left unchanged: could not select new issuer automatically as multiple imported issuers had key material in Vault.";
 
 impl Pki {
-    /// Makes issuers of the certificates in a PEM text.
+    /// Creates issuers from the certificates of a PEM text.
     ///
     /// # Errors
-    /// Refuses private keys, certificates of no authority, and what is no PEM.
+    /// Refuses private keys, certificates that are not CA certificates, and text that is not PEM.
     pub async fn set_signed(&self, bundle: &str, now: Timestamp) -> Result<Imported, Failure> {
         let certificates = read_bundle(bundle)?;
         let mut imported = retry_on_conflict!(async {
@@ -84,15 +84,15 @@ impl Pki {
                 }
                 continue;
             }
-            // One that was deleted comes back as itself, so that coming and going leaves one trace.
+            // A deleted issuer keeps its identifier when it is imported again, so it is stored once.
             let mut deleted = ca_state.deleted.iter().rev();
-            let before = deleted.find(|gone| gone.certificate.der() == certificate.der());
+            let before = deleted.find(|old| old.certificate.der() == certificate.der());
             let id: IssuerId = before.map_or_else(
                 || IssuerId::new(self.env().entropy.bytes(Purpose::Identifier)),
-                |gone| gone.id,
+                |old| old.id,
             );
             let mut record = new_issuer(certificate.der().to_vec(), "", key)?;
-            record.revoked = before.and_then(|gone| gone.record.revoked);
+            record.revoked = before.and_then(|old| old.record.revoked);
             batch = batch.put_record(key::issuer(self.id(), &id), &record);
             fresh.insert(certificate.der().to_vec(), id);
             imported.issuers.push(id);
@@ -110,11 +110,11 @@ impl Pki {
     }
 }
 
-/// A Name without a relative name.
+/// A Name without relative distinguished names, DER.
 const EMPTY_NAME: &[u8] = &[0x30, 0];
 
-/// What an operator should know of a certificate that was imported: it is taken as it is, and
-/// some of what it is asked for later will be refused, or not be believed by others.
+/// Warnings about an imported certificate: it is accepted, but some later requests will be refused, or
+/// verifiers will not accept what it signs.
 fn import_warnings(issuer: &Issuer, now: Timestamp) -> Vec<String> {
     let certificate = &issuer.certificate;
     let usage = certificate.key_usage();
@@ -155,7 +155,7 @@ fn import_warning(issuer: &Issuer, what: &str) -> String {
     format!("Signet: imported issuer {}: {what}", issuer.id)
 }
 
-/// An issuer without key never becomes the default by itself.
+/// Makes an imported issuer the default, but never one without a key.
 fn choose_default(
     defaults: &mut super::records::DefaultsRecord,
     with_key: &[IssuerId],
@@ -185,7 +185,7 @@ fn key_of(ca_state: &CaState, certificate: &Certificate) -> Option<KeyId> {
 /// The certificates in a PEM text, in its order.
 ///
 /// # Errors
-/// Refuses private keys, certificates of no authority, and what is no PEM.
+/// Refuses private keys, certificates that are not CA certificates, and text that is not PEM.
 pub fn read_bundle(bundle: &str) -> Result<Vec<Certificate>, Failure> {
     if bundle.is_empty() {
         return Err(Failure::refused("'pem_bundle' and 'certificate' parameters were empty"));
@@ -218,7 +218,7 @@ pub fn read_bundle(bundle: &str) -> Result<Vec<Certificate>, Failure> {
                 certificates.push(parsed);
             }
             "CRL" | "X509 CRL" | "EC PARAMS" | "EC PARAMETERS" => {}
-            // Whatever it is, it is not a certificate; Vault takes it for a key.
+            // Vault takes every other block for a key.
             _ => {
                 return Err(Failure::refused(
                     "private keys found in the PEM bundle but not allowed by the path; use /issuers/import/bundle",

@@ -1,9 +1,9 @@
-//! Intents: what is about to be signed for an authority, recorded before it is signed.
+//! Intents: the record of a CA certificate that is about to be signed.
 //!
 //! | the commit of the certificate | the intent |
 //! |---|---|
 //! | done | is deleted in the same commit |
-//! | not done: a conflict, or the store refused | is deleted in a commit of its own: nothing is recorded, and the certificate is dropped |
+//! | not done: a conflict, or the store refused | is deleted in a separate commit: nothing is recorded, and the certificate is dropped |
 //! | unknown, or the server stopped | stays; a job logs it once, and deletes it 72 hours later (`unfinished.rs`) |
 
 use crate::ca::serial::Serial;
@@ -29,8 +29,8 @@ impl Pki {
         Ok(())
     }
 
-    /// Commits what was signed and deletes the intent with it. A use case retries after a conflict
-    /// under another serial number, so the intent is deleted then too.
+    /// Commits a signed certificate and deletes the intent in the same batch. After a conflict the use
+    /// case retries with another serial number, so the intent is deleted then too.
     pub(super) async fn commit_and_delete_intent(
         &self,
         serial: Serial,
@@ -44,11 +44,11 @@ impl Pki {
         outcome.map(drop).map_err(Failure::from)
     }
 
-    /// Deletes an intent: nothing is recorded under it, and what was signed is dropped.
+    /// Deletes an intent whose certificate is dropped and not recorded.
     pub(super) async fn delete_intent(&self, serial: Serial) {
         let intent = key::intent(self.id(), serial.as_bytes());
         if let Err(error) = self.env().store.commit(Batch::new().delete(intent)).await {
-            tracing::warn!(%error, mount = self.entry.record.path, "an intent that is not needed stays");
+            tracing::warn!(%error, mount = self.entry.record.path, "an intent that is not needed could not be deleted");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Intermediates: a request from here for somebody else to sign, and somebody's request signed
-//! here. The latter is what SPIRE's `UpstreamAuthority "vault"` calls.
+//! Intermediates: generating a CSR for another CA to sign, and signing a CSR of another CA. SPIRE's
+//! `UpstreamAuthority "vault"` calls the latter.
 
 use std::sync::Arc;
 
@@ -24,18 +24,18 @@ use super::output::{ArchiveContents, Format, KeyStoreOptions, KeyStores};
 use super::records::CertificateRecord;
 use super::subject::{certifiable, csr_failure, read_csr};
 
-/// A request for a CSR of ours.
+/// A request to generate a key and its CSR.
 #[derive(Clone, Debug)]
 pub struct IntermediateRequest {
     /// Names.
     pub params: CaCertificateParams,
     /// Its key.
     pub key: KeySpec,
-    /// Basic constraints in the CSR.
+    /// Whether the CSR has basic constraints.
     pub add_basic_constraints: bool,
 }
 
-/// A CSR of ours.
+/// A generated CSR.
 #[derive(Debug)]
 pub struct Intermediate {
     /// The CSR, DER.
@@ -49,26 +49,26 @@ pub struct Intermediate {
 /// A request to sign an intermediate.
 #[derive(Clone, Debug)]
 pub struct SignIntermediateRequest {
-    /// Names, validity, constraints.
+    /// Names, validity and constraints.
     pub params: CaCertificateParams,
-    /// The CSR's text.
+    /// The CSR, PEM.
     pub csr: String,
-    /// The issuer.
+    /// The reference of the issuer.
     pub issuer_ref: String,
-    /// Is the output format one that is known here?
+    /// Whether the output format is known.
     pub format_is_known: bool,
-    /// The archive of the answer, if it wants one.
+    /// The key store of the answer, if one was requested.
     pub archive: Option<Arc<KeyStoreOptions>>,
 }
 
-/// An intermediate that was signed.
+/// A signed intermediate.
 #[derive(Debug)]
 pub struct SignedIntermediate {
     /// Its certificate, DER.
     pub der: Vec<u8>,
-    /// Who signed it.
+    /// The issuer that signed it.
     pub issuer: Arc<Issuer>,
-    /// The archive that was asked for.
+    /// The key store that was requested.
     pub archives: Option<KeyStores>,
     /// Serial number.
     pub serial: Serial,
@@ -84,10 +84,10 @@ const W_AIA_INTERMEDIATE: &str = " Since this certificate is an intermediate, it
 const W_PATH0: &str = "Max path length of the signed certificate is zero. This certificate cannot be used to issue intermediate CA certificates.";
 
 impl Pki {
-    /// Makes a key and a request for its certificate.
+    /// Generates a key and its CSR.
     ///
     /// # Errors
-    /// Refuses key names that are taken and keys of unknown kinds.
+    /// Refuses key names that are in use and keys of unknown kinds.
     pub async fn generate_intermediate(
         &self,
         request: &IntermediateRequest,
@@ -126,7 +126,7 @@ impl Pki {
     /// Signs an intermediate.
     ///
     /// # Errors
-    /// Refuses CSRs that cannot be read or do not prove their key, and what the issuer's
+    /// Refuses CSRs that cannot be parsed or whose signature is invalid, and what the issuer's
     /// constraints forbid.
     pub async fn sign_intermediate(
         &self,
@@ -192,7 +192,7 @@ impl Pki {
     }
 }
 
-/// In Vault's order: end beyond the issuer's, no URLs, path length, and those of the values.
+/// The warnings of the permit, then those about URLs and path length, in Vault's order.
 fn signing_warnings(
     of_permit: &[String],
     permit: &crate::ca::permit::Permit,

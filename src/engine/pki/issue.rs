@@ -1,16 +1,16 @@
 //! Issuing and signing leaf certificates.
 //!
-//! The steps: read the role, the issuer and the CSR; let the role permit the request; make the key
+//! The steps: read the role, the issuer and the CSR; let the role permit the request; generate the key
 //! or verify the CSR; compose, lint, sign; record. A certificate is recorded after it is signed,
 //! because nothing outside this process has the signature before the commit.
 //!
-//! If the server stops (each row is a test in `tests/crash_points.rs`):
+//! If the server stops (each line is a test in `tests/crash_points.rs`):
 //!
 //! | after | what exists | what the client has | on restart |
 //! |---|---|---|---|
 //! | permit | nothing | nothing | nothing to do |
 //! | sign | a signature in memory | nothing | it is lost; it never left the process |
-//! | commit sent, unanswered | certificate recorded, or not | nothing | consistent either way; the client asks again and gets a new serial number |
+//! | commit sent, unanswered | certificate recorded, or not | nothing | consistent either way; the client retries and gets a new serial number |
 //! | commit | recorded certificate | nothing yet | can be revoked; expires |
 //! | reply | recorded certificate | the certificate | as intended |
 
@@ -54,7 +54,7 @@ pub struct LeafRequest {
     pub issuer_ref: Option<String>,
     /// Names and validity.
     pub params: CertificateParams,
-    /// The output format; `None` stands for an unknown one.
+    /// The output format; `None` is an unknown one.
     pub format: Option<Format>,
     /// Where the key comes from.
     pub key: KeySource,
@@ -65,7 +65,7 @@ pub struct LeafRequest {
 /// Where the subject's key comes from.
 #[derive(Clone, Debug)]
 pub enum KeySource {
-    /// Signet makes it; type and size count only if the role leaves them open.
+    /// Signet generates it; type and size apply only if the role does not set them.
     Generate {
         /// `key_type`
         key_type: String,
@@ -83,7 +83,7 @@ pub struct Leaf {
     pub der: Vec<u8>,
     /// The issuer that signed it.
     pub issuer: Arc<Issuer>,
-    /// The private key, if Signet made it.
+    /// The private key, if Signet generated it.
     pub key: Option<PrivateKeyEncodings>,
     /// Serial number.
     pub serial: Serial,
@@ -101,7 +101,7 @@ pub struct Leaf {
     pub ca_state: Arc<CaState>,
 }
 
-/// The proof that a certificate is recorded, or that its role records none. Made only here.
+/// The proof that a certificate is recorded, or that its role records none. Only this module creates it.
 #[derive(Debug)]
 #[must_use]
 pub struct Recorded<T>(T);
@@ -116,7 +116,7 @@ impl<T> Recorded<T> {
 /// Leaves that arrive together are signed together.
 pub(super) type LeafBatcher = Batcher<(PreparedLeaf, Permit), Result<SignedLeaf, Failure>>;
 
-/// A request that passed every check, with what its certificate is made from.
+/// A request that passed every check, with the inputs of its certificate.
 #[derive(Debug)]
 pub(super) struct PreparedLeaf {
     role: Arc<Role>,
@@ -126,7 +126,7 @@ pub(super) struct PreparedLeaf {
     kind: KeyKind,
     key_form: KeyForm,
     csr: Option<Box<ParsedCsr>>,
-    /// An RSA key, which takes long to make; other keys are made in the batch.
+    /// An RSA key, which is expensive to generate; other keys are generated in the batch.
     rsa_key: Option<SubjectKey>,
     identity: String,
     warnings: Vec<String>,
@@ -390,17 +390,17 @@ impl PreparedLeaf {
     }
 }
 
-/// The kind of key that Signet makes.
+/// The kind of key that Signet generates.
 fn generated_kind(
     role: &Role,
     key_type: &str,
     key_bits: i64,
     warnings: &mut Vec<String>,
 ) -> Result<KeyKind, Failure> {
-    let asked = !key_type.is_empty() || key_bits != 0;
+    let is_requested = !key_type.is_empty() || key_bits != 0;
     let kind = match role.key() {
         RoleKey::Kind(kind) => {
-            if asked {
+            if is_requested {
                 warnings.push(
                     "parameters key_type and key_bits ignored as role had specific values"
                         .to_owned(),

@@ -1,5 +1,5 @@
-//! May an issuer sign now? What a mount knows of revocations is read when its authorities are
-//! loaded, so that a request compares two instants and looks at one field.
+//! Whether an issuer may sign now. Revocations are read when the CA state of the mount is loaded, so a
+//! request compares two times and checks one field.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ use super::ca_state::{Issuer, is_self_signed, link_of};
 use super::certificates::{certificate_key, revocation};
 use super::records::{CertificateRecord, IssuerRecord};
 
-/// The revocations that bear on the issuers of a mount.
+/// The revocations that affect the issuers of a mount.
 pub(super) struct IssuerStatus {
     /// When each revoked issuer was revoked.
     pub(super) revoked: BTreeMap<IssuerId, Timestamp>,
-    /// The issuers that must not issue, each with the revoked issuer that bars it.
+    /// The issuers that must not issue, each with the revoked issuer that blocks it.
     pub(super) blocked: BTreeMap<IssuerId, IssuerId>,
 }
 
@@ -48,21 +48,22 @@ impl Issuer {
     }
 }
 
-/// When the certificates of these issuers were revoked: as issuers, those that were deleted among
-/// them, or by their serial numbers before they were imported.
+/// When the certificates of these issuers were revoked: as issuers of the mount, also deleted ones, or
+/// by their serial numbers.
 pub(super) async fn revocations(
     snapshot: &Snapshot,
     mount: &MountId,
     records: &BTreeMap<IssuerId, (IssuerRecord, Certificate)>,
     deleted: &[(IssuerId, IssuerRecord, Certificate)],
 ) -> Result<BTreeMap<IssuerId, Timestamp>, Failure> {
-    let gone = deleted.iter().map(|(id, record, certificate)| (id, record, certificate));
+    let former = deleted.iter().map(|(id, record, certificate)| (id, record, certificate));
     let present = records.iter().map(|(id, (record, certificate))| (id, record, certificate));
     let mut revoked = BTreeMap::new();
-    for (id, record, certificate) in present.chain(gone.clone()) {
+    for (id, record, certificate) in present.chain(former.clone()) {
         let is_the_same = |other: &Certificate| other.der() == certificate.der();
         let known = record.revoked.or_else(|| {
-            gone.clone()
+            former
+                .clone()
                 .filter(|(.., other)| is_the_same(other))
                 .find_map(|(_, old, _)| old.revoked)
         });
@@ -93,8 +94,8 @@ async fn revoked_as_certificate(
     }
 }
 
-/// Issuers that must not issue because of a revocation, and its cause. Those that were deleted
-/// count: deleting a revoked issuer does not give back what hangs on it.
+/// The issuers that must not issue, each with the revoked issuer that blocks it. Deleted issuers count:
+/// deleting a revoked issuer does not unblock the issuers below it.
 pub(super) fn blocked(
     records: &BTreeMap<IssuerId, (IssuerRecord, Certificate)>,
     deleted: &[(IssuerId, IssuerRecord, Certificate)],
@@ -104,8 +105,8 @@ pub(super) fn blocked(
         return BTreeMap::new();
     }
     let present = records.iter().map(|(id, (record, certificate))| (id, record, certificate));
-    let gone = deleted.iter().filter(|(id, ..)| !records.contains_key(id));
-    let all = present.chain(gone.map(|(id, record, certificate)| (id, record, certificate)));
+    let former = deleted.iter().filter(|(id, ..)| !records.contains_key(id));
+    let all = present.chain(former.map(|(id, record, certificate)| (id, record, certificate)));
     let roots: BTreeSet<IssuerId> = all
         .clone()
         .filter(|(.., certificate)| is_self_signed(certificate))

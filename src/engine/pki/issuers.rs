@@ -16,7 +16,7 @@ use super::generate::{issuer_name, put_defaults};
 use super::records::{DeletedIssuer, DeletedIssuersRecord, UrlsRecord};
 use super::urls::check_urls;
 
-/// A change of an issuer's settings; `None` keeps what is there.
+/// A change of an issuer's settings; `None` keeps the current value.
 #[derive(Clone, Debug, Default)]
 pub struct IssuerChange {
     /// `issuer_name`; empty removes it.
@@ -50,10 +50,10 @@ impl Pki {
         self.ca_state().await
     }
 
-    /// Changes an issuer's settings; answers with the issuer and what the operator should know.
+    /// Changes an issuer's settings; returns the issuer, the new state and warnings.
     ///
     /// # Errors
-    /// Refuses unknown words, names that are taken, and algorithms that do not fit the key.
+    /// Refuses unknown values, names that are in use, and algorithms that do not fit the key.
     pub async fn change_issuer(
         &self,
         reference: &str,
@@ -78,7 +78,7 @@ impl Pki {
         Ok((issuer, ca_state, warnings))
     }
 
-    /// Removes an issuer; its key stays. An unknown reference is no error.
+    /// Removes an issuer; its key stays. An unknown reference is not an error.
     ///
     /// # Errors
     /// Fails only with the store.
@@ -111,8 +111,8 @@ impl Pki {
     }
 }
 
-/// Those that were deleted before, and this one; it stands there once, however often it came back,
-/// under the last name that it had.
+/// The record of deleted issuers with this one added. An issuer that was deleted before is listed once,
+/// under its last name.
 fn with_deleted(ca_state: &CaState, issuer: &Issuer) -> DeletedIssuersRecord {
     let (same, others): (Vec<_>, Vec<_>) =
         ca_state.deleted.iter().partition(|one| one.id == issuer.id);
@@ -124,7 +124,7 @@ fn with_deleted(ca_state: &CaState, issuer: &Issuer) -> DeletedIssuersRecord {
     DeletedIssuersRecord { issuers: others.chain([now]).collect() }
 }
 
-/// The warning for URLs whose template cannot be rendered now.
+/// The warning about URLs whose template cannot be rendered now.
 pub(super) fn may_fail(why: &str) -> String {
     format!(
         "issuance may fail: {why}\n\nConsider setting the cluster-local address if it is not already set."

@@ -7,7 +7,7 @@ use crate::engine::jobs::plan::{Job, MountState};
 use super::Pki;
 
 impl Pki {
-    /// What may be due here.
+    /// The state from which the jobs of this mount are planned.
     pub(super) async fn state_for_jobs(&self) -> Result<MountState, Failure> {
         let lists = self.published_lists().await?;
         let snapshot = self.env().store.snapshot().await?;
@@ -16,7 +16,7 @@ impl Pki {
         Ok(MountState { id: *self.id(), lists, intents, tidy })
     }
 
-    /// Does one of the jobs of this mount.
+    /// Runs a job of this mount.
     pub(super) async fn do_job(
         &self,
         job: Job,

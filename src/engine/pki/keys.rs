@@ -10,14 +10,14 @@ use super::ca_state::CaState;
 use super::generate::put_defaults;
 use super::records::RevocationRecord;
 
-/// How many revocations one page of a scan holds.
+/// Number of revocations on one page of a scan.
 const PAGE: usize = 4096;
 
 impl Pki {
-    /// Removes a key for good. An unknown reference is no error.
+    /// Removes a key permanently. An unknown reference is not an error.
     ///
-    /// A key of deleted issuers still signs their revocation list; without it the list ends, and
-    /// the caller is warned how many revocations that concerns.
+    /// A key of deleted issuers still signs their CRL. Without it the CRL is not renewed, and a warning
+    /// says how many revocations are on no CRL then.
     ///
     /// # Errors
     /// Refuses a key that an issuer uses.
@@ -61,7 +61,7 @@ impl Pki {
     }
 }
 
-/// Revoked certificates of deleted issuers with this key that are not over.
+/// Number of revoked, unexpired certificates of deleted issuers with this key.
 async fn live_revocations(
     snapshot: &Snapshot,
     ca_state: &CaState,

@@ -75,7 +75,7 @@ impl Pki {
     /// The `type` of these mounts.
     pub const KIND: &str = "pki";
 
-    /// A mount of which nothing is in memory yet.
+    /// A mount with empty caches.
     pub(super) fn open(services: Arc<Services>, entry: Arc<MountEntry>) -> Arc<dyn MountCore> {
         let lifetimes = entry.lifetimes(services.env.lifetimes);
         Arc::new(Self { services, entry, lifetimes, state: Arc::default() })
@@ -120,7 +120,7 @@ impl Pki {
         Ok((snapshot, loaded))
     }
 
-    /// The compiled role of this name, if there is one, and the commit that wrote it.
+    /// The compiled role of this name, if it exists, and the commit that wrote it.
     pub(crate) async fn role(&self, name: &str) -> Result<Option<(Revision, Arc<Role>)>, Failure> {
         let key = key::role(self.id(), name);
         let Some(revision) = self.env().store.revision(&key).await? else { return Ok(None) };
@@ -131,7 +131,7 @@ impl Pki {
         let Some((revision, fields)) = snapshot.record::<RoleFields>(&key).await? else {
             return Ok(None);
         };
-        // It was compiled before it was stored, perhaps by a program that asked for less.
+        // It was valid when it was stored, but an earlier version may have checked less.
         let (role, _) = fields.compile(name).map_err(|error| {
             Failure::refused(format!("role {name} cannot be used until it is corrected: {error}"))
         })?;
@@ -155,7 +155,7 @@ mod tests {
     use crate::store::sealed::Seal;
     use crate::store::{Memory, Sealed, Store};
 
-    /// An engine with two PKI mounts, of which something is in memory.
+    /// An engine with two PKI mounts whose caches are filled.
     async fn engine() -> Arc<Engine> {
         let entropy = Entropy::System;
         let sealed = Sealed::new(Memory::new(), Seal::ephemeral(&entropy), entropy.clone());
@@ -179,17 +179,17 @@ mod tests {
         engine.mounts().at(path).unwrap().core::<Pki>().unwrap().clone()
     }
 
-    /// Certificates live for a minute at most.
-    fn for_a_minute(record: &mut MountRecord) -> Result<(), Failure> {
+    /// Limits lifetimes to a minute.
+    fn limit_to_a_minute(record: &mut MountRecord) -> Result<(), Failure> {
         record.max_lease_ttl = 60;
         Ok(())
     }
 
     #[tokio::test]
-    async fn a_mount_keeps_its_memory_when_it_or_another_one_is_configured() {
+    async fn a_mount_keeps_its_caches_when_it_or_another_one_is_configured() {
         let engine = engine().await;
         let before = [pki(&engine, "one/"), pki(&engine, "two/")];
-        engine.remount("one/", for_a_minute).await.unwrap();
+        engine.remount("one/", limit_to_a_minute).await.unwrap();
         let after = [pki(&engine, "one/"), pki(&engine, "two/")];
         assert_eq!([&after[0], &after[1]].map(|pki| pki.lifetimes.max), [60, SYSTEM_TTL]);
         for (before, after) in before.iter().zip(&after) {
@@ -215,7 +215,7 @@ mod tests {
         let engine = engine().await;
         engine.mount(new_mount(&Entropy::System, "later/", "later")).await.unwrap();
         assert!(engine.mounts().at("later/").unwrap().core::<Pki>().is_none());
-        engine.remount("later/", for_a_minute).await.unwrap();
+        engine.remount("later/", limit_to_a_minute).await.unwrap();
         assert_eq!(engine.mounts().at("later/").unwrap().entry.record.max_lease_ttl, 60);
     }
 }

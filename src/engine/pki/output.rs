@@ -1,8 +1,8 @@
 //! The output formats of certificates and keys (`docs/dev/vault-pki.md`, "Output formats").
 //!
-//! What a request says about its output is parsed before anything is signed ([`KeyStoreOptions`]), and
-//! an archive is written before its certificate is recorded: an answer that refuses has issued
-//! nothing. Key match and chain order are checked here, before an answer leaves.
+//! The output parameters are parsed before anything is signed ([`KeyStoreOptions`]), and
+//! a key store is written before its certificate is recorded, so a refused request has issued nothing.
+//! Key match and chain order are checked here, before the answer is sent.
 
 use std::sync::Arc;
 
@@ -27,11 +27,11 @@ pub enum Format {
     Der,
     /// Key, certificate and chain in one PEM text.
     PemBundle,
-    /// The certificate is wrapped in an archive.
+    /// A key store or trust store.
     Archive(ArchiveKind),
 }
 
-/// The archives.
+/// The kinds of key stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveKind {
     /// A PKCS#12 key store.
@@ -43,7 +43,7 @@ pub enum ArchiveKind {
 }
 
 impl Format {
-    /// Reads the word of `format`.
+    /// Parses the value of `format`.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "pem" => Some(Self::Pem),
@@ -56,7 +56,7 @@ impl Format {
         }
     }
 
-    /// A refusal of any other word: Vault's text, and our own formats beside it.
+    /// The refusal of any other value: Vault's text, and Signet's own formats as the hint.
     pub fn unknown(text: &str) -> Failure {
         Failure::Refused { text: text.to_owned(), hint: Some(H_FORMATS.to_owned()) }
     }
@@ -65,9 +65,9 @@ impl Format {
 /// Vault's text for an unknown `format`.
 pub const FORMATS: &str =
     "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"";
-const H_FORMATS: &str = "Signet: where a certificate is made, \"format\" may also be \"pkcs12_bundle\", \"jks_bundle\" or \"pkcs12_truststore\"";
+const H_FORMATS: &str = "Signet: where a certificate is issued, \"format\" may also be \"pkcs12_bundle\", \"jks_bundle\" or \"pkcs12_truststore\"";
 
-/// What a request says about its archive, as it was sent.
+/// The key store parameters of a request, as they were sent.
 #[derive(Debug)]
 pub struct ArchiveParams {
     /// `pkcs12_password` or `jks_password`; the default is Vault's.
@@ -76,11 +76,11 @@ pub struct ArchiveParams {
     pub encoder: String,
     /// `jks_private_key_alias`, and the friendly name in PKCS#12; 1 if it was not sent.
     pub alias: Option<String>,
-    /// Trust the intermediates too.
+    /// Whether the trust store holds the intermediates too.
     pub with_intermediates: bool,
 }
 
-/// An archive that can be written: nothing of what was asked for it is refused later.
+/// Checked key store parameters: none of them is refused later.
 #[derive(Debug)]
 pub struct KeyStoreOptions {
     kind: ArchiveKind,
@@ -94,7 +94,7 @@ impl KeyStoreOptions {
     /// Checks every parameter.
     ///
     /// # Errors
-    /// Refuses an unknown encoder, and an alias or a password that readers of archives do not take.
+    /// Refuses an unknown encoder, and an alias or a password that readers of key stores do not accept.
     pub fn parse(kind: ArchiveKind, params: ArchiveParams) -> Result<Self, Failure> {
         let password = params.password.unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
         keystore::check_password(&password).map_err(store_failure)?;
@@ -112,27 +112,27 @@ impl KeyStoreOptions {
         Ok(Self { kind, password, encoder, alias, with_intermediates: params.with_intermediates })
     }
 
-    /// Says so if clients will not open what is written.
+    /// A warning if some clients cannot open the key store.
     pub fn warning(&self) -> Option<&'static str> {
         let is_pkcs12 = !matches!(self.kind, ArchiveKind::JksBundle);
         (is_pkcs12 && !self.password.expose().is_ascii()).then_some(W_PASSWORD)
     }
 
-    /// Which archive it is.
+    /// The kind of key store.
     pub const fn kind(&self) -> ArchiveKind {
         self.kind
     }
 }
 
-/// The password of an archive when the request names none, as in Vault (`docs/keystores.md`).
+/// The password if the request has none (`docs/keystores.md`).
 const DEFAULT_PASSWORD: &str = "changeit";
 
-/// What goes into an archive.
+/// What a key store holds.
 #[derive(Debug)]
 pub(super) struct ArchiveContents {
     /// The certificate it is for, DER.
     leaf: Vec<u8>,
-    /// Its issuer, and what may stand above that; DER.
+    /// Its issuer and possible issuers above that, DER.
     issuers: Vec<Vec<u8>>,
     /// The private key, PKCS#8.
     key: Option<Secret<Vec<u8>>>,
@@ -166,14 +166,14 @@ impl ArchiveContents {
     }
 }
 
-/// The archives of one answer.
+/// The key stores of one answer.
 #[derive(Debug)]
 pub struct KeyStores {
-    /// The one that was asked for.
+    /// The one that was requested.
     pub certificate: Vec<u8>,
-    /// A trust store of the same moment, if there is a root to trust.
+    /// A trust store of the same state, if the mount has a root.
     pub truststore: Option<Vec<u8>>,
-    /// Says so if nothing in the trust store leads to the certificate.
+    /// A warning if the trust store does not verify the certificate.
     pub trust_warning: Option<&'static str>,
 }
 
@@ -183,10 +183,10 @@ const W_NO_ROOT: &str = "Signet: no trust store comes with this key store, becau
 const W_OTHER_ROOTS: &str = "Signet: the trust store does not hold the root of this certificate, because it is not known here; import it: intermediate/set-signed";
 
 impl Pki {
-    /// Writes the archive off the I/O threads: deriving keys from passwords takes milliseconds.
+    /// Writes the key store off the I/O threads: deriving keys from passwords takes milliseconds.
     ///
     /// # Errors
-    /// Refuses a trust store without a root, and certificates that are too large for an archive.
+    /// Refuses a trust store without a root, and certificates that are too large for a key store.
     pub(super) async fn archive(
         &self,
         options: &Arc<KeyStoreOptions>,
@@ -217,7 +217,7 @@ fn write_archives(
         contents.issuers.is_empty() || path.last().is_some_and(|top| keystore::is_root(top));
     let chain: Vec<&[u8]> = path.iter().map(|certificate| certificate.der()).collect();
     let stored = StoreContents { key: contents.key.as_ref(), leaf: &contents.leaf, chain: &chain };
-    // A key that does not fit its certificate never leaves.
+    // A key that does not match its certificate is never sent.
     if stored.key.is_some() && !stored.is_consistent().map_err(store_failure)? {
         return Err(Failure::Internal(
             "key, certificate and chain do not belong together".to_owned(),
@@ -245,7 +245,7 @@ fn write_archives(
     Ok(KeyStores { certificate, truststore, trust_warning })
 }
 
-/// Every root, each once; `None` where there is nothing to trust.
+/// The trust store with every root once; `None` without a root.
 fn trust_store(
     options: &KeyStoreOptions,
     contents: &ArchiveContents,

@@ -27,16 +27,16 @@ pub struct IssuerRecord {
     /// `err`, `truncate`, `permit`
     #[n(3)]
     pub leaf_not_after_behavior: String,
-    /// A chain that was set by hand.
+    /// A chain that an operator set.
     #[n(4)]
     pub manual_chain: Vec<IssuerId>,
-    /// May it issue certificates?
+    /// Whether it may issue certificates.
     #[n(5)]
     pub may_issue: bool,
-    /// May it sign CRLs?
+    /// Whether it may sign CRLs.
     #[n(6)]
     pub may_sign_crls: bool,
-    /// May it sign OCSP answers?
+    /// Whether it may sign OCSP responses.
     #[n(7)]
     pub may_sign_ocsp: bool,
     /// `ECDSAWithSHA256` and the like; empty follows the key.
@@ -45,7 +45,7 @@ pub struct IssuerRecord {
     /// Its own URLs.
     #[n(9)]
     pub urls: UrlsRecord,
-    /// When it was revoked, if it was. Absent in records of versions that revoked no issuer.
+    /// When it was revoked, if it was. Absent in older records.
     #[n(10)]
     pub revoked: Option<InstantRecord>,
 }
@@ -120,7 +120,7 @@ pub struct UrlsRecord {
 impl Record for UrlsRecord {}
 
 impl UrlsRecord {
-    /// Does a template ask for the issuer? A root that is being made has none.
+    /// Whether a template names the issuer. A root that is being generated has no issuer yet.
     pub fn names_its_issuer(&self) -> bool {
         let lists = [
             &self.issuing_certificates,
@@ -149,7 +149,7 @@ pub struct DefaultsRecord {
 
 impl Record for DefaultsRecord {}
 
-/// `config/cluster`: where this mount is reached, for templates.
+/// `config/cluster`: the URLs of this mount, for templates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ClusterRecord {
@@ -163,19 +163,19 @@ pub struct ClusterRecord {
 
 impl Record for ClusterRecord {}
 
-/// `config/departed`: issuers that were deleted. What they revoked stays on the list of their
-/// name and key, and its numbers go on while the mount has the key.
+/// `config/departed`: deleted issuers. Their revocations stay on the CRL of their name and key,
+/// and its numbers continue while the mount has the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct DeletedIssuersRecord {
-    /// In the order of their deletion. One that was imported again stays, for its name.
+    /// In the order of deletion. An issuer that was imported again stays, for its name.
     #[n(0)]
     pub issuers: Vec<DeletedIssuer>,
 }
 
 impl Record for DeletedIssuersRecord {}
 
-/// An issuer that was deleted.
+/// A deleted issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct DeletedIssuer {
@@ -188,10 +188,10 @@ pub struct DeletedIssuer {
     /// Its name; absent in older records.
     #[n(2)]
     pub name: Option<String>,
-    /// Did it sign CRLs? Absent in older records: as its key usage says.
+    /// Whether it signed CRLs; absent in older records, where its key usage decides.
     #[n(3)]
     pub may_sign_crls: Option<bool>,
-    /// How it signed them; absent in older records.
+    /// The signature algorithm of its CRLs; absent in older records.
     #[n(4)]
     pub revocation_signature_algorithm: Option<String>,
     /// When it was revoked, if it was.
@@ -200,7 +200,7 @@ pub struct DeletedIssuer {
 }
 
 impl DeletedIssuer {
-    /// What remains of an issuer that is deleted now.
+    /// The record of an issuer that is deleted now.
     pub fn of(id: IssuerId, record: &IssuerRecord) -> Self {
         Self {
             id,
@@ -212,7 +212,7 @@ impl DeletedIssuer {
         }
     }
 
-    /// The settings that it goes on with: it signs lists, if it did, and nothing else.
+    /// Its settings from now on: it signs CRLs, if it did before, and nothing else.
     pub fn settings(&self, certificate: &Certificate) -> IssuerRecord {
         let usage = certificate.key_usage();
         let by_usage = || usage.is_none_or(|usage| usage.contains(KeyUsage::CRL_SIGN));
@@ -242,7 +242,7 @@ pub struct CertificateRecord {
     /// DER.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub der: Vec<u8>,
-    /// Who signed it.
+    /// The issuer that signed it.
     #[n(1)]
     pub issuer: IssuerId,
 }
@@ -282,14 +282,14 @@ pub struct CrlRecord {
     /// nextUpdate, seconds since the Unix epoch.
     #[n(3)]
     pub next_update: i64,
-    /// The latest thisUpdate of this list and all before it; absent in older records, where
+    /// The latest thisUpdate of this CRL and all before it; absent in older records, where
     /// thisUpdate never went back.
     #[n(4)]
     pub latest: Option<i64>,
 }
 
 impl CrlRecord {
-    /// The latest thisUpdate of this list and all before it.
+    /// The latest thisUpdate of this CRL and all before it.
     pub fn latest(&self) -> i64 {
         self.latest.unwrap_or(self.this_update).max(self.this_update)
     }
@@ -304,10 +304,10 @@ pub struct IntentRecord {
     /// The TBSCertificate, DER.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub tbs: Vec<u8>,
-    /// When, seconds since the Unix epoch.
+    /// When it was recorded, seconds since the Unix epoch.
     #[n(1)]
     pub at: i64,
-    /// When the log told that it was not finished, seconds since the Unix epoch. Absent in older
+    /// When it was logged as unfinished, seconds since the Unix epoch. Absent in older
     /// records.
     #[n(2)]
     pub logged_at: Option<i64>,

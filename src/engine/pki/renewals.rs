@@ -1,4 +1,4 @@
-//! The queue of readers that wait for a revocation list to be built.
+//! The queue of readers that wait for a CRL to be built.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ pub(super) struct RenewalQueue {
     queue: tokio::sync::Mutex<()>,
     /// Counts arrivals and failures: the earlier event has the smaller number.
     order: AtomicU64,
-    /// The last failure of each signer's list.
+    /// The last failure for each signer's CRL.
     failures: Mutex<BTreeMap<IssuerId, (u64, Failure)>>,
 }
 
@@ -37,7 +37,7 @@ impl RenewalQueue {
 }
 
 impl RenewalSlot<'_> {
-    /// How the build of this signer's list failed while this reader waited, if it did.
+    /// The failure of the build of this signer's CRL while this reader waited, if it failed.
     pub(super) fn failure_since_arrival(&self, signer: &IssuerId) -> Option<Failure> {
         let failures = self.queue.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, why) = failures.get(signer)?;
@@ -63,7 +63,7 @@ mod tests {
         let second = renewals.wait();
         tokio::pin!(second);
         // Polled once: it has arrived and waits.
-        assert!(futures_poll(second.as_mut()).await.is_none());
+        assert!(poll_once(second.as_mut()).await.is_none());
         first.failed(IssuerId::new([1; 16]), Failure::Busy);
         assert!(first.failure_since_arrival(&IssuerId::new([1; 16])).is_some());
         drop(first);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     /// The outcome of one poll.
-    async fn futures_poll<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
         std::future::poll_fn(|context| {
             std::task::Poll::Ready(match std::pin::Pin::new(&mut future).poll(context) {
                 std::task::Poll::Ready(output) => Some(output),

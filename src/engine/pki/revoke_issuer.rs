@@ -1,4 +1,4 @@
-//! `issuer/:ref/revoke`: an issuer stops issuing for good, and the CRLs of the issuers that signed
+//! `issuer/:ref/revoke`: an issuer stops issuing permanently, and the CRLs of the issuers that signed
 //! its certificate name it. It continues to sign its own CRL: what it revoked stays revoked.
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::engine::{Failure, retry_on_conflict};
 use crate::store::{Batch, key};
 
 impl Pki {
-    /// Creates or replaces a role. The warnings come with it.
+    /// Creates or replaces a role; returns it with warnings.
     ///
     /// # Errors
     /// Refuses fields that contradict each other or the standards.
@@ -64,7 +64,7 @@ impl Pki {
     /// The fields of a role.
     ///
     /// # Errors
-    /// [`Failure::NotFound`] if there is no such role.
+    /// [`Failure::NotFound`] if the role does not exist.
     pub async fn read_role(&self, name: &str) -> Result<RoleFields, Failure> {
         let snapshot = self.env().store.snapshot().await?;
         let found = snapshot.record::<RoleFields>(&key::role(self.id(), name)).await?;
@@ -86,7 +86,7 @@ impl Pki {
             .collect())
     }
 
-    /// Removes a role; none there is no error.
+    /// Removes a role. An unknown name is not an error.
     ///
     /// # Errors
     /// Fails only with the store.
@@ -95,7 +95,7 @@ impl Pki {
         Ok(())
     }
 
-    /// A role that names RSA keys will be asked for some.
+    /// Generates RSA keys in the background if the role requires them.
     pub(super) fn prefetch_keys_for(&self, role: &Role) {
         if let RoleKey::Kind(kind) = role.key() {
             self.services.cpu.prefetch(kind);

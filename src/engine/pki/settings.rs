@@ -70,7 +70,7 @@ impl Pki {
         self.ca_state().await
     }
 
-    /// Sets the mount's URLs; `change` is given what is there.
+    /// Sets the mount's URLs; `change` receives the current ones.
     ///
     /// # Errors
     /// Refuses URLs without scheme or host, unless they are templates.
@@ -96,10 +96,10 @@ impl Pki {
         })
     }
 
-    /// Sets where this mount is reached.
+    /// Sets the URLs of this mount.
     ///
     /// # Errors
-    /// Refuses what is no URL.
+    /// Refuses text that is not a URL.
     pub async fn set_cluster(
         &self,
         path: Option<&str>,

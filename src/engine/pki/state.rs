@@ -14,7 +14,7 @@ use crate::ca::time::Timestamp;
 use crate::store::id::IssuerId;
 use crate::store::{ParsedCache, Revision};
 
-/// What a PKI mount keeps in memory; all of it can be read again from the store.
+/// The caches and queues of a PKI mount; everything can be read again from the store.
 #[derive(Debug, Default)]
 pub struct PkiState {
     pub(super) ca_state: ArcSwapOption<CaState>,
@@ -113,7 +113,7 @@ impl PkiState {
         self.crls().pending.contains(revocation)
     }
 
-    /// Call this before the snapshot is taken from which a CRL is built.
+    /// Call this before taking the snapshot from which a CRL is built.
     pub(super) fn begin_build(&self) -> BuildStart {
         let crls = self.crls();
         BuildStart {

@@ -1,4 +1,4 @@
-//! What the subject of a leaf brings or is given: its CSR, and the kind of its key.
+//! The subject of a leaf: its CSR, and the kind of its key.
 
 use crate::ca::csr::{CsrError, ParsedCsr};
 use crate::ca::dropped::{self, TakenFromCsr};
@@ -8,7 +8,7 @@ use crate::ca::permit::Template;
 use crate::ca::role::{CsrFields, Role, RoleKey};
 use crate::engine::Failure;
 
-/// Steps 5 to 8.
+/// Parses a CSR in PEM.
 pub(super) fn read_csr(text: &str) -> Result<ParsedCsr, Failure> {
     if text.is_empty() {
         return Err(Failure::refused("\"csr\" is empty"));
@@ -24,7 +24,7 @@ pub(super) fn csr_failure(error: &CsrError) -> Failure {
     Failure::refused(error.to_string())
 }
 
-/// What a role may take over from a CSR.
+/// The fields of a CSR that a role may copy.
 pub(super) fn csr_fields(csr: &ParsedCsr) -> CsrFields {
     CsrFields {
         common_name: csr.common_name().to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn csr_fields(csr: &ParsedCsr) -> CsrFields {
     }
 }
 
-/// Warnings about what a role does not take over from a CSR.
+/// Warnings about what a role does not copy from a CSR.
 pub(super) fn dropped_from_csr(csr: &ParsedCsr, role: &Role, template: &Template) -> Vec<String> {
     let fields = role.fields();
     let takes =
@@ -44,7 +44,7 @@ pub(super) fn dropped_from_csr(csr: &ParsedCsr, role: &Role, template: &Template
     dropped::from_leaf(csr, template, takes)
 }
 
-/// P-224 is recognised and never issued: aws-lc-rs does not have it.
+/// P-224 is recognised and never issued: aws-lc-rs does not support it.
 fn supported(kind: KeyKind) -> Result<KeyKind, Failure> {
     if kind == KeyKind::Ec(Curve::P224) { Err(unsupported_curve()) } else { Ok(kind) }
 }
@@ -54,7 +54,7 @@ pub(super) fn unsupported_curve() -> Failure {
     Failure::refused("P-224 keys are not supported; use key_bits 256, 384 or 521")
 }
 
-/// Steps 9 and 10: the CSR's key is of the role's type and at least of its size.
+/// Checks that the CSR's key has the role's type and at least its size.
 pub(super) fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failure> {
     match role.key() {
         RoleKey::Kind(wanted) => {
@@ -77,7 +77,7 @@ pub(super) fn checked_kind(role: &Role, kind: KeyKind) -> Result<KeyKind, Failur
     certifiable(kind)
 }
 
-/// The key of a request is of a kind and size that is certified, whichever path reads it.
+/// Refuses keys of a kind or size that is never certified, on every path.
 pub(super) fn certifiable(kind: KeyKind) -> Result<KeyKind, Failure> {
     if matches!(kind, KeyKind::Rsa(..2048)) {
         return Err(Failure::refused("RSA keys < 2048 bits are unsafe and not supported"));

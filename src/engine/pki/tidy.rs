@@ -1,23 +1,23 @@
 //! Tidy: removes certificates, revocations and issuers that expired longer ago than their safety
 //! buffer.
 //!
-//! Serial numbers begin with the minute of expiry (`ca/serial.rs`), so certificates lie in the order
-//! of their expiry, and what is removed is one range a page, apart from these:
+//! Serial numbers begin with the minute of expiry (`ca/serial.rs`), so certificates are stored in the
+//! order of their expiry, and each page removes one range of keys, except for these:
 //!
-//! | what | until when it stays |
+//! | what | how long it stays |
 //! |---|---|
-//! | a certificate of an issuer that the mount has, or had | for good: what it signed may be blocked by its revocation |
-//! | a certificate that was revoked | until the safety buffer of revoked certificates is over, too |
-//! | a certificate that ends in the last minute that a serial number can tell (year 6053), or later | for good |
-//! | a certificate whose serial number Signet did not make | for good: it lies elsewhere (`store/key.rs`) |
-//! | the revocation of a certificate | until a list whose thisUpdate lies past the certificate's end has named it (RFC 5280, 3.3); without `tidy_revoked_certs`, for good |
+//! | a certificate of a present or deleted issuer | permanently: its revocation may block other issuers |
+//! | a revoked certificate | until the safety buffer of revoked certificates is over, too |
+//! | a certificate that expires in the last minute that a serial number can encode (year 6053), or later | permanently |
+//! | a certificate whose serial number is not Signet's | permanently: it has another key range (`store/key.rs`) |
+//! | the revocation of a certificate | until a CRL whose thisUpdate is after the certificate's notAfter has named it (RFC 5280, 3.3); without `tidy_revoked_certs`, permanently |
 //!
-//! A list keeps the entries of removed revocations until it is renewed: nothing is built here but a
-//! list that is not current.
+//! A CRL keeps the entries of removed revocations until it is renewed: tidy builds only CRLs that are not
+//! current.
 //!
 //! A run commits page by page; the last page carries the record of the run. If the server stops
-//! between two pages, the run begins again and finds less. Whether it runs at all is decided in
-//! `jobs/plan.rs`.
+//! between two pages, the next run starts from the beginning and finds fewer keys. `jobs/plan.rs`
+//! decides whether it runs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,10 +34,10 @@ use super::certificates::certificate_key;
 use super::records::RevocationRecord;
 use super::{CaState, Pki};
 
-/// How many keys one page of a scan holds.
+/// Number of keys on one page of a scan.
 const PAGE: usize = 4096;
 
-/// What ended before these instants is removed. Seconds since the Unix epoch.
+/// What expired before these times is removed. Seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cutoffs {
     certificates: i64,
@@ -65,7 +65,7 @@ struct Removal {
     issuers: usize,
 }
 
-/// The ranges of keys that follow each other and are all to be removed, and how many keys they hold.
+/// The ranges of adjacent keys that are removed, and the number of keys in them.
 fn ranges<'key>(page: impl Iterator<Item = (&'key Key, bool)>) -> (Vec<KeyRange>, usize) {
     let (mut found, mut count) = (Vec::new(), 0_usize);
     let mut current: Option<(&Key, &Key)> = None;
@@ -82,7 +82,7 @@ fn ranges<'key>(page: impl Iterator<Item = (&'key Key, bool)>) -> (Vec<KeyRange>
 }
 
 impl Pki {
-    /// Runs, or is put off, or waits, as the plan says of this instant.
+    /// Runs, is put off or waits, as the plan decides for `now`.
     ///
     /// # Errors
     /// Fails with the store; what was removed so far stays removed.
@@ -116,9 +116,9 @@ impl Pki {
             mount = self.entry.record.path,
             last = last.map(|last| Timestamp::from_unix(last).to_string()),
             now = now.to_string(),
-            "nothing was tidied: the clock does not go on from the last run, so what looks expired \
-             may still be valid; if the server was stopped in between, the next run comes after the \
-             interval, at the earliest in 12 hours; if the clock is wrong, set it before that"
+            "nothing was tidied: the time since the last run is not plausible, so what looks expired may \
+             still be valid; the next run comes after the interval, at the earliest in 12 hours; if \
+             the clock is wrong, correct it before that"
         );
         Ok(())
     }
@@ -149,13 +149,13 @@ impl Pki {
                 certificates,
                 revocations,
                 issuers,
-                "removed what had expired"
+                "removed expired certificates, revocations and issuers"
             );
         }
         Ok(())
     }
 
-    /// Adds a page; the batch of the page before is committed when a new one does not fit into it.
+    /// Adds a page to the pending batch, which is committed first if it is full.
     async fn remove(&self, removal: &mut Removal, mut page: Batch) -> Result<(), Failure> {
         let pending = &mut removal.pending;
         let length = pending.deletes.len().saturating_add(pending.range_deletes.len());
@@ -170,7 +170,7 @@ impl Pki {
         Ok(())
     }
 
-    /// Removes certificates but for those that stay (see the head of this file). No value is read.
+    /// Removes certificates except those that stay (see the top of this file). No value is read.
     async fn remove_certificates(
         &self,
         snapshot: &Snapshot,
@@ -188,10 +188,10 @@ impl Pki {
         );
         loop {
             let page = snapshot.keys(&rest, PAGE).await?;
-            let (gone, count) = ranges(page.iter().map(|key| (key, !kept.contains(key))));
+            let (removed, count) = ranges(page.iter().map(|key| (key, !kept.contains(key))));
             if count > 0 {
                 let unchanged = ca_state.batch_if_unchanged(self.id());
-                let batch = gone.into_iter().fold(unchanged, Batch::delete_range);
+                let batch = removed.into_iter().fold(unchanged, Batch::delete_range);
                 self.remove(removal, batch).await?;
                 removal.certificates = removal.certificates.saturating_add(count);
             }
@@ -202,7 +202,7 @@ impl Pki {
         }
     }
 
-    /// The certificates that were revoked and whose own safety buffer is not over.
+    /// The revoked certificates whose safety buffer is not over.
     async fn revoked_between(
         &self,
         snapshot: &Snapshot,
@@ -217,8 +217,7 @@ impl Pki {
         Ok(found)
     }
 
-    /// Removes revocations, and the certificates that they are about. Those that no issuer signs a
-    /// list for stay.
+    /// Removes revocations and the revoked certificates. Revocations for which no issuer signs a CRL stay.
     async fn remove_revocations(
         &self,
         snapshot: &Snapshot,
@@ -229,23 +228,23 @@ impl Pki {
     ) -> Result<(), Failure> {
         let kept = own_certificates(ca_state, self.id());
         let expired =
-            |one: &RevocationOnRecord| one.not_after < limit && !kept.contains(&one.certificate);
+            |one: &StoredRevocation| one.not_after < limit && !kept.contains(&one.certificate);
         for signer in ca_state.list_signers() {
             let mut listed_until = None;
             for issuer in ca_state.members_of(&signer.certificate) {
                 let mut rest = Some(key::revoked_by(self.id(), &issuer).range());
                 while let Some(page) = self.next_revocations(snapshot, &mut rest).await? {
                     if listed_until.is_none() && page.iter().any(expired) {
-                        // Newer than the snapshot: the list names all that is in it.
+                        // This CRL is newer than the snapshot, so it names every revocation in it.
                         listed_until = Some(self.listed_until(signer.id, now).await?);
                     }
-                    let is_removed = |one: &RevocationOnRecord| {
+                    let is_removed = |one: &StoredRevocation| {
                         expired(one) && listed_until.is_some_and(|until| one.not_after < until)
                     };
-                    let (gone, count) =
+                    let (removed, count) =
                         ranges(page.iter().map(|one| (&one.entry, is_removed(one))));
                     let unchanged = ca_state.batch_if_unchanged(self.id());
-                    let batch = gone.into_iter().fold(unchanged, Batch::delete_range);
+                    let batch = removed.into_iter().fold(unchanged, Batch::delete_range);
                     let certificates = page.iter().filter(|one| is_removed(one));
                     let batch = certificates
                         .fold(batch, |batch, one| batch.delete(one.certificate.clone()));
@@ -257,12 +256,12 @@ impl Pki {
         Ok(())
     }
 
-    /// The next page of revocations; `rest` is what comes behind it.
+    /// The next page of revocations; `rest` becomes the range after it.
     async fn next_revocations(
         &self,
         snapshot: &Snapshot,
         rest: &mut Option<KeyRange>,
-    ) -> Result<Option<Vec<RevocationOnRecord>>, Failure> {
+    ) -> Result<Option<Vec<StoredRevocation>>, Failure> {
         let Some(range) = rest.take() else { return Ok(None) };
         let page = snapshot.scan(&range, PAGE).await?;
         let last = page.last().filter(|_| page.len() == PAGE);
@@ -273,22 +272,22 @@ impl Pki {
                 .map_err(|error| Failure::Internal(error.to_string()))?;
             let serial = prefix.rest(&entry.key).and_then(|rest| rest.get(ISSUER_LENGTH..));
             let certificate = certificate_key(self.id(), serial.unwrap_or_default());
-            Ok(RevocationOnRecord { entry: entry.key, certificate, not_after: record.not_after })
+            Ok(StoredRevocation { entry: entry.key, certificate, not_after: record.not_after })
         });
         revoked.collect::<Result<_, _>>().map(Some)
     }
 
-    /// What ended before this instant, and was revoked, stood on a list that was made after its end.
+    /// Revoked certificates that expired before the returned time were on a CRL issued after their expiry.
     async fn listed_until(&self, signer: IssuerId, now: Timestamp) -> Result<i64, Failure> {
         let list = match self.complete_list(signer, now).await {
             Ok(list) => list,
-            // There can be no such list now: its revocations stay.
+            // This CRL cannot be built now: its revocations stay.
             Err(Failure::Refused { text, .. }) => {
                 let issuer = signer.to_string();
                 tracing::warn!(
                     issuer,
                     why = text,
-                    "revocations stay: there is no list of this issuer"
+                    "revocations are not removed, because the CRL of their issuer cannot be built"
                 );
                 None
             }
@@ -298,7 +297,7 @@ impl Pki {
         Ok(at.unwrap_or(i64::MIN))
     }
 
-    /// Deletes issuers, but never the default one, and no key.
+    /// Deletes expired issuers except the default one. Keys stay.
     async fn remove_expired_issuers(&self, limit: i64, now: Timestamp) -> Result<usize, Failure> {
         let ca_state = self.ca_state().await?;
         let expired: Vec<_> = ca_state
@@ -312,7 +311,7 @@ impl Pki {
             tracing::info!(
                 mount = self.entry.record.path,
                 issuer,
-                "an issuer that had expired is deleted; its key stays"
+                "deleting an expired issuer; its key stays"
             );
             self.delete_issuer(issuer, now).await?;
         }
@@ -320,21 +319,21 @@ impl Pki {
     }
 }
 
-/// The bytes of an issuer's identifier, which precede the serial number of a revocation.
+/// Length in bytes of an issuer's identifier, which precedes the serial number in a revocation's key.
 const ISSUER_LENGTH: usize = 16;
 
-/// Where the certificates of the mount's issuers lie, also of those that were deleted.
+/// The keys in the store of the certificates of the mount's issuers, including deleted ones.
 fn own_certificates(ca_state: &CaState, mount: &MountId) -> BTreeSet<Key> {
     let issuers = ca_state.issuers.values().chain(&ca_state.deleted);
     issuers.map(|issuer| certificate_key(mount, issuer.certificate.serial())).collect()
 }
 
-/// A revocation on record.
-struct RevocationOnRecord {
+/// A stored revocation.
+struct StoredRevocation {
     entry: Key,
-    /// Where the certificate lies, if it is stored.
+    /// The key of the certificate, if it is stored.
     certificate: Key,
-    /// When the certificate ends.
+    /// notAfter of the certificate, seconds since the Unix epoch.
     not_after: i64,
 }
 
@@ -347,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_follow_each_other_are_one_range() {
+    fn adjacent_keys_are_one_range() {
         let (keys, is_removed) =
             ([1, 2, 3, 4, 5, 6].map(key), [true, true, false, true, false, true]);
         let (found, count) = ranges(keys.iter().zip(is_removed));

@@ -1,7 +1,7 @@
-//! Signatures that were not finished: intents that no commit took away (see `intent.rs`).
+//! Unfinished signatures: intents that no commit deleted (see `intent.rs`).
 //!
-//! The log tells of each once, with what was to be signed; 72 hours later it is removed. A record
-//! of the store says which were logged_at, so that a restart does not repeat it.
+//! Each is logged once, with the subject of the certificate, and deleted 72 hours later. The record
+//! stores when it was logged, so a restart does not log it again.
 
 use x509_cert::certificate::{Rfc5280, TbsCertificateInner};
 use x509_cert::der::Decode;
@@ -15,18 +15,17 @@ use crate::store::{Batch, CommitError, Entry, Snapshot, key, record};
 use super::Pki;
 use super::records::IntentRecord;
 
-/// How many intents are looked at at once. There is one for each loss of power in the middle of the
-/// signature of an authority.
+/// The most intents that one run reads. Each crash while a CA certificate is signed leaves one.
 const MAX_INTENTS: usize = 128;
 
 impl Pki {
-    /// The intents on record, those of the smallest serial numbers if they are many.
+    /// The stored intents: the first [`MAX_INTENTS`] in the order of serial numbers.
     pub(super) async fn intents(&self, snapshot: &Snapshot) -> Result<Vec<IntentState>, Failure> {
         let found = snapshot.scan(&key::intents(self.id()).range(), MAX_INTENTS).await?;
         found.iter().map(|entry| Ok(state_of(&decoded(entry)?))).collect()
     }
 
-    /// Tells of those that were not told yet, and removes those that were told long enough ago.
+    /// Logs the intents that were not logged yet, and deletes those that were logged 72 hours ago.
     ///
     /// # Errors
     /// Fails only with the store.
@@ -67,7 +66,7 @@ impl Pki {
                 serial,
                 subject,
                 recorded = recorded.to_string(),
-                "the record of an authority that was not signed to the end is removed"
+                "the record of an unfinished CA certificate is deleted"
             );
         } else {
             tracing::warn!(
@@ -75,8 +74,8 @@ impl Pki {
                 serial,
                 subject,
                 recorded = recorded.to_string(),
-                "an authority was about to be signed when the server stopped; no copy of it was \
-                 handed out: ask for it again; its record is removed in 72 hours"
+                "a CA certificate was about to be signed when the server stopped; no copy of it was sent: \
+                 repeat the request; its record is deleted in 72 hours"
             );
         }
     }

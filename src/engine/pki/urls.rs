@@ -1,5 +1,5 @@
-//! URLs that stand in certificates: one rule, for `config/urls`, issuers, `config/cluster` and what
-//! templates become. What is stored can be encoded, so that no URL breaks an issue later.
+//! URLs in certificates: one rule for `config/urls`, issuers, `config/cluster` and rendered templates.
+//! Every stored URL can be encoded, so that issuing does not fail on it later.
 
 use std::borrow::Cow;
 
@@ -9,9 +9,9 @@ use crate::store::id::IssuerId;
 
 use super::records::UrlsRecord;
 
-/// Can a certificate hold this text as a URL? It has a scheme and a host, and nothing but visible
+/// Whether a certificate can hold this text as a URL: it has a scheme and a host, and only visible
 /// ASCII (RFC 5280, 4.2.1.6 and 4.2.1.13: an IA5String that is a URI by RFC 3986). An LDAP URL may
-/// leave the host to its reader (RFC 4516, 2).
+/// omit the host (RFC 4516, 2).
 pub(super) fn fits_a_certificate(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let is_ldap = scheme.eq_ignore_ascii_case("ldap") || scheme.eq_ignore_ascii_case("ldaps");
@@ -19,7 +19,7 @@ pub(super) fn fits_a_certificate(text: &str) -> bool {
     !scheme.is_empty() && is_located && is_visible(text) && canonical(text).is_some()
 }
 
-/// A URL with scheme and host, as the mount itself is reached under.
+/// Whether this is a URL with scheme and host and without templates.
 pub(super) fn is_absolute(text: &str) -> bool {
     fits_a_certificate(text) && !text.contains("{{") && !host(text).is_empty()
 }
@@ -28,7 +28,7 @@ fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// What a template's address of the cluster is taken for before there is one.
+/// Replaces the cluster's address in the check of a template.
 const SAMPLE: &str = "http://localhost/v1/pki";
 
 /// Refuses lists with an entry that no certificate can hold, whatever values its template will have.
@@ -64,12 +64,12 @@ pub(super) fn with_words(url: &str, path: &str, aia_path: &str, issuer: &str) ->
         .replace("{{issuer_id}}", issuer)
 }
 
-/// How to write it so that it is taken.
+/// How to write it so that it is accepted.
 fn advice(url: &str, list: &[String], templating: bool) -> String {
     if !is_visible(url) {
         let encoded = canonical(url).filter(|encoded| fits_a_certificate(encoded));
-        let mend = encoded.map(|encoded| format!("; write {encoded}")).unwrap_or_default();
-        return format!("; a certificate holds only ASCII characters without blanks{mend}");
+        let suggestion = encoded.map(|encoded| format!("; write {encoded}")).unwrap_or_default();
+        return format!("; a certificate holds only ASCII characters without blanks{suggestion}");
     }
     let is_ldap = |other: &String| other.starts_with("ldap");
     if !url.contains("://") && list.iter().any(is_ldap) {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ldap_url_may_lack_its_host_and_no_other_may() {
+    fn only_an_ldap_url_may_lack_its_host() {
         for url in [
             "ldap:///CN=Example%20CA,CN=CDP,DC=example,DC=com?certificateRevocationList?base?objectClass=cRLDistributionPoint",
             "ldaps:///CN=x",
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_told_with_the_way_to_write_it() {
+    fn a_refusal_says_how_to_write_the_url() {
         let refused = |urls: &[&str], templating: bool| {
             let list = urls.iter().map(|url| (*url).to_owned()).collect();
             let record =

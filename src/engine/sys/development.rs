@@ -1,5 +1,5 @@
-//! What `signet server -dev -dev-spiffe=example.com` finds ready: a root, an intermediate that
-//! signs, and a role for that trust domain.
+//! What `signet server -dev -dev-spiffe=example.com` sets up: a root, an issuing intermediate, and a
+//! role for that trust domain.
 
 use crate::ca::authority::CaCertificateParams;
 use crate::ca::pem::{self, KeyForm};
@@ -14,19 +14,19 @@ use crate::engine::{Engine, Failure};
 
 use super::new_mount;
 
-/// Where the root lives, and where the intermediate signs.
+/// The mounts of the root and of the intermediate.
 const ROOT_MOUNT: &str = "pki_root/";
 const MOUNT: &str = "pki/";
 
-/// Seconds that the root lives: ten years; and the intermediate: one.
+/// Lifetimes in seconds: ten years for the root, one for the intermediate.
 const ROOT_LIFE: i64 = 10 * 8760 * 3600;
 const INTERMEDIATE_LIFE: i64 = 8760 * 3600;
 
 impl Engine {
-    /// Makes the mounts `pki_root` and `pki`, and in the latter the role `spiffe`.
+    /// Creates the mounts `pki_root` and `pki`, and the role `spiffe` in the latter.
     ///
     /// # Errors
-    /// Fails if one of the mounts is there already.
+    /// Fails if one of the mounts already exists.
     pub async fn prepare_trust_domain(
         &self,
         domain: &SpiffeId,

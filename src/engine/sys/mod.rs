@@ -30,10 +30,10 @@ pub struct Cluster {
 
 impl Record for Cluster {}
 
-/// Where the server stands.
+/// The state of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// There is a root key.
+    /// The store has a root key.
     pub initialized: bool,
     /// No value can be read.
     pub sealed: bool,
@@ -42,7 +42,7 @@ pub struct Status {
 }
 
 impl Engine {
-    /// Where the server stands. A store that cannot be read counts as sealed.
+    /// The state of the server. A store that cannot be read counts as sealed.
     pub async fn status(&self) -> Status {
         let (initialized, sealed) = match self.env().sealed.status().await {
             Ok(status) => (status.initialized, status.sealed),
@@ -55,13 +55,13 @@ impl Engine {
     /// Opens the store if it was initialised, and reads what every request needs.
     ///
     /// # Errors
-    /// A sentence for the operator: wrong key, damaged store.
+    /// Fails with a sentence for the operator: a wrong key, or a damaged store.
     pub async fn start(&self) -> Result<Status, Failure> {
         match self.env().sealed.unseal().await {
             Ok(()) => self.load().await?,
             Err(SealError::NotInitialized) => {}
             Err(half @ SealError::HalfInitialized) => {
-                tracing::warn!("{half}: `signet operator init` makes new keys and a root token");
+                tracing::warn!("{half}: `signet operator init` creates new keys and a root token");
             }
             Err(error) => return Err(Failure::Internal(error.to_string())),
         }
@@ -86,11 +86,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the root key, the cluster's name and the root token, in one commit: a store that is
-    /// initialised has a token.
+    /// Creates the root key, the cluster's name and the root token in one commit, so an initialised
+    /// store has a token.
     ///
     /// # Errors
-    /// Refuses a store that is initialised already.
+    /// Refuses an initialised store.
     pub async fn initialize(
         &self,
         cluster_name: Option<&str>,
@@ -103,8 +103,8 @@ impl Engine {
         let name = cluster_name
             .or(self.installation.cluster_name.as_deref())
             .map_or_else(|| format!("signet-cluster-{suffix}"), str::to_owned);
-        let (made, accessor) = new_token(entropy);
-        let token = root_token.map_or(made, |given| Secret::new(given.to_owned()));
+        let (generated, accessor) = new_token(entropy);
+        let token = root_token.map_or(generated, |given| Secret::new(given.to_owned()));
         let record = TokenRecord {
             accessor,
             policies: vec!["root".to_owned()],
@@ -121,8 +121,7 @@ impl Engine {
             SealError::AlreadyInitialized => Failure::refused("Vault is already initialized"),
             other => Failure::Internal(other.to_string()),
         })?;
-        // Nothing is read back: a failure now would keep the only token from the caller. There are no
-        // mounts yet.
+        // Nothing is read back: a failure now would lose the only token. A new store has no mounts.
         tracing::info!(cluster = cluster.name, "store initialized");
         self.cluster.store(Arc::new(cluster));
         Ok(token)

@@ -38,7 +38,7 @@ const TIDY: TidyState = TidyState {
 };
 
 #[test]
-fn a_plan_without_anything_to_do_looks_again_within_a_minute() {
+fn a_plan_without_a_due_job_plans_again_within_a_minute() {
     let plan = plan(&state(mount()), at(NOW));
     assert_eq!(plan, Plan { due: vec![], next: at(NOW + LONGEST_WAIT) });
 }
@@ -56,7 +56,7 @@ fn a_data_key_is_due_at_half_of_its_bound() {
 }
 
 #[test]
-fn a_list_is_due_in_the_second_half_of_its_life_or_if_it_lies_in_the_future() {
+fn a_crl_is_due_in_the_second_half_of_its_lifetime_or_if_it_is_in_the_future() {
     let job = Job::RenewCrl { mount: MOUNT, issuer: ISSUER };
     let year = MAX_READER_GAP;
     for (this_update, due) in [
@@ -80,22 +80,22 @@ fn a_list_is_due_in_the_second_half_of_its_life_or_if_it_lies_in_the_future() {
 }
 
 #[test]
-fn a_list_whose_time_went_back_is_measured_by_the_latest_one() {
+fn a_crl_whose_time_went_back_is_measured_by_the_latest_one() {
     let late = ListState { latest: NOW - DAY, ..list(NOW - 2 * MAX_READER_GAP) };
     let plan = plan(&state(MountState { lists: vec![late], ..mount() }), at(NOW));
     assert_eq!(plan.due.len(), 1);
 }
 
 #[test]
-fn an_intent_is_told_first_and_removed_after_three_days() {
+fn an_intent_is_logged_first_and_removed_after_three_days() {
     for (name, recorded, logged_at, to_log, over) in [
         ("of an earlier process", NOW - 2 * DAY, None, true, false),
-        ("under way", NOW - 1, None, false, false),
+        ("in progress", NOW - 1, None, false, false),
         ("for an hour", NOW - HOUR, None, true, false),
-        ("told", NOW - 2 * DAY, Some(NOW - DAY), false, false),
-        ("told long ago", NOW - 9 * DAY, Some(NOW - 3 * DAY), false, true),
+        ("logged", NOW - 2 * DAY, Some(NOW - DAY), false, false),
+        ("logged long ago", NOW - 9 * DAY, Some(NOW - 3 * DAY), false, true),
         ("recorded in the future", NOW + DAY, None, true, false),
-        ("told in the future", NOW - DAY - 1, Some(NOW + DAY), true, false),
+        ("logged in the future", NOW - DAY - 1, Some(NOW + DAY), true, false),
     ] {
         let intent = IntentState { at: recorded, logged_at };
         let started = NOW - DAY;
@@ -107,7 +107,7 @@ fn an_intent_is_told_first_and_removed_after_three_days() {
 }
 
 #[test]
-fn a_tidy_runs_after_its_interval_while_the_clock_goes_on() {
+fn a_tidy_runs_after_its_interval_while_the_clock_is_plausible() {
     use TidyStep::{PutOff, Run, Wait};
     let quick = TidyState { interval: 0, buffer: 1, ..TIDY };
     let put_off = TidyState { put_off: true, ..TIDY };
@@ -145,11 +145,11 @@ fn a_tidy_waits_after_the_start_of_the_server() {
     let now = NOW + 12 * HOUR;
     assert_eq!(TIDY.step(now - 299, now), TidyStep::Wait(now + 1));
     assert_eq!(TIDY.step(now - 300, now), TidyStep::Run);
-    assert_eq!(TIDY.step(now + DAY, now), TidyStep::Run, "a start in the future tells nothing");
+    assert_eq!(TIDY.step(now + DAY, now), TidyStep::Run, "a start in the future is not used");
 }
 
 #[test]
-fn a_job_that_fails_is_retried_after_a_growing_time() {
+fn a_failed_job_is_retried_after_a_growing_delay() {
     let full = JobState { values_sealed: ROTATE_AT, ..state(mount()) };
     let mut failed = None;
     for delay in [60, 120, 240, 480, 960, 1920, 3600, 3600] {
@@ -166,7 +166,7 @@ fn a_job_that_fails_is_retried_after_a_growing_time() {
 }
 
 #[test]
-fn a_job_that_fails_keeps_no_other_one_back() {
+fn a_failed_job_does_not_delay_the_others() {
     let lists = vec![list(NOW - 2 * DAY)];
     let tidy = Some(TidyState { last: Some(NOW - DAY), ..TIDY });
     let mut state = state(MountState { lists, tidy, ..mount() });
@@ -181,7 +181,7 @@ fn a_job_that_fails_keeps_no_other_one_back() {
     }
 }
 
-/// Does what the jobs do to the state, and tells which tidies removed something.
+/// Applies the effect of the jobs to the state; returns the mounts whose tidy removed something.
 fn run(state: &mut JobState, due: &[Job], now: i64) -> Vec<MountId> {
     let mut ran = Vec::new();
     for job in due {
@@ -280,9 +280,9 @@ fn any_state() -> impl Strategy<Value = JobState> {
 }
 
 proptest! {
-    /// Whatever happened before: once the clock goes on evenly, everything is done.
+    /// From any state: once the clock advances evenly, every job runs.
     #[test]
-    fn nothing_that_is_due_is_starved(mut state in any_state(), from in NOW..NOW + 1000 * DAY) {
+    fn no_due_job_is_starved(mut state in any_state(), from in NOW..NOW + 1000 * DAY) {
         let (mut now, mut tidied) = (from, std::collections::BTreeSet::new());
         state.started = from;
         let spans = state.mounts.iter().filter_map(|mount| mount.tidy);
@@ -298,18 +298,17 @@ proptest! {
             prop_assert!(mount.intents.is_empty());
             prop_assert_eq!(mount.tidy.is_some(), tidied.contains(&mount.id));
             for list in &mount.lists {
-                // One whose latest is more than a year old waits for an operator.
+                // A CRL whose latest time is more than a year old waits for an operator.
                 let silent = now - list.latest > MAX_READER_GAP;
                 prop_assert!(silent || (now - 37 * HOUR..=now).contains(&list.this_update));
             }
         }
     }
 
-    /// However the clock jumps: no plan does anything twice at one instant, and a tidy keeps its
-    /// interval from the one before unless the clock went back, and is never further from it than
-    /// its buffer or one missed run.
+    /// With any jumps of the clock: no plan runs a job twice at one time, and a tidy runs neither
+    /// before its interval is over nor later than its buffer or one missed run allows.
     #[test]
-    fn nothing_runs_twice_within_its_interval(
+    fn no_job_runs_twice_within_its_interval(
         mut state in any_state(),
         clock in proptest::collection::vec(any_time(), 1..40),
     ) {
@@ -338,7 +337,7 @@ proptest! {
         }
     }
 
-    /// Where the buffer is longer than the interval, one jump of the clock removes nothing valid.
+    /// If the buffer is longer than the interval, one jump of the clock removes nothing valid.
     #[test]
     fn one_jump_of_the_clock_removes_nothing_that_is_valid(
         interval in 0_i64..60 * HOUR,

@@ -15,7 +15,7 @@ use crate::store::{Revision, Snapshot, key, record};
 
 use super::{CLOCK_STEP, LIFETIME, MAX_READER_GAP, SignedCrl};
 
-/// How many revocations one page of a scan holds.
+/// Number of revocations on one page of a scan.
 const PAGE: usize = 4096;
 
 /// A CRL below this size, in bytes, is built in less than a millisecond.
@@ -36,7 +36,7 @@ pub(super) enum BuildMode {
 
 impl Pki {
     /// Builds one CRL, unless the last one is complete and current. The caller holds the lock of the
-    /// builds. `signer` is asked at each attempt, because an issuer may be deleted meanwhile. `None`
+    /// builds. `signer` is called at each attempt, because an issuer may be deleted meanwhile. `None`
     /// if no issuer signs it.
     pub(super) async fn build_alone(
         &self,
@@ -133,8 +133,7 @@ impl Pki {
 
 /// The thisUpdate of the next CRL. It does not go back if the clock is set back by less than
 /// [`CLOCK_STEP`]. If the last CRL lies further in the future, the clock was wrong then: a verifier
-/// refuses that CRL until its time has come, so the next one carries the present time and a higher
-/// number. A reader without a token advances the time by no more than [`MAX_READER_GAP`] past the
+/// refuses that CRL until that time, so the next one has the current time and a higher number. A reader without a token advances the time by no more than [`MAX_READER_GAP`] past the
 /// latest CRL: after that the clock is more likely wrong than right.
 fn build_time(now: Timestamp, last: Option<&CrlRecord>, mode: BuildMode) -> Timestamp {
     let Some(last) = last else { return now };
@@ -184,8 +183,8 @@ impl CrlBuild {
         if bytes < SMALL_CRL {
             return self.build();
         }
-        let made = tokio::task::spawn_blocking(|| self.build()).await;
-        made.map_err(|error| Failure::Internal(error.to_string()))?
+        let built = tokio::task::spawn_blocking(|| self.build()).await;
+        built.map_err(|error| Failure::Internal(error.to_string()))?
     }
 
     fn build(self) -> Result<BuildOutcome, Failure> {
@@ -238,9 +237,10 @@ fn sign_crl(
         compose_crl(&view, &values, entries).map_err(|error| refused(error.to_string()))?;
     let linted =
         lint::lint_crl(composed, &view).map_err(|findings| refused(findings.to_string()))?;
-    let fault = |text: String| Failure::Internal(text);
-    let key = issuer.key.as_ref().ok_or_else(|| fault("a CRL's issuer has no key".to_owned()))?;
-    let signed = key.sign(linted).map_err(|error| fault(error.to_string()))?;
+    let internal = |text: String| Failure::Internal(text);
+    let key =
+        issuer.key.as_ref().ok_or_else(|| internal("a CRL's issuer has no key".to_owned()))?;
+    let signed = key.sign(linted).map_err(|error| internal(error.to_string()))?;
     Ok(CrlRecord {
         der: signed.into_der(),
         number,
@@ -266,7 +266,7 @@ fn push(entries: &mut CrlEntries, serial: &[u8], at: Timestamp) -> Result<(), Fa
     entries.push(serial, at.whole()).map_err(|error| Failure::Internal(error.to_string()))
 }
 
-/// The stored CRLs of a group: the newest one, and where others are.
+/// The stored CRLs of a group: the newest one, and the members under which others are stored.
 struct StoredLists {
     newest: Option<CrlRecord>,
     /// The issuer that it is stored under, and the commit that wrote it.
@@ -347,16 +347,16 @@ mod tests {
         {
             assert_eq!(at(1001, mode), 1001);
             assert_eq!(at(1000 - CLOCK_STEP, mode), 1000, "a small step");
-            assert_eq!(at(999 - CLOCK_STEP, mode), 999 - CLOCK_STEP, "it lay in the future");
+            assert_eq!(at(999 - CLOCK_STEP, mode), 999 - CLOCK_STEP, "it was in the future");
             assert_eq!(at(1000 + MAX_READER_GAP, mode), 1000 + MAX_READER_GAP);
         }
         let late = 1001 + MAX_READER_GAP;
         assert_eq!(at(late, BuildMode::Reader), 1000, "not for a reader");
-        assert_eq!(at(late, BuildMode::Rotation), late, "an operator is believed");
+        assert_eq!(at(late, BuildMode::Rotation), late, "the clock is trusted for an operator");
         last.latest = Some(2000);
         let recovered = build_time(Timestamp::from_unix(late), Some(&last), BuildMode::Reader);
-        assert_eq!(recovered.unix(), late, "the clock had gone back, and is right again");
+        assert_eq!(recovered.unix(), late, "the clock had been set back, and is correct again");
         let first = build_time(Timestamp::from_unix(late), None, BuildMode::Reader);
-        assert_eq!(first.unix(), late, "there is nothing to compare with");
+        assert_eq!(first.unix(), late, "without an earlier CRL");
     }
 }

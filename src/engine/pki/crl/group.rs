@@ -45,7 +45,7 @@ impl CaState {
 
     /// Every issuer that signs a CRL.
     pub(in crate::engine::pki) fn list_signers(&self) -> impl Iterator<Item = &Arc<Issuer>> {
-        let all = self.issuers.values().chain(self.gone());
+        let all = self.issuers.values().chain(self.deleted_only());
         all.filter(|issuer| self.list_signer(issuer).is_some_and(|signer| signer.id == issuer.id))
     }
 
@@ -77,11 +77,11 @@ impl CaState {
     }
 
     fn deleted_like(&self, certificate: &Certificate) -> impl Iterator<Item = &Arc<Issuer>> {
-        self.gone().filter(|other| same_name_and_key(&other.certificate, certificate))
+        self.deleted_only().filter(|other| same_name_and_key(&other.certificate, certificate))
     }
 
     /// The issuers that were deleted and not imported again.
-    fn gone(&self) -> impl Iterator<Item = &Arc<Issuer>> {
+    fn deleted_only(&self) -> impl Iterator<Item = &Arc<Issuer>> {
         self.deleted.iter().filter(|issuer| !self.issuers.contains_key(&issuer.id))
     }
 }

@@ -1,4 +1,4 @@
-//! Lists that are renewed by a job, before a reader finds them past half of their life.
+//! CRLs that a job renews, before a reader finds them past half of their lifetime.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::build::BuildMode;
 use super::{LIFETIME, SignedCrl};
 
 impl Pki {
-    /// The lists that were published. One that never was is made for its first reader.
+    /// The published CRLs. One that was never published is built for its first reader.
     pub(in crate::engine::pki) async fn published_lists(&self) -> Result<Vec<ListState>, Failure> {
         let ca_state = self.ca_state().await?;
         let mut found = Vec::new();
@@ -28,12 +28,12 @@ impl Pki {
         Ok(found)
     }
 
-    /// The list that this issuer signs, naming every revocation on record, and built anew if it is
-    /// not current. As for a reader without a token, a clock that is more than a year past the newest
-    /// list is not believed. `None` if the issuer signs no list.
+    /// The CRL that this issuer signs, with every recorded revocation; it is rebuilt if it is not
+    /// current. As for a reader without a token, a clock that is more than a year past the newest CRL
+    /// is not trusted. `None` if the issuer signs no CRL.
     ///
     /// # Errors
-    /// Fails with the store; [`Failure::Refused`] where there can be no list.
+    /// Fails with the store; [`Failure::Refused`] if a CRL cannot be built.
     pub(in crate::engine::pki) async fn complete_list(
         &self,
         signer: IssuerId,

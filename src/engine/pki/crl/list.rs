@@ -36,13 +36,13 @@ impl SignedCrl {
         encoded.clone()
     }
 
-    /// The PEM block without the newline: the same bytes but for one.
+    /// The PEM block without the newline at its end.
     pub fn pem(&self) -> Bytes {
         let line = self.pem_line();
         line.slice(..line.len().saturating_sub(1))
     }
 
-    /// SHA-256 of the DER. It is computed once, when it is first asked for: a list may have megabytes.
+    /// SHA-256 of the DER. It is computed once, at the first call: a CRL may have megabytes.
     pub fn digest(&self) -> &[u8] {
         self.digest.get_or_init(|| digest(&SHA256, &self.der)).as_ref()
     }
