@@ -1,12 +1,12 @@
 //! The envelope of an answer, as a client reads it.
 //!
 //! Members that a server leaves out read as empty. None of the types that hold key material
-//! has `Debug`: an answer cannot slip into a log.
+//! has `Debug`, so an answer cannot be logged by mistake.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a request was answered with.
+/// The answer to a request.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Answer {
@@ -18,35 +18,35 @@ pub struct Answer {
     pub lease_duration: i64,
     /// Whether the lease can be renewed.
     pub renewable: bool,
-    /// What the endpoint answered.
+    /// The data of the answer.
     pub data: Option<Map<String, Value>>,
-    /// What the caller should know although the request succeeded.
+    /// Warnings of a request that succeeded.
     pub warnings: Option<Vec<String>>,
     /// A token, after a login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
-    /// A token that holds the answer, where wrapping was asked for.
+    /// A token that holds the answer, if wrapping was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrap_info: Option<WrapInfo>,
 }
 
-/// A token and what belongs to it.
+/// A token and its attributes.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Auth {
     /// The token itself.
     pub client_token: String,
-    /// Names the token without being it.
+    /// An identifier of the token that does not grant its rights.
     pub accessor: String,
     /// Every policy of the token.
     pub policies: Option<Vec<String>>,
     /// Those attached to the token.
     pub token_policies: Option<Vec<String>>,
-    /// Those that come from the identity behind it.
+    /// Those of the caller's identity.
     pub identity_policies: Option<Vec<String>>,
-    /// What the auth method says of the caller.
+    /// Metadata of the caller, set by the auth method.
     pub metadata: Option<Map<String, Value>>,
-    /// Whether the token outlives the one that made it.
+    /// Whether the token stays valid after its parent is revoked.
     pub orphan: bool,
     /// The identity, or empty.
     pub entity_id: String,
@@ -54,7 +54,7 @@ pub struct Auth {
     pub lease_duration: i64,
     /// Whether the token can be renewed.
     pub renewable: bool,
-    /// A second factor that is still missing.
+    /// The second factor that the login still requires.
     pub mfa_requirement: Option<Value>,
 }
 
@@ -70,19 +70,19 @@ pub struct WrapInfo {
     pub ttl: i64,
     /// RFC 3339.
     pub creation_time: String,
-    /// The path that was asked.
+    /// The path of the request.
     pub creation_path: String,
     /// The accessor of the token inside, where there is one.
     pub wrapped_accessor: String,
 }
 
-/// The body of a refusal.
+/// The body of an error.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Refusal {
-    /// One text each.
+    /// The messages.
     #[serde(default)]
     pub errors: Vec<String>,
-    /// What would help, such as a line to paste; `null` or absent where there is nothing.
+    /// Hints, such as a command to paste; may be `null` or absent.
     #[serde(default)]
     pub warnings: Option<Vec<String>>,
 }

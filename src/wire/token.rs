@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 /// `auth/token/lookup-self`. Durations are seconds. It has no `Debug`: it names the token.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct TokenAnswer {
-    /// The handle by which the token can be named without being known.
+    /// An identifier of the token that does not grant its rights.
     pub accessor: String,
-    /// When it was made, in seconds since the Unix epoch.
+    /// When it was created, in seconds since the Unix epoch.
     pub creation_time: i64,
-    /// The lifetime that it was made with; 0 for none.
+    /// Its lifetime at creation; 0 for no limit.
     pub creation_ttl: i64,
     /// Name in logs.
     pub display_name: String,
@@ -19,23 +19,23 @@ pub struct TokenAnswer {
     pub entity_id: String,
     /// When it expires (RFC 3339).
     pub expire_time: Option<String>,
-    /// The longest lifetime; 0 for none.
+    /// The longest lifetime; 0 for no limit.
     pub explicit_max_ttl: i64,
     /// The token.
     pub id: String,
-    /// What the login noted.
+    /// Metadata of the login.
     pub meta: Option<BTreeMap<String, String>>,
-    /// Uses that are left; 0 for no limit.
+    /// Remaining uses; 0 for no limit.
     pub num_uses: i64,
-    /// Whether it outlives its parent.
+    /// Whether it stays valid after its parent is revoked.
     pub orphan: bool,
-    /// The path that made it.
+    /// The path that created it.
     pub path: String,
     /// Names of its policies.
     pub policies: Vec<String>,
     /// Whether it can be renewed.
     pub renewable: bool,
-    /// Lifetime that is left; 0 for no end.
+    /// Remaining lifetime; 0 for no limit.
     pub ttl: i64,
     /// `service` or `batch`.
     #[serde(rename = "type")]

@@ -28,7 +28,7 @@ pub struct RootAnswer {
     pub exported: ExportedKey,
 }
 
-/// A private key that is told once. No `Debug`.
+/// A private key, which is returned only once. It has no `Debug`.
 #[derive(Default, Deserialize, Serialize)]
 pub struct ExportedKey {
     /// The private key as PEM, or base64 of DER.
@@ -69,13 +69,13 @@ pub struct SignedAnswer {
 /// `intermediate/set-signed`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ImportAnswer {
-    /// Identifiers of issuers that were there before.
+    /// Identifiers of issuers that already existed.
     pub existing_issuers: Option<Vec<String>>,
-    /// Identifiers of keys that were there before; never sent by this path.
+    /// Identifiers of keys that already existed; never sent by this path.
     pub existing_keys: Option<Vec<String>>,
     /// Identifiers of new issuers.
     pub imported_issuers: Option<Vec<String>>,
-    /// Identifiers of new keys; this path takes none.
+    /// Identifiers of new keys; never sent by this path, which accepts no keys.
     pub imported_keys: Option<Vec<String>>,
     /// The key of each issuer, or empty, by their identifiers.
     pub mapping: BTreeMap<String, String>,

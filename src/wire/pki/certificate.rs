@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// `cert/:serial`, `cert/ca`, `cert/ca_chain`, `cert/crl`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct CertificateAnswer {
-    /// The chain, where a chain is asked for.
+    /// The chain, if a chain was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_chain: Option<String>,
     /// The certificate, the chain or the revocation list as PEM.
@@ -53,6 +53,6 @@ pub struct RevokedAnswer {
 /// `crl/rotate`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RotatedAnswer {
-    /// Always true: an error says otherwise.
+    /// Always true: a failure is an error status.
     pub success: bool,
 }

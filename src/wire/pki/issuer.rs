@@ -28,7 +28,7 @@ pub struct IssuerAnswer {
     pub key_id: String,
     /// `err`, `truncate` or `permit`: what happens to a leaf that would outlive the issuer.
     pub leaf_not_after_behavior: String,
-    /// Identifiers of the chain, if it was set by hand.
+    /// Identifiers of the chain, if an operator set it.
     pub manual_chain: Option<Vec<String>>,
     /// URLs of OCSP responders.
     pub ocsp_servers: Vec<String>,

@@ -9,22 +9,22 @@ pub struct InitStatus {
     pub initialized: bool,
 }
 
-/// Asks a server to initialize itself. Every member is always sent.
+/// The request to initialize a server. Every member is always sent.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct InitRequest {
     /// Number of shares of the unseal key.
     pub secret_shares: u32,
     /// Number of shares that unseal.
     pub secret_threshold: u32,
-    /// Keys for the encryption of the shares. Not supported.
+    /// PGP keys that encrypt the shares. Not supported.
     pub pgp_keys: Option<Vec<String>>,
     /// Number of shares of the recovery key.
     pub recovery_shares: u32,
     /// Number of shares that recover.
     pub recovery_threshold: u32,
-    /// Keys for the encryption of the recovery shares. Not supported.
+    /// PGP keys that encrypt the recovery shares. Not supported.
     pub recovery_pgp_keys: Option<Vec<String>>,
-    /// Key for the encryption of the root token. Not supported.
+    /// PGP key that encrypts the root token. Not supported.
     pub root_token_pgp_key: String,
 }
 

@@ -54,7 +54,7 @@ pub struct SealStatus {
     /// Time of the build (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build_date: Option<String>,
-    /// Time of the source (RFC 3339). OpenBao answers with it in place of the build date.
+    /// Time of the source (RFC 3339). OpenBao sends it instead of the build date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_date: Option<String>,
     /// Whether a change of the seal is running.
