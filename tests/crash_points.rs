@@ -1,8 +1,8 @@
-//! The tables of crash points in `src/engine/pki/issue.rs`, `generate.rs` and `intent.rs`: one test a row;
+//! The tables of crash points in `src/engine/pki/issue.rs`, `generate.rs` and `intent.rs`: one test per line;
 //! and the initialisation of the store.
 //!
 //! The store is the reference engine, made to fail at the commit in question; "on restart" is a
-//! second engine over the same store. Behind them: what happens while the store does not answer.
+//! second engine over the same store. The last test covers a store that does not respond.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
 
@@ -69,7 +69,7 @@ impl World {
         world
     }
 
-    /// The same store after the power came back.
+    /// The same store with a new engine, as after a crash.
     async fn restarted(self) -> Self {
         let engine = engine(&self.memory, (self.entropy)());
         assert!(!engine.start().await.unwrap().sealed);
@@ -85,7 +85,7 @@ impl World {
         self.engine.mounts().at("pki/").unwrap().entry.id
     }
 
-    /// Asks for a leaf: its serial number and its certificate.
+    /// Issues a leaf; returns its serial number and its certificate.
     async fn issue(&self, path: &str) -> Result<(String, Vec<u8>), Failure> {
         let request = leaf(&format!("spiffe://example.org{path}"));
         let recorded = self.pki().issue(&request, now()).await?;
@@ -131,22 +131,22 @@ impl World {
         authorities.issuers.values().map(|issuer| issuer.record.name.clone()).collect()
     }
 
-    /// How many keys the mount holds.
+    /// Number of keys of the mount.
     async fn keys(&self) -> usize {
         self.pki().read_ca_state().await.unwrap().keys.len()
     }
 
-    /// How many intents are on record.
+    /// Number of stored intents.
     async fn intents(&self) -> usize {
         let snapshot = self.engine.env().store.snapshot().await.unwrap();
         snapshot.keys(&key::intents(&self.mount_id()).range(), 10).await.unwrap().len()
     }
 
-    /// Is this serial number on the list that anybody may fetch?
+    /// Whether the public CRL names this serial number.
     async fn on_crl(&self, serial: &str) -> bool {
         let list = self.pki().crl("default", now()).await.unwrap().unwrap().der();
-        let bytes: Vec<u8> = signet::ca::serial::parse(serial).unwrap();
-        list.windows(bytes.len()).any(|window| window == bytes)
+        let serial: Vec<u8> = signet::ca::serial::parse(serial).unwrap();
+        list.windows(serial.len()).any(|window| window == serial)
     }
 }
 
@@ -183,12 +183,15 @@ fn now() -> Timestamp {
     Timestamp::from_unix(NOW)
 }
 
-/// What the next program finds after `fault` met the `nth` commit of an initialisation: `true` if the
-/// store says that it is initialised.
+/// Injects `fault` into the `nth` commit of an initialisation; returns whether the store is initialised
+/// for the next process.
 async fn initialised_after(memory: &Memory, nth: u64, fault: CommitFault) -> bool {
     memory.danger_inject(nth, fault);
-    let dying = engine(memory, Entropy::System);
-    assert!(matches!(dying.initialize(None, Some(TOKEN), now()).await, Err(Failure::Internal(_))));
+    let crashed = engine(memory, Entropy::System);
+    assert!(matches!(
+        crashed.initialize(None, Some(TOKEN), now()).await,
+        Err(Failure::Internal(_))
+    ));
     engine(memory, Entropy::System).start().await.unwrap().initialized
 }
 
@@ -205,7 +208,7 @@ async fn an_initialisation_is_one_commit() {
 }
 
 #[tokio::test]
-async fn an_initialisation_that_was_not_recorded_can_be_asked_for_again() {
+async fn an_initialisation_that_was_not_recorded_can_be_repeated() {
     for fault in [CommitFault::FailedNotDone, CommitFault::LostRequest] {
         let memory = Memory::new();
         assert!(!initialised_after(&memory, 1, fault).await);
@@ -236,7 +239,7 @@ async fn a_refused_leaf_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_leaf_whose_commit_was_not_done_is_gone_and_nobody_saw_it() {
+async fn a_leaf_whose_commit_was_not_done_is_an_error_and_absent() {
     let world = World::new().await;
     let before = world.serials().await;
     world.memory.danger_inject(1, CommitFault::FailedNotDone);
@@ -266,7 +269,7 @@ async fn a_leaf_whose_commit_was_not_answered_is_an_error_and_on_record() {
     let world = world.restarted().await;
     let unanswered: Vec<String> = world.serials().await.difference(&before).cloned().collect();
     assert_eq!(unanswered.len(), 1);
-    // Nobody has it; whoever reads the list can still revoke it. Asking again makes another one.
+    // No client has it, but it is listed and can be revoked. A retry issues another one.
     world.revoke(&unanswered[0]).await.unwrap();
     assert!(world.on_crl(&unanswered[0]).await);
     assert_ne!(world.issue("/a").await.unwrap().0, unanswered[0]);
@@ -282,23 +285,23 @@ async fn a_leaf_that_met_another_commit_is_signed_again_under_a_new_serial_numbe
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), [&serial]);
 }
 
-/// As a machine does that was restored from the image of another one: the generator starts where it
-/// started before. The store notices, and the leaf is signed again under the next number.
+/// A machine that was restored from an image can repeat its random numbers. The store detects the
+/// duplicate serial number, and the leaf is signed again with the next one.
 #[tokio::test]
-async fn a_generator_that_repeats_itself_makes_no_serial_number_twice() {
+async fn a_generator_that_repeats_itself_issues_no_serial_number_twice() {
     let mut world = World::with(|| Entropy::danger_seeded(7)).await;
     let mut known = world.serials().await;
     for _ in 0..3 {
         let before = world.memory.tally();
         let (serial, _) = world.issue("/a").await.unwrap();
-        assert!(known.insert(serial), "given twice, {before:?}");
+        assert!(known.insert(serial), "issued twice, {before:?}");
         world = world.restarted().await;
         assert_eq!(world.serials().await, known);
     }
 }
 
 #[tokio::test]
-async fn a_leaf_that_was_answered_is_on_record_octet_for_octet() {
+async fn a_leaf_that_was_answered_is_on_record_byte_for_byte() {
     let world = World::new().await;
     let (serial, der) = world.issue("/a").await.unwrap();
     let world = world.restarted().await;
@@ -317,7 +320,7 @@ async fn a_root_whose_intent_was_lost_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_root_that_died_after_its_intent_was_never_signed_and_the_intent_tells() {
+async fn a_root_whose_intent_was_recorded_and_not_answered_leaves_only_its_intent() {
     let world = World::new().await;
     world.memory.danger_inject(1, CommitFault::LostResponse);
     assert!(matches!(world.root("second").await, Err(Failure::Internal(_))));
@@ -335,7 +338,7 @@ async fn a_root_that_was_signed_and_not_recorded_leaves_its_intent() {
     let world = world.restarted().await;
     assert_eq!((world.intents().await, world.keys().await), (1, 1));
     assert_eq!(world.serials().await, before);
-    // The name was not taken, and the next root of that name is a whole one.
+    // The name was not taken, and the next root with that name is complete.
     world.root("second").await.unwrap();
     assert_eq!((world.intents().await, world.keys().await), (1, 2));
 }
@@ -352,7 +355,7 @@ async fn a_root_whose_record_was_refused_leaves_no_intent() {
 }
 
 #[tokio::test]
-async fn a_root_that_was_recorded_and_not_answered_is_whole() {
+async fn a_root_that_was_recorded_and_not_answered_is_complete() {
     let world = World::new().await;
     world.memory.danger_inject(2, CommitFault::LostResponse);
     assert!(matches!(world.root("second").await, Err(Failure::Internal(_))));
@@ -360,7 +363,7 @@ async fn a_root_that_was_recorded_and_not_answered_is_whole() {
     assert_eq!((world.intents().await, world.keys().await), (0, 2));
     assert_eq!(world.issuers().await, ["first", "second"].map(str::to_owned).into());
     let list = world.pki().crl("second", now()).await.unwrap();
-    assert!(list.is_some(), "its first CRL is made when somebody asks");
+    assert!(list.is_some(), "its first CRL is built for its first reader");
 }
 
 #[tokio::test]
@@ -372,7 +375,7 @@ async fn a_root_that_was_answered_leaves_no_intent() {
 
 /// The first commit records the revocation, the second one the list.
 #[tokio::test]
-async fn a_revocation_whose_list_was_lost_is_on_the_list_after_the_restart() {
+async fn a_revocation_whose_crl_was_lost_is_on_the_crl_after_the_restart() {
     for fault in [CommitFault::FailedNotDone, CommitFault::LostRequest, CommitFault::LostResponse] {
         let world = World::new().await;
         let (serial, _) = world.issue("/a").await.unwrap();
@@ -383,7 +386,7 @@ async fn a_revocation_whose_list_was_lost_is_on_the_list_after_the_restart() {
 }
 
 #[tokio::test]
-async fn a_revocation_that_is_asked_for_again_is_on_the_list_before_it_is_answered() {
+async fn a_repeated_revocation_is_on_the_crl_before_it_is_answered() {
     let world = World::new().await;
     let (serial, _) = world.issue("/a").await.unwrap();
     world.memory.danger_inject(2, CommitFault::LostRequest);
@@ -393,7 +396,7 @@ async fn a_revocation_that_is_asked_for_again_is_on_the_list_before_it_is_answer
 }
 
 #[tokio::test]
-async fn what_was_refused_and_revoked_before_a_restart_is_so_at_the_first_request_after_it() {
+async fn what_was_refused_and_revoked_before_a_restart_still_is_at_the_first_request_after_it() {
     let world = World::new().await;
     let (serial, _) = world.issue("/a").await.unwrap();
     world.revoke(&serial).await.unwrap();
@@ -438,7 +441,7 @@ async fn status_of_issue(api: Api, number: u64) -> u16 {
 }
 
 #[tokio::test]
-async fn while_the_disk_does_not_answer_a_bounded_number_of_leaves_is_in_flight() {
+async fn while_the_disk_does_not_respond_a_bounded_number_of_leaves_is_in_flight() {
     let world = World::new().await;
     let api = Api::new(Arc::clone(&world.engine));
     let slots = 128 * u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();

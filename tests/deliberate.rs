@@ -1,4 +1,4 @@
-//! What Signet does instead, where it answers otherwise than the recorded server on purpose.
+//! What Signet does where it deliberately answers differently from the recorded server.
 //! `wire/deliberate.rs` names the recorded cases, `docs/compatibility.md` the reasons.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
@@ -29,7 +29,7 @@ fn key_usage(certificate: &Certificate) -> Option<(bool, KeyUsage)> {
     certificate.tbs_certificate().get_extension().unwrap()
 }
 
-/// A CSR of somebody else's making; `change` sets what it asks for.
+/// A CSR made by rcgen; `change` sets its parameters.
 fn request(change: impl FnOnce(&mut rcgen::CertificateParams)) -> String {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -72,7 +72,7 @@ async fn refuses_p224_keys() {
 }
 
 #[tokio::test]
-async fn a_longest_life_bounds_a_fixed_end() {
+async fn max_ttl_bounds_not_after() {
     let role = json!({ "key_type": "ec", "allow_any_name": true, "max_ttl": "1h" });
     let server = server_with_role(role).await;
     let body = json!({ "common_name": "a.example.org", "not_after": "2030-01-01T00:00:00Z" });
@@ -97,7 +97,7 @@ async fn a_refusal_is_one_sentence() {
 }
 
 #[tokio::test]
-async fn no_key_encipherment_on_a_key_that_only_signs() {
+async fn a_key_that_only_signs_has_no_key_encipherment() {
     for key in [json!({ "key_type": "ec" }), json!({ "key_type": "ed25519" })] {
         let mut role = json!({ "allow_any_name": true });
         role.as_object_mut().unwrap().extend(key.as_object().unwrap().clone());
@@ -109,7 +109,7 @@ async fn no_key_encipherment_on_a_key_that_only_signs() {
 }
 
 #[tokio::test]
-async fn a_key_usage_of_nothing_leaves_no_extension() {
+async fn an_empty_key_usage_adds_no_extension() {
     let role =
         json!({ "key_type": "ec", "allow_any_name": true, "key_usage": ["KeyEncipherment"] });
     let server = server_with_role(role).await;
@@ -118,7 +118,7 @@ async fn a_key_usage_of_nothing_leaves_no_extension() {
 }
 
 #[tokio::test]
-async fn a_leaf_with_a_spiffe_id_says_that_it_is_no_authority() {
+async fn a_leaf_with_a_spiffe_id_has_basic_constraints_that_deny_a_ca() {
     let role = json!({ "key_type": "ec", "require_cn": false, "allowed_uri_sans": "spiffe://*" });
     let server = server_with_role(role).await;
     let answer = issue(&server, json!({ "uri_sans": "spiffe://example.org/a" })).await.ok();
@@ -143,7 +143,7 @@ async fn names_are_critical_where_the_subject_is_empty() {
 }
 
 #[tokio::test]
-async fn refuses_an_authority_whose_request_forbids_it_to_sign() {
+async fn refuses_a_ca_csr_whose_key_usage_forbids_signing() {
     let server = Server::with_root().await;
     let csr = request(|parameters| {
         parameters.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
@@ -157,8 +157,8 @@ async fn refuses_an_authority_whose_request_forbids_it_to_sign() {
 }
 
 #[tokio::test]
-async fn a_callers_mistake_is_no_internal_error() {
-    let role = json!({ "key_type": "ec", "allow_any_name": true, "issuer_ref": "nobody" });
+async fn an_unknown_issuer_of_a_role_is_not_an_internal_error() {
+    let role = json!({ "key_type": "ec", "allow_any_name": true, "issuer_ref": "unknown" });
     let server = server_with_role(role).await;
     let answer = issue(&server, json!({ "common_name": "a.example.org" })).await;
     assert_eq!(answer.status, 400);

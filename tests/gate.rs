@@ -1,5 +1,5 @@
-//! Every route against every credential. The routes are those of the tables in `src/backend`: a new one is
-//! tested here without a line.
+//! Every route against every credential. The routes are those of the tables in `src/backend`: a new route is
+//! tested here without a change.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a surprise is a failure of the test")]
 
@@ -58,7 +58,7 @@ fn samples() -> Vec<Sample> {
         .collect()
 }
 
-/// A value for what a path captures.
+/// A value for each capture of a path.
 fn filled(segment: &str) -> &str {
     match segment {
         "{role}" | "{name}" => "web",
@@ -74,7 +74,7 @@ fn filled(segment: &str) -> &str {
     }
 }
 
-/// What does not exist looks the same from outside.
+/// Paths that do not exist: without a token they look like the others.
 const NOWHERE: &[(&str, &str)] = &[
     ("GET", "nothing/here"),
     ("GET", "pki/nothing"),
@@ -125,8 +125,8 @@ async fn a_wrong_token_is_refused_on_every_route() {
     let batches = server.memory.tally().batches;
     let wrong = ["Root", "root ", "roo", "hvs.AAAAAAAAAAAAAAAAAAAAAAAA", "x"];
     let samples = samples();
-    let behind = samples.iter().filter(|sample| !sample.is_public());
-    let requests = behind.map(|sample| (sample.method, sample.path.as_str()));
+    let private = samples.iter().filter(|sample| !sample.is_public());
+    let requests = private.map(|sample| (sample.method, sample.path.as_str()));
     for (method, path) in requests.chain(NOWHERE.iter().copied()) {
         for token in wrong {
             let answer = server.send(method, path, Some(token), &[], body()).await;
@@ -140,7 +140,7 @@ async fn a_wrong_token_is_refused_on_every_route() {
 }
 
 #[tokio::test]
-async fn a_refusal_outside_does_not_say_what_is_mounted() {
+async fn a_refusal_without_a_token_does_not_say_what_is_mounted() {
     let server = server().await;
     let there = server.send("GET", "pki/roles/web", None, &[], Bytes::new()).await;
     let nowhere = server.send("GET", "nowhere/roles/web", None, &[], Bytes::new()).await;
@@ -167,7 +167,7 @@ async fn a_bearer_is_a_token_and_the_other_schemes_are_not() {
 #[tokio::test]
 async fn a_caller_with_the_root_token_reaches_every_route() {
     for sample in samples() {
-        // Each request finds the same state: some of them delete it.
+        // Each request has its own server, because some of them delete what others need.
         let server = server().await;
         let Sample { method, path, .. } = &sample;
         let answer = server.send(method, path, Some(ROOT_TOKEN), &[], sample.body()).await;
@@ -197,7 +197,7 @@ async fn sealed_on_every_route(server: &Server) {
 }
 
 #[tokio::test]
-async fn initialising_happens_once_and_tells_the_token_once() {
+async fn initialising_happens_once_and_returns_the_token_once() {
     let server = Server::uninitialised();
     let answer = server.send("POST", "sys/init", None, &[], body()).await.ok();
     let token = answer.json().get("root_token").unwrap().as_str().unwrap().to_owned();
@@ -217,7 +217,7 @@ async fn a_sealed_server_reads_no_value() {
     sealed_on_every_route(&server).await;
 }
 
-/// Keeps what it is told. It refuses once `refuses` is set.
+/// Keeps its entries in memory. It refuses them if `refuses` is set.
 #[derive(Default)]
 struct Recorder {
     entries: Mutex<Vec<String>>,
@@ -242,8 +242,8 @@ impl Recorder {
 impl Device for Recorder {
     fn request(&self, request: &Recorded<'_>) -> Result<(), NotRecorded> {
         self.remotes.lock().unwrap().push(request.remote);
-        let who = request.token.map_or("-", |token| token.display_name.as_str());
-        self.keep(format!("{} {:?} {who}", request.path, request.operation))
+        let name = request.token.map_or("-", |token| token.display_name.as_str());
+        self.keep(format!("{} {:?} {name}", request.path, request.operation))
     }
 
     fn response(&self, request: &Recorded<'_>, ending: Ending<'_>) -> Result<(), NotRecorded> {
@@ -270,7 +270,7 @@ async fn sent(api: &Api, sample: &Sample, token: Option<&str>) -> u16 {
 }
 
 #[tokio::test]
-async fn every_request_is_audited_once_and_its_end_once_whatever_it_is() {
+async fn every_request_and_its_end_are_audited_once() {
     for sample in samples() {
         let server = server().await;
         let recorder = Arc::new(Recorder::default());
@@ -281,9 +281,9 @@ async fn every_request_is_audited_once_and_its_end_once_whatever_it_is() {
             let entries = recorder.taken();
             let [request, ending] = entries.as_slice() else { panic!("{entries:?}") };
             let is_known = token == Some(ROOT_TOKEN) && !sample.is_public();
-            let who = if is_known { "root" } else { "-" };
+            let name = if is_known { "root" } else { "-" };
             let Sample { path, info, .. } = &sample;
-            assert_eq!(*request, format!("{path} {:?} {who}", info.operation));
+            assert_eq!(*request, format!("{path} {:?} {name}", info.operation));
             let is_denied = !sample.is_public() && token != Some(ROOT_TOKEN);
             assert_eq!(ending.ends_with(" denied"), is_denied, "{ending} {status}");
             assert_eq!(ending.ends_with(" answered"), status < 400, "{ending} {status}");
@@ -305,10 +305,10 @@ async fn a_request_that_cannot_be_audited_is_refused_and_does_nothing() {
     assert_eq!(server.memory.tally().batches, batches, "nothing was written");
 }
 
-/// The other end of the connection by which requests come.
+/// The client's address of the connection.
 const PEER: &str = "192.0.2.7:4711";
 
-/// One request as a listener hands it on; status, headers and body of the answer.
+/// Sends a request as a listener does; returns status, headers and body of the answer.
 async fn asked(
     app: &App,
     (method, target): (&str, &str),
@@ -325,7 +325,7 @@ async fn asked(
     (parts.status.as_u16(), parts.headers, body.collect().await.unwrap().to_bytes())
 }
 
-const NOTHING_THERE: &str = "{\"errors\":[]}\n";
+const NOT_FOUND: &str = "{\"errors\":[]}\n";
 
 /// Every route, the serial number being that of a certificate.
 async fn samples_with_a_certificate(server: &Server) -> Vec<Sample> {
@@ -337,7 +337,7 @@ async fn samples_with_a_certificate(server: &Server) -> Vec<Sample> {
 }
 
 #[tokio::test]
-async fn a_public_listener_answers_public_files_alone_whatever_token_is_sent() {
+async fn a_public_listener_serves_only_public_files_with_any_token() {
     let server = server().await;
     let app = App::public(Api::new(Arc::clone(&server.engine)), Limits::default());
     let mut files = 0;
@@ -347,7 +347,7 @@ async fn a_public_listener_answers_public_files_alone_whatever_token_is_sent() {
             let token = [("X-Vault-Token", token)];
             let (status, headers, body) = asked(&app, (method, &target), &token, "").await;
             let Some(media) = info.file else {
-                assert_eq!((status, &body[..]), (404, NOTHING_THERE.as_bytes()), "{method} {path}");
+                assert_eq!((status, &body[..]), (404, NOT_FOUND.as_bytes()), "{method} {path}");
                 continue;
             };
             assert_eq!(status, 200, "{method} {path}");
@@ -360,18 +360,18 @@ async fn a_public_listener_answers_public_files_alone_whatever_token_is_sent() {
     let outside = ["/", "/v1", "/v1/", "/v1/nothing", "/v2/pki/ca", "/v1/pki/../pki/ca", "/v1/%00"];
     for target in outside {
         let (status, headers, body) = asked(&app, ("GET", target), &[], "").await;
-        assert_eq!((status, &body[..]), (404, NOTHING_THERE.as_bytes()), "{target}");
+        assert_eq!((status, &body[..]), (404, NOT_FOUND.as_bytes()), "{target}");
         assert_eq!(headers["cache-control"], "no-store", "{target}");
     }
 }
 
 #[tokio::test]
-async fn a_public_listener_takes_no_body_and_no_other_method_than_get_and_head() {
+async fn a_public_listener_accepts_only_get_and_head_without_a_body() {
     let server = server().await;
     let app = App::public(Api::new(Arc::clone(&server.engine)), Limits::default());
     for method in ["POST", "PUT", "DELETE", "LIST", "PATCH", "OPTIONS", "TRACE"] {
         let (status, _, body) = asked(&app, (method, "/v1/pki/ca"), &[], "").await;
-        assert_eq!((status, &body[..]), (404, NOTHING_THERE.as_bytes()), "{method}");
+        assert_eq!((status, &body[..]), (404, NOT_FOUND.as_bytes()), "{method}");
     }
     for query in ["list=true", "help=1", "list=x"] {
         let target = format!("/v1/pki/ca?{query}");
@@ -475,7 +475,7 @@ async fn errors_and_json_and_empty_answers_are_not_kept_by_caches() {
 }
 
 #[tokio::test]
-async fn an_audit_device_is_told_the_address_of_the_caller() {
+async fn an_audit_device_receives_the_address_of_the_caller() {
     let server = server().await;
     let recorder = Arc::new(Recorder::default());
     let devices: Vec<Arc<dyn Device>> = vec![Arc::<Recorder>::clone(&recorder)];

@@ -31,7 +31,7 @@ use x509_cert::crl::CertificateList;
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 
-/// A mount with a root, and a role whose certificates live for an hour.
+/// A mount with a root, and a role whose certificates are valid for an hour.
 async fn server() -> Server {
     let server = Server::with_root().await;
     let role = json!({ "allow_any_name": true, "key_type": "ec", "ttl": "1h", "max_ttl": "8760h" });
@@ -70,7 +70,7 @@ async fn jobs(server: &Server) -> Outcome {
     server.engine.run_due_jobs(now(server)).await
 }
 
-/// Lets so much time pass as it does while a server runs; every run must succeed.
+/// Advances the clock hour by hour and runs the due jobs; every run must succeed.
 async fn pass(server: &Server, seconds: i64) {
     let end = server.now() + seconds;
     while server.now() < end {
@@ -104,7 +104,7 @@ async fn revocations(server: &Server) -> usize {
     count(server, &key::revocations(&mount_id(server)).range()).await
 }
 
-/// Number and serial numbers of the list that a client reads without a token.
+/// Number and serial numbers of the CRL that a client reads without a token.
 async fn crl(server: &Server) -> (u64, BTreeSet<String>) {
     let answer = server.send("GET", "pki/crl", None, &[], bytes::Bytes::new()).await.ok();
     let list = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(&answer.body).unwrap();
@@ -138,7 +138,7 @@ async fn a_store_of_short_certificates_stops_growing() {
         pass(&server, DAY).await;
         sizes.push(certificates(&server).await.len());
     }
-    // Four days of certificates: three of buffer, and the day of the last run.
+    // Certificates of four days: three of the buffer, and the day of the last run.
     assert_eq!(sizes[..3], [23, 43, 63], "{sizes:?}");
     assert!(sizes[3..].iter().all(|size| (63..=83).contains(size)), "{sizes:?}");
     assert_eq!(sizes[7], sizes[5], "{sizes:?}");
@@ -150,7 +150,7 @@ async fn a_store_of_short_certificates_stops_growing() {
 }
 
 #[tokio::test]
-async fn nothing_is_removed_that_is_not_enabled() {
+async fn what_is_not_enabled_is_not_removed() {
     let server = server().await;
     let first = issue(&server, "1h").await;
     let second = issue(&server, "1h").await;
@@ -197,10 +197,10 @@ async fn a_revoked_certificate_stays_until_its_own_buffer_is_over() {
     assert!(!certificates(&server).await.contains(&revoked));
 }
 
-/// RFC 5280, section 3.3: an entry stays until it stood on a list that was made after the end of
-/// the certificate.
+/// RFC 5280, section 3.3: an entry stays until it was on a CRL that was issued after the certificate
+/// expired.
 #[tokio::test]
-async fn a_revocation_stays_until_a_list_that_is_younger_than_the_certificate_named_it() {
+async fn a_revocation_stays_until_a_crl_after_the_expiry_named_it() {
     let server = server().await;
     let change = AutoTidyChange {
         enabled: Some(true),
@@ -214,14 +214,18 @@ async fn a_revocation_stays_until_a_list_that_is_younger_than_the_certificate_na
     revoke(&server, &serial).await.ok();
     let before = crl(&server).await;
     pass(&server, 30 * HOUR).await;
-    assert_eq!(revocations(&server).await, 1, "the list of before its end is current");
+    assert_eq!(revocations(&server).await, 1, "the CRL from before its expiry is current");
     assert_eq!(crl(&server).await, before);
     pass(&server, 7 * HOUR).await;
     let (number, entries) = crl(&server).await;
-    assert_eq!((number, entries.contains(&serial)), (before.0 + 1, true), "the list after its end");
+    assert_eq!(
+        (number, entries.contains(&serial)),
+        (before.0 + 1, true),
+        "the CRL after its expiry"
+    );
     assert_eq!(revocations(&server).await, 0);
     assert!(!certificates(&server).await.contains(&serial));
-    // The list without it is the next one, not one for a reader or for a new process.
+    // Its entry leaves with the next renewal, not with a read or a new process.
     let restarted = server.restarted().await;
     let batches = server.memory.tally().batches;
     assert!(crl(&restarted).await.1.contains(&serial));
@@ -231,7 +235,7 @@ async fn a_revocation_stays_until_a_list_that_is_younger_than_the_certificate_na
 }
 
 #[tokio::test]
-async fn issuers_that_expired_are_deleted_but_the_default_one_and_keys() {
+async fn expired_issuers_are_deleted_except_the_default_one_and_keys_stay() {
     let server = server().await;
     for name in ["old", "older"] {
         let root = json!({
@@ -251,16 +255,16 @@ async fn issuers_that_expired_are_deleted_but_the_default_one_and_keys() {
     pass(&server, DAY).await;
     assert_eq!(pki(&server).read_ca_state().await.unwrap().issuers.len(), 3);
     pass(&server, 4 * DAY).await;
-    let authorities = pki(&server).read_ca_state().await.unwrap();
+    let ca_state = pki(&server).read_ca_state().await.unwrap();
     let names: BTreeSet<_> =
-        authorities.issuers.values().map(|issuer| issuer.record.name.as_str()).collect();
+        ca_state.issuers.values().map(|issuer| issuer.record.name.as_str()).collect();
     assert_eq!(names, BTreeSet::from(["root", "old"]));
-    assert_eq!(authorities.keys.len(), 3);
+    assert_eq!(ca_state.keys.len(), 3);
     assert_eq!(certificates(&server).await.len(), 3, "an issuer's certificate stays on record");
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_removes_nothing_before_it_has_gone_on_for_twelve_hours() {
+async fn a_clock_that_jumps_removes_nothing_before_twelve_hours_have_passed() {
     let server = server().await;
     let serial = issue(&server, "8760h").await;
     enable(&server).await;
@@ -273,14 +277,14 @@ async fn a_clock_that_jumps_removes_nothing_before_it_has_gone_on_for_twelve_hou
         pass(&server, 2 * DAY).await;
         assert!(certificates(&server).await.contains(&serial), "{jump}");
     }
-    // Once it goes on, it is believed.
+    // After twelve hours the clock is trusted.
     server.advance(400 * DAY);
     pass(&server, 14 * HOUR).await;
     assert!(!certificates(&server).await.contains(&serial));
 }
 
 #[tokio::test]
-async fn a_tidy_that_is_interrupted_anywhere_begins_again_and_finds_less() {
+async fn an_interrupted_tidy_starts_again_and_completes() {
     for fault in [
         CommitFault::FailedNotDone,
         CommitFault::LostRequest,
@@ -305,9 +309,9 @@ async fn a_tidy_that_is_interrupted_anywhere_begins_again_and_finds_less() {
     }
 }
 
-/// Vault's endless loop (openbao/openbao#1696) stood at the boundary of pages.
+/// Vault looped endlessly at the boundary of pages (openbao/openbao#1696).
 #[tokio::test]
-async fn pages_end_where_they_end() {
+async fn a_tidy_ends_at_every_boundary_of_pages() {
     const PAGE: u64 = 4096;
     for many in [0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE] {
         let server = server().await;
@@ -334,7 +338,7 @@ async fn pages_end_where_they_end() {
 }
 
 #[tokio::test]
-async fn a_published_list_is_renewed_before_its_end_and_without_a_reader() {
+async fn a_published_crl_is_renewed_before_it_expires_and_without_a_reader() {
     let server = server().await;
     let before = crl(&server).await.0;
     server.advance(35 * HOUR);
@@ -351,7 +355,7 @@ async fn a_published_list_is_renewed_before_its_end_and_without_a_reader() {
 }
 
 #[tokio::test]
-async fn a_job_that_fails_is_retried_later_and_keeps_other_mounts_from_nothing() {
+async fn a_failed_job_is_retried_later_and_does_not_delay_other_mounts() {
     let server = server().await;
     let mount = json!({ "type": "pki", "config": { "max_lease_ttl": "87600h" } });
     server.post("sys/mounts/edge", mount).await.ok();
@@ -369,7 +373,7 @@ async fn a_job_that_fails_is_retried_later_and_keeps_other_mounts_from_nothing()
 }
 
 #[tokio::test]
-async fn an_unfinished_signature_is_told_once_and_removed_after_three_days() {
+async fn an_unfinished_signature_is_logged_once_and_removed_after_three_days() {
     let server = server().await;
     let root = json!({ "common_name": "Second", "key_type": "ec", "ttl": "87600h" });
     server.memory.danger_inject(2, CommitFault::LostRequest);
@@ -383,7 +387,7 @@ async fn an_unfinished_signature_is_told_once_and_removed_after_three_days() {
     };
     assert_eq!(logged(&server).await, [None]);
     jobs(&server).await;
-    assert_eq!(logged(&server).await, [None], "it may still be under way");
+    assert_eq!(logged(&server).await, [None], "it may still be in progress");
     server.advance(1);
     let server = server.restarted().await;
     let (start, batches) = (server.now(), server.memory.tally().batches);
@@ -391,8 +395,8 @@ async fn an_unfinished_signature_is_told_once_and_removed_after_three_days() {
     assert!(matches!(due[..], [Job::RemoveIntents { .. }]), "{due:?}");
     assert_eq!(logged(&server).await, [Some(start)]);
     let server = server.restarted().await;
-    assert_eq!(jobs(&server).await.done, [], "it was told before");
-    // The mark, and the block of nonces of the process that wrote it.
+    assert_eq!(jobs(&server).await.done, [], "it was logged before");
+    // The update of the record, and the block of nonces of the process that wrote it.
     assert_eq!(server.memory.tally().batches, batches + 2);
     pass(&server, 71 * HOUR).await;
     assert_eq!(logged(&server).await, [Some(start)]);
@@ -417,7 +421,7 @@ struct Usage {
 impl Record for Usage {}
 
 #[tokio::test]
-async fn a_data_key_is_replaced_when_it_has_sealed_half_of_its_bound() {
+async fn a_data_key_is_replaced_when_it_has_encrypted_half_of_its_limit() {
     let server = server().await;
     assert_eq!(jobs(&server).await.done, []);
     let serial = issue(&server, "1h").await;
@@ -447,7 +451,7 @@ async fn a_data_key_is_replaced_when_it_has_sealed_half_of_its_bound() {
 }
 
 #[tokio::test]
-async fn a_sealed_or_uninitialised_server_has_nothing_to_do() {
+async fn a_sealed_or_uninitialised_server_has_no_due_job() {
     let server = Server::uninitialised();
     assert_eq!(jobs(&server).await.done, []);
     let server = self::server().await;

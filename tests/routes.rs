@@ -14,7 +14,7 @@ fn routes() -> impl Iterator<Item = (&'static str, &'static RouteInfo)> {
     kinds().flat_map(|kind| kind.routes().into_iter().map(|info| (kind.kind(), info)))
 }
 
-/// Words of the help of a route or a parameter.
+/// Whether the help of a route or a parameter is a sentence.
 fn is_a_sentence(help: &str) -> bool {
     let starts = help.starts_with(|first: char| first.is_ascii_uppercase());
     starts && help.ends_with('.') && !help.contains("  ")
@@ -43,7 +43,7 @@ fn no_operation_of_a_path_and_no_parameter_of_a_route_is_declared_twice() {
 }
 
 #[test]
-fn every_path_is_found_under_its_own_pattern() {
+fn every_path_matches_its_own_pattern() {
     for kind in kinds() {
         for info in kind.routes() {
             // Each capture takes a digit, which every shape allows.
@@ -52,8 +52,8 @@ fn every_path_is_found_under_its_own_pattern() {
                 segments.split('/').map(|text| if text.starts_with('{') { "1" } else { text });
             let path = segments.collect::<Vec<_>>().join("/");
             let found: Vec<_> = kind.routes_at(&path);
-            let is_there = found.iter().any(|found| found.pattern == info.pattern);
-            assert!(is_there, "{path} is not {}", info.pattern);
+            let matches = found.iter().any(|found| found.pattern == info.pattern);
+            assert!(matches, "{path} is not {}", info.pattern);
         }
     }
 }

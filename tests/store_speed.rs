@@ -1,7 +1,7 @@
 //! How fast the embedded store commits, and how much memory it takes.
 //!
 //! `cargo test --release --test store_speed -- --ignored --nocapture`; `TMPDIR` names a folder on
-//! the disk in question, `SIGNET_RECORDS` a number other than 100,000.
+//! the disk to measure, `SIGNET_RECORDS` is the number of records (100,000 by default).
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,7 @@ async fn measures_commits_of_64_callers() {
     }
     callers.join_all().await;
     let seconds = start.elapsed().as_secs_f64();
-    println!("{records} sealed commits of 700 octets: {:.0}/s", records as f64 / seconds);
+    println!("{records} sealed commits of 700 bytes: {:.0}/s", records as f64 / seconds);
     println!("afterwards: {}", memory());
     let start = Instant::now();
     let snapshot = store.snapshot().await.unwrap();
@@ -68,7 +68,7 @@ async fn open(folder: &Path) -> Store {
     sealed.into()
 }
 
-/// Resident memory now and at its highest, as the system tells it.
+/// Current and peak resident memory, as the system reports them.
 fn memory() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let lines =
