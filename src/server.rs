@@ -32,25 +32,25 @@ mod process_file;
 
 use process_file::ProcessFile;
 
-/// A server for one evening: it initialises itself and keeps everything in memory.
+/// A development server: it initialises itself and keeps everything in memory.
 #[derive(Debug, Default)]
 pub struct DevOptions {
-    /// The root token; made up if `None`.
+    /// The root token; generated if `None`.
     pub root_token: Option<String>,
-    /// Serve TLS with a certificate made for the occasion.
+    /// Serve TLS with a generated certificate.
     pub tls: bool,
     /// The trust domain to prepare.
     pub trust_domain: Option<SpiffeId>,
 }
 
-/// What a server tells once it can be reached.
+/// The addresses and state of a server that is ready.
 #[derive(Debug)]
 pub struct ServerInfo {
-    /// The addresses of the API that were really bound.
+    /// The addresses of the API that were bound.
     pub addresses: Vec<SocketAddr>,
-    /// Does the first of them speak TLS?
+    /// Does the first of them use TLS?
     pub tls: bool,
-    /// The addresses that serve public files alone, and whether they speak TLS.
+    /// The addresses that serve public files alone, and whether they use TLS.
     pub public: Vec<(SocketAddr, bool)>,
     /// The root token of a development server.
     pub root_token: Option<Secret<String>>,
@@ -65,7 +65,7 @@ pub struct ServerInfo {
 pub enum ServerError {
     /// The store cannot be opened.
     Store(String),
-    /// The store cannot be unsealed, or what lies in it cannot be read.
+    /// The store cannot be unsealed, or its contents cannot be read.
     Start(String),
     /// A certificate or key cannot be used.
     Tls(TlsError),
@@ -90,7 +90,7 @@ impl std::error::Error for ServerError {}
 
 const USED_STORE: &str = "-dev prepares a new store, and this one is initialized: start without -dev, or name an empty storage folder";
 
-/// Runs until `stop` says so, then lets requests in flight finish.
+/// Runs until `stop` is signalled, then lets requests in flight finish.
 ///
 /// # Errors
 /// See [`ServerError`]; nothing is served in that case.
@@ -105,7 +105,7 @@ pub async fn run(
     let engine = open_engine(&config, clock.clone(), entropy)?;
     let status = engine.start().await.map_err(|failure| start_error(&failure))?;
     log_store(&config, &status);
-    let mut announcement = ServerInfo {
+    let mut info = ServerInfo {
         addresses: Vec::new(),
         tls: false,
         public: Vec::new(),
@@ -118,8 +118,8 @@ pub async fn run(
             return Err(ServerError::Start(USED_STORE.to_owned()));
         }
         let token = prepare(&engine, development).await.map_err(|failure| start_error(&failure))?;
-        announcement.root_token = Some(token);
-        announcement.initialized = true;
+        info.root_token = Some(token);
+        info.initialized = true;
     }
     let dev_tls = development.as_ref().is_some_and(|development| development.tls);
     let mut listeners = Vec::new();
@@ -128,7 +128,7 @@ pub async fn run(
             Some(files) => Some(load_tls(files, &clock)?),
             None if dev_tls && listener.purpose == ListenerPurpose::Api => {
                 let (tls, trust) = self_signed_tls(&clock)?;
-                announcement.trust = Some(trust);
+                info.trust = Some(trust);
                 Some(tls)
             }
             None => None,
@@ -140,23 +140,23 @@ pub async fn run(
             .map_err(|error| ServerError::Bind(listener.address, error))?;
         log_listener(&bound, has_tls, listener.purpose);
         match listener.purpose {
-            ListenerPurpose::Public => announcement.public.push((bound.address(), has_tls)),
+            ListenerPurpose::Public => info.public.push((bound.address(), has_tls)),
             ListenerPurpose::Api => {
-                announcement.tls |= has_tls && announcement.addresses.is_empty();
-                announcement.addresses.push(bound.address());
+                info.tls |= has_tls && info.addresses.is_empty();
+                info.addresses.push(bound.address());
             }
         }
         listeners.push((bound, limits, listener.purpose));
     }
     let _process_file = config.pid_file.as_deref().and_then(ProcessFile::write);
-    announce(&announcement);
-    drop(announcement);
+    announce(&info);
+    drop(info);
     serve_and_run_jobs(listeners, &engine, signals).await;
     tracing::info!("server stopped");
     Ok(())
 }
 
-/// Logs where the store stands after the start.
+/// Logs the state of the store after the start.
 fn log_store(config: &Checked, status: &Status) {
     let (seal, key_id) = match &config.seal {
         SealConfig::Ephemeral => ("ephemeral", None),
@@ -204,8 +204,8 @@ async fn serve(
 ) {
     let mut serving = JoinSet::new();
     let largest = listeners.iter().map(|(_, limits, _)| limits.body_size).max();
-    let room = BodyBudget::new(largest.unwrap_or_default());
-    let api = Api::sharing(Arc::clone(engine), room);
+    let body_budget = BodyBudget::new(largest.unwrap_or_default());
+    let api = Api::sharing(Arc::clone(engine), body_budget);
     let budget = SendBudget::default();
     for (listener, limits, purpose) in listeners {
         let app = Arc::new(match purpose {
@@ -214,7 +214,7 @@ async fn serve(
         });
         let (listener, signals) = (listener.sharing(budget.clone()), signals.clone());
         serving.spawn(async move {
-            // Boxed: what holds it moves it several times.
+            // Boxed, since the future is moved several times.
             let handler = move |request: Request<Incoming>, connection| {
                 let app = Arc::clone(&app);
                 Box::pin(async move { app.serve(request, connection).await })
@@ -233,7 +233,7 @@ async fn serve(
     }
 }
 
-/// What is wrong with the certificate and key of a listener, for [`config::examine`].
+/// The problems of the certificate and key of a listener, for [`config::examine`].
 pub fn examine_tls(files: &config::ListenerTls) -> Vec<config::FileProblem> {
     let (files, minimum) = tls_files(files);
     crate::http::tls::examine(&files, minimum, Clock::System.now())
@@ -273,7 +273,7 @@ fn open_engine(
     Ok(Engine::installed(env, installation))
 }
 
-/// A write failed and nobody can say what the disk holds: nothing may be answered any more.
+/// A write failed and the state of the disk is unknown: no further request may be answered.
 fn end_process(why: &str) {
     tracing::error!(why, "the store failed; the process ends so that nothing false is answered");
     std::process::abort();
@@ -318,27 +318,27 @@ fn tls_files(files: &config::ListenerTls) -> (TlsFiles, MinimumVersion) {
 
 fn self_signed_tls(clock: &Clock) -> Result<(Tls, String), ServerError> {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let made = self_signed(&names, clock.now()).map_err(ServerError::Tls)?;
+    let pair = self_signed(&names, clock.now()).map_err(ServerError::Tls)?;
     let tls = Tls::from_pem(
-        made.certificate.as_bytes(),
-        made.key.expose().as_bytes(),
+        pair.certificate.as_bytes(),
+        pair.key.expose().as_bytes(),
         MinimumVersion::Tls12,
         clock.clone(),
     )
     .map_err(ServerError::Tls)?;
-    Ok((tls, made.ca))
+    Ok((tls, pair.ca))
 }
 
 fn start_error(failure: &Failure) -> ServerError {
     ServerError::Start(failure.to_string())
 }
 
-/// Senders of the signals that a server listens to.
+/// Senders of the signals to a server.
 #[derive(Debug)]
 pub struct Controls {
     /// `true` stops the server.
     pub stop: watch::Sender<bool>,
-    /// Any change makes it look at its certificates again.
+    /// Any change makes it read its certificates again.
     pub reload: watch::Sender<u64>,
 }
 

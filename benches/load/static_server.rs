@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
-use signet::http::body::{BodyBudget, Length, read_body};
+use signet::http::body::{BodyBudget, BodyPolicy, read_body};
 use signet::http::limits::Limits;
 use signet::http::listener::{Listener, Signals};
 use signet::http::sending::HttpResponse;
@@ -33,12 +33,13 @@ pub fn serve() {
 
 async fn run(listener: Listener, signals: Signals) {
     let limits = Limits::default();
-    let room = BodyBudget::new(limits.body_size);
+    let budget = BodyBudget::new(limits.body_size);
     let handler = move |request: Request<Incoming>, _info| {
-        let room = room.clone();
+        let budget = budget.clone();
         async move {
             let (size, within) = (limits.body_size, limits.request);
-            let body = read_body(request.into_body(), size, within, &room, Length::Long).await;
+            let body =
+                read_body(request.into_body(), size, within, &budget, BodyPolicy::Full).await;
             let body = if body.is_ok() { ANSWER.clone() } else { Bytes::new() };
             let mut answer: HttpResponse = Response::new(body.into());
             let json = HeaderValue::from_static("application/json");

@@ -5,7 +5,7 @@
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use signet::http::budget::{LONGEST_TEXT as LONGEST, MOST_ENTRIES as MOST, MOST_NODES};
+use signet::http::budget::{MAX_STRING_LENGTH as LONGEST, MAX_ENTRIES as MOST, MAX_NODES};
 use signet::http::json::parameters;
 use signet_fuzz::walk::measure;
 
@@ -77,7 +77,7 @@ fn check(body: &[u8]) {
             assert!(whole);
             let measures = measure(&Value::Object(read.clone()));
             assert!(measures.depth <= MAX_DEPTH && measures.entries <= MOST, "{measures:?}");
-            assert!(measures.string <= LONGEST && measures.nodes <= MOST_NODES, "{measures:?}");
+            assert!(measures.string <= LONGEST && measures.nodes <= MAX_NODES, "{measures:?}");
             assert_eq!(read, other);
         }
         (Ok(read), None | Some(Ok(Value::Null))) => assert!(read.is_empty()),
@@ -87,7 +87,7 @@ fn check(body: &[u8]) {
                 |characters: &[u8]| body.iter().filter(|byte| characters.contains(byte)).count();
             let within = measure(&Value::Object(other)).depth <= MAX_DEPTH
                 && count(b",") < MOST
-                && count(b",:[{\\") < MOST_NODES
+                && count(b",:[{\\") < MAX_NODES
                 && body.len() <= LONGEST;
             assert!(!(within && whole), "{}", error.0);
         }

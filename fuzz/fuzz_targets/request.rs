@@ -15,7 +15,7 @@ use signet::backend::registry::kinds;
 use signet::backend::route::Operation;
 use signet::ca::time::Timestamp;
 use signet::http::body::BudgetPermit;
-use signet::http::budget::{Budget, MOST_NODES};
+use signet::http::budget::{Budget, MAX_NODES};
 use signet::http::form::percent_decoded;
 use signet::http::head::Head;
 use signet::http::parameters::Unparsed;
@@ -127,7 +127,7 @@ fn texts(text: &str) {
 }
 
 fn form(text: &str) -> Option<Map<String, Value>> {
-    signet::http::form::form(text.as_bytes(), &Budget::of(MOST_NODES)).ok()
+    signet::http::form::form(text.as_bytes(), &Budget::of(MAX_NODES)).ok()
 }
 
 fn escaped(text: &str) -> String {

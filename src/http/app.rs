@@ -1,7 +1,7 @@
 //! The outermost HTTP layer: one axum router for each purpose of a listener.
 //!
-//! Routes outside `/v1/` have fixed paths and belong here. Below `/v1/` stands the spine (`v1.rs`), which
-//! routes itself: mounts are data, LIST is a method, and paths are decoded before they are split.
+//! Routes outside `/v1/` have fixed paths and belong here. Below `/v1/` the request pipeline (`v1.rs`)
+//! does its own routing: mounts are data, LIST is a method, and paths are decoded before they are split.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -29,13 +29,13 @@ use super::v1::Api;
 #[derive(Clone, Debug)]
 pub struct App {
     router: TowerToHyperService<Router>,
-    /// What answers below `/v1/` without a way through the router.
-    direct: Option<Spine>,
+    /// Answers below `/v1/` without the router.
+    direct: Option<ApiService>,
 }
 
-/// The spine, with the limits of a listener.
+/// The API with the limits of a listener.
 #[derive(Clone, Debug)]
-struct Spine {
+struct ApiService {
     api: Api,
     limits: Limits,
 }
@@ -43,19 +43,19 @@ struct Spine {
 impl App {
     /// The whole API, within the limits of a listener.
     pub fn new(api: Api, limits: Limits) -> Self {
-        let spine = Spine { api, limits };
-        let router = Router::new().fallback(through_spine).with_state(spine.clone());
-        Self { router: TowerToHyperService::new(router), direct: Some(spine) }
+        let service = ApiService { api, limits };
+        let router = Router::new().fallback(call_api).with_state(service.clone());
+        Self { router: TowerToHyperService::new(router), direct: Some(service) }
     }
 
     /// Public files alone, under the same paths: certificates, chains and revocation lists in their raw
     /// forms, to GET and HEAD.
     pub fn public(api: Api, limits: Limits) -> Self {
-        let spine = Spine { api: api.public_files(), limits };
+        let service = ApiService { api: api.public_files(), limits };
         let router = Router::new()
-            .route("/v1/{*path}", any(through_spine))
-            .fallback(through_spine)
-            .with_state(spine);
+            .route("/v1/{*path}", any(call_api))
+            .fallback(call_api)
+            .with_state(service);
         Self { router: TowerToHyperService::new(router), direct: None }
     }
 
@@ -67,34 +67,34 @@ impl App {
     {
         match &self.direct {
             // Requests of the API are frequent, and the router boxes their bodies and answers.
-            Some(spine) if request.uri().path().starts_with("/v1/") => {
-                spine.api.serve(request, &spine.limits, Some(&connection)).await
+            Some(service) if request.uri().path().starts_with("/v1/") => {
+                service.api.serve(request, &service.limits, Some(&connection)).await
             }
-            _ => Box::pin(self.through_router(request.map(Body::new), connection)).await,
+            _ => Box::pin(self.call_router(request.map(Body::new), connection)).await,
         }
     }
 
-    async fn through_router(
+    async fn call_router(
         &self,
         mut request: Request<Body>,
         connection: ConnectionInfo,
     ) -> HttpResponse {
         request.extensions_mut().insert(connection);
         let Ok::<_, Infallible>(response) = self.router.call(request).await;
-        into_sending(response).await
+        into_http_response(response).await
     }
 }
 
-/// The spine as a handler. It answers 404 outside `/v1/`, with an identifier of the request, and reads a short
+/// The API as a handler. It answers 404 outside `/v1/`, with an identifier of the request, and reads a short
 /// body so that the connection can be used again.
-async fn through_spine(State(spine): State<Spine>, request: Request<Body>) -> Response<Body> {
+async fn call_api(State(service): State<ApiService>, request: Request<Body>) -> Response<Body> {
     let connection = request.extensions().get::<ConnectionInfo>().cloned();
-    spine.api.serve(request, &spine.limits, connection.as_ref()).await.map(Body::new)
+    service.api.serve(request, &service.limits, connection.as_ref()).await.map(Body::new)
 }
 
-/// The answer of the router as connections send it. A body of a known length is in memory: it stays one piece
-/// and the same bytes, so that a revocation list that many readers share is counted once (`outgoing.rs`).
-async fn into_sending(response: Response<Body>) -> HttpResponse {
+/// The answer of the router as connections send it. A body of a known length is in memory: it stays whole
+/// and is not copied, so that a revocation list that many readers share is counted once (`outgoing.rs`).
+async fn into_http_response(response: Response<Body>) -> HttpResponse {
     let (mut parts, body) = response.into_parts();
     let body = match body.size_hint().exact() {
         None => ResponseBody::Stream(body),
@@ -122,20 +122,20 @@ mod tests {
     async fn a_whole_body_comes_out_of_the_router_as_the_same_bytes() {
         let body = Bytes::from(vec![7; 100_000]);
         let response = Response::new(Body::new(Full::new(body.clone())));
-        let sending = into_sending(response).await.into_body();
+        let sending = into_http_response(response).await.into_body();
         let ResponseBody::Whole(out) = sending else { panic!("{sending:?}") };
         assert_eq!((out.as_ptr(), out.len()), (body.as_ptr(), body.len()));
     }
 
     #[tokio::test]
-    async fn a_body_that_is_made_while_it_is_sent_is_not_gathered() {
-        let (sender, pieces) = tokio::sync::mpsc::channel(2);
-        for piece in ["a", "b"] {
-            sender.send(Ok(Bytes::from(piece))).await.unwrap();
+    async fn a_streamed_body_is_not_collected() {
+        let (sender, chunks) = tokio::sync::mpsc::channel(2);
+        for chunk in ["a", "b"] {
+            sender.send(Ok(Bytes::from(chunk))).await.unwrap();
         }
         drop(sender);
-        let response = Response::new(Body::new(ResponseBody::Pieces(pieces)));
-        let sending = into_sending(response).await.into_body();
+        let response = Response::new(Body::new(ResponseBody::Chunks(chunks)));
+        let sending = into_http_response(response).await.into_body();
         assert!(matches!(sending, ResponseBody::Stream(_)), "{sending:?}");
         assert_eq!(sending.collect().await.unwrap().to_bytes(), "ab");
     }

@@ -1,8 +1,8 @@
 //! Reading a request's body, bounded in size, in time, and in the memory of all bodies together.
 //!
-//! A short body is read in any case. A long one is read only of a request that may send one, which its
-//! headers decide: of a body that is announced as long not a byte is read otherwise, and of one without a
-//! length no more than a short one.
+//! A short body is always read. A long one is read only if the headers of the request permit it. Otherwise
+//! no byte of a body with a long `Content-Length` is read, and a body without a length is read up to the
+//! length of a short one.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -21,72 +21,71 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::clock::Stopwatch;
 use crate::engine::Failure;
 
-use super::budget::{largest_when_parsed, size_when_parsed};
+use super::budget::{max_parsed_size, parsed_size_bound};
 use super::reply::{ErrorFormat, errors_response, failure};
 use super::sending::HttpResponse;
 
-/// What every body may take without asking, in bytes, and all that is read without a valid token. What
-/// issues, signs and revokes is usually smaller; so those who hold large bodies back do not hold up
-/// anybody else. What is parsed may take as much more.
+/// The bytes of each body that do not count against the budget, and the limit without a valid token. Requests
+/// that issue, sign and revoke are usually smaller, so slow clients with large bodies do not block them.
+/// Parsed parameters have the same allowance once more.
 pub const UNMETERED_BYTES: usize = 16 * 1024;
 
-/// What the larger ones may take together: so many of the largest.
+/// The budget of all large bodies together, as a number of bodies of the largest size.
 const LARGEST_AT_ONCE: usize = 4;
 
-/// What may be made of bodies at the same time: so many of the largest.
+/// The budget of all parsed bodies together, as a number of bodies of the largest size.
 const LARGEST_PARSED_AT_ONCE: usize = 2;
 
-/// The unit in which it is counted, in bytes.
-const PIECE: usize = 1024;
+/// The unit of the budgets, in bytes.
+const UNIT: usize = 1024;
 
-/// How long a body waits for room, unread, before it is refused.
+/// How long a body waits, unread, for the budget before it is refused.
 const MAX_QUEUE_WAIT: Duration = Duration::from_secs(5);
 
-/// So many refusals of long bodies are answered at once, if none came before.
-const AT_ONCE: u64 = 64;
+/// Refusals of long bodies that are answered without delay after a pause.
+const REFUSAL_BURST: u64 = 64;
 
-/// After them one is answered in this time, in microseconds.
-const SPACING: u64 = 5_000;
+/// The interval between further refusals, in microseconds.
+const REFUSAL_INTERVAL: u64 = 5_000;
 
-/// Into so many steps the longest waits are cut.
+/// The number of steps that the longest delays are spread over.
 const TARPIT_STEPS: u64 = 64;
 
-/// The memory that large bodies share, whatever connection they come from, and what is made of them.
-/// Clones share it.
+/// The memory that large bodies of all connections share, and the memory of parsed parameters. Clones share it.
 #[derive(Clone, Debug)]
 pub struct BodyBudget {
-    pieces: Arc<Semaphore>,
+    units: Arc<Semaphore>,
     parsed: Arc<Semaphore>,
-    patience: Duration,
-    refusals: Arc<Refusals>,
+    max_wait: Duration,
+    refusals: Arc<RefusalPacer>,
 }
 
 impl BodyBudget {
-    /// A budget where the largest body may have so many bytes.
+    /// A budget for bodies of at most `largest` bytes.
     pub fn new(largest: usize) -> Self {
-        let parsed = largest_when_parsed(largest).saturating_mul(LARGEST_PARSED_AT_ONCE);
+        let parsed = max_parsed_size(largest).saturating_mul(LARGEST_PARSED_AT_ONCE);
         Self::of(largest.saturating_mul(LARGEST_AT_ONCE), parsed)
     }
 
     fn of(bytes: usize, parsed: usize) -> Self {
-        let pieces = |bytes: usize| {
-            Arc::new(Semaphore::new(bytes.div_euclid(PIECE).min(Semaphore::MAX_PERMITS)))
+        let units = |bytes: usize| {
+            Arc::new(Semaphore::new(bytes.div_euclid(UNIT).min(Semaphore::MAX_PERMITS)))
         };
         Self {
-            pieces: pieces(bytes),
-            parsed: pieces(parsed),
-            patience: MAX_QUEUE_WAIT,
-            refusals: Arc::new(Refusals { since: Stopwatch::start(), next: AtomicU64::new(0) }),
+            units: units(bytes),
+            parsed: units(parsed),
+            max_wait: MAX_QUEUE_WAIT,
+            refusals: Arc::new(RefusalPacer { since: Stopwatch::start(), next: AtomicU64::new(0) }),
         }
     }
 
-    /// Holds what may be made of a body, before it is made. It is no part of what the bodies share, so
-    /// that a request that holds it never waits for another one's body.
+    /// Acquires the memory for the parsed form of a body, before it is parsed. It is separate from the budget
+    /// of the bodies, so that a request that holds it never waits for the body of another.
     ///
     /// # Errors
-    /// [`BodyError::NoRoom`] if there is none in time.
-    pub async fn to_parse(&self, body: &[u8]) -> Result<BudgetPermit, BodyError> {
-        let needed = pieces(size_when_parsed(body));
+    /// [`BodyError::OverBudget`] if it is not available in time.
+    pub async fn acquire_for_parsing(&self, body: &[u8]) -> Result<BudgetPermit, BodyError> {
+        let needed = units(parsed_size_bound(body));
         Ok(BudgetPermit(if needed > 0 {
             Some(self.take(&self.parsed, needed).await?)
         } else {
@@ -97,77 +96,77 @@ impl BodyBudget {
     async fn take(
         &self,
         from: &Arc<Semaphore>,
-        pieces: usize,
+        units: usize,
     ) -> Result<OwnedSemaphorePermit, BodyError> {
-        let pieces = u32::try_from(pieces).map_err(|_| BodyError::NoRoom)?;
-        // Nearly always there is room, and no timer is needed.
-        if let Ok(taken) = Arc::clone(from).try_acquire_many_owned(pieces) {
+        let units = u32::try_from(units).map_err(|_| BodyError::OverBudget)?;
+        // The budget is nearly always available: then no timer is needed.
+        if let Ok(taken) = Arc::clone(from).try_acquire_many_owned(units) {
             return Ok(taken);
         }
-        let taken = Arc::clone(from).acquire_many_owned(pieces);
-        match tokio::time::timeout(self.patience, taken).await {
+        let taken = Arc::clone(from).acquire_many_owned(units);
+        match tokio::time::timeout(self.max_wait, taken).await {
             Ok(Ok(taken)) => Ok(taken),
-            _ => Err(BodyError::NoRoom),
+            _ => Err(BodyError::OverBudget),
         }
     }
 }
 
-/// The pieces beyond what is free.
-const fn pieces(bytes: usize) -> usize {
-    bytes.saturating_sub(UNMETERED_BYTES).div_ceil(PIECE)
+/// The units beyond [`UNMETERED_BYTES`].
+const fn units(bytes: usize) -> usize {
+    bytes.saturating_sub(UNMETERED_BYTES).div_ceil(UNIT)
 }
 
-/// When refusals of long bodies were answered. Each of them ends its connection, since the rest of the
-/// body is never read. A caller who made a mistake hears of it at once. Of those who come in thousands,
-/// and would come again at once, each waits for its turn, and at most twice the patience.
+/// A tarpit for refusals of long bodies. Each refusal ends its connection, since the rest of the body is never
+/// read. A few refusals are answered at once. In a flood of thousands, whose clients would reconnect at once,
+/// each is delayed, by at most twice [`MAX_QUEUE_WAIT`].
 #[derive(Debug)]
-struct Refusals {
+struct RefusalPacer {
     since: Stopwatch,
-    /// When the turn of the next one is, in microseconds.
+    /// When the next refusal is due, in microseconds.
     next: AtomicU64,
 }
 
-impl Refusals {
-    /// How long the next one waits that comes now, in microseconds.
-    fn wait(&self, now: u64, patience: Duration) -> Duration {
-        let patience = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
-        let at_once = AT_ONCE.saturating_mul(SPACING);
-        // Beyond the patience the turns are not counted, so that the queue is gone soon after they stop.
-        let latest = now.saturating_add(at_once).saturating_add(patience);
-        let turn = |next: u64| Some(next.max(now).saturating_add(SPACING).min(latest));
+impl RefusalPacer {
+    /// The delay of a refusal that arrives at `now`, in microseconds.
+    fn wait(&self, now: u64, max_wait: Duration) -> Duration {
+        let max_wait = u64::try_from(max_wait.as_micros()).unwrap_or(u64::MAX);
+        let at_once = REFUSAL_BURST.saturating_mul(REFUSAL_INTERVAL);
+        // The due time is bounded, so that delays end soon after the flood.
+        let latest = now.saturating_add(at_once).saturating_add(max_wait);
+        let due = |next: u64| Some(next.max(now).saturating_add(REFUSAL_INTERVAL).min(latest));
         let before =
-            self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, turn).unwrap_or(now);
+            self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).unwrap_or(now);
         let behind = before.max(now).saturating_sub(now).saturating_sub(at_once);
-        if behind.saturating_add(SPACING) < patience {
+        if behind.saturating_add(REFUSAL_INTERVAL) < max_wait {
             return Duration::from_micros(behind);
         }
-        // They came together and are not to come again together.
+        // Different delays, so that clients which arrived together do not return together.
         let step = before % TARPIT_STEPS;
-        Duration::from_micros(patience.saturating_add(patience.saturating_mul(step) / TARPIT_STEPS))
+        Duration::from_micros(max_wait.saturating_add(max_wait.saturating_mul(step) / TARPIT_STEPS))
     }
 }
 
-/// A part of the [`BodyBudget`], given back when it is dropped.
+/// A share of the [`BodyBudget`], returned on drop.
 #[derive(Debug, Default)]
 pub struct BudgetPermit(Option<OwnedSemaphorePermit>);
 
 impl BudgetPermit {
-    /// Holds what a body of so many bytes needs.
-    async fn grow(&mut self, bytes: usize, room: &BodyBudget) -> Result<(), BodyError> {
+    /// Acquires what a body of `bytes` bytes needs.
+    async fn grow(&mut self, bytes: usize, budget: &BodyBudget) -> Result<(), BodyError> {
         let has = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let Some(missing) = pieces(bytes).checked_sub(has).filter(|missing| *missing > 0) else {
+        let Some(missing) = units(bytes).checked_sub(has).filter(|missing| *missing > 0) else {
             return Ok(());
         };
-        let more = room.take(&room.pieces, missing).await?;
+        let more = budget.take(&budget.units, missing).await?;
         match &mut self.0 {
-            Some(held) => held.merge(more),
+            Some(permit) => permit.merge(more),
             None => self.0 = Some(more),
         }
         Ok(())
     }
 }
 
-/// Why a body was not read to its end.
+/// Why a body was not read completely.
 #[derive(Debug)]
 pub enum BodyError {
     /// It is longer than the limit (413).
@@ -175,10 +174,10 @@ pub enum BodyError {
     /// It did not end in time (408).
     TimedOut,
     /// The connection broke, or its framing is wrong (400).
-    BodyAborted,
-    /// Large bodies of others take all there is (503).
-    NoRoom,
-    /// It is long, and the request is refused whatever it holds: nothing of it was read.
+    Aborted,
+    /// Other large bodies use the whole budget (503).
+    OverBudget,
+    /// It is long, and the request is refused whatever the body holds: it was not read.
     Unread,
 }
 
@@ -187,8 +186,8 @@ impl fmt::Display for BodyError {
         formatter.write_str(match self {
             Self::TooLarge => "http: request body too large",
             Self::TimedOut => "http: request body did not arrive in time",
-            Self::BodyAborted => "http: request body is broken",
-            Self::NoRoom => "http: too many large request bodies at once",
+            Self::Aborted => "http: request body is broken",
+            Self::OverBudget => "http: too many large request bodies at once",
             Self::Unread => "refused before the request body was read",
         })
     }
@@ -202,8 +201,8 @@ impl BodyError {
         let status = match self {
             Self::TooLarge | Self::Unread => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyAborted => StatusCode::BAD_REQUEST,
-            Self::NoRoom => return failure(&Failure::Busy, ErrorFormat::Public),
+            Self::Aborted => StatusCode::BAD_REQUEST,
+            Self::OverBudget => return failure(&Failure::Busy, ErrorFormat::Public),
         };
         errors_response(status, &[self.to_string()])
     }
@@ -211,18 +210,17 @@ impl BodyError {
 
 /// How much of a body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Length {
-    /// All of it: the caller has a valid token.
-    Long,
+pub enum BodyPolicy {
+    /// The whole body: the caller has a valid token.
+    Full,
     /// At most [`UNMETERED_BYTES`] bytes: the route needs no token.
     Short,
-    /// At most [`UNMETERED_BYTES`] bytes, so that the connection can be used again: the request is refused already.
-    Refused,
+    /// At most [`UNMETERED_BYTES`] bytes, so that the connection can be reused: the request is already refused.
+    Discard,
 }
 
-/// Reads the whole body: at most `limit` bytes, within `within`. A length that the client
-/// announces above the limit is refused before any byte is read. What it holds of the room is
-/// kept as long as the body.
+/// Reads the whole body: at most `limit` bytes, within `within`. A `Content-Length`
+/// above the limit is refused before any byte is read. The permit must be held as long as the body.
 ///
 /// # Errors
 /// See [`BodyError`]; what was read so far is dropped.
@@ -230,8 +228,8 @@ pub async fn read_body<B>(
     body: B,
     limit: usize,
     within: Duration,
-    room: &BodyBudget,
-    length: Length,
+    budget: &BodyBudget,
+    policy: BodyPolicy,
 ) -> Result<(Bytes, BudgetPermit), BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -243,32 +241,32 @@ where
     if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(BodyError::TooLarge);
     }
-    let mut gathered = pin!(gather(body, limit, room, length));
-    // Most bodies are there already, and need no timer.
-    if let Poll::Ready(read) = poll_fn(|task| Poll::Ready(gathered.as_mut().poll(task))).await {
+    let mut collected = pin!(collect_body(body, limit, budget, policy));
+    // Most bodies have already arrived, and need no timer.
+    if let Poll::Ready(read) = poll_fn(|task| Poll::Ready(collected.as_mut().poll(task))).await {
         return read;
     }
-    tokio::time::timeout(within, gathered).await.unwrap_or(Err(BodyError::TimedOut))
+    tokio::time::timeout(within, collected).await.unwrap_or(Err(BodyError::TimedOut))
 }
 
-async fn gather<B>(
+async fn collect_body<B>(
     mut body: B,
     limit: usize,
-    room: &BodyBudget,
-    length: Length,
+    budget: &BodyBudget,
+    policy: BodyPolicy,
 ) -> Result<(Bytes, BudgetPermit), BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     if body.size_hint().lower() > UNMETERED_BYTES as u64 {
-        may_be_long(length, room).await?;
+        check_long_body(policy, budget).await?;
     }
-    // Most bodies are one frame, and that is handed on as it is.
+    // Most bodies are one frame, which is returned without a copy.
     let mut first = Bytes::new();
     let mut rest = Segments::default();
-    let mut held = BudgetPermit::default();
+    let mut permit = BudgetPermit::default();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| BodyError::BodyAborted)?.into_data() else {
+        let Ok(data) = frame.map_err(|_| BodyError::Aborted)?.into_data() else {
             continue;
         };
         let so_far = first.len().saturating_add(rest.length);
@@ -277,9 +275,9 @@ where
             return Err(BodyError::TooLarge);
         }
         if size > UNMETERED_BYTES {
-            may_be_long(length, room).await?;
+            check_long_body(policy, budget).await?;
         }
-        held.grow(size, room).await?;
+        permit.grow(size, budget).await?;
         if first.is_empty() {
             first = data;
         } else {
@@ -287,47 +285,47 @@ where
         }
     }
     if rest.length == 0 {
-        return Ok((first, held));
+        return Ok((first, permit));
     }
-    Ok((rest.after(&first), held))
+    Ok((rest.after(&first), permit))
 }
 
-/// Whether a long body is read. Refusals that come in thousands wait.
-async fn may_be_long(length: Length, room: &BodyBudget) -> Result<(), BodyError> {
-    match length {
-        Length::Long => Ok(()),
-        Length::Short => Err(BodyError::TooLarge),
-        Length::Refused => {
-            let now = room.refusals.since.microseconds();
-            tokio::time::sleep(room.refusals.wait(now, room.patience)).await;
+/// Whether a long body is read. A flood of refusals is delayed.
+async fn check_long_body(policy: BodyPolicy, budget: &BodyBudget) -> Result<(), BodyError> {
+    match policy {
+        BodyPolicy::Full => Ok(()),
+        BodyPolicy::Short => Err(BodyError::TooLarge),
+        BodyPolicy::Discard => {
+            let now = budget.refusals.since.microseconds();
+            tokio::time::sleep(budget.refusals.wait(now, budget.max_wait)).await;
             Err(BodyError::Unread)
         }
     }
 }
 
-/// The octets after the first frame, in pieces that never move. One buffer that grows is copied each time
-/// it doubles, and large ones come fresh from the system, which overwrites them page by page: thousands of
-/// bodies that grow at once stopped everybody else for a quarter of a second.
+/// The bytes after the first frame, in segments that never move. One growing buffer is copied each time
+/// it doubles, and the system zeroes large ones page by page: thousands of bodies that grew at once delayed
+/// all other requests by a quarter of a second.
 #[derive(Default)]
 struct Segments {
     segments: Vec<Vec<u8>>,
     length: usize,
 }
 
-/// The smallest segment, and the largest one: each is as long as all before it together, in between.
+/// The smallest and the largest segment. In between, each is as long as all segments before it together.
 const SEGMENT: (usize, usize) = (4 * 1024, 64 * 1024);
 
 impl Segments {
     fn extend(&mut self, mut data: &[u8]) {
         while !data.is_empty() {
-            let room =
+            let budget =
                 self.segments.last().map_or(0, |last| last.capacity().saturating_sub(last.len()));
-            if room == 0 {
+            if budget == 0 {
                 let capacity = self.length.clamp(SEGMENT.0, SEGMENT.1);
                 self.segments.push(Vec::with_capacity(capacity));
                 continue;
             }
-            let (now, later) = data.split_at(room.min(data.len()));
+            let (now, later) = data.split_at(budget.min(data.len()));
             if let Some(last) = self.segments.last_mut() {
                 last.extend_from_slice(now);
             }
@@ -336,7 +334,7 @@ impl Segments {
         }
     }
 
-    /// All of them in one piece, behind the first frame.
+    /// The first frame and all segments as one buffer.
     fn after(self, first: &[u8]) -> Bytes {
         let mut whole = Vec::with_capacity(first.len().saturating_add(self.length));
         whole.extend_from_slice(first);
@@ -356,7 +354,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of these frames.
+    /// A body that consists of these frames.
     struct Frames(VecDeque<&'static [u8]>);
 
     impl Body for Frames {
@@ -372,92 +370,92 @@ mod tests {
         }
     }
 
-    async fn gathered(frames: &[&'static [u8]], limit: usize) -> Result<Bytes, BodyError> {
+    async fn collected(frames: &[&'static [u8]], limit: usize) -> Result<Bytes, BodyError> {
         let frames = Frames(frames.iter().copied().collect());
-        gather(frames, limit, &BodyBudget::new(limit), Length::Long).await.map(|(body, _)| body)
+        collect_body(frames, limit, &BodyBudget::new(limit), BodyPolicy::Full)
+            .await
+            .map(|(body, _)| body)
     }
 
     #[tokio::test]
     async fn frames_become_one_body() {
-        assert_eq!(gathered(&[], 3).await.unwrap(), "");
-        assert_eq!(gathered(&[b"abc"], 3).await.unwrap(), "abc");
-        assert_eq!(gathered(&[b"a", b"", b"b", b"c"], 3).await.unwrap(), "abc");
+        assert_eq!(collected(&[], 3).await.unwrap(), "");
+        assert_eq!(collected(&[b"abc"], 3).await.unwrap(), "abc");
+        assert_eq!(collected(&[b"a", b"", b"b", b"c"], 3).await.unwrap(), "abc");
     }
 
     #[tokio::test]
     async fn a_long_body_of_frames_of_any_length_is_the_same_body() {
-        let body: Vec<u8> = (0..300_000_u32).map(|place| (place / 7) as u8).collect();
+        let body: Vec<u8> = (0..300_000_u32).map(|index| (index / 7) as u8).collect();
         let body: &'static [u8] = body.leak();
         for length in [1_000, 4_096, 64 * 1024, 65_537, 299_999] {
             let frames: Vec<_> = body.chunks(length).collect();
-            assert_eq!(gathered(&frames, body.len()).await.unwrap(), body, "{length}");
+            assert_eq!(collected(&frames, body.len()).await.unwrap(), body, "{length}");
         }
     }
 
     #[tokio::test]
-    async fn refuses_one_octet_too_many() {
+    async fn refuses_one_byte_too_many() {
         for (frames, limit) in [(&[&b"abcd"[..]][..], 3), (&[b"ab", b"cd"], 3), (&[b"a"], 0)] {
-            assert!(matches!(gathered(frames, limit).await, Err(BodyError::TooLarge)));
+            assert!(matches!(collected(frames, limit).await, Err(BodyError::TooLarge)));
         }
     }
 
     #[tokio::test]
-    async fn large_bodies_share_what_there_is_and_small_ones_need_none_of_it() {
-        static OCTETS: [u8; 2 * UNMETERED_BYTES] = [b' '; 2 * UNMETERED_BYTES];
-        let room = BodyBudget { patience: Duration::ZERO, ..BodyBudget::of(UNMETERED_BYTES, 0) };
-        let read = |octets: &'static [u8]| {
-            gather(Frames([octets].into()), OCTETS.len(), &room, Length::Long)
+    async fn large_bodies_share_a_budget_and_small_ones_do_not_count() {
+        static BYTES: [u8; 2 * UNMETERED_BYTES] = [b' '; 2 * UNMETERED_BYTES];
+        let budget = BodyBudget { max_wait: Duration::ZERO, ..BodyBudget::of(UNMETERED_BYTES, 0) };
+        let read = |bytes: &'static [u8]| {
+            collect_body(Frames([bytes].into()), BYTES.len(), &budget, BodyPolicy::Full)
         };
-        let (_, held) = read(&OCTETS).await.unwrap();
-        assert!(matches!(read(&OCTETS[..=UNMETERED_BYTES]).await, Err(BodyError::NoRoom)));
-        assert!(read(&OCTETS[..UNMETERED_BYTES]).await.is_ok());
-        drop(held);
-        assert!(read(&OCTETS).await.is_ok());
+        let (_, permit) = read(&BYTES).await.unwrap();
+        assert!(matches!(read(&BYTES[..=UNMETERED_BYTES]).await, Err(BodyError::OverBudget)));
+        assert!(read(&BYTES[..UNMETERED_BYTES]).await.is_ok());
+        drop(permit);
+        assert!(read(&BYTES).await.is_ok());
     }
 
     #[tokio::test]
-    async fn what_is_parsed_shares_a_room_of_its_own_and_small_requests_need_none_of_it() {
+    async fn parsed_parameters_have_a_separate_budget_and_small_requests_do_not_count() {
         let usual = br#"{"uri_sans":"spiffe://example.org/team-a/api","ttl":"1h"}"#;
         let long = [b','; 1024];
-        let room =
-            BodyBudget { patience: Duration::ZERO, ..BodyBudget::of(0, size_when_parsed(&long)) };
-        let held = room.to_parse(&long).await.unwrap();
-        assert!(matches!(room.to_parse(&long).await, Err(BodyError::NoRoom)));
-        assert!(room.to_parse(usual).await.is_ok());
-        drop(held);
-        assert!(room.to_parse(&long).await.is_ok());
-        // The largest of all finds room.
-        let room = BodyBudget { patience: Duration::ZERO, ..BodyBudget::new(64 * 1024) };
-        assert!(room.to_parse(&[b','; 64 * 1024]).await.is_ok());
+        let budget =
+            BodyBudget { max_wait: Duration::ZERO, ..BodyBudget::of(0, parsed_size_bound(&long)) };
+        let permit = budget.acquire_for_parsing(&long).await.unwrap();
+        assert!(matches!(budget.acquire_for_parsing(&long).await, Err(BodyError::OverBudget)));
+        assert!(budget.acquire_for_parsing(usual).await.is_ok());
+        drop(permit);
+        assert!(budget.acquire_for_parsing(&long).await.is_ok());
+        // The largest body fits.
+        let budget = BodyBudget { max_wait: Duration::ZERO, ..BodyBudget::new(64 * 1024) };
+        assert!(budget.acquire_for_parsing(&[b','; 64 * 1024]).await.is_ok());
     }
 
     #[tokio::test]
-    async fn of_a_refused_request_a_short_body_is_read_and_a_long_one_is_not() {
-        static OCTETS: [u8; UNMETERED_BYTES + 1] = [b' '; UNMETERED_BYTES + 1];
-        let room = BodyBudget { patience: Duration::ZERO, ..BodyBudget::new(OCTETS.len()) };
-        let read = |frames: &[&'static [u8]], length| {
+    async fn a_refused_request_has_a_short_body_read_and_a_long_one_not() {
+        static BYTES: [u8; UNMETERED_BYTES + 1] = [b' '; UNMETERED_BYTES + 1];
+        let budget = BodyBudget { max_wait: Duration::ZERO, ..BodyBudget::new(BYTES.len()) };
+        let read = |frames: &[&'static [u8]], policy| {
             let frames = Frames(frames.iter().copied().collect());
-            gather(frames, OCTETS.len(), &room, length)
+            collect_body(frames, BYTES.len(), &budget, policy)
         };
-        assert!(read(&[&OCTETS[..UNMETERED_BYTES]], Length::Refused).await.is_ok());
+        assert!(read(&[&BYTES[..UNMETERED_BYTES]], BodyPolicy::Discard).await.is_ok());
         assert!(
-            read(&[&OCTETS[..UNMETERED_BYTES], &OCTETS[UNMETERED_BYTES..]], Length::Long)
+            read(&[&BYTES[..UNMETERED_BYTES], &BYTES[UNMETERED_BYTES..]], BodyPolicy::Full)
                 .await
                 .is_ok()
         );
-        for frames in
-            [&[&OCTETS[..]][..], &[&OCTETS[..UNMETERED_BYTES], &OCTETS[UNMETERED_BYTES..]]]
-        {
-            let refused = read(frames, Length::Refused).await;
+        for frames in [&[&BYTES[..]][..], &[&BYTES[..UNMETERED_BYTES], &BYTES[UNMETERED_BYTES..]]] {
+            let refused = read(frames, BodyPolicy::Discard).await;
             assert!(matches!(refused, Err(BodyError::Unread)));
-            let without_token = read(frames, Length::Short).await;
+            let without_token = read(frames, BodyPolicy::Short).await;
             assert!(matches!(without_token, Err(BodyError::TooLarge)));
         }
     }
 
     #[test]
-    fn a_refusal_is_told_at_once_unless_very_many_came_before() {
-        let refusals = Refusals { since: Stopwatch::start(), next: AtomicU64::new(0) };
+    fn a_refusal_is_answered_at_once_unless_very_many_came_before() {
+        let refusals = RefusalPacer { since: Stopwatch::start(), next: AtomicU64::new(0) };
         for _ in 0..64 {
             assert_eq!(refusals.wait(0, MAX_QUEUE_WAIT), Duration::ZERO);
         }
@@ -465,13 +463,13 @@ mod tests {
         assert!(waits.iter().all(|wait| *wait <= 2 * MAX_QUEUE_WAIT));
         assert!(waits[4_000..].iter().all(|wait| *wait >= MAX_QUEUE_WAIT));
         assert_eq!(refusals.wait(0, Duration::ZERO), Duration::ZERO);
-        // They are forgotten as soon as the last of them had its turn.
+        // The delays end as soon as the last refusal was due.
         assert_eq!(refusals.wait(10_000_000, MAX_QUEUE_WAIT), Duration::ZERO);
     }
 
     #[test]
-    fn who_finds_no_room_is_told_to_come_again() {
-        let response = BodyError::NoRoom.into_response();
+    fn a_body_over_budget_is_answered_with_retry_after() {
+        let response = BodyError::OverBudget.into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[http::header::RETRY_AFTER], "1");
         let response = BodyError::TooLarge.into_response();

@@ -9,23 +9,23 @@ use std::cell::Cell;
 
 /// The most nodes of one request: values, names of members, and commas in texts, since a list may come
 /// as one text with commas.
-pub const MOST_NODES: usize = 32 * 1024;
+pub const MAX_NODES: usize = 32 * 1024;
 
-/// The same for what needs no token.
-pub const MOST_NODES_WITHOUT_TOKEN: usize = 256;
+/// The same for routes that need no token.
+pub const MAX_NODES_WITHOUT_TOKEN: usize = 256;
 
 /// The most entries of one object, array or form (Vault's `max_json_object_entry_count` and
 /// `max_json_array_element_count`).
-pub const MOST_ENTRIES: usize = 10_000;
+pub const MAX_ENTRIES: usize = 10_000;
 
 /// The longest text, in bytes (Vault's `max_json_string_value_length`).
-pub const LONGEST_TEXT: usize = 1024 * 1024;
+pub const MAX_STRING_LENGTH: usize = 1024 * 1024;
 
 /// The most that one node takes in memory, in bytes: its value, its share of a list or table that grew
 /// by doubling, and the copy that a schema makes of it.
 const NODE_SIZE: usize = 512;
 
-/// What is left of the nodes of one request.
+/// The remaining nodes of one request.
 #[derive(Debug)]
 pub struct Budget {
     most: usize,
@@ -33,12 +33,12 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of so many nodes.
+    /// A budget of `most` nodes.
     pub const fn of(most: usize) -> Self {
         Self { most, left: Cell::new(most) }
     }
 
-    /// How many there were at first.
+    /// The initial number of nodes.
     pub const fn most(&self) -> usize {
         self.most
     }
@@ -56,10 +56,10 @@ impl Budget {
     }
 }
 
-/// The most bytes that a parser with the budget [`MOST_NODES`] makes of this body, JSON or form, as far
-/// as it can be told without parsing: every node but the first follows one of these bytes or is a comma
+/// An upper bound, without parsing, of the bytes that a parser with the budget [`MAX_NODES`] builds from
+/// this body, JSON or form: every node but the first follows one of these bytes or is a comma
 /// written as an escape, and a text is copied with at most three bytes for one.
-pub fn size_when_parsed(body: &[u8]) -> usize {
+pub fn parsed_size_bound(body: &[u8]) -> usize {
     let (mut nodes, mut before) = (1_usize, 0);
     for byte in body {
         let begins_node = matches!(byte, b',' | b':' | b'{' | b'[' | b'&' | b'=' | b'%');
@@ -70,13 +70,13 @@ pub fn size_when_parsed(body: &[u8]) -> usize {
     size_of_nodes(nodes, body.len())
 }
 
-/// The same for any body of so many bytes.
-pub const fn largest_when_parsed(bytes: usize) -> usize {
-    size_of_nodes(MOST_NODES, bytes)
+/// The same for any body of `bytes` bytes.
+pub const fn max_parsed_size(bytes: usize) -> usize {
+    size_of_nodes(MAX_NODES, bytes)
 }
 
 const fn size_of_nodes(nodes: usize, bytes: usize) -> usize {
-    let nodes = if nodes < MOST_NODES { nodes } else { MOST_NODES };
+    let nodes = if nodes < MAX_NODES { nodes } else { MAX_NODES };
     nodes.saturating_mul(NODE_SIZE).saturating_add(bytes.saturating_mul(3))
 }
 
@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn a_small_body_is_small_when_parsed_and_a_large_one_is_bounded() {
         let usual = br#"{"uri_sans":"spiffe://example.org/team-a/api","ttl":"1h"}"#;
-        assert!(size_when_parsed(usual) < 8 * 1024);
+        assert!(parsed_size_bound(usual) < 8 * 1024);
         let zeros = vec![b','; 32 * 1024 * 1024];
-        assert_eq!(size_when_parsed(&zeros), largest_when_parsed(zeros.len()));
+        assert_eq!(parsed_size_bound(&zeros), max_parsed_size(zeros.len()));
     }
 }

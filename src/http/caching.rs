@@ -1,4 +1,4 @@
-//! Public files: validators, conditional requests and what a cache may keep (RFC 9110, 8.8 and 13; RFC 9111).
+//! Public files: validators, conditional requests and cache lifetimes (RFC 9110, 8.8 and 13; RFC 9111).
 
 use std::time::{Duration, SystemTime};
 
@@ -11,22 +11,22 @@ use crate::ca::time::{LAST_SECOND, Timestamp};
 use super::sending::HttpResponse;
 
 /// The longest time, in seconds, that a cache keeps a revocation list. A revocation replaces the list before
-/// its nextUpdate, and a cache does not learn of it: this is how much later a client may learn of it than
-/// without a cache.
+/// its nextUpdate, and a cache does not notice: this is the longest delay that a cache adds until a client
+/// sees a revocation.
 const MAX_LIST_AGE: i64 = 3600;
 
-/// A cache keeps a revocation list for at most one part in so many of its validity: a list that is made for
-/// minutes must not be kept for an hour.
-const LIST_PARTS: i64 = 10;
+/// A cache keeps a revocation list for at most its validity divided by this: a list that is valid for minutes
+/// must not be kept for an hour.
+const LIST_AGE_DIVISOR: i64 = 10;
 
-/// How long a cache keeps a certificate that another one may replace, in seconds. An operator who changes the
-/// default issuer waits so long until all clients see the new one.
-const REPLACEABLE_AGE: i64 = 300;
+/// How long a cache keeps a certificate that another one may replace, in seconds. After a change of the
+/// default issuer all clients see the new one within this time.
+const MAX_REPLACEABLE_AGE: i64 = 300;
 
 /// How long a cache keeps a file that never changes, in seconds.
-const FIXED_AGE: i64 = 24 * 3600;
+const MAX_FIXED_AGE: i64 = 24 * 3600;
 
-/// The response to a GET or HEAD request for a public file: the file, or 304 where the client has it.
+/// The response to a GET or HEAD request for a public file: the file, or 304 if the client has it.
 pub(super) fn into_response(file: PublicFile, request: &HeaderMap, now: Timestamp) -> HttpResponse {
     let PublicFile { media, body, tag, changed, stability } = file;
     let changed = changed.and_then(|changed| last_modified(changed, now));
@@ -44,7 +44,7 @@ pub(super) fn into_response(file: PublicFile, request: &HeaderMap, now: Timestam
         headers.insert(header::CONTENT_LENGTH, length.into());
     }
     let mut set = |name, text: String| {
-        // Each text is ASCII that can be printed.
+        // Each text is printable ASCII.
         if let Ok(value) = HeaderValue::try_from(text) {
             headers.insert(name, value);
         }
@@ -57,8 +57,7 @@ pub(super) fn into_response(file: PublicFile, request: &HeaderMap, now: Timestam
     response
 }
 
-/// The time of a change, if it is a validator. A time has a resolution of one second: within the second of a
-/// change another one may follow, and a time in the future is not sent (RFC 9110, 8.8.2.1 and 8.8.2.2).
+/// The time of a change, if it is a validator. A time has a resolution of one second: another change may follow within the same second, and a time in the future is not sent (RFC 9110, 8.8.2.1 and 8.8.2.2).
 fn last_modified(changed: Timestamp, now: Timestamp) -> Option<SystemTime> {
     let seconds = changed.unix();
     let is_past = seconds < now.unix() && seconds <= LAST_SECOND;
@@ -66,26 +65,26 @@ fn last_modified(changed: Timestamp, now: Timestamp) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// Does the client have this file already? `If-None-Match` decides where it is sent, and
-/// `If-Modified-Since` is not looked at then (RFC 9110, 13.1.3).
+/// Does the client have this file already? If `If-None-Match` is sent, it decides, and
+/// `If-Modified-Since` is ignored (RFC 9110, 13.1.3).
 fn is_not_modified(request: &HeaderMap, tag: &str, changed: Option<SystemTime>) -> bool {
     let mut tags = request.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
-        return tags.any(|list| holds(list.as_bytes(), tag.as_bytes()));
+        return tags.any(|list| contains_tag(list.as_bytes(), tag.as_bytes()));
     }
     let mut times = request.get_all(header::IF_MODIFIED_SINCE).iter();
     let (Some(time), None, Some(changed)) = (times.next(), times.next(), changed) else {
         return false;
     };
-    // The same time, and no later one: where a wrong clock is set back, the next list is older than the last
-    // one, and a client that keeps the last one must get the next one.
+    // Only an equal time matches: after a wrong clock is set back, the next list is older than the last one,
+    // and a client that holds the last one must get it.
     let time = time.to_str().ok().and_then(|time| httpdate::parse_http_date(time).ok());
     time == Some(changed)
 }
 
-/// Does this list of entity tags hold the tag, by weak comparison (RFC 9110, 8.8.3.2 and 13.1.2)? What is no
-/// list of entity tags holds nothing from there on.
-fn holds(list: &[u8], tag: &[u8]) -> bool {
+/// Does this list of entity tags hold the tag, by weak comparison (RFC 9110, 8.8.3.2 and 13.1.2)? Parsing stops
+/// at the first syntax error.
+fn contains_tag(list: &[u8], tag: &[u8]) -> bool {
     let mut rest = list.trim_ascii();
     if rest == b"*" {
         return true;
@@ -108,10 +107,10 @@ fn holds(list: &[u8], tag: &[u8]) -> bool {
 
 fn cache_control(stability: Stability, now: Timestamp) -> String {
     match stability {
-        Stability::Fixed => format!("public, max-age={FIXED_AGE}"),
-        Stability::Replaceable => format!("public, max-age={REPLACEABLE_AGE}"),
-        // Once it is stale it is not used without the server's word, also where the server cannot be reached
-        // (RFC 9111, 5.2.2.2): else a cache could serve it past its nextUpdate.
+        Stability::Fixed => format!("public, max-age={MAX_FIXED_AGE}"),
+        Stability::Replaceable => format!("public, max-age={MAX_REPLACEABLE_AGE}"),
+        // A stale list must be revalidated, even if the server cannot be reached (RFC 9111, 5.2.2.2): otherwise
+        // a cache could serve it past its nextUpdate.
         Stability::List { this_update, next_update } => {
             let age = list_age(this_update.unix(), next_update.unix(), now.unix());
             format!("public, max-age={age}, must-revalidate")
@@ -121,7 +120,7 @@ fn cache_control(stability: Stability, now: Timestamp) -> String {
 
 /// How long a cache keeps a revocation list, in seconds; never beyond its nextUpdate.
 fn list_age(this_update: i64, next_update: i64, now: i64) -> i64 {
-    let part = next_update.saturating_sub(this_update) / LIST_PARTS;
+    let part = next_update.saturating_sub(this_update) / LIST_AGE_DIVISOR;
     next_update.saturating_sub(now).min(part).clamp(0, MAX_LIST_AGE)
 }
 

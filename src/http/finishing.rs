@@ -11,15 +11,15 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-/// A future that ends once it was made, and whose panics are a result.
+/// A future that always runs to its end, and whose panics are returned as an error.
 pub(super) struct RunToCompletion<F>(Option<Pin<Box<F>>>)
 where
     F: Future + Send + 'static,
     F::Output: Send;
 
-/// The work ended abnormally; the panic hook has told why.
+/// The work panicked; the panic hook has logged why.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Panicked;
+pub(super) struct WorkPanicked;
 
 impl<F> RunToCompletion<F>
 where
@@ -37,16 +37,16 @@ where
     F: Future + Send + 'static,
     F::Output: Send,
 {
-    type Output = Result<F::Output, Panicked>;
+    type Output = Result<F::Output, WorkPanicked>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(work) = &mut self.0 else { return Poll::Ready(Err(Panicked)) };
-        // Nothing is looked at after a panic: the work is dropped with whatever it left.
+        let Some(work) = &mut self.0 else { return Poll::Ready(Err(WorkPanicked)) };
+        // Unwind safety: the work is dropped after a panic and its state is not read.
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
         let ended = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => Ok(result),
-            Err(_) => Err(Panicked),
+            Err(_) => Err(WorkPanicked),
         };
         self.0 = None;
         Poll::Ready(ended)
@@ -59,7 +59,7 @@ where
     F::Output: Send,
 {
     fn drop(&mut self) {
-        // Outside of a runtime nothing can be finished: the process is about to end.
+        // Outside of a runtime the work cannot continue: the process is about to end.
         if let Some(work) = self.0.take()
             && let Ok(runtime) = Handle::try_current()
         {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_whose_caller_hung_up_is_finished() {
+    async fn work_is_finished_after_its_caller_disconnects() {
         let (go, gone) = oneshot::channel::<()>();
         let (done, finished) = oneshot::channel();
         let mut work = Box::pin(RunToCompletion::new(async move {
@@ -92,18 +92,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_was_never_waited_for_is_done_all_the_same() {
+    async fn work_that_was_never_polled_is_finished_too() {
         let (done, finished) = oneshot::channel();
         drop(RunToCompletion::new(async move { done.send("committed").unwrap() }));
         assert_eq!(finished.await, Ok("committed"));
     }
 
     #[tokio::test]
-    async fn a_panic_is_told_to_the_caller_and_ends_nothing_else() {
+    async fn a_panic_is_returned_to_the_caller() {
         let work = RunToCompletion::new(async {
             tokio::task::yield_now().await;
-            assert_eq!(1, 2, "a fault of ours");
+            assert_eq!(1, 2, "a bug");
         });
-        assert_eq!(work.await, Err(Panicked));
+        assert_eq!(work.await, Err(WorkPanicked));
     }
 }

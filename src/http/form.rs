@@ -5,32 +5,32 @@ use std::borrow::Cow;
 use percent_encoding::{percent_decode, percent_decode_str};
 use serde_json::{Map, Value};
 
-use super::budget::{Budget, LONGEST_TEXT, MOST_ENTRIES};
+use super::budget::{Budget, MAX_ENTRIES, MAX_STRING_LENGTH};
 
 /// The most parameters of a query. Vault's have ten.
-pub const MOST_OF_QUERY: usize = 256;
+pub const MAX_QUERY_PARAMETERS: usize = 256;
 
-/// A form that is beyond a bound, or is no text: what is told to the caller.
+/// The text for a form that exceeds a limit or is not UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FormError(pub String);
 
-/// The parameters of a form, or of a query; of a name that comes twice the last value stays.
+/// The parameters of a form, or of a query; the last value of a repeated name counts.
 ///
 /// # Errors
 /// A form that is too long, has too many parameters or entries of lists, or holds bytes that are not UTF-8:
-/// put in place of them, U+FFFD would make another name, and that one would be signed.
+/// with U+FFFD instead, another name would be signed.
 pub fn form(body: &[u8], budget: &Budget) -> Result<Map<String, Value>, FormError> {
-    if body.len() > LONGEST_TEXT {
+    if body.len() > MAX_STRING_LENGTH {
         return Err(FormError("the form is too long; send JSON".to_owned()));
     }
-    // Names and values are divided by ASCII: each is UTF-8 if all of them together are.
+    // Names and values are separated by ASCII: each is UTF-8 if all of them together are.
     if percent_decode(body).decode_utf8().is_err() {
         return Err(FormError("the form holds bytes that are not UTF-8".to_owned()));
     }
     let mut parameters = Map::new();
     for (count, (name, value)) in form_urlencoded::parse(body).enumerate() {
-        if count >= MOST_ENTRIES {
-            return Err(FormError(format!("the form holds more than {MOST_ENTRIES} parameters")));
+        if count >= MAX_ENTRIES {
+            return Err(FormError(format!("the form holds more than {MAX_ENTRIES} parameters")));
         }
         if !(budget.take_text(&name) && budget.take_text(&value)) {
             let most = budget.most();
@@ -43,7 +43,7 @@ pub fn form(body: &[u8], budget: &Budget) -> Result<Map<String, Value>, FormErro
     Ok(parameters)
 }
 
-/// `%41` to `A`; what is not an escape stays as it is, and U+FFFD stands for what is not UTF-8.
+/// `%41` to `A`; what is not an escape stays as it is, and U+FFFD replaces what is not UTF-8.
 pub fn percent_decoded(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
@@ -51,10 +51,10 @@ pub fn percent_decoded(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::budget::MOST_NODES;
+    use crate::http::budget::MAX_NODES;
 
     fn read(body: &str) -> Result<Map<String, Value>, FormError> {
-        form(body.as_bytes(), &Budget::of(MOST_NODES))
+        form(body.as_bytes(), &Budget::of(MAX_NODES))
     }
 
     #[test]
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_values_are_decoded_each_for_itself() {
+    fn names_and_values_are_decoded_separately() {
         for (body, expected) in [
             ("", vec![]),
             ("&&a=1&", vec![("a", "1")]),
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf_8_are_refused_in_a_form_and_replaced_in_a_path() {
         for body in [&b"a=%ff"[..], b"%C3=1", b"a=\xff", b"a=%C3&%BC=1", b"a=%C3=%BC"] {
-            let FormError(why) = form(body, &Budget::of(MOST_NODES)).unwrap_err();
+            let FormError(why) = form(body, &Budget::of(MAX_NODES)).unwrap_err();
             assert_eq!(why, "the form holds bytes that are not UTF-8");
         }
         assert_eq!(percent_decoded("a%2fb%zz+%"), "a/b%zz+%");
@@ -96,15 +96,15 @@ mod tests {
 
     #[test]
     fn a_form_has_the_bounds_of_json() {
-        assert!(read(&"a=1&".repeat(MOST_ENTRIES)).is_ok());
-        let FormError(why) = read(&"a=1&".repeat(MOST_ENTRIES + 1)).unwrap_err();
+        assert!(read(&"a=1&".repeat(MAX_ENTRIES)).is_ok());
+        let FormError(why) = read(&"a=1&".repeat(MAX_ENTRIES + 1)).unwrap_err();
         assert_eq!(why, "the form holds more than 10000 parameters");
-        assert!(read(&format!("a={}", ",".repeat(MOST_NODES - 2))).is_ok());
+        assert!(read(&format!("a={}", ",".repeat(MAX_NODES - 2))).is_ok());
         for comma in [",", "%2c", "%2C"] {
-            let FormError(why) = read(&format!("a={}", comma.repeat(MOST_NODES - 1))).unwrap_err();
+            let FormError(why) = read(&format!("a={}", comma.repeat(MAX_NODES - 1))).unwrap_err();
             assert!(why.contains("more than 32768 names"), "{why}");
         }
-        let FormError(why) = read(&"a".repeat(LONGEST_TEXT + 1)).unwrap_err();
+        let FormError(why) = read(&"a".repeat(MAX_STRING_LENGTH + 1)).unwrap_err();
         assert_eq!(why, "the form is too long; send JSON");
     }
 }

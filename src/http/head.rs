@@ -1,4 +1,4 @@
-//! A request before its body is read: what is asked of which path.
+//! A request before its body is read: its operation and path.
 
 use http::{StatusCode, request};
 
@@ -6,18 +6,18 @@ use crate::backend::route::Operation;
 use crate::ca::time::Timestamp;
 use crate::go::parse_bool;
 
-use super::form::{MOST_OF_QUERY, percent_decoded};
+use super::form::{MAX_QUERY_PARAMETERS, percent_decoded};
 use super::reply::errors_response;
 use super::sending::HttpResponse;
 
-/// Method and path of a request, read.
+/// The parsed method and path of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The one instant of this request.
+    /// The time of this request, read once.
     pub now: Timestamp,
-    /// The path behind `/v1/`, decoded.
+    /// The path after `/v1/`, decoded.
     pub path: String,
-    /// What is to be done.
+    /// The requested operation.
     pub operation: Operation,
     /// Whether the query asks for help about the path.
     pub help: bool,
@@ -27,7 +27,7 @@ impl Head {
     /// Reads method, path and the parts of the query that change their meaning.
     ///
     /// # Errors
-    /// What cannot be a request: the error is an answer already.
+    /// The answer to an invalid request.
     pub fn read(parts: &request::Parts, now: Timestamp) -> Result<Self, Box<HttpResponse>> {
         let path = path(parts.uri.path())?;
         let Flags { listing, help } = Flags::read(parts.uri.query().unwrap_or_default())?;
@@ -39,8 +39,7 @@ impl Head {
     }
 }
 
-/// Slashes in front of the mount count for nothing, escaped ones neither; what follows is taken as it
-/// is.
+/// Removes slashes before the mount, escaped ones too; the rest is unchanged.
 fn path(path: &str) -> Result<String, Box<HttpResponse>> {
     let Some(path) = path.strip_prefix("/v1/") else {
         return Err(refuse(StatusCode::NOT_FOUND, &[]));
@@ -55,7 +54,7 @@ fn path(path: &str) -> Result<String, Box<HttpResponse>> {
     Ok(path)
 }
 
-/// The parameters of the query that change what is asked for.
+/// The query parameters that change the operation.
 #[derive(Default)]
 struct Flags {
     /// The value of `list`.
@@ -70,8 +69,10 @@ impl Flags {
     fn read(query: &str) -> Result<Self, Box<HttpResponse>> {
         let mut flags = Self::default();
         for (count, (name, value)) in form_urlencoded::parse(query.as_bytes()).enumerate() {
-            if count >= MOST_OF_QUERY {
-                return Err(bad(&format!("the query holds more than {MOST_OF_QUERY} parameters")));
+            if count >= MAX_QUERY_PARAMETERS {
+                return Err(bad(&format!(
+                    "the query holds more than {MAX_QUERY_PARAMETERS} parameters"
+                )));
             }
             match &*name {
                 "list" => flags.listing = Some(value.into_owned()),
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn slashes_in_front_of_the_mount_count_for_nothing_escaped_or_not() {
+    fn slashes_before_the_mount_are_removed_escaped_or_not() {
         for target in ["/v1/pki/roles", "/v1//pki/roles", "/v1/%2f/pki/roles"] {
             assert_eq!(path(target).as_deref(), Some("pki/roles"), "{target}");
         }
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn no_spelling_of_a_parent_reference_comes_through() {
+    fn every_spelling_of_a_parent_reference_is_refused() {
         for target in ["/v1/pki/../sys", "/v1/%2e%2e/sys", "/v1/pki%2f..%2fsys"] {
             assert_eq!(path(target), None, "{target}");
         }
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn a_query_of_many_parameters_is_refused() {
         let target = |count: usize| format!("/v1/pki/roles?{}", vec!["a"; count].join("&"));
-        assert!(read(&target(MOST_OF_QUERY)).is_ok());
-        assert_eq!(read(&target(MOST_OF_QUERY + 1)), Err(StatusCode::BAD_REQUEST));
+        assert!(read(&target(MAX_QUERY_PARAMETERS)).is_ok());
+        assert_eq!(read(&target(MAX_QUERY_PARAMETERS + 1)), Err(StatusCode::BAD_REQUEST));
     }
 }

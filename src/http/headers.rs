@@ -1,10 +1,10 @@
-//! Headers that ask for something: honoured, or refused with what they ask for. None is ignored on
-//! which a caller may rely.
+//! Headers that ask for something are honoured, or refused with a text that names what they ask for. A header
+//! that a caller may rely on is never ignored.
 //!
 //! Not here, because there is nothing to refuse: `X-Vault-Request` marks a client. `X-Vault-Index`,
 //! `X-Vault-Inconsistent`, `X-Vault-Forward` and `X-Vault-No-Request-Forwarding` say which of several
 //! nodes may answer: there is one, and it reads what it wrote. `X-Vault-Policy-Override` asks to pass over
-//! a policy: there is none to pass over. `X-Vault-AWS-IAM-Server-ID` belongs to a login that is not there.
+//! a policy: no policy here can be passed over. `X-Vault-AWS-IAM-Server-ID` belongs to a login that does not exist.
 
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,10 +15,10 @@ use super::head::Head;
 use super::reply::errors_response;
 use super::sending::HttpResponse;
 
-/// What a header makes of a request.
+/// `Err` holds the answer to a refused request.
 type HeaderCheck = Result<(), Box<HttpResponse>>;
 
-/// Refuses a request that asks by a header for what this server does not do.
+/// Refuses a request whose headers ask for something that this server does not support.
 ///
 /// # Errors
 /// The answer that says which header and why.
@@ -27,20 +27,22 @@ pub fn check(headers: &HeaderMap, head: &Head) -> HeaderCheck {
         let value = || String::from_utf8_lossy(value.as_bytes());
         let changes = head.operation.changes_state();
         match name.as_str() {
-            "x-vault-namespace" => in_namespace(&value(), head)?,
-            "x-vault-wrap-ttl" => wrapped("X-Vault-Wrap-TTL", &value(), head)?,
-            "x-vault-wrap-format" => wrapped("X-Vault-Wrap-Format", &value(), head)?,
-            "x-vault-mfa" => {
-                absent("X-Vault-MFA", "multi-factor authentication (-mfa, VAULT_MFA)", &value())?
-            }
+            "x-vault-namespace" => check_namespace(&value(), head)?,
+            "x-vault-wrap-ttl" => check_wrapping("X-Vault-Wrap-TTL", &value(), head)?,
+            "x-vault-wrap-format" => check_wrapping("X-Vault-Wrap-Format", &value(), head)?,
+            "x-vault-mfa" => unsupported(
+                "X-Vault-MFA",
+                "multi-factor authentication (-mfa, VAULT_MFA)",
+                &value(),
+            )?,
             "x-vault-inline-auth-path" => {
-                absent("X-Vault-Inline-Auth-Path", "a login within the request", &value())?;
+                unsupported("X-Vault-Inline-Auth-Path", "a login within the request", &value())?;
             }
             "x-vault-recover-snapshot-id" | "x-vault-recover-source-path" => {
-                absent("X-Vault-Recover-Snapshot-Id", "data from a snapshot", &value())?;
+                unsupported("X-Vault-Recover-Snapshot-Id", "data from a snapshot", &value())?;
             }
             name @ ("if-match" | "if-none-match" | "if-unmodified-since") if changes => {
-                absent(name, "a change that depends on the present version", &value())?;
+                unsupported(name, "a change that depends on the present version", &value())?;
             }
             _ => {}
         }
@@ -48,9 +50,9 @@ pub fn check(headers: &HeaderMap, head: &Head) -> HeaderCheck {
     Ok(())
 }
 
-/// Of a namespace that is not there nothing is answered. Empty, `/` and `root` are the root namespace,
+/// Refuses a namespace that does not exist. Empty, `/` and `root` are the root namespace,
 /// the only one.
-fn in_namespace(namespace: &str, head: &Head) -> HeaderCheck {
+fn check_namespace(namespace: &str, head: &Head) -> HeaderCheck {
     let mut segments = namespace.split('/').filter(|segment| !matches!(*segment, "" | "."));
     let is_root = match (segments.next(), segments.next()) {
         (None, _) | (Some("root"), None) => true,
@@ -58,7 +60,7 @@ fn in_namespace(namespace: &str, head: &Head) -> HeaderCheck {
     };
     match head.path.as_str() {
         _ if is_root => Ok(()),
-        // What the process says of itself says nothing of a namespace.
+        // The state of the process does not depend on a namespace.
         "sys/seal-status" | "sys/leader" => Ok(()),
         "sys/init" | "sys/health" => {
             Err(refuse(StatusCode::BAD_REQUEST, "operation unavailable in namespaces"))
@@ -67,17 +69,17 @@ fn in_namespace(namespace: &str, head: &Head) -> HeaderCheck {
     }
 }
 
-/// An answer that was to be wrapped is not given in clear. The states of the process are never wrapped.
-fn wrapped(name: &str, value: &str, head: &Head) -> HeaderCheck {
+/// Refuses a request for a wrapped answer: it is not sent unwrapped. The states of the process are never wrapped.
+fn check_wrapping(name: &str, value: &str, head: &Head) -> HeaderCheck {
     let is_state = matches!(head.path.as_str(), "sys/health" | "sys/seal-status" | "sys/leader");
-    let is_none = matches!(value.trim(), "" | "0" | "0s");
-    if is_none || (is_state && !head.operation.changes_state()) {
+    let is_unset = matches!(value.trim(), "" | "0" | "0s");
+    if is_unset || (is_state && !head.operation.changes_state()) {
         return Ok(());
     }
-    absent(name, "a wrapped response (-wrap-ttl, VAULT_WRAP_TTL)", value)
+    unsupported(name, "a wrapped response (-wrap-ttl, VAULT_WRAP_TTL)", value)
 }
 
-fn absent(name: &str, what: &str, value: &str) -> HeaderCheck {
+fn unsupported(name: &str, what: &str, value: &str) -> HeaderCheck {
     if value.trim().is_empty() {
         return Ok(());
     }
@@ -91,11 +93,11 @@ fn refuse(status: StatusCode, text: &str) -> Box<HttpResponse> {
     Box::new(errors_response(status, &[text.to_owned()]))
 }
 
-/// Refuses a change of state that a page of another site makes a browser send. Every browser says where
-/// such a request comes from, and no page can make it say otherwise; programs say nothing. The media type
-/// is not looked at: clients send wrong ones, and pages can send right ones.
+/// Refuses a state change that a page of another site makes a browser send. Browsers send the origin of such a
+/// request, and a page cannot change it; other programs send none. The media type is not checked: clients send
+/// wrong ones, and pages can send right ones.
 ///
-/// `authority` is that of the request's target, which HTTP/2 has in place of the header `Host`.
+/// `authority` is that of the request's target, which HTTP/2 uses instead of the header `Host`.
 ///
 /// # Errors
 /// 403, with the origin.
@@ -109,9 +111,9 @@ pub fn check_origin(
     }
     for site in headers.get_all("sec-fetch-site") {
         match site.as_bytes() {
-            // The browser knows the name that it asked for, also where a proxy changes `Host`.
+            // The browser knows the host of its request even if a proxy changes `Host`.
             b"same-origin" => return Ok(()),
-            b"cross-site" | b"same-site" => return foreign(headers.get(header::ORIGIN)),
+            b"cross-site" | b"same-site" => return other_origin(headers.get(header::ORIGIN)),
             _ => {}
         }
     }
@@ -120,15 +122,15 @@ pub fn check_origin(
         authority.map(Authority::as_str).or(header).unwrap_or_default()
     };
     for origin in headers.get_all(header::ORIGIN) {
-        if !is_of(origin.to_str().unwrap_or_default(), host()) {
-            return foreign(Some(origin));
+        if !is_same_host(origin.to_str().unwrap_or_default(), host()) {
+            return other_origin(Some(origin));
         }
     }
     Ok(())
 }
 
-/// Is this origin the host that was asked? The scheme is not compared: a proxy may end TLS.
-fn is_of(origin: &str, host: &str) -> bool {
+/// Is this origin the host of the request? The scheme is not compared: a proxy may end TLS.
+fn is_same_host(origin: &str, host: &str) -> bool {
     let Some((scheme, site)) = origin.split_once("://") else { return false };
     let port = match scheme {
         "https" => ":443",
@@ -140,7 +142,7 @@ fn is_of(origin: &str, host: &str) -> bool {
     !site.is_empty() && without(site) == without(host)
 }
 
-fn foreign(origin: Option<&HeaderValue>) -> HeaderCheck {
+fn other_origin(origin: Option<&HeaderValue>) -> HeaderCheck {
     let origin = origin.map_or("another site".into(), |origin| {
         String::from_utf8_lossy(origin.as_bytes()).into_owned()
     });
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_the_host_that_was_asked_or_it_is_foreign() {
+    fn an_origin_other_than_the_requested_host_is_refused() {
         for (origin, host) in [
             ("https://ca.example.org", "ca.example.org"),
             ("https://ca.example.org", "CA.example.org:443"),
@@ -210,7 +212,7 @@ mod tests {
             ("http://127.0.0.1:8200", "127.0.0.1:8200"),
             ("http://[::1]:8200", "[::1]:8200"),
         ] {
-            assert!(is_of(origin, host), "{origin} {host}");
+            assert!(is_same_host(origin, host), "{origin} {host}");
         }
         for (origin, host) in [
             ("null", "null"),
@@ -225,7 +227,7 @@ mod tests {
             ("http://127.0.0.1", "127.0.0.1:8200"),
             ("chrome-extension://ca.example.org", "ca.example.org"),
         ] {
-            assert!(!is_of(origin, host), "{origin} {host}");
+            assert!(!is_same_host(origin, host), "{origin} {host}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Request bodies: JSON objects, with the texts that Go's decoder has for what is none.
+//! Request bodies: JSON objects, with the error texts of Go's decoder for anything else.
 //!
-//! The bounds are checked while a body is read: beyond them nothing more is built.
+//! The limits are checked while a body is parsed: parsing stops at the first one that is exceeded.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,21 +10,21 @@ use serde_json::{Map, Number, Value};
 
 use crate::go;
 
-use super::budget::{Budget, LONGEST_TEXT, MOST_ENTRIES, MOST_NODES};
+use super::budget::{Budget, MAX_ENTRIES, MAX_NODES, MAX_STRING_LENGTH};
 
 /// Why a body has no parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub struct JsonError(pub String);
 
 /// The deepest nesting that is read. Vault's requests have three levels.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
-/// The parameters in a body, within [`MOST_NODES`]; an empty body has none.
+/// The parameters in a body, within [`MAX_NODES`]; an empty body has none.
 ///
 /// # Errors
-/// Vault's text for what is no JSON object, and a text of ours for what is beyond a bound.
+/// Vault's text for a body that is not a JSON object, and a text of Signet for one that exceeds a limit.
 pub fn parameters(body: &[u8]) -> Result<Map<String, Value>, JsonError> {
-    parameters_within(body, &Budget::of(MOST_NODES))
+    parameters_within(body, &Budget::of(MAX_NODES))
 }
 
 /// The same within another budget.
@@ -36,11 +36,11 @@ pub fn parameters_within(body: &[u8], budget: &Budget) -> Result<Map<String, Val
     let Some(first) = body.iter().find(|byte| !is_blank(**byte)) else {
         return Ok(Map::new());
     };
-    let bounds = JsonLimits { budget, passed: Cell::new(None) };
+    let bounds = JsonLimits { budget, exceeded: Cell::new(None) };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = match (Node { bounds: &bounds, depth: 0 }).deserialize(&mut reader) {
         Ok(value) => value,
-        Err(error) => return failed(why_not(&error, &bounds, *first)),
+        Err(error) => return failed(error_text(&error, &bounds, *first)),
     };
     if let Err(error) = reader.end() {
         let next = byte_at(body, error.line(), error.column());
@@ -57,9 +57,9 @@ pub fn parameters_within(body: &[u8], budget: &Budget) -> Result<Map<String, Val
     failed(format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"))
 }
 
-/// Why a value cannot be read that begins with `first`.
-fn why_not(error: &serde_json::Error, bounds: &JsonLimits<'_>, first: u8) -> String {
-    if let Some(bound) = bounds.passed.get() {
+/// The error text for a body that begins with `first`.
+fn error_text(error: &serde_json::Error, bounds: &JsonLimits<'_>, first: u8) -> String {
+    if let Some(bound) = bounds.exceeded.get() {
         return bound.text(bounds.budget.most());
     }
     if error.is_eof() {
@@ -76,7 +76,7 @@ const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// The byte at a place that the parser tells, both counted from 1.
+/// The byte at the line and column that the parser reports, both counted from 1.
 fn byte_at(body: &[u8], line: usize, column: usize) -> u8 {
     let line = body.split(|byte| *byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
     line.get(column.saturating_sub(1)).copied().unwrap_or_default()
@@ -87,7 +87,7 @@ fn quoted(byte: u8) -> String {
     format!("'{}'", text.trim_matches('"'))
 }
 
-/// A bound that a body is beyond.
+/// A limit that a body exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bound {
     Depth,
@@ -99,10 +99,10 @@ enum Bound {
 impl Bound {
     fn text(self, most_nodes: usize) -> String {
         match self {
-            Self::Depth => format!("the JSON is nested deeper than {DEEPEST} levels"),
-            Self::Text => format!("the JSON holds a string longer than {LONGEST_TEXT} bytes"),
+            Self::Depth => format!("the JSON is nested deeper than {MAX_DEPTH} levels"),
+            Self::Text => format!("the JSON holds a string longer than {MAX_STRING_LENGTH} bytes"),
             Self::Entries => {
-                format!("the JSON holds an object or array of more than {MOST_ENTRIES} entries")
+                format!("the JSON holds an object or array of more than {MAX_ENTRIES} entries")
             }
             Self::Nodes => format!(
                 "the JSON holds more than {most_nodes} values, names and entries of lists with commas"
@@ -111,25 +111,25 @@ impl Bound {
     }
 }
 
-/// The bounds of one body, and the one that it went beyond.
+/// The limits of one body, and the one that it exceeded.
 struct JsonLimits<'a> {
     budget: &'a Budget,
-    passed: Cell<Option<Bound>>,
+    exceeded: Cell<Option<Bound>>,
 }
 
 impl JsonLimits<'_> {
-    /// Ends the reading unless `within`.
+    /// Ends the parsing unless `within`.
     fn check<E: de::Error>(&self, within: bool, bound: Bound) -> Result<(), E> {
         if within {
             return Ok(());
         }
-        self.passed.set(Some(bound));
+        self.exceeded.set(Some(bound));
         Err(E::custom("beyond a bound"))
     }
 
-    /// A text that may stand in the result.
+    /// Copies a string that is within the limits.
     fn text<E: de::Error>(&self, text: &str) -> Result<String, E> {
-        self.check(text.len() <= LONGEST_TEXT, Bound::Text)?;
+        self.check(text.len() <= MAX_STRING_LENGTH, Bound::Text)?;
         self.check(self.budget.take_text(text), Bound::Nodes)?;
         Ok(text.to_owned())
     }
@@ -140,7 +140,7 @@ impl JsonLimits<'_> {
     }
 }
 
-/// A value at this depth that is to be read.
+/// Parses a value at this depth.
 #[derive(Clone, Copy)]
 struct Node<'a> {
     bounds: &'a JsonLimits<'a>,
@@ -150,14 +150,14 @@ struct Node<'a> {
 impl Node<'_> {
     /// An entry of the object or array that is read here.
     fn inside<E: de::Error>(self) -> Result<Self, E> {
-        self.bounds.check(self.depth < DEEPEST, Bound::Depth)?;
+        self.bounds.check(self.depth < MAX_DEPTH, Bound::Depth)?;
         self.bounds.check(self.bounds.budget.take(1), Bound::Nodes)?;
         Ok(Self { depth: self.depth.saturating_add(1), ..self })
     }
 
     /// The number of entries with one more.
-    fn one_more<E: de::Error>(self, entries: usize) -> Result<usize, E> {
-        self.bounds.check(entries < MOST_ENTRIES, Bound::Entries)?;
+    fn count_entry<E: de::Error>(self, entries: usize) -> Result<usize, E> {
+        self.bounds.check(entries < MAX_ENTRIES, Bound::Entries)?;
         Ok(entries.saturating_add(1))
     }
 }
@@ -205,7 +205,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let entry = self.inside()?;
         let mut list = Vec::new();
         while let Some(value) = entries.next_element_seed(entry)? {
-            self.one_more(list.len())?;
+            self.count_entry(list.len())?;
             list.push(value);
         }
         Ok(Value::Array(list))
@@ -214,17 +214,17 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let member = self.inside()?;
         let mut object = Map::new();
-        // A name that comes twice counts twice; the last of its values stays.
+        // A repeated name counts each time; its last value is kept.
         let mut count = 0;
         while let Some(name) = members.next_key_seed(Name(self.bounds))? {
-            count = self.one_more(count)?;
+            count = self.count_entry(count)?;
             object.insert(name, members.next_value_seed(member)?);
         }
         Ok(Value::Object(object))
     }
 }
 
-/// The name of a member that is to be read.
+/// Parses the name of a member.
 struct Name<'a>(&'a JsonLimits<'a>);
 
 impl<'de> DeserializeSeed<'de> for Name<'_> {
@@ -252,7 +252,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::http::budget::size_when_parsed;
+    use crate::http::budget::parsed_size_bound;
 
     fn text(body: &[u8]) -> String {
         let error = parameters(body).unwrap_err().0;
@@ -300,25 +300,25 @@ mod tests {
             let (open, close) = ("{\"a\":".repeat(levels), "}".repeat(levels));
             format!("{open}1{close}").into_bytes()
         };
-        assert!(parameters(&nested(DEEPEST)).is_ok());
-        assert!(text(&nested(DEEPEST + 1)).contains("nested deeper than 32 levels"));
+        assert!(parameters(&nested(MAX_DEPTH)).is_ok());
+        assert!(text(&nested(MAX_DEPTH + 1)).contains("nested deeper than 32 levels"));
     }
 
     #[test]
     fn refuses_long_strings_and_many_entries_before_decoding() {
         let string = |length| [b"{\"a\":\"", &*b"x".repeat(length), b"\"}"].concat();
-        assert!(parameters(&string(LONGEST_TEXT)).is_ok());
-        assert!(text(&string(LONGEST_TEXT + 1)).contains("string longer than 1048576 bytes"));
+        assert!(parameters(&string(MAX_STRING_LENGTH)).is_ok());
+        assert!(text(&string(MAX_STRING_LENGTH + 1)).contains("string longer than 1048576 bytes"));
         let array = |count| format!("{{\"a\":[{}]}}", vec!["1"; count].join(",")).into_bytes();
-        assert!(parameters(&array(MOST_ENTRIES)).is_ok());
-        assert!(text(&array(MOST_ENTRIES + 1)).contains("more than 10000 entries"));
+        assert!(parameters(&array(MAX_ENTRIES)).is_ok());
+        assert!(text(&array(MAX_ENTRIES + 1)).contains("more than 10000 entries"));
         let object = |count| {
             let members: Vec<_> = (0..count).map(|number| format!("\"{number}\":1")).collect();
             format!("{{{}}}", members.join(",")).into_bytes()
         };
-        assert!(parameters(&object(MOST_ENTRIES)).is_ok());
-        assert!(text(&object(MOST_ENTRIES + 1)).contains("more than 10000 entries"));
-        let same = format!("{{{}}}", vec!["\"a\":1"; MOST_ENTRIES + 1].join(","));
+        assert!(parameters(&object(MAX_ENTRIES)).is_ok());
+        assert!(text(&object(MAX_ENTRIES + 1)).contains("more than 10000 entries"));
+        let same = format!("{{{}}}", vec!["\"a\":1"; MAX_ENTRIES + 1].join(","));
         assert!(text(same.as_bytes()).contains("more than 10000 entries"));
         assert!(parameters(br#"{"a":"[{,,\"\\","b":[[1],[2]]}"#).is_ok());
     }
@@ -350,14 +350,14 @@ mod tests {
             (lists(10_000, "\"a,b\""), true),
             (lists(10_000, "\"a,b,c,d\""), false),
             (lists(10_000, "\"\\u002c\\u002C,\""), false),
-            (format!("{{\"a\":\"{}\"}}", ",".repeat(MOST_NODES - 3)), true),
-            (format!("{{\"a\":\"{}\"}}", ",".repeat(MOST_NODES - 2)), false),
-            (format!("{{\"{}\":1}}", ",".repeat(MOST_NODES)), false),
+            (format!("{{\"a\":\"{}\"}}", ",".repeat(MAX_NODES - 3)), true),
+            (format!("{{\"a\":\"{}\"}}", ",".repeat(MAX_NODES - 2)), false),
+            (format!("{{\"{}\":1}}", ",".repeat(MAX_NODES)), false),
             (format!("{{{many}\"z\":{}}}", lists(5_000, "[0,0,0,0]")), true),
             (format!("{{{many}\"z\":{}}}", lists(6_500, "[0,0,0,0]")), false),
         ] {
             match parameters(body.as_bytes()) {
-                Ok(read) => assert!(within && nodes(&Value::Object(read)) <= MOST_NODES),
+                Ok(read) => assert!(within && nodes(&Value::Object(read)) <= MAX_NODES),
                 Err(error) => {
                     assert!(!within, "{}: {body:.80}", error.0);
                     assert!(error.0.contains("more than 32768 values"), "{}", error.0);
@@ -389,8 +389,8 @@ mod tests {
         ) {
             if let Ok(read) = parameters(body.as_bytes()) {
                 let read = Value::Object(read);
-                prop_assert!(nodes(&read) <= MOST_NODES);
-                prop_assert!(memory(&read) <= size_when_parsed(body.as_bytes()));
+                prop_assert!(nodes(&read) <= MAX_NODES);
+                prop_assert!(memory(&read) <= parsed_size_bound(body.as_bytes()));
             }
         }
 

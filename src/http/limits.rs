@@ -1,4 +1,4 @@
-//! What one listener allows before it says no.
+//! The limits of one listener.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::config::ListenerConfig;
 pub struct Limits {
     /// Connections open at once; further ones wait in the accept queue of the kernel.
     pub connections: usize,
-    /// Octets of request line and headers (HTTP/1.1) or of the decoded header list (HTTP/2).
-    /// Values below 8,192 count as 8,192. Each connection may hold as much of what it was sent.
+    /// Bytes of request line and headers (HTTP/1.1) or of the decoded header list (HTTP/2).
+    /// Values below 8,192 count as 8,192. Each connection may buffer as much.
     pub header_size: usize,
-    /// Octets of a request's body. The listener does not read bodies: the spine passes this
+    /// Bytes of a request's body. The listener does not read bodies: the request pipeline passes this
     /// to [`read_body`](crate::http::body::read_body).
     pub body_size: usize,
     /// From the accepted connection to the end of the TLS handshake.
     pub handshake: Duration,
-    /// From the first octet of a request to the end of its headers; for the first request of
+    /// From the first byte of a request to the end of its headers; for the first request of
     /// a connection, from the end of the handshake.
     pub header: Duration,
     /// From the end of the headers to the answer of the handler, the body included.
@@ -25,14 +25,14 @@ pub struct Limits {
     /// How long a connection may stay without a byte in either direction; on HTTP/2, without a
     /// request.
     pub idle: Duration,
-    /// How long an answer may wait while less than 16 KiB of it are taken, on its stream or on its
+    /// How long an answer may wait while less than 16 KiB of it are accepted, on its stream or on its
     /// connection. For a stream the connection closes within twice this time.
     pub progress: Duration,
     /// How long requests in flight may go on after the signal to stop.
     pub drain: Duration,
 }
 
-/// No setting: 16 KiB in half a minute is slower than any link a client of today has, 550 bytes a second.
+/// Not configurable: 16 KiB in half a minute are 550 bytes a second, slower than the link of any client.
 const PROGRESS: Duration = Duration::from_secs(30);
 
 impl Default for Limits {

@@ -1,10 +1,10 @@
 //! Accepts connections and serves HTTP/1.1 and HTTP/2 over them, plain or by TLS.
 //!
-//! The listener knows no routes: it is given a handler. It decides who may connect, how long
-//! each step may take, and how the last connections end.
+//! The listener has no routes: it calls a handler. It limits connections and the duration of each step, and
+//! drains connections at the end.
 //!
-//! Not promised: a client that reads its answer slowly but steadily (16 KiB in each
-//! [`Limits::progress`]) is not cut; the number of connections bounds it.
+//! Not covered: a client that reads its answer slowly but steadily (16 KiB in each [`Limits::progress`]) is not
+//! cut; the limit of connections bounds such clients.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,19 +20,18 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub use crate::http::connection::ConnectionInfo;
-use crate::http::connection::{ConnectionBuilders, Protocol, converse, stopped};
+use crate::http::connection::{ConnectionBuilders, Protocol, serve_connection, stopped};
 use crate::http::limits::Limits;
 use crate::http::outgoing::SendBudget;
 use crate::http::sending::HttpResponse;
 use crate::http::tls::Tls;
 
-/// What the owner of a listener tells it while it runs. One pair of senders may serve many
-/// listeners.
+/// Signals to a running listener. One pair of senders may serve many listeners.
 #[derive(Clone, Debug)]
 pub struct Signals {
-    /// `true` (or a sender that is gone): stop accepting, finish what is in flight.
+    /// `true` (or a dropped sender): stop accepting, finish what is in flight.
     pub stop: watch::Receiver<bool>,
-    /// Any change: look at the certificate files again (SIGHUP).
+    /// Any change: read the certificate files again (SIGHUP).
     pub reload: watch::Receiver<u64>,
 }
 
@@ -54,23 +53,23 @@ pub struct Listener {
     budget: SendBudget,
 }
 
-/// Connections that may wait to be accepted, as many as the system lets (net.core.somaxconn, 4,096 since
-/// Linux 5.4): thousands come back at once when a server starts again, and who finds no place tries
-/// anew after a second, then three.
+/// Connections that may wait to be accepted, bounded by the system (net.core.somaxconn, 4,096 since Linux
+/// 5.4): thousands of clients reconnect at once when a server restarts, and one that finds the queue full
+/// retries after a second, then after three.
 const BACKLOG: u32 = 65_535;
 
 /// Reads of a request that came without TLS, 1 KiB each, before its connection is closed.
-const MOST_UNREAD: usize = 32;
+const MAX_UNREAD_READS: usize = 32;
 
-/// How often the certificate files are looked at.
-const LOOK_AT_FILES: Duration = Duration::from_secs(1);
+/// The interval between checks of the certificate files.
+const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Listener {
     /// Binds `address` (port 0 takes a free one). Clients may connect from here on; they
     /// wait until [`Listener::serve`].
     ///
     /// # Errors
-    /// What the operating system says: the address is in use, or not ours.
+    /// The error of the operating system: the address is in use, or is not one of this machine.
     pub async fn bind(
         address: SocketAddr,
         tls: Option<Arc<Tls>>,
@@ -80,7 +79,7 @@ impl Listener {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }?;
-        // A server that starts again need not wait for the old connections' end.
+        // A restarted server does not wait until old connections time out.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let socket = socket.listen(BACKLOG)?;
@@ -88,13 +87,13 @@ impl Listener {
         Ok(Self { socket, address, tls, limits, budget: SendBudget::default() })
     }
 
-    /// The listener with a budget for answers that others have, too.
+    /// The listener with a send budget that other listeners share.
     #[must_use]
     pub fn sharing(self, budget: SendBudget) -> Self {
         Self { budget, ..self }
     }
 
-    /// The address that was really bound.
+    /// The bound address, with the real port.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -106,10 +105,10 @@ impl Listener {
         F: Fn(Request<Incoming>, ConnectionInfo) -> R + Clone + Send + 'static,
         R: Future<Output = HttpResponse> + Send + 'static,
     {
-        self.serve_looking_every(LOOK_AT_FILES, handler, signals).await
+        self.serve_checking_files_every(FILE_CHECK_INTERVAL, handler, signals).await
     }
 
-    async fn serve_looking_every<F, R>(
+    async fn serve_checking_files_every<F, R>(
         self,
         look: Duration,
         handler: F,
@@ -120,13 +119,13 @@ impl Listener {
         R: Future<Output = HttpResponse> + Send + 'static,
     {
         // Dropped with this future, and with it the task inside.
-        let mut chores = JoinSet::new();
+        let mut tasks = JoinSet::new();
         if let Some(tls) = &self.tls {
-            chores.spawn(Arc::clone(tls).follow_files(signals.reload, look));
+            tasks.spawn(Arc::clone(tls).follow_files(signals.reload, look));
         }
         let limits = self.limits;
-        let speakers = ConnectionBuilders::new(&limits, self.budget);
-        let shared = Arc::new(ConnectionContext { speakers, tls: self.tls, limits });
+        let builders = ConnectionBuilders::new(&limits, self.budget);
+        let shared = Arc::new(ConnectionContext { builders, tls: self.tls, limits });
         let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
         let mut connections = JoinSet::new();
         loop {
@@ -151,9 +150,9 @@ impl Listener {
     }
 }
 
-/// What all connections of a listener look at.
+/// The context that all connections of a listener share.
 struct ConnectionContext {
-    speakers: ConnectionBuilders,
+    builders: ConnectionBuilders,
     tls: Option<Arc<Tls>>,
     limits: Limits,
 }
@@ -169,16 +168,17 @@ impl ConnectionContext {
         F: Fn(Request<Incoming>, ConnectionInfo) -> R + Send + 'static,
         R: Future<Output = HttpResponse> + Send + 'static,
     {
-        // Answers are written whole; waiting for more would only delay them.
+        // Answers are written whole, so that Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "connection ended before it began");
             return;
         }
         let info = ConnectionInfo { peer, tls: self.tls.is_some() };
-        let (speakers, limits) = (&self.speakers, self.limits);
+        let (builders, limits) = (&self.builders, self.limits);
         let Some(tls) = &self.tls else {
-            let of_client = (handler, info);
-            return converse(stream, Protocol::Unknown, speakers, limits, of_client, stop).await;
+            let client = (handler, info);
+            return serve_connection(stream, Protocol::Unknown, builders, limits, client, stop)
+                .await;
         };
         let handshake = async {
             if is_plain_http(&stream).await {
@@ -206,11 +206,11 @@ impl ConnectionContext {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        converse(stream, protocol, speakers, limits, (handler, info), stop).await;
+        serve_connection(stream, protocol, builders, limits, (handler, info), stop).await;
     }
 }
 
-/// Whether the client sends HTTP without TLS. Nothing of the connection is taken.
+/// Whether the client sends HTTP without TLS. The bytes are peeked, not consumed.
 async fn is_plain_http(stream: &TcpStream) -> bool {
     let mut first = [0; 5];
     let length = stream.peek(&mut first).await.unwrap_or_default();
@@ -228,15 +228,14 @@ async fn answer_plain_http(mut stream: TcpStream) {
     }
     // A socket that is closed with unread bytes resets the connection, and the client loses the answer.
     let mut unread = [0; 1024];
-    for _ in 0..MOST_UNREAD {
+    for _ in 0..MAX_UNREAD_READS {
         if !matches!(stream.read(&mut unread).await, Ok(1..)) {
             return;
         }
     }
 }
 
-/// The next connection, once there is room for it; `None` never happens while the listener
-/// owns its slots.
+/// The next connection, once a slot is free; never `None` while the listener owns its slots.
 async fn accept(
     socket: &TcpListener,
     slots: &Arc<Semaphore>,
@@ -246,9 +245,9 @@ async fn accept(
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => return Some((stream, peer, slot)),
-            // These concern one client that is gone already.
-            Err(error) if of_one_client(&error) => {}
-            // Out of files or memory: it passes when connections end, not by asking faster.
+            // These errors concern one client that has already disconnected.
+            Err(error) if concerns_one_client(&error) => {}
+            // Out of descriptors or memory: the error persists until connections end, so each retry waits longer.
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections for now");
                 tokio::time::sleep(pause).await;
@@ -258,7 +257,7 @@ async fn accept(
     }
 }
 
-fn of_one_client(error: &io::Error) -> bool {
+fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -272,7 +271,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!("a connection ended by a fault of ours");
+        tracing::error!("connection task panicked");
     }
 }
 

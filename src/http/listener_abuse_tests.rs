@@ -1,4 +1,4 @@
-//! The listener under clients that mean harm: after each of them the next one is served.
+//! The listener under malicious clients: after each of them the next client is served.
 
 use crate::http::body::BodyError;
 use crate::http::reply::errors_response;
@@ -22,8 +22,8 @@ fn impatient() -> Limits {
     Limits { handshake: SHORT, header: SHORT, idle: SHORT * 4, ..Limits::default() }
 }
 
-/// First octets of other protocols and of none.
-const STRANGE: &[&[u8]] = &[
+/// First bytes of other protocols, and invalid ones.
+const UNEXPECTED: &[&[u8]] = &[
     b"",
     b"\0",
     b"\r\n\r\n\r\n",
@@ -45,15 +45,15 @@ const STRANGE: &[&[u8]] = &[
 ];
 
 #[tokio::test]
-async fn strange_first_octets_end_their_own_connection_and_no_other() {
+async fn unexpected_first_bytes_end_only_their_own_connection() {
     let pair = pair(today());
     let folder = Folder::with(&pair);
     let plain = Running::start(None, impatient()).await;
     let secured = Running::start(Some(folder.load(today())), impatient()).await;
-    for octets in STRANGE {
+    for bytes in UNEXPECTED {
         for server in [&plain, &secured] {
             let mut stream = server.plain().await;
-            let _closed_early = stream.write_all(octets).await;
+            let _closed_early = stream.write_all(bytes).await;
             until_closed(stream).await;
         }
     }
@@ -61,8 +61,8 @@ async fn strange_first_octets_end_their_own_connection_and_no_other() {
     serves_the_next_securely(&secured, &pair).await;
 }
 
-/// What a client of today says first.
-fn greeting(pair: &SelfSigned) -> Vec<u8> {
+/// The ClientHello of a current client.
+fn client_hello(pair: &SelfSigned) -> Vec<u8> {
     let mut roots = RootCertStore::empty();
     roots.add(der(&pair.ca)).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -73,21 +73,21 @@ fn greeting(pair: &SelfSigned) -> Vec<u8> {
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
     let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut octets = Vec::new();
-    client.write_tls(&mut octets).unwrap();
-    octets
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
 }
 
 #[tokio::test]
-async fn a_greeting_divided_into_single_octets_is_answered_like_a_whole_one() {
+async fn a_client_hello_divided_into_single_bytes_is_answered_like_a_whole_one() {
     let pair = pair(today());
     let folder = Folder::with(&pair);
     let server = Running::start(Some(folder.load(today())), impatient()).await;
-    let whole = greeting(&pair);
-    let divided: Vec<u8> = whole[5..].iter().flat_map(|octet| [0x16, 3, 1, 0, 1, *octet]).collect();
-    for octets in [whole, divided] {
+    let whole = client_hello(&pair);
+    let divided: Vec<u8> = whole[5..].iter().flat_map(|byte| [0x16, 3, 1, 0, 1, *byte]).collect();
+    for bytes in [whole, divided] {
         let mut stream = server.plain().await;
-        stream.write_all(&octets).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
         let mut first = [0];
         stream.read_exact(&mut first).await.unwrap();
         assert_eq!(first, [0x16], "a handshake record, not an alert");
@@ -96,15 +96,15 @@ async fn a_greeting_divided_into_single_octets_is_answered_like_a_whole_one() {
 }
 
 #[tokio::test]
-async fn a_farewell_in_the_middle_of_a_greeting_ends_it() {
+async fn an_alert_in_the_middle_of_a_client_hello_ends_the_connection() {
     let pair = pair(today());
     let folder = Folder::with(&pair);
     let server = Running::start(Some(folder.load(today())), impatient()).await;
-    let mut octets = greeting(&pair);
-    octets.extend_from_slice(&[0x15, 3, 3, 0, 2, 1, 0]);
-    for end in [1, 5, 6, octets.len() - 8, octets.len() - 7, octets.len() - 1, octets.len()] {
+    let mut bytes = client_hello(&pair);
+    bytes.extend_from_slice(&[0x15, 3, 3, 0, 2, 1, 0]);
+    for end in [1, 5, 6, bytes.len() - 8, bytes.len() - 7, bytes.len() - 1, bytes.len()] {
         let mut stream = server.plain().await;
-        let _closed_early = stream.write_all(&octets[..end]).await;
+        let _closed_early = stream.write_all(&bytes[..end]).await;
         let _closed_early = stream.shutdown().await;
         until_closed(stream).await;
     }
@@ -112,7 +112,7 @@ async fn a_farewell_in_the_middle_of_a_greeting_ends_it() {
 }
 
 #[tokio::test]
-async fn requests_that_are_reset_at_once_do_not_wear_the_server_out() {
+async fn requests_that_are_reset_at_once_do_not_exhaust_the_server() {
     let server = Running::start(None, Limits::default()).await;
     for _ in 0..3 {
         let (mut sender, connection) = speak2(server.plain().await).await;
@@ -143,11 +143,11 @@ async fn taken(mut client: tokio::io::DuplexStream, bytes: &[u8]) -> usize {
     taken
 }
 
-/// Reads a body whose sender shows no valid token.
-async fn unknown(request: Request<Incoming>, _: ConnectionInfo) -> HttpResponse {
-    let (limit, room) = (32 * 1024 * 1024, BodyBudget::new(32 * 1024 * 1024));
+/// Reads a body without a valid token.
+async fn unauthenticated(request: Request<Incoming>, _: ConnectionInfo) -> HttpResponse {
+    let (limit, budget) = (32 * 1024 * 1024, BodyBudget::new(32 * 1024 * 1024));
     let within = Duration::from_secs(90);
-    let read = read_body(request.into_body(), limit, within, &room, Length::Refused).await;
+    let read = read_body(request.into_body(), limit, within, &budget, BodyPolicy::Discard).await;
     assert!(matches!(read, Err(BodyError::Unread)));
     errors_response(StatusCode::FORBIDDEN, &["permission denied".to_owned()])
 }
@@ -161,10 +161,11 @@ async fn without_a_token_a_long_body_over_http_1_sends_sixteen_kib() {
         let (client, served) = tokio::io::duplex(1);
         let (_stop, stopping) = watch::channel(false);
         let limits = Limits::default();
-        let speakers = ConnectionBuilders::new(&limits, SendBudget::default());
+        let builders = ConnectionBuilders::new(&limits, SendBudget::default());
         let info = ConnectionInfo { peer: "127.0.0.1:1".parse().unwrap(), tls: false };
-        let of_client = (unknown, info);
-        let serving = converse(served, Protocol::Http1, &speakers, limits, of_client, stopping);
+        let service = (unauthenticated, info);
+        let serving =
+            serve_connection(served, Protocol::Http1, &builders, limits, service, stopping);
         let all = [head.as_bytes(), &[b' '; 100_000]].concat();
         tokio::select! {
             () = serving => panic!("it goes on"),
@@ -177,10 +178,10 @@ async fn without_a_token_a_long_body_over_http_1_sends_sixteen_kib() {
 }
 
 #[tokio::test]
-async fn who_sends_many_requests_at_once_lets_others_go_between() {
+async fn requests_of_other_clients_run_between_pipelined_ones() {
     let server = Running::start(None, Limits::default()).await;
     let (mut many, mut one) = (server.plain().await, server.plain().await);
-    // Both are there before the server, which shares this thread, looks at either.
+    // Both arrive before the server, which shares this thread, reads either.
     let request = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
     many.write_all(request("/many").repeat(8).as_bytes()).await.unwrap();
     one.write_all(request("/one").as_bytes()).await.unwrap();
@@ -190,6 +191,6 @@ async fn who_sends_many_requests_at_once_lets_others_go_between() {
         answered += String::from_utf8_lossy(&some[..read]).matches("HTTP/1.1 200").count();
     }
     let paths = server.script.paths.lock().unwrap();
-    let place = paths.iter().position(|path| path == "/one").unwrap();
-    assert!(place < 4, "{paths:?}");
+    let index = paths.iter().position(|path| path == "/one").unwrap();
+    assert!(index < 4, "{paths:?}");
 }

@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::ca::time::Timestamp;
 use crate::clock::Clock;
-use crate::http::body::{BodyBudget, Length, read_body};
+use crate::http::body::{BodyBudget, BodyPolicy, read_body};
 use crate::http::tls::{MinimumVersion, SelfSigned, TlsError, TlsFiles, self_signed};
 
 #[path = "listener_abuse_tests.rs"]
@@ -57,7 +57,7 @@ impl Running {
         let (reload, reloading) = watch::channel(0);
         let signals = Signals { stop: stopping, reload: reloading };
         let look = Duration::from_millis(5);
-        let ended = tokio::spawn(listener.serve_looking_every(look, handler, signals));
+        let ended = tokio::spawn(listener.serve_checking_files_every(look, handler, signals));
         Self { address, script, stop, reload, ended }
     }
 
@@ -80,7 +80,7 @@ async fn answer(
         script.arrived.notify_one();
         script.go_on.notified().await;
     }
-    let text = match read_body(body, 4, SHORT, &BodyBudget::new(4), Length::Long).await {
+    let text = match read_body(body, 4, SHORT, &BodyBudget::new(4), BodyPolicy::Full).await {
         Ok((body, _)) => format!("{:?} tls={} {}", parts.version, info.tls, body.len()),
         Err(error) => error.to_string(),
     };
@@ -346,7 +346,7 @@ async fn a_stop_finishes_what_is_in_flight_and_takes_no_more() {
     let waiting = two.clone().send_request(request("http://localhost/wait", ""));
     let second = tokio::spawn(waiting);
     server.script.arrived.notified().await;
-    // A connection that is open and says nothing does not hold the stop up.
+    // An idle connection does not delay the stop.
     let idle = server.plain().await;
 
     server.stop.send(true).unwrap();
@@ -411,7 +411,7 @@ async fn cuts_clients_that_are_slow_with_their_headers_or_their_handshake() {
         slow.write_all(beginning.as_bytes()).await.unwrap();
         assert_eq!(until_closed(slow).await, "");
     }
-    // The second request is as bounded as the first. (A beginning that came along with the
+    // The second request has the same timeout as the first. (A beginning that arrives together with the
     // first request counts as idle.)
     let mut later = server.plain().await;
     later.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
@@ -429,7 +429,7 @@ async fn cuts_clients_that_are_slow_with_their_headers_or_their_handshake() {
 }
 
 #[tokio::test]
-async fn leaves_idle_connections() {
+async fn closes_idle_connections() {
     let limits = Limits { idle: SHORT, ..Limits::default() };
     let server = Running::start(None, limits).await;
     let mut one = server.plain().await;
@@ -442,7 +442,7 @@ async fn leaves_idle_connections() {
 }
 
 #[tokio::test]
-async fn a_client_above_the_limit_waits_for_a_place() {
+async fn a_client_above_the_limit_waits_for_a_slot() {
     let limits = Limits { connections: 1, ..Limits::default() };
     let server = Running::start(None, limits).await;
     let mut one = speak1(server.plain().await).await;
@@ -479,7 +479,7 @@ async fn bodies_are_bounded_in_size_and_time() {
 }
 
 #[test]
-fn refuses_to_make_a_certificate_for_what_is_no_name() {
+fn refuses_to_generate_a_certificate_for_an_invalid_name() {
     let error = self_signed(&["bücher".to_owned()], Timestamp::from_unix(NOW)).unwrap_err();
-    assert!(matches!(error, TlsError::Unmakeable(_)));
+    assert!(matches!(error, TlsError::NotGenerated(_)));
 }

@@ -1,5 +1,6 @@
-//! The only place that knows HTTP: connections, the way of a request, answers.
+//! The only module that knows HTTP: connections, the request pipeline, answers.
 
+mod activity;
 pub mod app;
 pub mod body;
 pub mod budget;
@@ -12,7 +13,6 @@ pub mod headers;
 pub mod json;
 pub mod limits;
 pub mod listener;
-mod marks;
 pub mod outgoing;
 pub mod parameters;
 mod refusal_limit;

@@ -1,7 +1,7 @@
-//! Answers on their way out: what they hold is counted until the socket has taken it.
+//! Outgoing answers: their bytes count against a budget until the socket has accepted them.
 //!
-//! On HTTP/2 a body leaves in pieces, so that its stream holds no more than it is let send and each
-//! piece shows that the stream goes on. A body that several answers share counts once.
+//! On HTTP/2 a body is sent in chunks, so that its stream buffers no more than its window allows and each
+//! chunk shows progress. A body that several answers share counts once.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,68 +14,68 @@ use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::marks::{Marks, Turn, Waiting};
+use super::activity::{ActivityTimes, InFlightGuard, PendingChunk};
 use super::sending::{BodyAborted, ResponseBody};
 
-/// Bytes of one piece: one frame of HTTP/2 as every peer takes it (RFC 9113, 4.2).
-pub(super) const PIECE: usize = 16 * 1024;
+/// Bytes of one chunk: one HTTP/2 frame of the size that every peer accepts (RFC 9113, 4.2).
+pub(super) const CHUNK_SIZE: usize = 16 * 1024;
 
-/// What long answers that are not yet taken may hold together, in bytes. Those that have their bytes for
-/// themselves get half of it, so that they never keep a revocation list from its readers, who share one.
-const LONG_ANSWERS: usize = 256 * 1024 * 1024;
+/// The bytes of all unsent long answers together. Answers that do not share their body get half of it, so that
+/// they never block a revocation list, whose body all its readers share.
+const MAX_LONG_BYTES: usize = 256 * 1024 * 1024;
 
-/// Requests at once over HTTP/2 beyond those that each connection has of its own, in the whole process.
-const SHARED_PLACES: usize = 4_096;
+/// Slots for HTTP/2 requests that all connections share, beyond those reserved for each.
+const SHARED_SLOTS: usize = 4_096;
 
-/// Where more than half of the budget is held, the time limit of an answer that waits is divided by this.
-const TIGHT: u32 = 3;
+/// The progress timeout is divided by this while more than half of the budget is in use.
+const TIGHT_DIVISOR: u32 = 3;
 
-/// What all connections of the process share. Clones share it.
+/// The budget that all connections of the process share. Clones share it.
 #[derive(Clone, Debug)]
-pub struct SendBudget(Arc<Shares>);
+pub struct SendBudget(Arc<SendState>);
 
 #[derive(Debug)]
-struct Shares {
-    places: Arc<Semaphore>,
+struct SendState {
+    slots: Arc<Semaphore>,
     /// Bytes of `long`, each body once.
     held: AtomicUsize,
     limit: usize,
-    /// The bodies by the address of their first byte: how many answers hold each, and its length.
+    /// Bodies by the address of their first byte: the number of answers that hold each, and its length.
     long: Mutex<HashMap<usize, (u32, usize)>>,
 }
 
 impl Default for SendBudget {
     fn default() -> Self {
-        Self::of(LONG_ANSWERS, SHARED_PLACES)
+        Self::of(MAX_LONG_BYTES, SHARED_SLOTS)
     }
 }
 
 impl SendBudget {
-    /// So many bytes of long answers, and so many places for requests.
-    pub fn of(limit: usize, places: usize) -> Self {
-        Self(Arc::new(Shares {
-            places: Arc::new(Semaphore::new(places)),
+    /// A budget of `limit` bytes of long answers, with `slots` shared slots for requests.
+    pub fn of(limit: usize, slots: usize) -> Self {
+        Self(Arc::new(SendState {
+            slots: Arc::new(Semaphore::new(slots)),
             held: AtomicUsize::new(0),
             limit,
             long: Mutex::default(),
         }))
     }
 
-    /// Places that all connections share, if there are as many.
-    pub(super) fn places(&self, count: u32) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.places).try_acquire_many_owned(count).ok()
+    /// Takes `count` shared slots, if that many are free.
+    pub(super) fn slots(&self, count: u32) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.slots).try_acquire_many_owned(count).ok()
     }
 
-    /// How long an answer may wait without progress: less where the budget is more than half held.
+    /// How long an answer may wait without progress: less while more than half of the budget is in use.
     pub(super) fn time_limit(&self, limit: Duration) -> Duration {
         let is_tight = self.0.held.load(Ordering::Relaxed) > self.0.limit / 2
-            || self.0.places.available_permits() == 0;
-        if is_tight { limit / TIGHT } else { limit }
+            || self.0.slots.available_permits() == 0;
+        if is_tight { limit / TIGHT_DIVISOR } else { limit }
     }
 
-    /// Counts a long answer. Short ones need nothing: places and connections bound them.
+    /// Counts a long answer. Short ones are not counted: slots and connections bound them.
     pub(super) fn hold(&self, answer: &ResponseBody) -> AnswerPermit {
-        let Some(body) = answer.whole().filter(|body| body.len() > PIECE) else {
+        let Some(body) = answer.whole().filter(|body| body.len() > CHUNK_SIZE) else {
             return AnswerPermit { _long: None, is_within: true };
         };
         let address = body.as_ptr().addr();
@@ -86,35 +86,38 @@ impl SendBudget {
         if *holders == 1 {
             self.0.held.fetch_add(*length, Ordering::Relaxed);
         }
-        // One alone is sent, however long it is.
+        // A single long answer is sent, whatever its length.
         let is_alone = long.len() == 1;
         drop(long);
         let is_within = is_alone || self.0.held.load(Ordering::Relaxed) <= limit;
-        AnswerPermit { _long: Some(Long { shares: Arc::clone(&self.0), address }), is_within }
+        AnswerPermit {
+            _long: Some(LongBodyPermit { state: Arc::clone(&self.0), address }),
+            is_within,
+        }
     }
 }
 
-/// What an answer holds of the budget, given back when it is dropped.
+/// The share of the budget that an answer holds, returned on drop.
 #[derive(Debug)]
 pub(super) struct AnswerPermit {
-    _long: Option<Long>,
-    /// Whether the budget was enough.
+    _long: Option<LongBodyPermit>,
+    /// Whether the budget was sufficient.
     pub(super) is_within: bool,
 }
 
 #[derive(Debug)]
-struct Long {
-    shares: Arc<Shares>,
+struct LongBodyPermit {
+    state: Arc<SendState>,
     address: usize,
 }
 
-impl Drop for Long {
+impl Drop for LongBodyPermit {
     fn drop(&mut self) {
-        let mut long = self.shares.long.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut long = self.state.long.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((holders, length)) = long.get_mut(&self.address) else { return };
         *holders = holders.saturating_sub(1);
         if *holders == 0 {
-            self.shares.held.fetch_sub(*length, Ordering::Relaxed);
+            self.state.held.fetch_sub(*length, Ordering::Relaxed);
             long.remove(&self.address);
         }
     }
@@ -122,61 +125,61 @@ impl Drop for Long {
 
 /// A body as hyper takes it.
 pub(super) struct Outgoing {
-    // Given back before the bytes are free for others: the address of a body is its name.
-    held: Option<AnswerPermit>,
+    // Dropped before the body: the address identifies the body, and could be reused after the body is freed.
+    permit: Option<AnswerPermit>,
     body: ResponseBody,
-    /// What is left of the bytes that `body` gave last.
+    /// The unsent rest of the last bytes of `body`.
     rest: Bytes,
-    /// On HTTP/2 the request lasts until its answer is taken.
-    stream: Option<Turn>,
-    marks: Option<Arc<Marks>>,
+    /// On HTTP/2 the request is in flight until its answer is sent.
+    stream: Option<InFlightGuard>,
+    activity: Option<Arc<ActivityTimes>>,
 }
 
 impl Outgoing {
-    /// A body that leaves as it is: the next request of its connection comes after it.
-    pub(super) const fn whole(body: ResponseBody, held: AnswerPermit) -> Self {
-        Self { body, rest: Bytes::new(), held: Some(held), stream: None, marks: None }
+    /// A body that is sent whole: the next request of its connection starts after it.
+    pub(super) const fn whole(body: ResponseBody, permit: AnswerPermit) -> Self {
+        Self { body, rest: Bytes::new(), permit: Some(permit), stream: None, activity: None }
     }
 
-    /// Nothing.
+    /// An empty body.
     pub(super) fn empty() -> Self {
         Self::whole(Bytes::new().into(), AnswerPermit { _long: None, is_within: true })
     }
 
-    /// The body of a stream beside others.
-    pub(super) fn stream(body: ResponseBody, held: AnswerPermit, turn: Turn) -> Self {
-        let marks = Some(Arc::clone(&turn.marks));
-        Self { body, rest: Bytes::new(), held: Some(held), stream: Some(turn), marks }
+    /// The body of one HTTP/2 stream, sent in chunks.
+    pub(super) fn stream(body: ResponseBody, permit: AnswerPermit, guard: InFlightGuard) -> Self {
+        let activity = Some(Arc::clone(&guard.activity));
+        Self { body, rest: Bytes::new(), permit: Some(permit), stream: Some(guard), activity }
     }
 
-    /// The next piece of these bytes. The last one holds what the answer holds.
-    fn piece(&mut self, mut data: Bytes) -> Piece {
-        let waiting = self.marks.as_ref().map(|marks| {
-            self.rest = data.split_off(data.len().min(PIECE));
-            Waiting::begin(marks)
+    /// The next chunk of these bytes. The last one takes over the permit of the answer.
+    fn chunk(&mut self, mut data: Bytes) -> ResponseChunk {
+        let waiting = self.activity.as_ref().map(|activity| {
+            self.rest = data.split_off(data.len().min(CHUNK_SIZE));
+            PendingChunk::begin(activity)
         });
         let is_last = self.rest.is_empty() && self.body.is_end_stream();
-        let (held, turn) =
-            if is_last { (self.held.take(), self.stream.take()) } else { (None, None) };
-        Piece { data, _waiting: waiting, _held: held, _turn: turn }
+        let (permit, guard) =
+            if is_last { (self.permit.take(), self.stream.take()) } else { (None, None) };
+        ResponseChunk { data, _pending: waiting, _permit: permit, _guard: guard }
     }
 }
 
 impl Body for Outgoing {
-    type Data = Piece;
+    type Data = ResponseChunk;
     type Error = BodyAborted;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, BodyAborted>>> {
+    ) -> Poll<Option<Result<Frame<ResponseChunk>, BodyAborted>>> {
         let this = self.get_mut();
         if !this.rest.is_empty() {
             let rest = std::mem::take(&mut this.rest);
-            return Poll::Ready(Some(Ok(Frame::data(this.piece(rest)))));
+            return Poll::Ready(Some(Ok(Frame::data(this.chunk(rest)))));
         }
         Pin::new(&mut this.body).poll_frame(context).map(|next| {
-            next.map(|frame| frame.map(|frame| frame.map_data(|data| this.piece(data))))
+            next.map(|frame| frame.map(|frame| frame.map_data(|data| this.chunk(data))))
         })
     }
 
@@ -184,22 +187,22 @@ impl Body for Outgoing {
         self.rest.is_empty() && self.body.is_end_stream()
     }
 
-    /// Of the whole body; hyper asks before it takes anything.
+    /// The size of the whole body; hyper asks before it polls a frame.
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
 }
 
-/// Bytes that are counted until they are taken.
+/// Bytes that are counted until they are sent.
 #[derive(Debug)]
-pub(super) struct Piece {
-    _held: Option<AnswerPermit>,
+pub(super) struct ResponseChunk {
+    _permit: Option<AnswerPermit>,
     data: Bytes,
-    _waiting: Option<Waiting>,
-    _turn: Option<Turn>,
+    _pending: Option<PendingChunk>,
+    _guard: Option<InFlightGuard>,
 }
 
-impl Buf for Piece {
+impl Buf for ResponseChunk {
     fn remaining(&self) -> usize {
         self.data.len()
     }

@@ -1,4 +1,4 @@
-//! The parameters of a request, unparsed until it is known who asks for what.
+//! The parameters of a request, unparsed until the request is authorized.
 
 use bytes::Bytes;
 use http::request;
@@ -8,14 +8,14 @@ use crate::backend::route::Operation;
 use crate::engine::Failure;
 
 use super::body::{BodyBudget, BodyError, BudgetPermit};
-use super::budget::{Budget, MOST_NODES, MOST_NODES_WITHOUT_TOKEN};
+use super::budget::{Budget, MAX_NODES, MAX_NODES_WITHOUT_TOKEN};
 use super::form::form;
 use super::head::content_type;
 use super::json;
 
-/// Where the parameters of a request stand.
+/// The source of the parameters of a request.
 enum Source {
-    /// Behind the path, bounded by the size of the headers.
+    /// After the path, bounded by the size of the headers.
     Query(String),
     /// In a body that is a form.
     Form(Bytes),
@@ -23,7 +23,7 @@ enum Source {
     Json(Bytes),
 }
 
-/// Parameters that nothing was made of yet, and the room that their body holds.
+/// Unparsed parameters, and the permit that their body holds.
 pub struct Unparsed {
     source: Source,
     held: BudgetPermit,
@@ -51,28 +51,28 @@ impl Unparsed {
     /// Parses what was sent without a token.
     ///
     /// # Errors
-    /// What is no object, or beyond a bound.
+    /// Parameters that are not an object, or exceed a limit.
     pub fn without_token(self) -> Result<Map<String, Value>, Failure> {
-        self.source.parsed(MOST_NODES_WITHOUT_TOKEN)
+        self.source.parsed(MAX_NODES_WITHOUT_TOKEN)
     }
 
-    /// Parses what was sent with a valid token. What comes with the parameters is the memory that they
-    /// take, to be held as long as they are there.
+    /// Parses what was sent with a valid token. The returned permit covers the
+    /// memory of the parameters and must be held as long as they exist.
     ///
     /// # Errors
-    /// What is no object, or beyond a bound; [`Failure::Busy`] if what others parse takes all there is.
+    /// Parameters that are not an object, or exceed a limit; [`Failure::Busy`] if the budget is used up.
     pub async fn parsed(
         self,
-        room: &BodyBudget,
+        budget: &BodyBudget,
     ) -> Result<(Map<String, Value>, BudgetPermit), Failure> {
         let memory = match &self.source {
             Source::Query(_) => BudgetPermit::default(),
             Source::Form(body) | Source::Json(body) => {
-                room.to_parse(body).await.map_err(|_: BodyError| Failure::Busy)?
+                budget.acquire_for_parsing(body).await.map_err(|_: BodyError| Failure::Busy)?
             }
         };
-        let parameters = self.source.parsed(MOST_NODES)?;
-        // The body is gone, and what it held of the room may go, too.
+        let parameters = self.source.parsed(MAX_NODES)?;
+        // The body has been dropped, so its permit is released.
         drop(self.held);
         Ok((parameters, memory))
     }
@@ -82,7 +82,7 @@ impl Source {
     fn parsed(self, most: usize) -> Result<Map<String, Value>, Failure> {
         match self {
             Self::Query(query) => {
-                form(query.as_bytes(), &Budget::of(MOST_NODES)).map_err(|why| why.0)
+                form(query.as_bytes(), &Budget::of(MAX_NODES)).map_err(|why| why.0)
             }
             Self::Form(body) => form(&body, &Budget::of(most)).map_err(|why| why.0),
             Self::Json(body) => {

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lines about refusals of one address in one second.
-const PER_PEER: u32 = 20;
+const MAX_PER_PEER: u32 = 20;
 
 /// Lines about refusals of all addresses in one second. It bounds the table of addresses too.
-const IN_ALL: u32 = 200;
+const MAX_TOTAL: u32 = 200;
 
 /// Counts refusals. Clones share the counts.
 #[derive(Clone, Debug, Default)]
@@ -40,12 +40,12 @@ impl Window {
     }
 
     /// Whether this refusal gets a line.
-    fn takes(&mut self, peer: Option<IpAddr>) -> bool {
-        if self.lines >= IN_ALL {
+    fn allows_line(&mut self, peer: Option<IpAddr>) -> bool {
+        if self.lines >= MAX_TOTAL {
             return false;
         }
         let of_peer = self.peers.entry(peer).or_default();
-        if *of_peer >= PER_PEER {
+        if *of_peer >= MAX_PER_PEER {
             return false;
         }
         *of_peer = of_peer.saturating_add(1);
@@ -56,14 +56,14 @@ impl Window {
 
 impl RefusalLimit {
     /// Whether a refusal gets a line; one that does not is counted.
-    pub(super) fn takes(&self, peer: Option<IpAddr>, second: i64) -> bool {
+    pub(super) fn allows_line(&self, peer: Option<IpAddr>, second: i64) -> bool {
         let mut window = self.0.window.lock().unwrap_or_else(PoisonError::into_inner);
         window.move_to(second);
-        let takes = window.takes(peer);
-        if !takes {
+        let is_logged = window.allows_line(peer);
+        if !is_logged {
             self.0.unlogged.fetch_add(1, Ordering::Relaxed);
         }
-        takes
+        is_logged
     }
 
     /// How many refusals of earlier seconds have no line. Each is returned once.
@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn lines(limit: &RefusalLimit, peer: Option<IpAddr>, refusals: u32, second: i64) -> usize {
-        (0..refusals).filter(|_| limit.takes(peer, second)).count()
+        (0..refusals).filter(|_| limit.allows_line(peer, second)).count()
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_flood_of_many_peers_is_bounded_in_lines_and_memory() {
         let limit = RefusalLimit::default();
-        let taken = (0..5_000).filter(|peer| limit.takes(address(*peer), 1)).count();
+        let taken = (0..5_000).filter(|peer| limit.allows_line(address(*peer), 1)).count();
         assert_eq!(taken, 200);
         assert!(limit.0.window.lock().unwrap().peers.len() <= 200);
         assert_eq!(limit.unlogged_before(2), Some(4_800));

@@ -1,6 +1,6 @@
 //! Answers: Vault's envelope, and the one table from failure to status and text.
 //!
-//! No arm is a catch-all: a new failure must decide here what the caller is told.
+//! No arm is a catch-all: each new failure gets its status and text here.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -19,20 +19,20 @@ use super::caching;
 use super::request_log::ErrorText;
 use super::sending::{HttpResponse, ResponseBody};
 
-/// What an answer depends on in its request.
+/// The parts of a request that its answer depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'a> {
     /// The identifier that the answer carries.
     pub id: &'a str,
-    /// The one instant of the request.
+    /// The time of the request, read once.
     pub now: Timestamp,
     /// Its headers: a request for a public file may be conditional.
     pub headers: &'a HeaderMap,
 }
 
-/// The envelope as it is sent.
+/// The envelope as it is serialized.
 #[derive(Serialize)]
-struct Sent<'a> {
+struct EnvelopeBody<'a> {
     request_id: &'a str,
     lease_id: &'a str,
     renewable: bool,
@@ -44,7 +44,7 @@ struct Sent<'a> {
     mount_type: &'a str,
 }
 
-impl<'a> Sent<'a> {
+impl<'a> EnvelopeBody<'a> {
     fn new(envelope: &'a Envelope, request_id: &'a str, mount_type: &'a str) -> Self {
         Self {
             request_id,
@@ -68,13 +68,13 @@ pub fn into_response(
 ) -> HttpResponse {
     match answer {
         Response::Envelope(envelope) => {
-            let sent = Sent::new(&envelope, request.id, mount_type);
+            let body = EnvelopeBody::new(&envelope, request.id, mount_type);
             match envelope.copied {
-                true => json_response(StatusCode::OK, &copied(&sent)),
-                false => json_response(StatusCode::OK, &sent),
+                true => json_response(StatusCode::OK, &copied(&body)),
+                false => json_response(StatusCode::OK, &body),
             }
         }
-        Response::KeyList(first, rest) => long_list(first, *rest, request.id, mount_type),
+        Response::KeyList(first, rest) => streamed_list(first, *rest, request.id, mount_type),
         Response::Plain(status, data) => json_response(status, &data),
         Response::File(file) => caching::into_response(file, request.headers, request.now),
         Response::Status(status) => response(status, None, Bytes::new().into()),
@@ -82,8 +82,8 @@ pub fn into_response(
 }
 
 /// The envelope with every member of `data` at the top level too.
-fn copied(sent: &Sent<'_>) -> Value {
-    let mut body = serde_json::to_value(sent).unwrap_or_default();
+fn copied(body: &EnvelopeBody<'_>) -> Value {
+    let mut body = serde_json::to_value(body).unwrap_or_default();
     let members = body.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(body) = body.as_object_mut() {
         for (name, value) in members {
@@ -93,9 +93,9 @@ fn copied(sent: &Sent<'_>) -> Value {
     body
 }
 
-/// The envelope around keys that are read while it is sent: what stands before and behind the first key of
-/// the same envelope with one key.
-fn long_list(
+/// The envelope around keys that are read while the answer is sent: the text before and after the only
+/// key of the same envelope with one key.
+fn streamed_list(
     first: Vec<String>,
     rest: Serials,
     request_id: &str,
@@ -107,7 +107,7 @@ fn long_list(
     }
     let data: Option<Data> = Some(Box::new(ListKeys { keys: [PLACEHOLDER] }));
     let envelope = Envelope { data, ..Envelope::default() };
-    let text = serde_json::to_string(&Sent::new(&envelope, request_id, mount_type));
+    let text = serde_json::to_string(&EnvelopeBody::new(&envelope, request_id, mount_type));
     let text = text.unwrap_or_default() + "\n";
     let (before, after) =
         text.split_once(&format!("\"{PLACEHOLDER}\"")).unwrap_or((text.as_str(), ""));
@@ -115,13 +115,13 @@ fn long_list(
     response(StatusCode::OK, Some("application/json"), body)
 }
 
-/// No request identifier and no type of a mount holds it.
+/// Neither a request identifier nor a mount type contains it.
 const PLACEHOLDER: &str = "{key}";
 
-/// How a failure is worded: behind the gate Vault wraps some texts as a list of errors.
+/// The format of an error text: on authenticated paths Vault formats some texts as a list of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorFormat {
-    /// Behind the gate.
+    /// On paths that need a token.
     Authenticated,
     /// On paths that need no token.
     Public,
@@ -131,14 +131,14 @@ pub enum ErrorFormat {
 ///
 /// | failure | status | what the caller does |
 /// |---|---|---|
-/// | `Rejection`, `Mistaken` | 400 | changes the request (Vault says 500 for some: `docs/compatibility.md`) |
-/// | `Missing`, `Absent`, `UnsupportedPath` | 404 | asks for something else |
+/// | `Refused`, `InvalidWrapped` | 400 | changes the request (Vault says 500 for some: `docs/compatibility.md`) |
+/// | `NotFound`, `Absent`, `UnsupportedPath` | 404 | asks for something else |
 /// | `Forbidden` | 403 | asks for a policy |
 /// | `UnsupportedOperation` | 405 | uses another method |
-/// | `Busy`, `Conflict`, `Sealed` | 503 | tries again |
-/// | `Internal` | 500 | tells the operator the request id |
-pub fn failure(failure: &Failure, wording: ErrorFormat) -> HttpResponse {
-    let listed = |text: &str| match wording {
+/// | `Busy`, `Conflict`, `Sealed` | 503 | retries |
+/// | `Internal` | 500 | reports the request id to the operator |
+pub fn failure(failure: &Failure, format: ErrorFormat) -> HttpResponse {
+    let formatted = |text: &str| match format {
         ErrorFormat::Authenticated => format!("1 error occurred:\n\t* {text}\n\n"),
         ErrorFormat::Public => text.to_owned(),
     };
@@ -150,24 +150,26 @@ pub fn failure(failure: &Failure, wording: ErrorFormat) -> HttpResponse {
                 hint.as_deref(),
             );
         }
-        Failure::InvalidWrapped(text) => (StatusCode::BAD_REQUEST, Some(listed(text))),
+        Failure::InvalidWrapped(text) => (StatusCode::BAD_REQUEST, Some(formatted(text))),
         Failure::Forbidden(text) => (StatusCode::FORBIDDEN, Some(text.clone())),
         Failure::NotFound => (StatusCode::NOT_FOUND, None),
         Failure::Absent(text) => (StatusCode::NOT_FOUND, Some(text.clone())),
         Failure::UnsupportedPath { notice } => {
             let notice = notice.as_deref().map(|notice| format!("Signet: {notice}"));
-            let errors = [listed("unsupported path")];
+            let errors = [formatted("unsupported path")];
             return error_response(StatusCode::NOT_FOUND, &errors, notice.as_deref());
         }
         Failure::UnsupportedOperation => {
-            (StatusCode::METHOD_NOT_ALLOWED, Some(listed("unsupported operation")))
+            (StatusCode::METHOD_NOT_ALLOWED, Some(formatted("unsupported operation")))
         }
         Failure::Busy | Failure::Conflict => (
             StatusCode::SERVICE_UNAVAILABLE,
             Some("the server is busy; try again in a moment".to_owned()),
         ),
         Failure::Sealed => (StatusCode::SERVICE_UNAVAILABLE, Some("Vault is sealed".to_owned())),
-        Failure::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Some(listed("internal error"))),
+        Failure::Internal(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, Some(formatted("internal error")))
+        }
     };
     let errors: Vec<String> = text.into_iter().collect();
     let mut response = errors_response(status, &errors);
@@ -177,7 +179,7 @@ pub fn failure(failure: &Failure, wording: ErrorFormat) -> HttpResponse {
     response
 }
 
-/// What a caller outside the gate is told: nothing about what lies behind it.
+/// The answer to a caller that the gate denies. It reveals nothing about the path.
 pub fn denied(denied: &Denied) -> HttpResponse {
     let text = match denied {
         Denied::NoToken => "permission denied",
@@ -189,15 +191,15 @@ pub fn denied(denied: &Denied) -> HttpResponse {
     errors_response(StatusCode::FORBIDDEN, &[text.to_owned()])
 }
 
-/// What a caller is told of a request that was refused.
-pub fn refusal(refused: &Rejection, wording: ErrorFormat, request_id: &str) -> HttpResponse {
+/// The answer to a refused request.
+pub fn refusal(refused: &Rejection, format: ErrorFormat, request_id: &str) -> HttpResponse {
     match refused {
-        Rejection::Denied(outside) => denied(outside),
+        Rejection::Denied(why) => denied(why),
         Rejection::Failed(why) => {
             if let Failure::Internal(why) = why {
                 tracing::error!(request = request_id, why, "internal error");
             }
-            failure(why, wording)
+            failure(why, format)
         }
         Rejection::NoMount(path) => {
             let text = format!("no handler for route \"{path}\". route entry not found.");
@@ -227,13 +229,13 @@ fn error_response(status: StatusCode, errors: &[String], hint: Option<&str>) -> 
     response
 }
 
-/// What most answers fit into, a certificate with its key and a chain of two among them. Reserved once, so
-/// that no key is moved.
-const USUAL: usize = 4096;
+/// Bytes that fit most answers, also a certificate with its key and a chain of two. Reserved once, so that no
+/// key is copied by a reallocation.
+const USUAL_SIZE: usize = 4096;
 
 fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
-    let mut bytes = Vec::with_capacity(USUAL);
-    // Writing to memory does not fail, and keys are strings wherever a body is made.
+    let mut bytes = Vec::with_capacity(USUAL_SIZE);
+    // Writing to memory does not fail, and keys of all bodies are strings.
     if serde_json::to_writer(&mut bytes, body).is_err() {
         return response(StatusCode::INTERNAL_SERVER_ERROR, None, Bytes::new().into());
     }

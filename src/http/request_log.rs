@@ -22,7 +22,7 @@ use crate::go::is_control;
 use super::refusal_limit::RefusalLimit;
 
 /// The longest text from outside in a line, in bytes.
-const LONGEST: usize = 300;
+const MAX_TEXT_LENGTH: usize = 300;
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,10 +208,10 @@ impl<'a> RequestLog<'a> {
             ..self.line(route)
         };
         match RequestEvent::of_answer(status, error.is_some()) {
-            RequestEvent::Failed if self.takes_refusal() => write_at!(error, line()),
-            RequestEvent::Refused if self.takes_refusal() => write_at!(info, line()),
+            RequestEvent::Failed if self.logs_refusal() => write_at!(error, line()),
+            RequestEvent::Refused if self.logs_refusal() => write_at!(info, line()),
             RequestEvent::Failed | RequestEvent::Refused => {}
-            _ if self.reads() || self.has_event.load(Ordering::Relaxed) => {
+            _ if self.is_read() || self.has_event.load(Ordering::Relaxed) => {
                 write_debug(line);
             }
             _ => write_at!(info, line()),
@@ -234,25 +234,25 @@ impl<'a> RequestLog<'a> {
         }
     }
 
-    fn takes_refusal(&self) -> bool {
-        self.limit.takes(self.peer.map(|peer| peer.ip()), self.now.unix())
+    fn logs_refusal(&self) -> bool {
+        self.limit.allows_line(self.peer.map(|peer| peer.ip()), self.now.unix())
     }
 
-    fn reads(&self) -> bool {
+    fn is_read(&self) -> bool {
         !matches!(self.parts.method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
     }
 }
 
 impl Drop for RequestLog<'_> {
     fn drop(&mut self) {
-        if !self.is_finished.load(Ordering::Relaxed) && self.takes_refusal() {
+        if !self.is_finished.load(Ordering::Relaxed) && self.logs_refusal() {
             let reason = Some("the client disconnected, or the request took too long".into());
             write_at!(info, Line { reason, ..self.line(Label::NONE) });
         }
     }
 }
 
-/// Makes the line only if it is written: most requests of most servers come this way.
+/// Builds the line only if it is written: most requests of most servers take this path.
 fn write_debug<'a>(line: impl FnOnce() -> Line<'a>) {
     if tracing::enabled!(tracing::Level::DEBUG) {
         write_at!(debug, line());
@@ -309,17 +309,17 @@ fn reason(text: &str) -> Cow<'_, str> {
 /// A text from outside, bounded, with its control characters escaped: it can neither begin another line nor
 /// change what a terminal shows (CWE-117, CVE-2021-42574).
 fn printable(text: &str) -> Cow<'_, str> {
-    if text.len() <= LONGEST && first_control(text).is_none() {
+    if text.len() <= MAX_TEXT_LENGTH && first_control(text).is_none() {
         return Cow::Borrowed(text);
     }
-    let mut printed = String::with_capacity(LONGEST);
+    let mut printed = String::with_capacity(MAX_TEXT_LENGTH);
     for character in text.chars() {
         let before = printed.len();
         match character {
             control if is_control(control) => printed.extend(control.escape_unicode()),
             other => printed.push(other),
         }
-        if printed.len() > LONGEST {
+        if printed.len() > MAX_TEXT_LENGTH {
             printed.truncate(before);
             printed.push('…');
             break;
@@ -341,7 +341,7 @@ mod tests {
         );
         for long in ["é".repeat(10_000), "\n".repeat(10_000)] {
             let cut = printable(&long);
-            assert!(cut.len() <= LONGEST + '…'.len_utf8() && cut.ends_with('…'), "{cut}");
+            assert!(cut.len() <= MAX_TEXT_LENGTH + '…'.len_utf8() && cut.ends_with('…'), "{cut}");
         }
     }
 
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_about_a_certificate_holds_what_an_incident_asks_for() {
+    fn the_line_about_a_certificate_holds_what_an_incident_needs() {
         let (request, _) = http::Request::post("/v1/pki/issue/web").body(()).unwrap().into_parts();
         let limit = RefusalLimit::default();
         let peer = Some(SocketAddr::from(([192, 0, 2, 7], 40_000)));

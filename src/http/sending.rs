@@ -1,5 +1,5 @@
-//! The bodies of answers: whole in nearly all of them, and made while it is sent where it may be
-//! longer than anybody should hold in memory.
+//! The bodies of answers: nearly all are whole; one that may be too long for memory is generated while it is
+//! sent.
 
 use std::fmt::{self, Write as _};
 use std::pin::Pin;
@@ -19,44 +19,44 @@ pub type HttpResponse = Response<ResponseBody>;
 /// The body of an answer.
 #[derive(Debug)]
 pub enum ResponseBody {
-    /// It is all there.
+    /// The whole body.
     Whole(Bytes),
-    /// It comes in pieces, each when the one before is on its way.
-    Pieces(mpsc::Receiver<Result<Bytes, BodyAborted>>),
-    /// A route of the router outside the API makes it while it is sent.
+    /// Chunks, each generated while the previous one is sent.
+    Chunks(mpsc::Receiver<Result<Bytes, BodyAborted>>),
+    /// A stream of a route outside the API.
     Stream(axum::body::Body),
 }
 
-/// The rest of a body could not be made: the connection is cut, so that nobody takes what came for
-/// all there is.
+/// The rest of a body could not be generated: the connection is cut, so that the client does not mistake the
+/// part for the whole.
 #[derive(Debug)]
 pub struct BodyAborted;
 
 impl ResponseBody {
-    /// JSON strings between `before` and `after`: those of the first page, and of all that follow.
+    /// JSON strings between `before` and `after`: the keys of the first page, then those of all further pages.
     pub fn keys(before: String, first: Vec<String>, rest: Serials, after: String) -> Self {
-        let (sender, pieces) = mpsc::channel(1);
+        let (sender, chunks) = mpsc::channel(1);
         tokio::spawn(async move {
-            if let Err(why) = send(&sender, before, first, rest, after).await {
+            if let Err(why) = send_keys(&sender, before, first, rest, after).await {
                 tracing::error!(%why, "a list could not be read to its end");
                 let _ = sender.send(Err(BodyAborted)).await;
             }
         });
-        Self::Pieces(pieces)
+        Self::Chunks(chunks)
     }
 
-    /// The body, where it is all there.
+    /// The body, if it is whole.
     pub(super) const fn whole(&self) -> Option<&Bytes> {
         match self {
             Self::Whole(body) => Some(body),
-            Self::Pieces(_) | Self::Stream(_) => None,
+            Self::Chunks(_) | Self::Stream(_) => None,
         }
     }
 }
 
-async fn send(
+async fn send_keys(
     sender: &mpsc::Sender<Result<Bytes, BodyAborted>>,
-    mut piece: String,
+    mut chunk: String,
     first: Vec<String>,
     mut rest: Serials,
     after: String,
@@ -65,17 +65,17 @@ async fn send(
     loop {
         let is_last = page.len() < Serials::PAGE;
         for key in page {
-            let _ = write!(piece, "{comma}\"{key}\"");
+            let _ = write!(chunk, "{comma}\"{key}\"");
             comma = ",";
         }
         if is_last {
-            piece.push_str(&after);
+            chunk.push_str(&after);
         }
-        // Nobody receives any more when the client is gone.
-        if sender.send(Ok(Bytes::from(piece))).await.is_err() || is_last {
+        // Sending fails when the client has disconnected.
+        if sender.send(Ok(Bytes::from(chunk))).await.is_err() || is_last {
             return Ok(());
         }
-        piece = String::new();
+        chunk = String::new();
         page = rest.page().await?;
     }
 }
@@ -99,8 +99,8 @@ impl Body for ResponseBody {
                 let body = std::mem::take(body);
                 Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
             }
-            Self::Pieces(pieces) => {
-                pieces.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            Self::Chunks(chunks) => {
+                chunks.poll_recv(context).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
             }
             Self::Stream(body) => Pin::new(body)
                 .poll_frame(context)
@@ -111,7 +111,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(body) => body.is_empty(),
-            Self::Pieces(_) => false,
+            Self::Chunks(_) => false,
             Self::Stream(body) => body.is_end_stream(),
         }
     }
@@ -119,7 +119,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => SizeHint::with_exact(body.len() as u64),
-            Self::Pieces(_) => SizeHint::default(),
+            Self::Chunks(_) => SizeHint::default(),
             Self::Stream(body) => body.size_hint(),
         }
     }
@@ -127,7 +127,7 @@ impl Body for ResponseBody {
 
 impl fmt::Display for BodyAborted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the rest of the body could not be made")
+        formatter.write_str("the rest of the body could not be generated")
     }
 }
 

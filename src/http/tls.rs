@@ -1,9 +1,9 @@
 //! The listener's own certificate: read, checked, and only then used.
 //!
-//! A new pair of certificate and key takes the place of the old one after it was proven: both
-//! files parse, the key belongs to the certificate, the certificate has not expired. Anything
-//! less leaves the old pair in use and one line in the log. New connections see the new pair;
-//! old ones go on as they were, and no session of the old pair is resumed under the new one.
+//! A new pair of certificate and key replaces the old one after it was checked: both files parse, the key
+//! belongs to the certificate, and the certificate has not expired. Otherwise the old pair stays in use, and
+//! the log has a line. New connections use the new pair; existing ones continue unchanged, and no session of
+//! the old pair is resumed under the new one.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub enum MinimumVersion {
     Tls13,
 }
 
-/// Where the pair lies: PEM files, the certificate followed by its intermediates.
+/// The files of the pair: PEM, the certificate followed by its intermediates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificate, then its chain without the root.
@@ -54,16 +54,16 @@ pub struct TlsFiles {
 pub enum TlsError {
     /// The file cannot be read.
     Unreadable(PathBuf, std::io::Error),
-    /// No certificate, or a damaged one.
+    /// The file holds no certificate, or a damaged one.
     BadCertificate(String),
-    /// No private key, or a damaged or encrypted one.
+    /// The file holds no private key, or a damaged or encrypted one.
     BadKey(String),
     /// Key and certificate do not belong together, or rustls cannot use them.
     Unusable(rustls::Error),
-    /// The certificate's end has passed.
+    /// The certificate has expired.
     Expired(Timestamp),
-    /// A self-signed certificate could not be made for these names.
-    Unmakeable(String),
+    /// A self-signed certificate could not be generated for these names.
+    NotGenerated(String),
 }
 
 impl fmt::Display for TlsError {
@@ -78,21 +78,21 @@ impl fmt::Display for TlsError {
                 formatter.write_str("the private key does not belong to the certificate")
             }
             Self::Unusable(rustls::Error::General(_)) => formatter.write_str(
-                "the private key is of a kind that this server does not use: make one for ECDSA P-256 or P-384, Ed25519, or RSA of 2048 bits or more",
+                "the private key is of a kind that this server does not support: generate one for ECDSA P-256 or P-384, Ed25519, or RSA of 2048 bits or more",
             ),
             Self::Unusable(rustls::Error::InvalidCertificate(_)) => formatter.write_str(
-                "the certificate cannot be used in TLS: make one of X.509 version 3, as openssl req -x509 with -addext subjectAltName=… does",
+                "the certificate cannot be used in TLS: generate one of X.509 version 3, as openssl req -x509 with -addext subjectAltName=… does",
             ),
             Self::Unusable(error) => write!(formatter, "cannot use certificate and key: {error}"),
             Self::Expired(end) => write!(formatter, "the certificate expired at {end}"),
-            Self::Unmakeable(why) => write!(formatter, "cannot make a certificate: {why}"),
+            Self::NotGenerated(why) => write!(formatter, "cannot generate a certificate: {why}"),
         }
     }
 }
 
 impl std::error::Error for TlsError {}
 
-/// The pair in use, and where newer ones come from.
+/// The pair in use, and the files that newer ones are read from.
 pub struct Tls {
     current: ArcSwap<ServerConfig>,
     files: Option<WatchedFiles>,
@@ -106,7 +106,7 @@ struct WatchedFiles {
     seen: Mutex<Stamp>,
 }
 
-/// Modification time and size of both files; `None` for a file that is not there.
+/// Modification time and size of both files; `None` for a file that does not exist.
 type Stamp = [Option<(SystemTime, u64)>; 2];
 
 impl fmt::Debug for Tls {
@@ -118,22 +118,22 @@ impl fmt::Debug for Tls {
 
 impl Tls {
     /// Reads the pair from its files. An expired certificate is served at the start, with a
-    /// line in the log: there is no better one, and clients that do not look still work.
+    /// line in the log: no better one exists, and clients that do not check it still work.
     ///
     /// # Errors
     /// See [`TlsError`].
     pub fn load(files: TlsFiles, minimum: MinimumVersion, clock: Clock) -> Result<Self, TlsError> {
         let seen = stamp(&files);
         let pair = ChainAndKey::read(&files)?;
-        if let Err(error) = pair.check_end(clock.now()) {
-            tracing::warn!(certificate = %files.certificate.display(), %error, "listener certificate is used all the same");
+        if let Err(error) = pair.check_expiry(clock.now()) {
+            tracing::warn!(certificate = %files.certificate.display(), %error, "listener certificate expired, serving it anyway");
         }
         let current = ArcSwap::from_pointee(pair.configure(minimum)?);
         let files = Some(WatchedFiles { files, seen: Mutex::new(seen) });
         Ok(Self { current, files, minimum, clock })
     }
 
-    /// Uses this pair for good, as `-dev-tls` does.
+    /// Uses this pair until the process ends, as `-dev-tls` does.
     ///
     /// # Errors
     /// See [`TlsError`].
@@ -148,27 +148,27 @@ impl Tls {
         Ok(Self { current, files: None, minimum, clock })
     }
 
-    /// What the next connection uses.
+    /// The configuration for the next connection.
     pub fn current(&self) -> Arc<ServerConfig> {
         self.current.load_full()
     }
 
-    /// Reads the files again and uses the pair if it is sound. Reads files: not for an I/O
-    /// thread.
+    /// Reads the files again and uses the pair if it is valid. It blocks on file I/O: do not call it from an
+    /// async task.
     ///
     /// # Errors
     /// See [`TlsError`]; the old pair stays in use.
     pub fn reload(&self) -> Result<(), TlsError> {
         let Some(watched) = &self.files else { return Ok(()) };
-        // Before the reading: a change in between is then seen at the next look.
+        // Taken before the files are read, so that the next check sees a change in between.
         *watched.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamp(&watched.files);
         let pair = ChainAndKey::read(&watched.files)?;
-        pair.check_end(self.clock.now())?;
+        pair.check_expiry(self.clock.now())?;
         self.current.store(Arc::new(pair.configure(self.minimum)?));
         Ok(())
     }
 
-    fn reload_and_tell(&self) {
+    fn reload_and_log(&self) {
         let Some(watched) = &self.files else { return };
         let certificate = watched.files.certificate.display();
         match self.reload() {
@@ -186,31 +186,31 @@ impl Tls {
         })
     }
 
-    /// Reloads on every change of `reload`, and when a look at the files, one each `every`,
-    /// finds another time or size. Looking works where notifications do not: network file
-    /// systems, and the swapped links of Kubernetes' secrets.
+    /// Reloads on every change of `reload`, and when a check of the files, at the interval `every`, finds
+    /// another modification time or size. Polling works where notifications do not: network file systems, and
+    /// the swapped symbolic links of Kubernetes secrets.
     pub(crate) async fn follow_files(
         self: Arc<Self>,
         mut reload: watch::Receiver<u64>,
         every: Duration,
     ) {
-        let mut told = true;
+        let mut sender_open = true;
         loop {
-            let asked = tokio::select! {
-                change = reload.changed(), if told => {
-                    told = change.is_ok();
-                    told
+            let requested = tokio::select! {
+                change = reload.changed(), if sender_open => {
+                    sender_open = change.is_ok();
+                    sender_open
                 }
                 () = tokio::time::sleep(every) => false,
             };
             let this = Arc::clone(&self);
-            let look = tokio::task::spawn_blocking(move || {
-                if asked || this.changed() {
-                    this.reload_and_tell();
+            let check = tokio::task::spawn_blocking(move || {
+                if requested || this.changed() {
+                    this.reload_and_log();
                 }
             });
-            if look.await.is_err() {
-                tracing::error!("looking at the listener's certificate failed by a fault of ours");
+            if check.await.is_err() {
+                tracing::error!("listener certificate check panicked");
             }
         }
     }
@@ -243,7 +243,7 @@ impl ChainAndKey {
         Ok(Self { chain, key: private_key(key)?, end })
     }
 
-    fn check_end(&self, now: Timestamp) -> Result<(), TlsError> {
+    fn check_expiry(&self, now: Timestamp) -> Result<(), TlsError> {
         if now > self.end { Err(TlsError::Expired(self.end)) } else { Ok(()) }
     }
 
@@ -253,8 +253,8 @@ impl ChainAndKey {
             MinimumVersion::Tls13 => &[&rustls::version::TLS13],
         };
         let mut provider = aws_lc_rs::default_provider();
-        // As Go's servers choose, so Vault's: processors know SHA-256, and SHA-384 takes a tenth of
-        // a new connection. Stable: nothing else changes its place.
+        // The choice of Go's servers, and so of Vault: processors have instructions for SHA-256, and SHA-384
+        // takes a tenth of a new connection. The stable sort keeps the order of the others.
         provider.cipher_suites.sort_by_key(|suite| suite.suite() != TLS13_AES_128_GCM_SHA256);
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
@@ -264,14 +264,14 @@ impl ChainAndKey {
             .map_err(TlsError::Unusable)?;
         config.ignore_client_order = true;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Thousands of agents come back each hour: tickets spare them and us the signature,
-        // and cost no memory here.
+        // Thousands of agents reconnect each hour: tickets save both sides the signature, and cost the server
+        // no memory.
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Unusable)?;
         Ok(config)
     }
 }
 
-/// The certificates of a PEM text, and the end of the first.
+/// The certificates of a PEM text, and the expiry of the first.
 fn chain(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Timestamp), TlsError> {
     let bad = |why: &dyn fmt::Display| TlsError::BadCertificate(why.to_string());
     let text = pem::without_byte_order_marks(text);
@@ -292,14 +292,14 @@ fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| TlsError::BadKey(error.to_string()))
 }
 
-/// Everything that is wrong with the pair, without using it.
+/// All problems of the pair, without using it.
 pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec<FileProblem> {
     let mut problems = Vec::new();
     let read = |path: &Path| {
         let unreadable = |error| TlsError::Unreadable(path.to_owned(), error);
         std::fs::read(path).map(Zeroizing::new).map_err(unreadable)
     };
-    let mut fault = |key: &'static str, path: &Path, error: &TlsError| {
+    let mut problem = |key: &'static str, path: &Path, error: &TlsError| {
         let message = match error {
             TlsError::Unreadable(..) => error.to_string(),
             other => format!("{}: {other}", path.display()),
@@ -309,10 +309,10 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
     let certificate = read(&files.certificate).and_then(|text| chain(&text));
     let key = read(&files.key).and_then(|text| private_key(&text));
     if let Err(error) = &certificate {
-        fault("tls_cert_file", &files.certificate, error);
+        problem("tls_cert_file", &files.certificate, error);
     }
     if let Err(error) = &key {
-        fault("tls_key_file", &files.key, error);
+        problem("tls_key_file", &files.key, error);
     }
     let Ok((chain, end)) = certificate else { return problems };
     let leaf = chain.first().cloned();
@@ -321,13 +321,13 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
     {
         match error {
             TlsError::Unusable(rustls::Error::InvalidCertificate(_)) => {
-                fault("tls_cert_file", &files.certificate, &error);
+                problem("tls_cert_file", &files.certificate, &error);
             }
-            _ => fault("tls_key_file", &files.key, &error),
+            _ => problem("tls_key_file", &files.key, &error),
         }
     }
     let fields = leaf.as_deref().and_then(|leaf| CertificateFields::read(leaf).ok());
-    let warnings = fields.map(|leaf| doubts(&leaf, now)).unwrap_or_default();
+    let warnings = fields.map(|leaf| warnings(&leaf, now)).unwrap_or_default();
     problems.extend(warnings.into_iter().map(|why| {
         let message = format!("{}: {why}", files.certificate.display());
         FileProblem { key: "tls_cert_file", warning: true, message }
@@ -335,29 +335,29 @@ pub fn examine(files: &TlsFiles, minimum: MinimumVersion, now: Timestamp) -> Vec
     problems
 }
 
-/// Why clients may not believe a certificate that a server can use.
-fn doubts(leaf: &CertificateFields<'_>, now: Timestamp) -> Vec<String> {
-    let mut doubts = Vec::new();
+/// Why clients may not accept a certificate that a server can use.
+fn warnings(leaf: &CertificateFields<'_>, now: Timestamp) -> Vec<String> {
+    let mut warnings = Vec::new();
     let (start, end) = (leaf.not_before(), leaf.not_after());
     if now > end {
-        doubts.push(format!("the certificate expired at {end}: renew it"));
+        warnings.push(format!("the certificate expired at {end}: renew it"));
     }
     if now < start {
-        doubts.push(format!("the certificate is not valid before {start}: look at the clock"));
+        warnings.push(format!("the certificate is not valid before {start}: check the clock"));
     }
     if !leaf.names().is_ok_and(|names| !names.is_empty()) {
-        doubts.push("the certificate holds no name in subjectAltName, and clients look at no other: issue one with it (openssl: -addext subjectAltName=DNS:localhost,IP:127.0.0.1)".to_owned());
+        warnings.push("the certificate holds no name in subjectAltName, and clients check no other field: issue one with it (openssl: -addext subjectAltName=DNS:localhost,IP:127.0.0.1)".to_owned());
     }
     if leaf.is_for_servers() == Ok(false) {
-        doubts.push("the certificate is not made for a server: issue one whose extended key usage holds serverAuth".to_owned());
+        warnings.push("the certificate is not for a server: issue one whose extended key usage holds serverAuth".to_owned());
     }
-    doubts
+    warnings
 }
 
-/// A certificate for a development server, with the authority that signed it.
+/// A certificate for a development server, with the CA that signed it.
 #[derive(Debug)]
 pub struct SelfSigned {
-    /// What clients are told to trust, PEM.
+    /// The CA certificate that clients must trust, PEM.
     pub ca: String,
     /// The server's certificate, PEM.
     pub certificate: String,
@@ -365,23 +365,23 @@ pub struct SelfSigned {
     pub key: Secret<String>,
 }
 
-/// How long the certificate of a development server lasts.
+/// The validity of the certificate of a development server.
 const SELF_SIGNED_SECONDS: i64 = 365 * 24 * 3600;
-/// Clocks of clients may be behind ours by this much.
+/// How far clocks of clients may be behind.
 const BACKDATED_SECONDS: i64 = 60;
 
-/// Makes a new authority and a server certificate for these DNS names and IP addresses, for
-/// a year from `now`. The authority's key is thrown away.
+/// Generates a new CA and a server certificate for these DNS names and IP addresses, valid for a year from
+/// `now`. The key of the CA is discarded.
 ///
 /// # Errors
-/// [`TlsError::Unmakeable`] for a name that is neither.
+/// [`TlsError::NotGenerated`] for a name that is neither a DNS name nor an IP address.
 pub fn self_signed(names: &[String], now: Timestamp) -> Result<SelfSigned, TlsError> {
-    let unmakeable = |error: rcgen::Error| TlsError::Unmakeable(error.to_string());
-    let outside = || TlsError::Unmakeable("the clock is outside the years 0 to 9999".to_owned());
+    let not_generated = |error: rcgen::Error| TlsError::NotGenerated(error.to_string());
+    let outside = || TlsError::NotGenerated("the clock is outside the years 0 to 9999".to_owned());
     let not_before = now.plus(-BACKDATED_SECONDS).whole().calendar().ok_or_else(outside)?;
     let not_after = now.plus(SELF_SIGNED_SECONDS).whole().calendar().ok_or_else(outside)?;
     let parameters = |names: &[String], subject: &str| -> Result<CertificateParams, TlsError> {
-        let mut parameters = CertificateParams::new(names.to_vec()).map_err(unmakeable)?;
+        let mut parameters = CertificateParams::new(names.to_vec()).map_err(not_generated)?;
         parameters.not_before = not_before;
         parameters.not_after = not_after;
         parameters.distinguished_name = DistinguishedName::new();
@@ -392,19 +392,19 @@ pub fn self_signed(names: &[String], now: Timestamp) -> Result<SelfSigned, TlsEr
     let mut ca = parameters(&[], "Signet development CA")?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().map_err(unmakeable)?)
-        .map_err(unmakeable)?;
+    let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().map_err(not_generated)?)
+        .map_err(not_generated)?;
 
     let mut server = parameters(names, "Signet development server")?;
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     server.use_authority_key_identifier_extension = true;
-    let key = KeyPair::generate().map_err(unmakeable)?;
-    let server = server.signed_by(&key, &ca).map_err(unmakeable)?;
+    let key = KeyPair::generate().map_err(not_generated)?;
+    let server = server.signed_by(&key, &ca).map_err(not_generated)?;
 
     let pem = |label: &str, der: &[u8]| {
         der::pem::encode_string(label, LineEnding::LF, der)
-            .map_err(|error| TlsError::Unmakeable(error.to_string()))
+            .map_err(|error| TlsError::NotGenerated(error.to_string()))
     };
     Ok(SelfSigned {
         ca: pem("CERTIFICATE", ca.der())?,

@@ -1,7 +1,7 @@
-//! The spine: the order of every request to `/v1/`.
+//! The request pipeline: the order of steps for every request to `/v1/`.
 //!
 //! Receive (the body unread) → locate mount and route → authenticate and authorise → read and type the body
-//! as the route says → audit → admit by class → run the handler → audit → reply. A denial at any step is
+//! as the route defines it → audit → admit by class → run the handler → audit → reply. A denial at any step is
 //! audited too.
 
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use crate::ca::time::Timestamp;
 use crate::engine::{Engine, Failure};
 use crate::secret::Secret;
 
-use super::body::{BodyBudget, BodyError, BudgetPermit, Length, read_body};
+use super::body::{BodyBudget, BodyError, BodyPolicy, BudgetPermit, read_body};
 use super::connection::ConnectionInfo;
-use super::finishing::{Panicked, RunToCompletion};
+use super::finishing::{RunToCompletion, WorkPanicked};
 use super::head::{Head, content_type};
 use super::headers;
 use super::limits::Limits;
@@ -37,7 +37,7 @@ use super::sending::HttpResponse;
 #[derive(Clone, Debug)]
 pub struct Api {
     engine: Arc<Engine>,
-    room: BodyBudget,
+    body_budget: BodyBudget,
     audit: Audit,
     refusals: RefusalLimit,
     request_id: HeaderName,
@@ -53,7 +53,7 @@ enum Exposure {
     PublicFiles,
 }
 
-/// What is known of a request before its body is read.
+/// A request before its body is read.
 struct Received<'a> {
     id: &'a str,
     now: Timestamp,
@@ -71,39 +71,39 @@ impl<'a> Received<'a> {
 
 /// What every answer of a route has in common.
 #[derive(Clone, Copy)]
-struct Manner {
+struct ReplyContext {
     label: Label,
-    wording: ErrorFormat,
+    format: ErrorFormat,
 }
 
 /// What a request asks for.
-enum Asked {
-    /// A route, or what is told where there is none.
+enum RequestTarget {
+    /// A route, or the answer if no route matches.
     Route(Located),
     /// Help about a path.
     Help(String),
 }
 
-/// Why a request does not come to its handler.
-enum Stopped {
-    /// Its parameters are refused, or the server has too much to do.
+/// Why a request does not reach its handler.
+enum RequestError {
+    /// Its parameters are refused, or the server is overloaded.
     Refused(Rejection),
     /// Its body could not be read.
     Body(BodyError),
 }
 
 impl Api {
-    /// The API over this engine, with room for bodies of the default size.
+    /// The API over this engine, with a budget for bodies of the default size.
     pub fn new(engine: Arc<Engine>) -> Self {
         Self::sharing(engine, BodyBudget::new(Limits::default().body_size))
     }
 
-    /// The API over this engine; what it parses takes its memory from this room.
-    pub fn sharing(engine: Arc<Engine>, room: BodyBudget) -> Self {
+    /// The API over this engine. Bodies and parsed parameters take their memory from `body_budget`.
+    pub fn sharing(engine: Arc<Engine>, body_budget: BodyBudget) -> Self {
         let request_id = HeaderName::from_static("x-request-id");
         Self {
             engine,
-            room,
+            body_budget,
             audit: Audit::default(),
             refusals: RefusalLimit::default(),
             request_id,
@@ -111,8 +111,7 @@ impl Api {
         }
     }
 
-    /// The same for public files alone: whatever token is sent, every other path is answered as one that
-    /// does not exist.
+    /// The same for public files only. Every other path is answered as nonexistent, whatever token is sent.
     #[must_use]
     pub fn public_files(self) -> Self {
         Self { exposure: Exposure::PublicFiles, ..self }
@@ -145,19 +144,21 @@ impl Api {
         let peer = connection.map(|connection| connection.peer);
         let log = RequestLog::start(&id, &parts, now, peer, &self.refusals);
         let received = Received { id: &id, now, parts: &parts, limits, connection, log };
-        let asked = match self.exposure {
-            Exposure::All => self.asked(&received).await,
-            // No route of a public file takes a body, so that not a byte of it is read.
+        let target = match self.exposure {
+            Exposure::All => self.target(&received).await,
+            // No route of a public file takes a body: the body is not read.
             Exposure::PublicFiles if !body.is_end_stream() => {
                 Err(Box::new(BodyError::Unread.into_response()))
             }
             Exposure::PublicFiles => self.public_file(&received).await,
         };
-        let (label, mut response) = match asked {
-            Ok(Asked::Route(located)) => {
+        let (label, mut response) = match target {
+            Ok(RequestTarget::Route(located)) => {
                 (located.label(), self.answered(&received, located, body).await)
             }
-            Ok(Asked::Help(path)) => (Label::NONE, Box::pin(self.help(&received, &path)).await),
+            Ok(RequestTarget::Help(path)) => {
+                (Label::NONE, Box::pin(self.help(&received, &path)).await)
+            }
             Err(response) => (
                 Label::NONE,
                 match self.exposure {
@@ -176,24 +177,27 @@ impl Api {
         response
     }
 
-    /// What the request asks for, if its headers and the seal allow it.
-    async fn asked(&self, received: &Received<'_>) -> Result<Asked, Box<HttpResponse>> {
+    /// The target of the request, if its headers and the seal allow it.
+    async fn target(&self, received: &Received<'_>) -> Result<RequestTarget, Box<HttpResponse>> {
         let head = Head::read(received.parts, received.now)?;
         let parts = received.parts;
         headers::check_origin(&parts.headers, head.operation, parts.uri.authority())?;
         if head.help {
             headers::check(&parts.headers, &head)?;
-            return Ok(Asked::Help(head.path));
+            return Ok(RequestTarget::Help(head.path));
         }
         let located = Located::find(&self.engine, head.path.clone(), head.operation).await;
         let located =
             located.map_err(|refused| Box::new(failure(&refused, ErrorFormat::Public)))?;
         headers::check(&parts.headers, &head)?;
-        Ok(Asked::Route(located))
+        Ok(RequestTarget::Route(located))
     }
 
-    /// The public file that the request asks for. Of all other paths it is not told whether they exist.
-    async fn public_file(&self, received: &Received<'_>) -> Result<Asked, Box<HttpResponse>> {
+    /// The public file that the request asks for. The answer does not show whether other paths exist.
+    async fn public_file(
+        &self,
+        received: &Received<'_>,
+    ) -> Result<RequestTarget, Box<HttpResponse>> {
         let not_found = || Box::new(errors_response(StatusCode::NOT_FOUND, &[]));
         let head = Head::read(received.parts, received.now).map_err(|_| not_found())?;
         if head.help || head.operation != Operation::Read {
@@ -206,7 +210,7 @@ impl Api {
             return Err(not_found());
         }
         headers::check(&received.parts.headers, &head)?;
-        Ok(Asked::Route(located))
+        Ok(RequestTarget::Route(located))
     }
 
     /// Answers a request for help about a path.
@@ -222,9 +226,9 @@ impl Api {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let wording =
+        let format =
             if located.needs_no_token() { ErrorFormat::Public } else { ErrorFormat::Authenticated };
-        let manner = Manner { label: located.label(), wording };
+        let context = ReplyContext { label: located.label(), format };
         let remote = received.connection.map(|connection| connection.peer);
         let mut trail = Trail::new(&self.audit, received.id, received.now, remote, &located);
         let token = token_of(&received.parts.headers);
@@ -232,7 +236,7 @@ impl Api {
             Ok(authorized) => authorized,
             Err(refused) => {
                 let refused = trail.refused(refused);
-                let answer = refusal(&refused, manner.wording, received.id);
+                let answer = refusal(&refused, context.format, received.id);
                 return self.refuse(answer, received, body).await;
             }
         };
@@ -241,38 +245,39 @@ impl Api {
             received.log.authenticated(&token.display_name);
         }
         match self.permitted(authorized, received, body).await {
-            Ok((permitted, memory)) => self.run(permitted, memory, trail, received, manner).await,
-            Err(Stopped::Refused(refused)) => {
-                refusal(&trail.refused(refused), manner.wording, received.id)
+            Ok((permitted, memory)) => self.run(permitted, memory, trail, received, context).await,
+            Err(RequestError::Refused(refused)) => {
+                refusal(&trail.refused(refused), context.format, received.id)
             }
-            Err(Stopped::Body(error)) => {
-                let told = Failure::refused(error.to_string());
-                drop(trail.refused(Rejection::Failed(told)));
+            Err(RequestError::Body(error)) => {
+                let failure = Failure::refused(error.to_string());
+                drop(trail.refused(Rejection::Failed(failure)));
                 error.into_response()
             }
         }
     }
 
-    /// Reads the body as the route says, and types its parameters.
+    /// Reads the body as the route defines it, and types its parameters.
     async fn permitted<B>(
         &self,
         authorized: Authorized,
         received: &Received<'_>,
         body: B,
-    ) -> Result<(Permitted, BudgetPermit), Stopped>
+    ) -> Result<(Permitted, BudgetPermit), RequestError>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let info = authorized.info();
-        let length = if info.needs_no_token() { Length::Short } else { Length::Long };
+        let policy = if info.needs_no_token() { BodyPolicy::Short } else { BodyPolicy::Full };
         let most = match info.body {
             BodyKind::Json => received.limits.body_size,
             BodyKind::Raw { limit, .. } => limit.min(received.limits.body_size),
         };
         let within = received.limits.request;
-        let (bytes, held) =
-            read_body(body, most, within, &self.room, length).await.map_err(Stopped::Body)?;
-        let failed = |failure| Stopped::Refused(Rejection::Failed(failure));
+        let (bytes, held) = read_body(body, most, within, &self.body_budget, policy)
+            .await
+            .map_err(RequestError::Body)?;
+        let failed = |failure| RequestError::Refused(Rejection::Failed(failure));
         if let BodyKind::Raw { media, .. } = info.body
             && info.operation.changes_state()
         {
@@ -284,38 +289,38 @@ impl Api {
             return Ok((permitted, held));
         }
         let unparsed = Unparsed::of(received.parts, info.operation, bytes, held);
-        let (parameters, memory) = match length {
-            Length::Long => unparsed.parsed(&self.room).await.map_err(failed)?,
+        let (parameters, memory) = match policy {
+            BodyPolicy::Full => unparsed.parsed(&self.body_budget).await.map_err(failed)?,
             _ => (unparsed.without_token().map_err(failed)?, BudgetPermit::default()),
         };
         let permitted = authorized.permit(parameters, Bytes::new()).map_err(failed)?;
         Ok((permitted, memory))
     }
 
-    /// Runs the handler. From here on the work is done even if the caller hangs up.
+    /// Runs the handler. From here on the work completes even if the client disconnects.
     async fn run(
         &self,
         permitted: Permitted,
         memory: BudgetPermit,
         mut trail: Trail,
         received: &Received<'_>,
-        manner: Manner,
+        context: ReplyContext,
     ) -> HttpResponse {
-        let told = |refused: &Rejection| refusal(refused, manner.wording, received.id);
+        let reply = |refused: &Rejection| refusal(refused, context.format, received.id);
         if let Err(refused) = trail.request(&permitted) {
-            return told(&refused);
+            return reply(&refused);
         }
         let slot = match permitted.info().class {
             Class::Issue => match self.engine.services().limiter().acquire().await {
                 Ok(slot) => Some(slot),
-                Err(failure) => return told(&trail.refused(Rejection::Failed(failure))),
+                Err(failure) => return reply(&trail.refused(Rejection::Failed(failure))),
             },
             Class::Light | Class::Heavy | Class::Urgent => None,
         };
         let now = received.now;
-        let log = received.log.of_work(manner.label);
+        let log = received.log.of_work(context.label);
         let work = async move {
-            // What the parameters take is held until the request ends.
+            // Holds the memory of the parameters until the request ends.
             let _memory = memory;
             let result = permitted.run(now, slot).await;
             // Before the audit, which may refuse the answer: the certificate exists anyway.
@@ -329,10 +334,10 @@ impl Api {
                 if response.event().is_some() {
                     received.log.event_written();
                 }
-                into_response(response, &received.facts(), manner.label.kind())
+                into_response(response, &received.facts(), context.label.kind())
             }
-            Ok(Err(refused)) => told(&refused),
-            Err(Panicked) => {
+            Ok(Err(refused)) => reply(&refused),
+            Err(WorkPanicked) => {
                 tracing::error!(request = received.id, "handler panicked");
                 failure(&Failure::Internal(String::new()), ErrorFormat::Public)
             }
@@ -351,8 +356,14 @@ impl Api {
         B: Body<Data = Bytes> + Unpin,
     {
         let limits = received.limits;
-        let read =
-            read_body(body, limits.body_size, limits.request, &self.room, Length::Refused).await;
+        let read = read_body(
+            body,
+            limits.body_size,
+            limits.request,
+            &self.body_budget,
+            BodyPolicy::Discard,
+        )
+        .await;
         match read {
             Ok(_) | Err(BodyError::Unread) => answer,
             Err(error) => error.into_response(),
@@ -360,8 +371,8 @@ impl Api {
     }
 }
 
-/// `X-Vault-Token`, else the bearer of `Authorization`. An empty one is none, and a credential of another
-/// scheme is for a proxy on the way.
+/// `X-Vault-Token`, else the bearer of `Authorization`. An empty token counts as absent, and a
+/// credential of another scheme is for a proxy on the path.
 fn token_of(headers: &HeaderMap) -> Option<Secret<String>> {
     let own = headers.get("x-vault-token").and_then(|value| value.to_str().ok());
     let bearer = || {

@@ -1,4 +1,4 @@
-//! What the spine makes of routes that no kind has yet: raw bodies, logins, and creation told from change.
+//! The request pipeline with routes that no kind of mount has yet: raw bodies, logins, and create against update.
 
 use http::StatusCode;
 use http_body_util::Full;
@@ -113,7 +113,7 @@ async fn a_login_is_answered_without_a_token_and_its_body_is_json() {
 }
 
 #[tokio::test]
-async fn creation_is_told_from_change_where_the_route_says_what_exists() {
+async fn create_and_update_are_distinguished_where_the_route_checks_existence() {
     assert_eq!(status("thing/new", Some("root"), "", b"{}").await, 201);
     assert_eq!(status("thing/old", Some("root"), "", b"{}").await, 202);
     assert_eq!(status("thing/old", Some("wrong"), "", b"{}").await, 403);

@@ -7,10 +7,10 @@ use tokio::sync::watch;
 
 use crate::engine::Engine;
 
-/// How long a run may go on after the server was told to stop. It can end at any point.
+/// How long a run may go on after the stop signal. It can be interrupted at any point.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Runs jobs until `stop` says so.
+/// Runs jobs until `stop` is signalled.
 pub(super) async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     loop {
         let now = engine.env().clock.now();
@@ -18,7 +18,7 @@ pub(super) async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
             outcome = engine.run_due_jobs(now) => outcome,
             () = grace_after(stop.clone()) => return,
         };
-        // The clock may have been set meanwhile; the plan says when to look again at the latest.
+        // The clock may have been set meanwhile; the plan holds the latest time of the next check.
         let seconds = outcome.next.unix().saturating_sub(now.unix());
         let wait = Duration::from_secs(u64::try_from(seconds).unwrap_or_default().max(1));
         tokio::select! {
@@ -29,7 +29,7 @@ pub(super) async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     }
 }
 
-/// Ends when the server is told to stop, or can no longer be told.
+/// Returns when a stop is signalled, or the sender is dropped.
 async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
@@ -64,13 +64,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_driver_ends_when_the_server_stops_or_can_no_longer_be_told_to() {
-        for tells in [true, false] {
+    async fn the_driver_ends_on_a_stop_signal_or_a_dropped_sender() {
+        for sends in [true, false] {
             let (stop, stopped) = watch::channel(false);
             let driver = tokio::spawn(run(engine(), stopped));
             tokio::task::yield_now().await;
             assert!(!driver.is_finished());
-            if tells {
+            if sends {
                 stop.send_replace(true);
             }
             drop(stop);

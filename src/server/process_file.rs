@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 pub(super) struct ProcessFile(PathBuf);
 
 impl ProcessFile {
-    /// Writes the number, or says in the log why that cannot be done.
+    /// Writes the number, or logs why it cannot.
     pub(super) fn write(path: &Path) -> Option<Self> {
         match write(path) {
             Ok(()) => Some(Self(path.to_owned())),
@@ -35,7 +35,7 @@ impl Drop for ProcessFile {
     }
 }
 
-/// In place, since the folder may belong to another user. A link that was put there would lead the
+/// Writes in place, since the folder may belong to another user. Links are not followed: one could direct the
 /// write to another file.
 fn write(path: &Path) -> io::Result<()> {
     let flags = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
