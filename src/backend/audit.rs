@@ -47,7 +47,7 @@ pub struct Request<'a> {
     pub operation: Operation,
     /// The name of the route.
     pub label: Label,
-    /// The route; `None` where there is none. It names the fields that are secret.
+    /// The route, which names the secret fields; `None` for a path without a route.
     pub route: Option<&'static RouteInfo>,
     /// The caller's token, if it is valid and the route needs one.
     pub token: Option<&'a TokenRecord>,

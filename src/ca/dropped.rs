@@ -102,7 +102,7 @@ pub(in crate::ca) fn from_authority(csr: &ParsedCsr, names: &AlternativeNames) -
     warnings
 }
 
-/// The first texts, and the number of further ones; `None` if there are none.
+/// The first texts, and the number of further ones; `None` for no texts.
 pub(in crate::ca) fn summarize(texts: impl Iterator<Item = String>) -> Option<String> {
     const MAX_SHOWN: usize = 8;
     const MAX_LENGTH: usize = 80;

@@ -33,7 +33,7 @@ where
         .with_max_level(level)
         .with_writer(writer)
         .log_internal_errors(false);
-    // Frames of HTTP/2 and records of TLS are for those who look for faults in these protocols.
+    // Frames of HTTP/2 and records of TLS only help to diagnose these protocols.
     let of_libraries = match level {
         LevelFilter::DEBUG => LevelFilter::INFO,
         other => other,
@@ -61,8 +61,8 @@ mod tests {
     struct Lines(Arc<Mutex<Vec<u8>>>);
 
     impl io::Write for Lines {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(octets)
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -79,8 +79,8 @@ mod tests {
             tracing::debug!("not this");
             tracing::info!(count = 3, "something happened");
         });
-        let octets = lines.0.lock().unwrap().clone();
-        String::from_utf8(octets).unwrap()
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub fn canonical(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// The host of a URI with an authority, as it is written; empty if there is none.
+/// The host of a URI with an authority, as it is written; empty without one.
 pub fn host(text: &str) -> &str {
     let Some((_, rest)) = scheme(text) else { return "" };
     let Some(rest) = rest.strip_prefix("//") else { return "" };

@@ -178,7 +178,7 @@ async fn a_flipped_bit_is_detected() {
 
 #[tokio::test]
 #[ignore = "takes minutes; scripts/crash --faults runs it"]
-async fn a_bit_that_flips_in_any_three_octets_is_noticed() {
+async fn a_bit_that_flips_in_any_three_bytes_is_detected() {
     let given = std::env::var("SIGNET_FAULTS_STRIDE").ok();
     let stride = given.map_or(23, |text| text.parse().expect("SIGNET_FAULTS_STRIDE is a number"));
     println!("one bit in {stride} of each file flipped: {:?}", flips(stride).await);
@@ -212,7 +212,7 @@ async fn a_truncated_log_loses_only_what_was_not_acknowledged() {
 
 #[tokio::test]
 #[ignore = "takes a minute; scripts/crash --faults runs it"]
-async fn a_log_cut_at_every_octet_loses_what_was_not_acknowledged_and_nothing_else() {
+async fn a_log_cut_at_any_byte_loses_only_unacknowledged_batches() {
     println!("the log truncated at each of its {} bytes", truncations(1).await);
 }
 
