@@ -6,7 +6,7 @@ use super::report::{
 
 /// The lines of a report, without a newline at the end.
 pub(super) fn text(report: &Report) -> String {
-    let mut lines = vec![report.file.clone(), field("KeyStoreFormat", report.kind.as_str())];
+    let mut lines = vec![report.file.clone(), field("Kind", report.kind.as_str())];
     match &report.integrity {
         Some(protection) => lines.push(protected(protection)),
         None => lines.push(field("MAC", "none")),
@@ -49,7 +49,7 @@ fn add_entry(entry: &EntryReport, lines: &mut Vec<String>) {
         lines.push(field("Created", created));
     }
     if let Some(key) = &entry.key {
-        lines.push(field("KeyReport", &key_text(key, entry.certificates.len())));
+        lines.push(field("Key", &key_text(key, entry.certificates.len())));
     }
     if let Some(chain) = &entry.chain {
         lines.push(field("Chain", &chain_text(chain, &entry.certificates)));
@@ -106,7 +106,7 @@ fn add_certificate(label: &str, facts: &CertificateReport, lines: &mut Vec<Strin
     let CertificateReport { not_before, not_after, validity, .. } = facts;
     lines.push(field("  Valid", &format!("{not_before} to {not_after}, {validity}")));
     let role = if facts.is_ca { "CA certificate" } else { "not a CA certificate" };
-    lines.push(field("  KeyReport", &format!("{}, {role}", facts.key)));
+    lines.push(field("  Key", &format!("{}, {role}", facts.key)));
     lines.push(field("  Issuer", &facts.issuer));
     lines.push(field("  Serial number", &facts.serial_number));
 }

@@ -267,17 +267,17 @@ fn a_report_shows_algorithms_key_chain_expiry_and_spiffe_id() {
     );
     let text = print::text(&report);
     for line in [
-        "  KeyStoreFormat            PKCS#12",
+        "  Kind            PKCS#12",
         "  MAC             PBMAC1 with HMAC-SHA-256, PBKDF2 with HMAC-SHA-256, 2048 iterations",
         "  Encrypted part  AES-256-CBC, PBKDF2 with HMAC-SHA-256, 2048 iterations",
         "  Private key     AES-256-CBC, PBKDF2 with HMAC-SHA-256, 2048 iterations",
         "Private key \"päyments 😀\"",
-        "  KeyReport             EC P-256, belongs to certificate 1",
+        "  Key             EC P-256, belongs to certificate 1",
         "  Chain           3 certificates, leaf first, up to a root",
         "  Certificate 1   CN=payments",
         "    SPIFFE ID     spiffe://example.com/payments/api",
         "    Valid         2030-03-16T17:46:40Z to 2030-04-16T17:46:40Z, expires in 30 days",
-        "    KeyReport           EC P-256, not a CA certificate",
+        "    Key           EC P-256, not a CA certificate",
         "  Certificate 3   CN=root",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
