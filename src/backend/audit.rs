@@ -17,7 +17,7 @@ use super::located::{Authorized, Label, Located, Permitted, Rejection};
 use super::response::Response;
 use super::route::{Operation, RouteInfo};
 
-/// A place where requests and answers are recorded.
+/// A device that records requests and answers.
 pub trait Device: Send + Sync {
     /// Records a request before its handler runs.
     ///
@@ -25,7 +25,7 @@ pub trait Device: Send + Sync {
     /// It could not be recorded.
     fn request(&self, request: &Request<'_>) -> Result<(), NotRecorded>;
 
-    /// Records how a request ended before the caller is told.
+    /// Records how a request ended before the caller gets the answer.
     ///
     /// # Errors
     /// It could not be recorded.
@@ -127,7 +127,7 @@ pub struct Trail {
     entry: Option<Box<AuditEntry>>,
 }
 
-/// What the devices are told of the request, kept until it ends.
+/// What the devices record of the request, kept until it ends.
 struct AuditEntry {
     id: String,
     now: Timestamp,
@@ -208,7 +208,7 @@ impl Trail {
         entry.record(&self.audit).map_err(|error| Rejection::Failed(error.into()))
     }
 
-    /// Records that the request was refused. What is returned is told to the caller.
+    /// Records that the request was refused. The caller gets the returned outcome.
     pub fn refused(&mut self, refused: Rejection) -> Rejection {
         let Some(entry) = &mut self.entry else { return refused };
         let ending = match &refused {
@@ -224,7 +224,7 @@ impl Trail {
         }
     }
 
-    /// Records how the handler ended. What is returned is told to the caller.
+    /// Records how the handler ended. The caller gets the returned outcome.
     ///
     /// # Errors
     /// What the handler refused; and an answer that could not be recorded.

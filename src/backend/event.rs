@@ -24,7 +24,7 @@ pub struct CertificateEvent {
 /// What was done with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateAction {
-    /// Signet made key and certificate.
+    /// Signet generated the key and issued the certificate.
     Issued,
     /// The key belongs to the sender of a CSR.
     Signed,

@@ -190,7 +190,7 @@ fn pairs(value: Value) -> Result<Value, String> {
 /// # Errors
 /// Go's text.
 pub fn seconds(value: &Value) -> Result<i64, String> {
-    // An empty text is no duration of Go, and zero for Vault.
+    // Go rejects an empty duration; Vault reads it as zero.
     let read = |text: &str| match text {
         "" => Ok(0),
         text => duration::parse(text).map(Span::whole_seconds).map_err(|why| why.to_string()),

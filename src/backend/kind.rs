@@ -14,7 +14,7 @@ use super::pattern::{Matcher, PathMatch};
 use super::route::{Operation, RouteInfo};
 use super::table::{HandlerFuture, Route};
 
-/// What stands behind a mount, without its type.
+/// The backend behind a mount, without its type.
 pub type Core = Arc<dyn Any + Send + Sync>;
 
 /// One kind of mount: a secrets engine, an auth method, or the system. It is implemented for the type that
@@ -28,7 +28,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
     const ROUTES: &'static [Route<Self>];
 }
 
-/// A kind without its type, for the registry and the request spine.
+/// A kind without its type, for the registry and the request pipeline.
 pub trait Surface: Send + Sync {
     /// [`Backend::TYPE`]
     fn kind(&self) -> &'static str;
@@ -48,7 +48,7 @@ pub trait Surface: Send + Sync {
     /// Every route of a path behind the mount.
     fn routes_at(&self, path: &str) -> Vec<&'static RouteInfo>;
 
-    /// Whether what the path names exists; `None` if the route does not tell.
+    /// Whether what the path names exists; `None` if the route does not know.
     fn exists<'a>(
         &self,
         core: &'a (dyn Any + Send + Sync),

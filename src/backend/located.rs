@@ -1,4 +1,4 @@
-//! From a path to a handler: [`Located`], [`Authorized`], [`Permitted`]. Each is made from the one before,
+//! From a path to a handler: [`Located`], [`Authorized`], [`Permitted`]. Each is built from the one before,
 //! which it consumes, so that no handler runs without the check of every step.
 
 use std::fmt;
@@ -51,7 +51,7 @@ enum NotFound {
     Operation { is_public: bool },
 }
 
-/// The route of what stands behind a mount.
+/// The route behind a mount.
 fn target_in(holder: &ResolvedMount<'_>, operation: Operation) -> Result<Target, NotFound> {
     let (surface, core) = (holder.surface, &holder.core);
     match surface.find(holder.rest, operation) {
@@ -85,7 +85,7 @@ pub struct Permitted {
 pub struct Label(&'static str, &'static str);
 
 impl Label {
-    /// There is no route.
+    /// The route does not exist.
     pub const NONE: Self = Self("", "");
 
     /// The type of the mount.
@@ -200,7 +200,7 @@ impl Located {
     /// Checks the token, and what it may do on this path.
     ///
     /// # Errors
-    /// What the caller is told instead: that there is no such path is told behind the gate alone.
+    /// What the caller gets instead: only an authorized caller learns that a path does not exist.
     pub async fn authorize(
         self,
         gate: &Gate,
@@ -232,7 +232,7 @@ impl Located {
         }
     }
 
-    /// The capability that policies must allow: creation or change, where the route tells them apart.
+    /// The capability that policies must allow: creation or change, where the route distinguishes them.
     async fn capability(&self) -> Result<Capability, Failure> {
         let usual = self.operation.capability();
         let Ok(target) = &self.target else { return Ok(usual) };

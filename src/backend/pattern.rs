@@ -35,10 +35,10 @@ pub enum PathMatch {
     Route(usize, Captures),
     /// There is the path, without this operation.
     NoOperation {
-        /// The path is read without a token, so that the answer tells nothing new.
+        /// The path is readable without a token, so the answer discloses nothing new.
         is_public: bool,
     },
-    /// There is no such path.
+    /// The path does not exist.
     Nothing,
 }
 
@@ -51,7 +51,7 @@ struct Path {
     is_public: bool,
 }
 
-/// The table of a kind, made ready to look paths up.
+/// The route table of a kind, prepared for path lookup.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
     paths: Vec<Path>,
@@ -187,7 +187,7 @@ impl Shape {
     }
 }
 
-/// Where each segment stands.
+/// The position of each segment.
 fn spans(path: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut start = 0_usize;
     path.split('/').map(move |segment| {

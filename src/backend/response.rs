@@ -39,7 +39,7 @@ pub struct Envelope {
     pub data: Option<Data>,
     /// `warnings`
     pub warnings: Vec<String>,
-    /// Every member of `data` stands at the top level too, as in the answers of `sys/mounts`.
+    /// Every member of `data` is at the top level too, as in the answers of `sys/mounts`.
     pub copied: bool,
     /// What was done with a certificate, for the log and for audit devices; it is not sent.
     pub event: Option<Box<CertificateEvent>>,
@@ -118,7 +118,7 @@ impl Response {
         Self::keys_with(keys, None::<()>)
     }
 
-    /// A list of keys with what is told of each of them; an empty one is 404.
+    /// A list of keys with details of each; an empty one is 404.
     ///
     /// # Errors
     /// [`Failure::NotFound`] if there is nothing to list.
@@ -159,7 +159,7 @@ impl Response {
         }
     }
 
-    /// Tells the log and audit devices what was done with a certificate.
+    /// Reports to the log and the audit devices what was done with a certificate.
     #[must_use]
     pub fn with_event(mut self, event: CertificateEvent) -> Self {
         if let Self::Envelope(envelope) = &mut self {

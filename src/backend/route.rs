@@ -1,4 +1,4 @@
-//! One route as data: what is asked for, who may ask, what the body holds.
+//! One route as data: the operation, the required authorization, the fields of the body.
 //!
 //! Path help, the OpenAPI document, the matrix of routes and credentials, labels of metrics and the list
 //! of sensitive fields are functions over [`RouteInfo`].
@@ -26,7 +26,7 @@ impl Operation {
     /// Every operation, in the order in which they are documented.
     pub const ALL: [Self; 5] = [Self::Read, Self::List, Self::Update, Self::Patch, Self::Delete];
 
-    /// What policies call it, unless a route tells creation from change.
+    /// What policies call it, unless a route distinguishes creation from change.
     pub const fn capability(self) -> Capability {
         match self {
             Self::Read => Capability::Read,
@@ -57,7 +57,7 @@ impl Operation {
     }
 }
 
-/// Who may call a route.
+/// The authorization that a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Every client, without a token.
@@ -104,7 +104,7 @@ pub struct RouteInfo {
     pub pattern: &'static str,
     /// What is asked of the path.
     pub operation: Operation,
-    /// Who may ask.
+    /// The required authorization.
     pub access: Access,
     /// How it is scheduled.
     pub class: Class,

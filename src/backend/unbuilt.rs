@@ -4,7 +4,7 @@
 /// The version of Signet, as people name it.
 pub(super) const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
-/// Paths of a kind of mount, each with everything below it; `*` stands for one segment.
+/// Paths of a kind of mount, each with everything below it; `*` matches one segment.
 fn unbuilt_paths(kind: &str) -> &'static [&'static str] {
     match kind {
         "pki" => PKI,
@@ -104,7 +104,7 @@ const TOKEN: &[&str] = &[
     "tidy",
 ];
 
-/// What is told of a path behind a mount of this kind; `None` for a path that Vault does not have either.
+/// The answer for a path behind a mount of this kind; `None` for a path that Vault does not have either.
 pub(super) fn notice(kind: &str, path: &str) -> Option<String> {
     let known = unbuilt_paths(kind).iter().find(|pattern| covers(pattern, path))?;
     Some(format!("{known} is a path of Vault that is not in Signet {RELEASE}"))

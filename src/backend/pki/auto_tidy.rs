@@ -56,7 +56,7 @@ params! {
 }
 
 /// # Errors
-/// Refuses a `pause_duration` that is no duration.
+/// Refuses a `pause_duration` that is not a duration.
 fn change(sent: &AutoTidy) -> Result<AutoTidyChange, Failure> {
     let seconds = |sent: Option<Seconds>| sent.map(|Seconds(seconds)| seconds);
     Ok(AutoTidyChange {

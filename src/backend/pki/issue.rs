@@ -248,7 +248,7 @@ struct Members<'a> {
 /// What most certificates and keys fit into as PEM, in bytes.
 const PEM_SIZE: usize = 1536;
 
-/// A text of the answer, by what it is made of.
+/// A text of the answer, by its source.
 enum Text<'a> {
     /// A PEM block: label and DER.
     Pem(&'static str, &'a [u8]),

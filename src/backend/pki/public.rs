@@ -202,7 +202,7 @@ pub(super) async fn issuer_crl(
     Ok(list_file(&list, form, true))
 }
 
-/// The list of an issuer, which must have one: an empty answer in its place cannot be decoded.
+/// The list of an issuer, which must have one: an empty answer cannot be decoded.
 async fn list_of(pki: &Pki, reference: &str, now: Timestamp) -> Result<Arc<SignedCrl>, Failure> {
     if let Some(list) = pki.crl(reference, now).await? {
         return Ok(list);

@@ -106,7 +106,7 @@ pub(super) async fn read_urls(pki: Arc<Pki>, _call: Call) -> Result<Response, Fa
     Ok(Response::data(urls(&pki.read_ca_state().await?.urls)))
 }
 
-/// What is told of a URL of an OCSP responder.
+/// The warning about the URL of an OCSP responder.
 fn ocsp_warning(urls: &[String]) -> Option<String> {
     (!urls.is_empty()).then(|| {
         format!(
