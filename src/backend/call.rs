@@ -1,5 +1,5 @@
-//! What a handler gets, and how it reads it: the call, what the path captured, and typed parameters. One
-//! declaration gives the struct, the table of fields and the reader.
+//! The input of a handler: the call, the parameters that the path captured, and typed parameters. One
+//! declaration defines the struct, the table of fields and the reader.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ use super::field::{Field, FieldKind};
 use super::fields::{FieldError, convert};
 use super::names;
 
-/// One request that was let in. [`Permitted`](super::located::Permitted) alone makes it.
+/// One permitted request. [`Permitted`](super::located::Permitted) alone makes it.
 /// No `Debug`: passwords of key stores are among the parameters.
 pub struct Call {
-    /// The one instant of this request.
+    /// The instant of this request.
     pub now: Timestamp,
-    /// What was granted to whom.
+    /// The granted action and its caller.
     pub grant: Granted,
-    /// What the path captured.
+    /// The parameters that the path captured.
     pub captures: Captures,
-    /// What body or query held.
+    /// The parameters of body or query.
     pub fields: Fields,
     /// Bytes of a body that is not JSON.
     pub raw: bytes::Bytes,
@@ -32,7 +32,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Takes a group of parameters out of what was sent.
+    /// Takes a group of parameters out of the sent ones.
     pub fn read<P: Parameters>(&mut self) -> P {
         P::read(&mut self.fields)
     }
@@ -43,7 +43,7 @@ impl Call {
     }
 }
 
-/// What a path captured: names of parameters, and their texts.
+/// The parameters that a path captured: names and texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captures(Vec<(&'static str, String)>);
 
@@ -76,13 +76,13 @@ const MOST_ADVICE: usize = 4;
 /// No `Debug`: passwords of key stores are among them.
 #[derive(Clone, Default)]
 pub struct Fields {
-    // A handful: looking through them is faster than hashing a name.
+    // Few parameters: a linear search is faster than hashing a name.
     values: Vec<(&'static str, Value)>,
     warnings: Vec<String>,
 }
 
 impl Fields {
-    /// Converts what was sent. What the path captured wins over the body.
+    /// Converts the sent parameters. Those of the path take precedence over the body.
     ///
     /// # Errors
     /// The first parameter that cannot be converted.
@@ -133,18 +133,18 @@ impl Fields {
         &self.warnings
     }
 
-    /// Was it sent?
+    /// Whether it was sent.
     pub fn has(&self, name: &str) -> bool {
         self.values.iter().any(|(known, _)| *known == name)
     }
 
-    /// Takes out what was sent under this name, converted to the kind of its field.
+    /// Takes out the parameter of this name, converted to the kind of its field.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         let at = self.values.iter().position(|(known, _)| *known == name)?;
         Some(self.values.swap_remove(at).1)
     }
 
-    /// What was sent, for an audit record.
+    /// The sent parameters, for an audit record.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.values.iter().map(|(name, value)| (*name, value))
     }

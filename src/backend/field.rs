@@ -35,7 +35,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// A parameter that is no secret.
+    /// A parameter that is not a secret.
     pub const fn new(name: &'static str, kind: FieldKind, help: &'static str) -> Self {
         Self { name, kind, sensitive: false, help }
     }

@@ -14,7 +14,7 @@ use super::field::FieldKind;
 use super::kind::Surface;
 use super::located::Rejection;
 use super::pattern::{captured, regex};
-use super::registry::{ResolvedMount, holder};
+use super::registry::{ResolvedMount, resolve};
 use super::response::Response;
 use super::route::{Operation, RouteInfo};
 use super::unbuilt;
@@ -39,7 +39,7 @@ pub async fn answer(
     let _caller = engine.gate().authenticate(token, now).await.map_err(Rejection::Denied)?;
     let path = path.strip_suffix('/').unwrap_or(path);
     let with_slash = format!("{path}/");
-    let Some(ResolvedMount { surface, rest, .. }) = holder(engine, &mounts, &with_slash) else {
+    let Some(ResolvedMount { surface, rest, .. }) = resolve(engine, &mounts, &with_slash) else {
         return Err(Rejection::NoMount(path.to_owned()));
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);

@@ -143,7 +143,7 @@ impl Located {
         path: String,
         operation: Operation,
     ) -> Self {
-        let Some(holder) = registry::holder(engine, mounts, &path) else {
+        let Some(holder) = registry::resolve(engine, mounts, &path) else {
             return Self::nowhere(path, operation);
         };
         let (target, mount) = (target_in(&holder, operation), Some(holder.mount));

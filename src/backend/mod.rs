@@ -1,8 +1,8 @@
 //! The API surface: routes as data, typed parameters, typed answers.
 //!
-//! One trait per kind of mount ([`kind::Backend`]) with one table of routes. What a request goes through is
+//! One trait per kind of mount ([`kind::Backend`]) with one table of routes. A request passes through
 //! a chain of types: [`located::Located`] → [`located::Authorized`] → [`located::Permitted`] → its handler.
-//! A new route is one entry in a table and one handler. No HTTP connection and no bytes of JSON here.
+//! A new route is one entry in a table and one handler. This module knows no HTTP connections and no JSON text.
 
 pub mod audit;
 pub mod call;

@@ -1,4 +1,4 @@
-//! Every kind of mount, and where the built-in ones answer.
+//! Every kind of mount, and the paths of the built-in ones.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ static PKI: MountKind<Pki> = MountKind::new();
 /// Every kind of mount. A new kind is one line here and one in `engine::kinds`.
 static KINDS: [&dyn Surface; 3] = [&SYSTEM, &TOKEN, &PKI];
 
-/// Where the system answers, and its identifier as a mount.
+/// The path of the system, and its identifier as a mount.
 pub const SYSTEM_PATH: &str = "sys/";
 const SYSTEM_MOUNT: MountId = MountId::new([0; 16]);
 
-/// Where tokens are looked up, and its identifier as a mount.
+/// The path of the token routes, and their identifier as a mount.
 pub const TOKEN_PATH: &str = "auth/token/";
 const TOKEN_MOUNT: MountId = MountId::new([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
@@ -45,7 +45,7 @@ pub(super) struct ResolvedMount<'p> {
 }
 
 /// The mount that holds this path.
-pub(super) fn holder<'p>(
+pub(super) fn resolve<'p>(
     engine: &Arc<Engine>,
     mounts: &MountTable,
     path: &'p str,

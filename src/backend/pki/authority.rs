@@ -133,7 +133,7 @@ params! {
 }
 
 /// What the groups of parameters say of the certificate.
-fn authority_ask(
+fn ca_certificate_params(
     mut names: Names,
     subject: SubjectFields,
     constraints: Constraints,
@@ -182,7 +182,7 @@ fn authority_ask(
     }
 }
 
-fn key_wish(key: AuthorityKey, kind: &str, form: KeyForm) -> Result<KeySpec, Failure> {
+fn key_spec(key: AuthorityKey, kind: &str, form: KeyForm) -> Result<KeySpec, Failure> {
     Ok(KeySpec {
         origin: KeyOrigin::parse(kind)?,
         key_type: key.key_type,
@@ -230,7 +230,7 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
     let (key, mut constraints): (AuthorityKey, Constraints) = (call.read(), call.read());
     let key_store: KeyStore = call.read();
     let form = key_form(&names.private_key_format);
-    let key = key_wish(key, call.captures.get("exported"), form)?;
+    let key = key_spec(key, call.captures.get("exported"), form)?;
     let format = names.format().ok_or_else(|| Format::unknown(FORMATS))?;
     if key.origin == KeyOrigin::Exported && format == Format::Archive(ArchiveKind::Pkcs12Truststore)
     {
@@ -244,7 +244,7 @@ async fn root(pki: &Pki, mut call: Call, rotates: bool) -> Result<Response, Fail
         let ca_state = pki.read_ca_state().await?;
         issuer_name = ca_state.issuer("next").is_err().then(|| "next".to_owned());
     }
-    let params = authority_ask(names, subject, constraints, None);
+    let params = ca_certificate_params(names, subject, constraints, None);
     let request = RootRequest { params, key, issuer_name, archive };
     let mut root = pki.generate_root(&request, call.now).await?;
     let mut warnings = take(&mut root.warnings);
@@ -302,8 +302,8 @@ async fn intermediate(pki: &Pki, mut call: Call, kind: &str) -> Result<Response,
         .ok_or_else(|| Format::unknown(FORMATS))?;
     let form = key_form(&names.private_key_format);
     let request = IntermediateRequest {
-        params: authority_ask(names, subject, constraints, None),
-        key: key_wish(key, kind, form)?,
+        params: ca_certificate_params(names, subject, constraints, None),
+        key: key_spec(key, kind, form)?,
         add_basic_constraints: options.add_basic_constraints,
     };
     let made = pki.generate_intermediate(&request).await?;
@@ -321,7 +321,7 @@ pub(super) async fn sign(pki: Arc<Pki>, mut call: Call) -> Result<Response, Fail
     let in_path = call.captures.optional("issuer_ref").map(str::to_owned);
     let named = signing.issuer_ref.take().filter(|reference| !reference.is_empty());
     let request = SignIntermediateRequest {
-        params: authority_ask(names, subject, constraints, Some(&mut signing)),
+        params: ca_certificate_params(names, subject, constraints, Some(&mut signing)),
         csr: signing.csr,
         issuer_ref: in_path.or(named).unwrap_or_else(|| "default".to_owned()),
         format_is_known: format.is_some(),

@@ -23,7 +23,7 @@ params! {
     pub(super) struct Names {
         /// Common name of the subject.
         common_name: String,
-        /// DNS names and e-mail addresses beside it, with commas between them.
+        /// Further DNS names and e-mail addresses, separated by commas.
         alt_names: Option<String>,
         /// IP addresses.
         ip_sans: Vec<String>,
@@ -128,11 +128,11 @@ params! {
 }
 
 params! {
-    /// The key that is made.
+    /// The new key.
     pub(super) struct NewKey {
-        /// Type of the key, where the role leaves it open: `rsa`, `ec` or `ed25519`.
+        /// Type of the key, if the role allows any: `rsa`, `ec` or `ed25519`.
         key_type: String,
-        /// Size of the key, where the role leaves it open.
+        /// Size of the key, if the role allows any.
         key_bits: i64,
     }
 }
@@ -145,7 +145,7 @@ params! {
     }
 }
 
-/// What the answer looks like.
+/// The form of the answer.
 struct AnswerForm {
     format: Format,
     without_roots: bool,

@@ -20,13 +20,13 @@ use authority::{
 use issue::{Csr, KeyStore, LeafOptions, Names, NewKey};
 use public::{FileForm, PEM_CHAIN, PEM_FILE, PKIX_CERT, PKIX_CRL};
 
-/// What paths for leaves take.
+/// The parameters of paths for leaves.
 const ISSUE: &[&[crate::backend::field::Field]] =
     &[Names::FIELDS, LeafOptions::FIELDS, KeyStore::FIELDS, NewKey::FIELDS];
 const SIGN: &[&[crate::backend::field::Field]] =
     &[Names::FIELDS, LeafOptions::FIELDS, KeyStore::FIELDS, Csr::FIELDS];
 
-/// What paths for authorities take.
+/// The parameters of paths for authorities.
 const ROOT: &[&[crate::backend::field::Field]] = &[
     Names::FIELDS,
     SubjectFields::FIELDS,
@@ -42,7 +42,7 @@ const SIGN_INTERMEDIATE: &[&[crate::backend::field::Field]] =
 impl Backend for Pki {
     const TYPE: &'static str = "pki";
 
-    const HELP: &'static str = "A certificate authority: issuers, roles that say which certificates may be made, and the certificates and revocation lists themselves.";
+    const HELP: &'static str = "A certificate authority: issuers, roles that define which certificates may be issued, and the certificates and revocation lists themselves.";
 
     const ROUTES: &'static [Route<Self>] = &[
         // Leaves.

@@ -1,4 +1,4 @@
-//! What the process says of itself, and `sys/init`: no token, and no unsealed store.
+//! The state of the server, and `sys/init`: routes that need neither a token nor an unsealed store.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -10,8 +10,8 @@ use crate::backend::response::Response;
 use crate::engine::{Engine, Failure};
 use crate::wire::sys::{Health, InitAnswer, InitStatus, Leader, SealStatus};
 
-/// The version that clients see. Vault's line whose PKI surface is spoken comes first, because
-/// clients gate features on it; the build metadata is ours.
+/// The version that clients see. It begins with the version of Vault whose PKI API this server has, because
+/// clients enable features by it; the build metadata is Signet's.
 pub const VERSION: &str = concat!("2.1.0+signet.", env!("CARGO_PKG_VERSION"));
 
 params! {
@@ -57,7 +57,7 @@ impl Codes {
     }
 }
 
-/// A code that a parameter asks for: a number from 200 to 599, since codes below are no final answer
+/// A code that a parameter asks for: a number from 200 to 599, since codes below are not final answers
 /// (RFC 9110, section 15.2).
 fn code(text: &str) -> Option<StatusCode> {
     let code = text.parse().ok().filter(|code: &u16| (200..600).contains(code));
@@ -79,7 +79,7 @@ pub(super) async fn health(engine: Arc<Engine>, mut call: Call) -> Result<Respon
     };
     let code = asked.as_deref().and_then(code).unwrap_or(usual);
     if matches!(code.as_u16(), 204 | 205 | 304) {
-        // These codes say that there is no body (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5).
+        // Responses with these codes have no body (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5).
         return Ok(Response::Status(code));
     }
     let ready = status.initialized && !status.sealed;

@@ -13,7 +13,7 @@ use super::table::{Route, handler};
 impl Backend for Tokens {
     const TYPE: &'static str = "token";
 
-    const HELP: &'static str = "Tokens by which callers are known.";
+    const HELP: &'static str = "Tokens that authenticate callers.";
 
     const ROUTES: &'static [Route<Self>] = &[
         Route::read("lookup-self", handler!(lookup_self)).help("Reads the caller's own token."),
