@@ -107,12 +107,14 @@ fn role(domain: &SpiffeId) -> RoleFields {
     RoleFields {
         allow_localhost: false,
         allow_ip_sans: false,
+        allow_wildcard_certificates: false,
         allowed_uri_sans: vec![format!("{domain}/*")],
         require_cn: false,
         key_type: "ec".to_owned(),
         key_bits: 256,
         ttl: 3600,
         max_ttl: 24 * 3600,
+        key_usage: vec!["DigitalSignature".to_owned()],
         ..RoleFields::unspecified()
     }
 }
