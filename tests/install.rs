@@ -344,9 +344,11 @@ fn systemd_takes_the_units_of_the_page() {
     else {
         return;
     };
-    let mut told = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    let ours: Vec<&str> =
-        told.lines().filter(|line| line.contains(&*folder.path().to_string_lossy())).collect();
+    let mut expected_text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut expected_text).unwrap();
+    let ours: Vec<&str> = expected_text
+        .lines()
+        .filter(|line| line.contains(&*folder.path().to_string_lossy()))
+        .collect();
     assert!(ours.is_empty(), "{ours:#?}");
 }

@@ -217,14 +217,14 @@ fn a_killed_run_is_finished_by_the_next_one() {
 #[test]
 fn addresses_that_verifiers_cannot_use_are_told() {
     let server = Server::start();
-    for (flags, told) in [
+    for (flags, expected_text) in [
         (&[][..], "which other machines cannot reach"),
         (&["-public-address=http://localhost:8200"], "which other machines cannot reach"),
         (&["-public-address=http://[::1]:8200"], "which other machines cannot reach"),
         (&["-public-address=https://pki.example.com/"], "purpose = \"public\""),
     ] {
         let done = server.init(&[&["-plan", "pki", DOMAIN], flags].concat());
-        assert!(done.stderr.contains(told), "{flags:?}: {}", done.stderr);
+        assert!(done.stderr.contains(expected_text), "{flags:?}: {}", done.stderr);
         done.good();
     }
     assert_eq!(server.init(&["-plan", "pki", DOMAIN, PUBLIC]).stderr, "");
@@ -246,7 +246,7 @@ fn a_second_run_changes_nothing() {
 
 #[test]
 fn what_serves_another_use_is_not_touched() {
-    for (before, told) in [
+    for (before, expected_text) in [
         ("signet secrets enable pki", "signet secrets tune -max-lease-ttl=8760h pki"),
         ("signet secrets enable -max-lease-ttl=90h pki", "90h as the longest lifetime, not 8760h"),
         ("signet secrets enable -path=pki/below pki", "pki/ cannot be mounted beside pki/below/"),
@@ -282,26 +282,26 @@ fn what_serves_another_use_is_not_touched() {
             let done = server.init(&[plan, &["pki", DOMAIN]].concat());
             assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{before}");
             assert!(done.stderr.starts_with("Nothing was written"), "{}", done.stderr);
-            assert!(done.stderr.contains(told), "{before}: {}", done.stderr);
+            assert!(done.stderr.contains(expected_text), "{before}: {}", done.stderr);
         }
         assert_eq!((server.read("sys/mounts"), everything(&server)), (mounts, all), "{before}");
     }
 }
 
-/// The mends that the sentences of the test above name.
+/// The fixes that the sentences of the test above name.
 #[test]
-fn a_conflict_is_mended_by_the_command_that_it_names() {
+fn a_conflict_is_fixed_by_the_command_that_it_names() {
     let server = Server::start();
     server.paste("signet secrets enable pki; signet write pki/config/urls ocsp_servers=http://other; signet write pki/roles/spiffe ttl=1h").good();
-    let told = server.init(&["pki", DOMAIN]).stderr;
-    let mends: Vec<&str> = told
+    let expected_text = server.init(&["pki", DOMAIN]).stderr;
+    let fixes: Vec<&str> = expected_text
         .lines()
         .filter_map(|line| line.rsplit_once(": signet "))
-        .map(|(_, mend)| mend)
+        .map(|(_, remedy)| remedy)
         .collect();
-    assert_eq!(mends.len(), 3, "{told}");
-    for mend in mends {
-        server.paste(&format!("signet {mend}")).good();
+    assert_eq!(fixes.len(), 3, "{expected_text}");
+    for remedy in fixes {
+        server.paste(&format!("signet {remedy}")).good();
     }
     server.init(&["pki", DOMAIN]).good();
 }
@@ -397,7 +397,7 @@ fn the_next_line_issues_and_every_url_of_the_certificate_answers() {
 
 #[test]
 fn wrong_parameters_are_refused_before_a_request_is_sent() {
-    for (words, told) in [
+    for (words, expected_text) in [
         (&[DOMAIN][..], "Not enough arguments"),
         (&["pki"], "-spiffe is missing"),
         (&["pki", "-spiffe=Example.com"], "only a-z, 0-9"),
@@ -436,7 +436,7 @@ fn wrong_parameters_are_refused_before_a_request_is_sent() {
                 .unwrap();
             let done = Done::of(output);
             assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{words:?}");
-            assert!(done.stderr.contains(told), "{words:?}: {}", done.stderr);
+            assert!(done.stderr.contains(expected_text), "{words:?}: {}", done.stderr);
         }
     }
 }

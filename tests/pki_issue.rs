@@ -53,14 +53,15 @@ fn count(server: &Server) -> usize {
 #[test]
 fn json_tells_what_was_issued_and_where_it_is() {
     let server = server();
-    let (code, told) = issue_json(&server, &[]);
+    let (code, report) = issue_json(&server, &[]);
     assert_eq!(code, 0);
-    let serial = told["serial_number"].as_str().unwrap();
+    let serial = report["serial_number"].as_str().unwrap();
     let stored = server.read(&format!("pki/cert/{serial}"));
     assert_eq!(stored["certificate"].as_str().unwrap().trim(), content(&server, "svid.pem").trim());
-    let (start, end) = (told["not_before"].as_str().unwrap(), told["not_after"].as_str().unwrap());
-    assert!(start < end && end.ends_with('Z'), "{told}");
-    assert!(told["expiration"].as_i64().unwrap() > 1_700_000_000);
+    let (start, end) =
+        (report["not_before"].as_str().unwrap(), report["not_after"].as_str().unwrap());
+    assert!(start < end && end.ends_with('Z'), "{report}");
+    assert!(report["expiration"].as_i64().unwrap() > 1_700_000_000);
     for (name, value) in [
         ("issued", json!(true)),
         ("identity", json!(IDENTITY)),
@@ -74,21 +75,21 @@ fn json_tells_what_was_issued_and_where_it_is() {
         ("warnings", json!([])),
         ("command", Value::Null),
     ] {
-        assert_eq!(told[name], value, "{name}");
+        assert_eq!(report[name], value, "{name}");
     }
     let (code, again) = issue_json(&server, &["-if-expiring=1/3"]);
     assert_eq!(code, STILL_GOOD);
-    let mut expected = told.clone();
+    let mut expected = report.clone();
     expected["issued"] = json!(false);
     assert_eq!(again, expected);
 
-    let (_, told) = issue_json(&server, &["-format=pkcs12"]);
-    assert_eq!(told["files"], json!(["out/keystore.p12", "out/truststore.p12"]));
-    assert_eq!(told["removed"].as_array().unwrap().len(), 3);
-    assert_eq!(told["issuer"], json!("CN=Example Root"));
+    let (_, report) = issue_json(&server, &["-format=pkcs12"]);
+    assert_eq!(report["files"], json!(["out/keystore.p12", "out/truststore.p12"]));
+    assert_eq!(report["removed"].as_array().unwrap().len(), 3);
+    assert_eq!(report["issuer"], json!("CN=Example Root"));
     assert_eq!(
         issue_json(&server, &["-format=pkcs12", "-if-expiring=1/3"]).1["serial_number"],
-        told["serial_number"]
+        report["serial_number"]
     );
 }
 
@@ -97,7 +98,7 @@ fn flags_that_cannot_be_done_are_refused_before_anything_is_asked_or_touched() {
     let server = server();
     issue(&server, &[]).good();
     let before = (count(&server), content(&server, "key.pem"));
-    for (flag, told) in [
+    for (flag, report) in [
         ("-mode=0644", "every user"),
         ("-mode=0604", "every user"),
         ("-mode=u+r", "octal"),
@@ -114,7 +115,7 @@ fn flags_that_cannot_be_done_are_refused_before_anything_is_asked_or_touched() {
     ] {
         let done = issue(&server, &[flag]);
         assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{flag}");
-        assert!(done.stderr.contains(told), "{flag}: {}", done.stderr);
+        assert!(done.stderr.contains(report), "{flag}: {}", done.stderr);
     }
     assert_eq!((count(&server), content(&server, "key.pem")), before);
 }
@@ -133,7 +134,7 @@ fn mode_and_owner_are_those_of_the_private_key() {
     assert_eq!(["key.pem", "svid.pem", ".current"].map(mode), [0o600, 0o600, 0o700]);
     issue(&server, &["-format=pkcs12", "-mode=0440"]).good();
     assert_eq!(["keystore.p12", "truststore.p12"].map(mode), [0o440, 0o644]);
-    // A folder that keeps the group out is told.
+    // A folder that keeps the group out is printed.
     fs::set_permissions(server.path("out"), fs::Permissions::from_mode(0o700)).unwrap();
     let done = issue(&server, &["-mode=0640"]);
     assert!(done.code == 0 && done.stderr.contains("chmod 755 out"), "{done:?}");
@@ -283,8 +284,8 @@ fn the_command_runs_after_a_change_alone_and_gets_no_token() {
     assert!(refused.code == 2 && !server.path("seen").exists(), "{refused:?}");
     // With JSON, standard output holds nothing else.
     let done = issue(&server, &["-output=json", command]);
-    let told: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!(told["command"], json!({ "exit_code": 0 }));
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(report["command"], json!({ "exit_code": 0 }));
     assert!(done.stderr.starts_with("new "), "{}", done.stderr);
 }
 
@@ -297,13 +298,13 @@ fn a_command_that_fails_leaves_the_files_and_is_run_again() {
     assert!(done.stderr.contains('7') && done.stderr.contains("exit 7"), "{}", done.stderr);
     let first = content(&server, "svid.pem");
     assert!(first.contains("CERTIFICATE"));
-    let (code, told) = issue_json(&server, &failing);
+    let (code, report) = issue_json(&server, &failing);
     assert_eq!(
-        (code, &told["issued"], &told["command"]),
+        (code, &report["issued"], &report["command"]),
         (COMMAND_FAILED, &json!(false), &json!({ "exit_code": 7 }))
     );
-    let (code, told) = issue_json(&server, &["-if-expiring=1/3", "-exec=kill -9 $$"]);
-    assert_eq!((code, &told["command"]), (COMMAND_FAILED, &json!({ "exit_code": null })));
+    let (code, report) = issue_json(&server, &["-if-expiring=1/3", "-exec=kill -9 $$"]);
+    assert_eq!((code, &report["command"]), (COMMAND_FAILED, &json!({ "exit_code": null })));
     let done = issue(&server, &["-if-expiring=1/3", "-exec=echo again"]);
     assert!(done.code == 0 && done.stdout.contains("again"), "{done:?}");
     assert_eq!(issue(&server, &["-if-expiring=1/3", "-exec=echo again"]).code, STILL_GOOD);

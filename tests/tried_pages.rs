@@ -209,7 +209,7 @@ async fn what_passes_the_role_with_a_warning_is_refused_by_the_command_of_the_pa
 }
 
 #[tokio::test]
-async fn each_refusal_of_the_page_has_its_mend() {
+async fn each_refusal_of_the_page_has_its_fix() {
     let page = page("spiffe-role.md");
     let role = good_role(&page);
     let rows = table(&page, "request");
@@ -219,19 +219,19 @@ async fn each_refusal_of_the_page_has_its_mend() {
         let request = code(&row[0]);
         let refusal = issue(&server, &request).await;
         refusal.refused(400, code(&row[1])[0]);
-        let mend = code(&row[2]).pop();
-        match mend.and_then(|mend| mend.strip_prefix("signet patch pki/roles/spiffe ")) {
+        let remedy = code(&row[2]).pop();
+        match remedy.and_then(|remedy| remedy.strip_prefix("signet patch pki/roles/spiffe ")) {
             Some(fields) => {
-                let command = mend.unwrap();
-                let told = refusal.warnings();
-                assert!(told.iter().any(|warning| warning.ends_with(command)), "{told:?}");
+                let command = remedy.unwrap();
+                let warnings = refusal.warnings();
+                assert!(warnings.iter().any(|warning| warning.ends_with(command)), "{warnings:?}");
                 let body = fields.split(' ').map(member).collect();
                 server.call("PATCH", "pki/roles/spiffe", Some(&Value::Object(body))).await.ok();
                 issue(&server, &request).await.ok();
             }
             // The last column names what to ask instead, if it is not only words.
             None => {
-                let instead = mend.filter(|mend| mend.contains('=')).unwrap_or("ttl=1m");
+                let instead = remedy.filter(|remedy| remedy.contains('=')).unwrap_or("ttl=1m");
                 issue(&server, &[instead]).await.ok();
             }
         }
@@ -345,9 +345,9 @@ fn each_line_of_vaults_configuration_is_answered_as_the_page_says() {
             .unwrap();
         let done = signet(&["config", "check", file.to_str().unwrap()], &[]);
         assert_eq!(done.status.code(), Some(1), "{line}");
-        let told = String::from_utf8(done.stderr).unwrap();
+        let warnings = String::from_utf8(done.stderr).unwrap();
         let expected = row[1].trim_matches('`').trim();
-        assert!(told.contains(expected), "{line}: {told}");
+        assert!(warnings.contains(expected), "{line}: {warnings}");
     }
 }
 

@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::failure::CommandFailure;
-use super::mend::Mend;
+use super::remedy::Remedy;
 use crate::go::parse_bool;
 
 /// Flags of Vault's command line that ask for protection which this one does not give, and why.
@@ -100,11 +100,11 @@ pub(super) fn words(
     let at_least = if most == usize::MAX { "at least " } else { "" };
     if got < least {
         let text = format!("Not enough arguments (expected {at_least}{least}, got {got})");
-        return Err(CommandFailure::local(text).mended_by(Mend::Usage));
+        return Err(CommandFailure::local(text).remedied_by(Remedy::Usage));
     }
     if got > most {
         let text = format!("Too many arguments (expected {most}, got {got})");
-        return Err(CommandFailure::local(text).mended_by(Mend::Usage));
+        return Err(CommandFailure::local(text).remedied_by(Remedy::Usage));
     }
     Ok(words)
 }

@@ -29,7 +29,7 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandRes
         other => {
             let name = other.unwrap_or_default();
             return Err(CommandFailure::local(format!("no completion for the shell {name:?}"))
-                .with_mend("write bash, zsh or fish."));
+                .with_remedy("write bash, zsh or fish."));
         }
     };
     let mut tree = tree();

@@ -40,7 +40,7 @@ pub(super) fn run(context: &mut Context<'_>, matches: &ArgMatches) -> CommandRes
         .map_err(|faults| {
         let failure = all(&faults);
         if failure.text.contains("cannot be read") {
-            return failure.with_mend("name files that exist and that this user can read.");
+            return failure.with_remedy("name files that exist and that this user can read.");
         }
         failure
     })?;

@@ -37,7 +37,7 @@ pub(super) fn parse(words: &[String], input: &mut dyn Read) -> Result<Map<String
 
 /// The failure for a text of [`parse`], with what to do about it.
 pub(super) fn mistake(text: String) -> CommandFailure {
-    let mend = if text.contains("no such file") {
+    let remedy = if text.contains("no such file") {
         "name an existing file after the at sign; a relative path starts at the current folder."
     } else if text.contains("format must be key=value") {
         "write KEY=VALUE, KEY=@FILE, @FILE.json, or - for a JSON document on standard input."
@@ -46,7 +46,7 @@ pub(super) fn mistake(text: String) -> CommandFailure {
     } else {
         return CommandFailure::local(text);
     };
-    CommandFailure::local(text).with_mend(mend)
+    CommandFailure::local(text).with_remedy(remedy)
 }
 
 /// The same as the parameters of a query, where a list becomes a repeated name.

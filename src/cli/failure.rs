@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::mend::{self, Mend};
+use super::remedy::{self, Remedy};
 use crate::client;
 
 /// What is printed before the process ends, and with which code.
@@ -14,23 +14,23 @@ pub(crate) struct CommandFailure {
     /// For standard error.
     pub(crate) text: String,
     /// What to do, where the text does not say it.
-    pub(super) mend: Mend,
+    pub(super) remedy: Remedy,
 }
 
 impl CommandFailure {
     /// A mistake on this side: usage, a file, the environment. Exit code 1.
     pub(crate) fn local(text: impl Into<String>) -> Self {
-        Self { code: 1, text: text.into(), mend: Mend::InText }
+        Self { code: 1, text: text.into(), remedy: Remedy::InText }
     }
 
     /// The server refused, has nothing, or cannot be reached. Exit code 2.
     pub(crate) fn server(text: impl Into<String>) -> Self {
-        Self { code: 2, text: text.into(), mend: Mend::InText }
+        Self { code: 2, text: text.into(), remedy: Remedy::InText }
     }
 
     /// A failed request, after what it was for. Exit code 2, as in Vault.
     pub(super) fn request(doing: impl fmt::Display, error: &client::Error) -> Self {
-        Self::server(format!("{doing}: {error}")).mended_by(mend::of(error))
+        Self::server(format!("{doing}: {error}")).remedied_by(remedy::of(error))
     }
 
     /// The same failure with another exit code.
@@ -39,13 +39,13 @@ impl CommandFailure {
     }
 
     /// The same failure with what to do about it.
-    pub(super) fn mended_by(self, mend: Mend) -> Self {
-        Self { mend, ..self }
+    pub(super) fn remedied_by(self, remedy: Remedy) -> Self {
+        Self { remedy, ..self }
     }
 
     /// The same with a sentence that says what to do.
-    pub(super) fn with_mend(self, sentence: impl Into<String>) -> Self {
-        self.mended_by(Mend::Sentence(sentence.into()))
+    pub(super) fn with_remedy(self, sentence: impl Into<String>) -> Self {
+        self.remedied_by(Remedy::Sentence(sentence.into()))
     }
 }
 

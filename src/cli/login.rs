@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::arguments::{flag, is_on, positional, switch, text, words};
 use super::connection::with_connection;
 use super::failure::CommandFailure;
-use super::mend::Mend;
+use super::remedy::Remedy;
 use super::render::{Display, OutputFormat, warn, with_display};
 use super::{CommandResult, Context, paragraph, prompt};
 use crate::client::Client;
@@ -121,8 +121,8 @@ async fn look_up(client: &Client) -> Result<(Auth, Vec<String>), CommandFailure>
         .map_err(|error| {
             let failure =
                 CommandFailure::request("Error authenticating: error looking up token", &error);
-            match failure.mend {
-                Mend::Token(_) => failure.with_mend("the server does not accept this token. Check the token, and the server's address with -address or SIGNET_ADDR."),
+            match failure.remedy {
+                Remedy::Token(_) => failure.with_remedy("the server does not accept this token. Check the token, and the server's address with -address or SIGNET_ADDR."),
                 _ => failure,
             }
         })?

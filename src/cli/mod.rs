@@ -18,7 +18,6 @@ mod help;
 pub mod keystore;
 mod list;
 mod login;
-mod mend;
 mod operator;
 mod output;
 mod paragraph;
@@ -27,6 +26,7 @@ mod pki;
 mod process;
 mod prompt;
 mod read;
+mod remedy;
 mod render;
 mod secrets;
 mod server;
@@ -105,8 +105,8 @@ fn report(
     let usage = command.clone().bin_name(&path).render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim();
     let usage = format!("the usage is {usage}. \"{path} --help\" has examples.");
-    let mend = failure.mend.sentence(context, &usage);
-    context.output.failure(failure, mend.as_deref())
+    let remedy = failure.remedy.sentence(context, &usage);
+    context.output.failure(failure, remedy.as_deref())
 }
 
 fn is_help(error: &clap::Error) -> bool {

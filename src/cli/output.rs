@@ -51,10 +51,12 @@ impl<'a> Output<'a> {
     }
 
     /// Prints the failure and what to do about it; its exit code.
-    pub(crate) fn failure(&mut self, failure: &CommandFailure, mend: Option<&str>) -> u8 {
-        match mend {
+    pub(crate) fn failure(&mut self, failure: &CommandFailure, remedy: Option<&str>) -> u8 {
+        match remedy {
             // A server's text may end with empty lines.
-            Some(mend) => self.note(&format!("{}\n\nTo fix it: {mend}", failure.text.trim_end())),
+            Some(remedy) => {
+                self.note(&format!("{}\n\nTo fix it: {remedy}", failure.text.trim_end()))
+            }
             None if failure.text.is_empty() => {}
             None => self.note(&failure.text),
         }

@@ -60,7 +60,7 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Comm
 fn nothing_at(path: &str) -> CommandFailure {
     let failure = CommandFailure::server(format!("No value found at {path}"));
     match path.trim_end_matches('/').rsplit_once('/') {
-        Some((parent, _)) => failure.with_mend(format!(
+        Some((parent, _)) => failure.with_remedy(format!(
             "check the path: \"signet list {parent}\" lists the names below {parent}, \"signet secrets list\" the mounts."
         )),
         None => failure,

@@ -57,7 +57,7 @@ impl Display {
             "raw" => OutputFormat::Raw,
             _ => {
                 return Err(CommandFailure::local(format!("Invalid output format: {named}"))
-                    .with_mend("write -format=table, json or yaml; for read also raw."));
+                    .with_remedy("write -format=table, json or yaml; for read also raw."));
             }
         };
         let field = matches.try_get_one::<String>("field").ok().flatten().cloned();
@@ -74,7 +74,7 @@ impl Display {
             return Err(CommandFailure::local(
                 "This command does not support the -format=raw option.",
             )
-            .with_mend("write -format=table, json or yaml."));
+            .with_remedy("write -format=table, json or yaml."));
         }
         Ok(display)
     }
@@ -118,7 +118,7 @@ impl Display {
     ) -> CommandResult {
         let value = value.filter(|value| !value.is_null()).ok_or_else(|| {
             CommandFailure::local(format!("Field {name:?} not present in secret"))
-                .with_mend("leave out -field to see all fields.")
+                .with_remedy("leave out -field to see all fields.")
         })?;
         let text = match self.format {
             OutputFormat::Table | OutputFormat::Raw => table::go(&value),

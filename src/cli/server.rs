@@ -140,8 +140,8 @@ fn log_start(matches: &ArgMatches, config: &Checked) {
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let reason = panic.payload_as_str().unwrap_or_default();
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(reason, location = place, "panic");
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(reason, location, "panic");
     }));
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::failure::CommandFailure;
-use super::mend::TokenSource;
+use super::remedy::TokenSource;
 use crate::secret::Secret;
 
 impl Context<'_> {

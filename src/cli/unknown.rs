@@ -117,7 +117,7 @@ pub(super) fn explain(
             let value = value.trim_matches(['<', '>']);
             Some(
                 CommandFailure::local(format!("-{name} has no value."))
-                    .with_mend(format!("write -{name}={value}, or leave it out.")),
+                    .with_remedy(format!("write -{name}={value}, or leave it out.")),
             )
         }
         _ => None,
@@ -144,12 +144,12 @@ fn unknown_command(path: &str, command: &Command, given: &str) -> CommandFailure
         return CommandFailure::local(format!("\"{full}\" is not in Signet {version}: {instead}."));
     }
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    let mend = match nearest(given, names.iter().copied()) {
+    let remedy = match nearest(given, names.iter().copied()) {
         Some(name) => format!("did you mean \"{path} {name}\"?"),
         None => format!("use one of {}.", names.join(", ")),
     };
     CommandFailure::local(format!("\"{full}\" is not a command."))
-        .with_mend(format!("{mend} \"{path} --help\" describes the commands."))
+        .with_remedy(format!("{remedy} \"{path} --help\" describes the commands."))
 }
 
 fn unknown_flag(path: &str, command: &Command, given: &str) -> Option<CommandFailure> {
@@ -161,7 +161,7 @@ fn unknown_flag(path: &str, command: &Command, given: &str) -> Option<CommandFai
     };
     Some(
         CommandFailure::local(format!("-{name} is not a flag of \"{path}\"."))
-            .with_mend(format!("{near}\"{path} --help\" lists the flags.")),
+            .with_remedy(format!("{near}\"{path} --help\" lists the flags.")),
     )
 }
 

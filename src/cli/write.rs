@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::arguments::{is_on, positional, switch, words};
 use super::connection::with_connection;
 use super::failure::CommandFailure;
-use super::mend::Mend;
+use super::remedy::Remedy;
 use super::render::{Display, OutputFormat, sorted, with_display};
 use super::{CommandResult, Context, data};
 use crate::wire::answer::Answer;
@@ -35,7 +35,9 @@ pub(super) async fn run(context: &mut Context<'_>, matches: &ArgMatches) -> Comm
     let words = words(matches, 1, usize::MAX)?;
     let (path, pairs) = path_and_pairs(&words);
     if pairs.is_empty() && !is_on(matches, "force") {
-        return Err(CommandFailure::local("Must supply data or use -force").mended_by(Mend::Usage));
+        return Err(
+            CommandFailure::local("Must supply data or use -force").remedied_by(Remedy::Usage)
+        );
     }
     let data = data::parse(pairs, context.input).map_err(data::mistake)?;
     let data = Some(Value::Object(data)).filter(|_| !pairs.is_empty());

@@ -171,7 +171,7 @@ fn check_given(
 }
 
 /// A handshake signature that the certificate's key did not make. rustls uses the same error for a
-/// wrong signature on a certificate, where the mend is another one.
+/// wrong signature on a certificate, where the remedy is another one.
 fn not_its_key(_: Error) -> Error {
     let why = "the server does not hold the key of the certificate that it presents: give it the key that belongs to its certificate";
     Error::General(why.to_owned())

@@ -107,8 +107,8 @@ impl Rocks {
         let last = database.prepare(folder)?;
         let publisher = Publisher::new();
         let revisions = Arc::new(RevisionCache::default());
-        let told = (Arc::clone(&revisions), publisher.clone());
-        let committer = Committer::start(Arc::clone(&database), last, told, on_fatal)
+        let observers = (Arc::clone(&revisions), publisher.clone());
+        let committer = Committer::start(Arc::clone(&database), last, observers, on_fatal)
             .map_err(|error| engine(&error))?;
         Ok(Self { committer: Arc::new(committer), database, revisions, publisher })
     }

@@ -12,7 +12,7 @@ use super::Shell;
 const FILE: &str = "testdata/cli/mistakes.txt";
 
 #[test]
-fn n12_n15_mistakes_of_a_newcomer_are_answered_with_the_mend() {
+fn n12_n15_mistakes_of_a_newcomer_are_answered_with_the_fix() {
     let mut shell = Shell::new();
     shell.set("SIGNET_DEV_LISTEN_ADDRESS", "127.0.0.1:0");
     let server = "signet server -dev -dev-root-token-id=root -dev-no-store-token";

@@ -96,7 +96,7 @@ fn read_file(file: &str) -> Result<Vec<u8>, CommandFailure> {
     File::open(file).and_then(|open| open.take(limit).read_to_end(&mut bytes)).map_err(
         |error| {
             CommandFailure::local(format!("{} cannot be read: {error}", printable(file)))
-                .with_mend("name a key store that this user can read.")
+                .with_remedy("name a key store that this user can read.")
         },
     )?;
     Ok(bytes)
@@ -140,7 +140,7 @@ fn password(
 ) -> Result<Secret<String>, CommandFailure> {
     let given = match text(matches, "password-file") {
         Some(file) => pki::password(file).map_err(|failure| {
-            failure.with_mend("name a file whose first line is the password with -password-file.")
+            failure.with_remedy("name a file whose first line is the password with -password-file.")
         })?,
         None => match (context.environment)("SIGNET_KEYSTORE_PASSWORD") {
             // A password may be empty, so an empty variable is not treated as unset.
@@ -163,7 +163,7 @@ fn password(
 /// A file that is not opened: what is wrong with it, and the next step. Exit code 2.
 fn refused(file: &str, error: &KeyStoreOpenError) -> CommandFailure {
     let file = printable(file);
-    CommandFailure::server(format!("{file}: {error}. {}", error.mend(&file)))
+    CommandFailure::server(format!("{file}: {error}. {}", error.remedy(&file)))
 }
 
 /// The result of the work, or an error if it takes longer than the limit. The thread then goes on

@@ -122,7 +122,7 @@ impl std::error::Error for KeyStoreOpenError {}
 
 impl KeyStoreOpenError {
     /// The next step, as a sentence; `file` is the name that was typed.
-    pub(super) fn mend(&self, file: &str) -> String {
+    pub(super) fn remedy(&self, file: &str) -> String {
         match self {
             Self::Empty | Self::Truncated | Self::Malformed(_) => {
                 "Copy it again from where it was made, in binary mode.".to_owned()

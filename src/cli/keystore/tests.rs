@@ -282,11 +282,11 @@ fn a_report_shows_algorithms_key_chain_expiry_and_spiffe_id() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
-    let told = serde_json::to_value(&report).unwrap();
-    assert_eq!(told["kind"], "PKCS#12");
-    assert_eq!(told["entries"][0]["kind"], "private_key");
-    assert_eq!(told["entries"][0]["chain"]["complete"], true);
-    assert_eq!(told["entries"][0]["certificates"][0]["spiffe_ids"][0], SPIFFE_ID);
+    let report_json = serde_json::to_value(&report).unwrap();
+    assert_eq!(report_json["kind"], "PKCS#12");
+    assert_eq!(report_json["entries"][0]["kind"], "private_key");
+    assert_eq!(report_json["entries"][0]["chain"]["complete"], true);
+    assert_eq!(report_json["entries"][0]["certificates"][0]["spiffe_ids"][0], SPIFFE_ID);
 }
 
 #[test]
@@ -396,10 +396,10 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_archive_never_says_something_else(place in any::<prop::sample::Index>(), flip in 1_u8..) {
+    fn a_damaged_archive_never_says_something_else(position in any::<prop::sample::Index>(), flip in 1_u8..) {
         let mut archive = identity().pkcs12(false, &[0, 1, 2], "changeit", Encoder::Modern2026);
-        let place = place.index(archive.len());
-        archive[place] ^= flip;
+        let position = position.index(archive.len());
+        archive[position] ^= flip;
         // Bytes that the MAC does not cover (salt, PBMAC1's unused fields) may change nothing.
         if let Ok(opened) = pkcs12::open(&archive, &secret("changeit")) {
             prop_assert_eq!(opened.trusted.len(), 3);
@@ -408,17 +408,17 @@ proptest! {
 
     /// Content with a valid MAC: an author who knows the password may write any content.
     #[test]
-    fn hostile_content_does_no_harm(place in any::<prop::sample::Index>(), flip in 1_u8..) {
+    fn hostile_content_does_no_harm(position in any::<prop::sample::Index>(), flip in 1_u8..) {
         let identity = identity();
         let archive = identity.pkcs12(true, &[0, 1, 2], "changeit", Encoder::Modern2023);
         let mut archive = without_mac(&archive);
-        let at = place.index(archive.len());
+        let at = position.index(archive.len());
         archive[at] ^= flip;
         let _ = inspect("a", KeyStoreFormat::Pkcs12, &archive, &secret("changeit"), NOW);
 
         let store = identity.jks(true, "1", "changeit");
         let mut content = store[..store.len() - 20].to_vec();
-        let at = place.index(content.len());
+        let at = position.index(content.len());
         content[at] ^= flip;
         let seal = written_jks::integrity_digest(&content, &utf16("changeit"));
         let again = [content.as_slice(), &seal].concat();

@@ -90,7 +90,7 @@ async fn renew(
     let client = context.client(matches)?;
     let unwritable = |error| {
         CommandFailure::local(format!("Error writing the files: {error}"))
-            .with_mend("name a folder that this user can write with -out.")
+            .with_remedy("name a folder that this user can write with -out.")
     };
     file_set::prepare(&options.folder, options.access).map_err(unwritable)?;
     let answer = issue(&client, options, options.format.parameter()).await?;

@@ -167,7 +167,7 @@ impl IssueOptions {
             let is_unreadable = matches!(refusal, ReplacementRefusal::Unreadable(_));
             let failure = CommandFailure::local(format!("Nothing is written: {refusal}"));
             if is_unreadable {
-                return failure.with_mend("name a folder that this user can write with -out.");
+                return failure.with_remedy("name a folder that this user can write with -out.");
             }
             failure
         })

@@ -176,11 +176,11 @@ async fn set_used(memory: &Memory, before: u64) {
 async fn the_estimate_survives_restarts_and_is_never_too_low() {
     let (memory, sealed, store) = open().await;
     let mut truth = 0;
-    let mut told = sealed.values_sealed().unwrap();
+    let mut estimate = sealed.values_sealed().unwrap();
     for round in 0..5 {
         let (sealed, store) =
             if round == 0 { (Arc::clone(&sealed), store.clone()) } else { again(&memory).await };
-        assert!(sealed.values_sealed().unwrap() >= told.max(truth), "round {round}");
+        assert!(sealed.values_sealed().unwrap() >= estimate.max(truth), "round {round}");
         for fault in [
             None,
             Some(CommitFault::Conflict),
@@ -197,8 +197,8 @@ async fn the_estimate_survives_restarts_and_is_never_too_low() {
             let _ = store.commit(batch).await;
             truth += 3;
             let used = sealed.values_sealed().unwrap();
-            assert!(used >= truth && used > told, "{used} for {truth}, after {told}");
-            told = used;
+            assert!(used >= truth && used > estimate, "{used} for {truth}, after {estimate}");
+            estimate = used;
         }
         // The process ends here without closing anything.
     }

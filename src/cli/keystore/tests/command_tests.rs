@@ -43,8 +43,8 @@ fn the_command_takes_the_password_from_file_or_environment_and_shows_no_secret()
         assert!(!stdout.contains("correct horse") && !stdout.contains(&key[60..90]), "{stdout}");
     }
     let (_, stdout, _) = run_command(&["-password-file", &password, "-format=json", &store], &[]);
-    let told: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(told["entries"][0]["key"]["belongs_to_first_certificate"], true);
+    let report_json: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(report_json["entries"][0]["key"]["belongs_to_first_certificate"], true);
 }
 
 #[test]

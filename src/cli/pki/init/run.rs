@@ -48,7 +48,7 @@ pub(super) async fn run(
         let printed = run_step(context, step, &variables, connection).await.map_err(|failure| {
             CommandFailure {
                 text: format!(
-                    "Step {number} of {count} failed; the steps before it are done. Mend what is wrong, then run the same line again: it goes on here.\n{}",
+                    "Step {number} of {count} failed; the steps before it are done. Fix the problem, then run the same command again: it goes on here.\n{}",
                     failure.text
                 ),
                 ..failure

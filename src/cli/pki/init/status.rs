@@ -15,7 +15,7 @@ pub(super) enum StepStatus {
     Done,
     /// It is to be done.
     Open,
-    /// The server has something else in its way: a sentence with the mend.
+    /// The server has something else in its way: a sentence with the remedy.
     Conflict(String),
 }
 

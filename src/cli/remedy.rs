@@ -1,19 +1,19 @@
 //! The line `To fix it: …` below an error.
 //!
 //! The API answers with Vault's texts, because clients compare them. They name the mistake and
-//! seldom the mend, so the command line adds it.
+//! seldom the remedy, so the command line adds it.
 
 use super::Context;
 use crate::client::{Error, Refused};
 
 /// What to do about a failure.
 #[derive(Debug)]
-pub(super) enum Mend {
+pub(super) enum Remedy {
     /// The text of the failure says it, or nothing can be said.
     InText,
     /// A sentence to print.
     Sentence(String),
-    /// The arguments do not fit the command: its usage is the mend.
+    /// The arguments do not fit the command: its usage is the remedy.
     Usage,
     /// The server refused the token that was sent, or that none was sent.
     Token(TokenProblem),
@@ -38,22 +38,22 @@ pub(super) enum TokenSource {
 }
 
 /// What to do about a failed request.
-pub(super) fn of(error: &Error) -> Mend {
+pub(super) fn of(error: &Error) -> Remedy {
     match error {
         // The server's own advice is more exact.
         Error::Refused(refused) if refused.warnings.is_empty() => of_refusal(refused),
-        _ => Mend::InText,
+        _ => Remedy::InText,
     }
 }
 
-fn of_refusal(refused: &Refused) -> Mend {
+fn of_refusal(refused: &Refused) -> Remedy {
     let says = |words: &str| refused.errors.iter().any(|text| text.contains(words));
     if refused.status == 403 {
         if says("invalid token") || says("bad token") {
-            return Mend::Token(TokenProblem::Unknown);
+            return Remedy::Token(TokenProblem::Unknown);
         }
         if says("permission denied") || says("missing client token") {
-            return Mend::Token(TokenProblem::Denied);
+            return Remedy::Token(TokenProblem::Denied);
         }
     }
     let is_tls_port = |body: &String| body.contains("an HTTP request to an HTTPS server");
@@ -86,9 +86,9 @@ fn of_refusal(refused: &Refused) -> Mend {
     } else if says("for field \"ttl\"") || says("for field \"max_ttl\"") {
         "write a duration: 3600, 90s, 30m, 72h or 30d.".to_owned()
     } else {
-        return Mend::InText;
+        return Remedy::InText;
     };
-    Mend::Sentence(sentence)
+    Remedy::Sentence(sentence)
 }
 
 /// The address to write instead of one with `http://`.
@@ -108,7 +108,7 @@ fn mount(url: &str) -> Option<&str> {
         .min_by_key(|mount| mount.len())
 }
 
-impl Mend {
+impl Remedy {
     /// The sentence; `usage` is that of the command.
     pub(super) fn sentence(&self, context: &Context<'_>, usage: &str) -> Option<String> {
         match self {
