@@ -5,7 +5,7 @@
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use signet::http::budget::{MAX_STRING_LENGTH as LONGEST, MAX_ENTRIES as MOST, MAX_NODES};
+use signet::http::budget::{MAX_ENTRIES as MOST, MAX_NODES, MAX_STRING_LENGTH as LONGEST};
 use signet::http::json::parameters;
 use signet_fuzz::walk::measure;
 

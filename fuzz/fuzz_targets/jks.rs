@@ -10,7 +10,7 @@ use signet::ca::jks::{key_store, trust_store};
 use signet::ca::keystore::{KeyStoreError, StoreContents};
 use signet::ca::time::Timestamp;
 use signet::cli::keystore::jks::open;
-use signet::cli::keystore::opened::{OpenError, Opened};
+use signet::cli::keystore::opened::{KeyStoreOpenError, Opened};
 use signet::secret::Secret;
 
 const NOW: Timestamp = Timestamp::from_unix(1_900_000_000);
@@ -89,7 +89,7 @@ fn round_trip(written: &Written) {
         _ => panic!("another number of keys"),
     }
     let other = Secret::new(format!("{}x", written.password));
-    assert_eq!(open(&store, &other).err(), Some(OpenError::Password));
+    assert_eq!(open(&store, &other).err(), Some(KeyStoreOpenError::Password));
     let mut damaged = store;
     let position = usize::from(written.flip) % damaged.len();
     damaged[position] ^= 1;

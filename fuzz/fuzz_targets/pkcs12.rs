@@ -7,7 +7,7 @@ use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use signet::ca::keystore::{KeyStoreError, StoreContents};
 use signet::ca::pkcs12::{Encoder, key_store};
-use signet::cli::keystore::opened::{OpenError, Opened};
+use signet::cli::keystore::opened::{KeyStoreOpenError, Opened};
 use signet::cli::keystore::pkcs12::open;
 use signet::secret::Secret;
 
@@ -74,7 +74,7 @@ fn round_trip(written: &Written) {
         let opened = match open(&archive, &password) {
             Ok(opened) => opened,
             // RFC 7292, B.1: only PBES2 and PBMAC1 accept every password.
-            Err(OpenError::Unsupported(_)) => {
+            Err(KeyStoreOpenError::Unsupported(_)) => {
                 assert!(encoder != Encoder::Modern2026);
                 assert!(written.password.chars().any(|character| u32::from(character) >= 0xffff));
                 return;
@@ -83,7 +83,7 @@ fn round_trip(written: &Written) {
         };
         assert!(has_content(&opened, contents, &written.alias), "{opened:?}");
         let other = Secret::new(format!("{}x", written.password));
-        assert_eq!(open(&archive, &other).err(), Some(OpenError::Password));
+        assert_eq!(open(&archive, &other).err(), Some(KeyStoreOpenError::Password));
         return;
     };
     let position = usize::from(position) % archive.len();
