@@ -103,7 +103,7 @@ impl fmt::Display for Label {
     }
 }
 
-/// Why a request does not come to a handler, or what its handler refuses.
+/// Why a request does not reach a handler, or what its handler refuses.
 #[derive(Debug)]
 pub enum Rejection {
     /// The caller is not let in.
@@ -188,7 +188,7 @@ impl Located {
         self.target.as_ref().map_or(Label::NONE, label)
     }
 
-    /// Does it answer a caller without a token?
+    /// Whether it answers a caller without a token.
     pub fn needs_no_token(&self) -> bool {
         match &self.target {
             Ok(target) => target.info.needs_no_token(),

@@ -33,7 +33,7 @@ enum Segment {
 pub enum PathMatch {
     /// The route at this position of the table.
     Route(usize, Captures),
-    /// There is the path, without this operation.
+    /// The path exists, but not this operation.
     NoOperation {
         /// The path is readable without a token, so the answer discloses nothing new.
         is_public: bool,

@@ -39,3 +39,25 @@ fn the_session_of_the_readme_is_real_output() {
     assert!(found.lines().count() >= 10, "{found}");
     assert_eq!(without_instants(session(&page)), without_instants(&found));
 }
+
+#[test]
+fn the_commands_after_try_next_work() {
+    let mut shell = Shell::new();
+    shell.set("SIGNET_DEV_LISTEN_ADDRESS", "127.0.0.1:0");
+    let server = shell
+        .serve("signet server -dev -dev-root-token-id=root -dev-no-store-token -dev-spiffe=example.com")
+        .unwrap();
+    shell.set("SIGNET_ADDR", &server.address);
+    shell.set("SIGNET_TOKEN", "root");
+    for format in ["pem", "pkcs12", "jks"] {
+        let issue =
+            format!("signet pki issue -out={format} -format={format} spiffe://example.com/a");
+        let printed = shell.must(&issue).stdout;
+        let (_, next) = printed.split_once("Try next:\n").unwrap();
+        let commands: Vec<&str> = next.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+        assert!(!commands.is_empty(), "{printed}");
+        for command in commands {
+            shell.must(command);
+        }
+    }
+}

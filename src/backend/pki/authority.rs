@@ -287,7 +287,7 @@ pub(super) async fn generate_intermediate(pki: Arc<Pki>, call: Call) -> Result<R
     intermediate(&pki, call, &kind).await
 }
 
-/// A request with a key that is there, to be signed by another authority too.
+/// A request for an existing key, to be signed by another authority too.
 pub(super) async fn cross_sign(pki: Arc<Pki>, call: Call) -> Result<Response, Failure> {
     intermediate(&pki, call, "existing").await
 }

@@ -81,7 +81,7 @@ impl Backend for Pki {
             .takes(&[roles::FIELDS])
             .help("Changes the fields of a role that are sent."),
         Route::delete("roles/{name}", handler!(roles::delete)).help("Deletes a role."),
-        // CaState.
+        // Authorities.
         Route::update("root/generate/{exported:any}", handler!(authority::generate_root))
             .class(Class::Heavy)
             .takes(ROOT)

@@ -33,7 +33,7 @@ pub(super) enum FileForm {
 }
 
 /// A file that another one may replace. When it did is not known: a certificate that an operator chooses may
-/// be older than the one before it, so that its notBefore is no time of a change.
+/// be older than the one before it, so its notBefore does not say when the file changed.
 fn replaceable(media: &'static str, body: Bytes) -> Response {
     let tag = tag_of(&body);
     let stability = Stability::Replaceable;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 /// The files that hold a private key. The others hold certificates alone.
 const PRIVATE: [&str; 3] = ["key.pem", "keystore.p12", "keystore.jks"];
 
-/// Who may read a set. Without a mode and an owner: only the user that wrote it.
+/// The users that may read a set. Without a mode and an owner: only the user that wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileAccess {
     mode: Option<u32>,
