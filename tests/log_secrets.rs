@@ -1,33 +1,17 @@
 //! What is secret never reaches the log.
 //!
 //! A binary of its own: the subscriber is the process's, and beside other tests it would miss
-//! lines whose places were first reached without one.
+//! lines that were first reached without a subscriber.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test, where a surprise is a failure")]
 
+mod log_lines;
 mod support;
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use bytes::Bytes;
+use log_lines::Lines;
 use serde_json::json;
 use support::Server;
-
-/// Where a test's log lines go.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[tokio::test]
 async fn tokens_passwords_and_keys_never_reach_the_log() {
@@ -63,7 +47,7 @@ async fn tokens_passwords_and_keys_never_reach_the_log() {
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         assert!(answer.status == 400 && !text.contains("hunter"), "{text}");
     }
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.take_text();
     assert!(log.contains("answered"), "the log was caught: {log}");
     let secret_line = key.lines().nth(1).unwrap();
     for secret in ["hvs.", "hunter2222", "PRIVATE KEY", secret_line] {

@@ -8,42 +8,33 @@
     reason = "helpers of a test, where a surprise is a failure"
 )]
 
+mod log_lines;
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use log_lines::Lines;
 use serde_json::{Value, json};
 use signet::http::request_log::RequestEvent;
 use support::Server;
 
-/// Where the lines of the log go.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    /// The lines since the last call, as objects.
-    fn take(&self) -> Vec<Value> {
-        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
+/// Lines in JSON.
+trait JsonLines {
+    /// The lines since the last call.
+    fn take(&self) -> Vec<Value>;
 
     /// The one line of the last request.
+    fn one(&self) -> Value;
+}
+
+impl JsonLines for Lines {
+    fn take(&self) -> Vec<Value> {
+        self.take_text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     #[track_caller]
     fn one(&self) -> Value {
         let lines = self.take();
@@ -52,7 +43,7 @@ impl Lines {
     }
 }
 
-/// What stands in the examples of the page for identifiers and serial numbers.
+/// The identifier and serial number in the examples of the page.
 const REQUEST: &str = "0d8f0f5c-6b1f-4a55-8a0e-4f1f3a8f2d11";
 const SERIAL: &str = "2a:9c:51:07:b4:6e:12:8f:33:d0:5a:7b:c1:90:2e:44:6d:18:f7:03";
 

@@ -275,13 +275,13 @@ fn the_usual_forms_of_an_address_are_read() {
     }
 }
 
-/// `SIGNET_BLESS=1` writes the page instead.
+/// `SIGNET_RENEW=1` writes the page instead.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a developer's switch, not configuration")]
 fn the_manual_is_the_one_in_docs() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.md");
-    if std::env::var("SIGNET_BLESS").is_ok() {
+    if std::env::var("SIGNET_RENEW").is_ok() {
         fs::write(&path, manual()).unwrap();
     }
-    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), manual(), "run with SIGNET_BLESS=1");
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), manual(), "run with SIGNET_RENEW=1");
 }

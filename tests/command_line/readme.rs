@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Shell;
+use super::{Serving, Shell};
 
 /// The session between ```` ```console ```` and the end of its block.
 fn session(page: &str) -> &str {
@@ -20,10 +20,8 @@ fn without_instants(text: &str) -> String {
     words.collect()
 }
 
-#[test]
-fn the_session_of_the_readme_is_real_output() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let page = std::fs::read_to_string(page).unwrap();
+/// A shell with the address and token of a development server, which ends with the second value.
+fn shell_beside_a_server() -> (Shell, Serving) {
     let mut shell = Shell::new();
     shell.set("SIGNET_DEV_LISTEN_ADDRESS", "127.0.0.1:0");
     let server = shell
@@ -31,6 +29,14 @@ fn the_session_of_the_readme_is_real_output() {
         .unwrap();
     shell.set("SIGNET_ADDR", &server.address);
     shell.set("SIGNET_TOKEN", "root");
+    (shell, server)
+}
+
+#[test]
+fn the_session_of_the_readme_is_real_output() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (shell, _server) = shell_beside_a_server();
     let mut found = String::new();
     for command in session(&page).lines().filter_map(|line| line.strip_prefix("$ ")) {
         let done = shell.run(command);
@@ -42,13 +48,7 @@ fn the_session_of_the_readme_is_real_output() {
 
 #[test]
 fn the_commands_after_try_next_work() {
-    let mut shell = Shell::new();
-    shell.set("SIGNET_DEV_LISTEN_ADDRESS", "127.0.0.1:0");
-    let server = shell
-        .serve("signet server -dev -dev-root-token-id=root -dev-no-store-token -dev-spiffe=example.com")
-        .unwrap();
-    shell.set("SIGNET_ADDR", &server.address);
-    shell.set("SIGNET_TOKEN", "root");
+    let (shell, _server) = shell_beside_a_server();
     for format in ["pem", "pkcs12", "jks"] {
         let issue =
             format!("signet pki issue -out={format} -format={format} spiffe://example.com/a");
